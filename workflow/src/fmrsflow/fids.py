@@ -1,0 +1,306 @@
+"""Free induction decays with their axes: the one data type of the chain.
+
+Convention, fixed here and nowhere else: ``Fids.data`` is such that ``numpy.fft.fft``
+puts a resonance of chemical shift d at the frequency (d - carrier_ppm) * frequency_mhz,
+so that the frequency axis rises with ppm. NIfTI-MRS stores the complex conjugate of it
+(Clarke et al. 2022, doi:10.1002/mrm.29418, section "FID sign convention"); `from_nifti`
+and `to_nifti` are the doors. N-acetylaspartate stands at 2.01 ppm.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from fmrsflow.errors import DataError
+
+CARRIER_PPM = 4.65
+"""Chemical shift (ppm) of water at body temperature: the carrier of every vendor's default."""
+
+KEPT_HEADER_KEYS = (
+    "InversionTime",
+    "MixingTime",
+    "ExcitationFlipAngle",
+    "Manufacturer",
+    "ManufacturersModelName",
+    "SoftwareVersions",
+    "MagneticFieldStrength",
+    "RxCoil",
+    "TxCoil",
+    "SequenceName",
+    "TxOffset",
+    "WaterSuppressed",
+    "WaterSuppressionType",
+    "ConversionMethod",
+)
+"""NIfTI-MRS header fields that describe the measurement; all others stay behind at the door."""
+
+
+@dataclass(frozen=True)
+class Fids:
+    """FIDs of one scan.
+
+    Attributes
+    ----------
+    data : complex array, shape (n_transients, n_coils, n_points)
+        Always three axes; ``n_coils`` is 1 after coil combination.
+    dwell_s : float
+        Time between points, s.
+    frequency_mhz : float
+        Spectrometer frequency, MHz.
+    te_s, tr_s : float or None
+        Echo and repetition time, s.
+    affine : array (4, 4) or None
+        Voxel to scanner space in mm (NIfTI, RAS+); None where the file holds no geometry.
+    nucleus : str
+    carrier_ppm : float
+        Chemical shift at frequency zero.
+    header : dict
+        Further NIfTI-MRS header fields (a subset of `KEPT_HEADER_KEYS`).
+    """
+
+    data: np.ndarray
+    dwell_s: float
+    frequency_mhz: float
+    te_s: float | None = None
+    tr_s: float | None = None
+    affine: np.ndarray | None = None
+    nucleus: str = "1H"
+    carrier_ppm: float = CARRIER_PPM
+    header: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.data.ndim != 3:
+            raise ValueError(
+                f"Fids.data has axes (transient, coil, point); got shape {self.data.shape}"
+            )
+        if not (self.dwell_s > 0 and self.frequency_mhz > 0):
+            raise ValueError(
+                f"dwell time {self.dwell_s} s and frequency {self.frequency_mhz} MHz must be positive"
+            )
+
+    @property
+    def n_transients(self) -> int:
+        """Number of transients."""
+        return self.data.shape[0]
+
+    @property
+    def n_coils(self) -> int:
+        """Number of receive coils; 1 once combined."""
+        return self.data.shape[1]
+
+    @property
+    def n_points(self) -> int:
+        """Number of points of each FID."""
+        return self.data.shape[2]
+
+    @property
+    def transients(self) -> np.ndarray:
+        """The FIDs as (n_transients, n_points); needs combined coils (ValueError otherwise)."""
+        if self.n_coils != 1:
+            raise ValueError(f"{self.n_coils} coils: combine them first")
+        return self.data[:, 0, :]
+
+    @property
+    def time_s(self) -> np.ndarray:
+        """Time of each point, s, shape (n_points,)."""
+        return np.arange(self.n_points) * self.dwell_s
+
+    @property
+    def frequency_hz(self) -> np.ndarray:
+        """Rising frequency axis of `spectra`, Hz relative to the carrier, shape (n_points,)."""
+        return frequency_axis(self.n_points, self.dwell_s)
+
+    @property
+    def ppm(self) -> np.ndarray:
+        """Rising chemical-shift axis of `spectra`, ppm, shape (n_points,)."""
+        return self.carrier_ppm + self.frequency_hz / self.frequency_mhz
+
+    @property
+    def spectra(self) -> np.ndarray:
+        """Spectra on `ppm`, complex, shape of `data`."""
+        return to_spectrum(self.data)
+
+    def hz_at(self, ppm: float) -> float:
+        """Frequency (Hz, relative to the carrier) of a chemical shift in ppm."""
+        return (ppm - self.carrier_ppm) * self.frequency_mhz
+
+    def with_data(self, data: np.ndarray) -> Fids:
+        """The same axes and header round other FIDs: (n_transients, n_points) or all three axes."""
+        data = np.asarray(data)
+        return replace(self, data=data[:, None, :] if data.ndim == 2 else data)
+
+    def shifted(self, shift_hz) -> Fids:
+        """Move every resonance up by `shift_hz` (scalar or one value a transient, Hz)."""
+        shift = np.broadcast_to(np.asarray(shift_hz, float), (self.n_transients,))
+        return self.with_data(
+            self.data * np.exp(2j * np.pi * shift[:, None, None] * self.time_s)
+        )
+
+    def rotated(self, phase_deg) -> Fids:
+        """Multiply by exp(i phase) (scalar or one value a transient, degrees)."""
+        phase = np.deg2rad(np.broadcast_to(np.asarray(phase_deg, float), (self.n_transients,)))
+        return self.with_data(self.data * np.exp(1j * phase)[:, None, None])
+
+    def broadened(self, lorentz_hz=0.0, gauss_hz=0.0) -> Fids:
+        """Add Lorentzian and Gaussian width (FWHM in Hz; scalar or one value a transient)."""
+        lorentz = np.broadcast_to(np.asarray(lorentz_hz, float), (self.n_transients,))
+        gauss = np.broadcast_to(np.asarray(gauss_hz, float), (self.n_transients,))
+        t = self.time_s
+        decay = np.pi * lorentz[:, None] * t
+        decay = decay + (np.pi * gauss[:, None] * t) ** 2 / (4 * np.log(2))
+        return self.with_data(self.data * np.exp(-decay)[:, None, :])
+
+    def select(self, index) -> Fids:
+        """The transients that a mask, slice or list of indices names."""
+        return self.with_data(self.data[index])
+
+    def mean(self, weights=None) -> Fids:
+        """Average over transients, as one transient.
+
+        Parameters
+        ----------
+        weights : array (n_transients,), optional
+            Normalised here to sum 1; equal weights by default.
+
+        Raises
+        ------
+        DataError
+            Where nothing is left to average.
+        """
+        if self.n_transients == 0 or (weights is not None and not np.sum(weights) > 0):
+            raise DataError("no transient left to average")
+        if weights is None:
+            return self.with_data(self.data.mean(axis=0, keepdims=True))
+        weights = np.asarray(weights, float) / np.sum(weights)
+        return self.with_data(np.einsum("t,tcp->cp", weights, self.data)[None])
+
+
+def frequency_axis(n_points: int, dwell_s: float) -> np.ndarray:
+    """Rising frequency axis (Hz) that goes with `to_spectrum`, shape (n_points,)."""
+    return np.fft.fftshift(np.fft.fftfreq(n_points, dwell_s))
+
+
+def to_spectrum(fid: np.ndarray) -> np.ndarray:
+    """FID to spectrum along the last axis, on the axis of `frequency_axis`.
+
+    The first point is halved (a causal signal sampled at its jump), so that the baseline
+    of a sum of exponentials is flat.
+    """
+    half = fid.copy()
+    half[..., 0] *= 0.5
+    return np.fft.fftshift(np.fft.fft(half, axis=-1), axes=-1)
+
+
+def to_fid(spectrum: np.ndarray) -> np.ndarray:
+    """Inverse of `to_spectrum`."""
+    fid = np.fft.ifft(np.fft.ifftshift(spectrum, axes=-1), axis=-1)
+    fid[..., 0] *= 2.0
+    return fid
+
+
+def from_nifti(image) -> Fids:
+    """FIDs of a NIfTI-MRS image (a nibabel image with header extension 44).
+
+    Dimensions DIM_DYN become transients and DIM_COIL coils, whatever their order; a
+    dimension of length 1 is dropped.
+
+    Raises
+    ------
+    DataError
+        Not a NIfTI-MRS single-voxel image, or a dimension (editing, phase cycle) that this
+        workflow does not process.
+    """
+    header = _header_extension(image)
+    shape = image.shape + (1,) * (7 - len(image.shape))
+    if shape[:3] != (1, 1, 1):
+        raise DataError(f"{shape[:3]} voxels: only single-voxel data are processed")
+    data = np.conj(np.asarray(image.dataobj)).reshape(shape[3:])  # (point, dim_5, dim_6, dim_7)
+    tags = [header.get(f"dim_{n}") for n in (5, 6, 7)]
+    for tag, length in zip(tags, shape[4:]):
+        if length > 1 and tag not in ("DIM_DYN", "DIM_COIL"):
+            raise DataError(
+                f"dimension {tag or 'without tag'} of length {length}: only DIM_COIL and DIM_DYN are "
+                "processed; split the file (mrs_tools split) or tag the dimension"
+            )
+    coil = tags.index("DIM_COIL") if "DIM_COIL" in tags else None
+    data = np.moveaxis(data, 0, -1)
+    if coil is not None:
+        data = np.moveaxis(data, coil, -2)
+        data = data.reshape(-1, data.shape[-2], data.shape[-1])
+    else:
+        data = data.reshape(-1, 1, data.shape[-1])
+    dwell = float(image.header["pixdim"][4])
+    if image.header.get_xyzt_units()[1] == "msec":
+        dwell *= 1e-3
+    # spec2nii writes a 10 m voxel where the vendor file holds no position.
+    sizes = np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))
+    known = bool(np.all(sizes < 1000))
+    nucleus = header["ResonantNucleus"]
+    frequency = header["SpectrometerFrequency"]
+    return Fids(
+        data=np.ascontiguousarray(data),
+        dwell_s=dwell,
+        frequency_mhz=float(frequency[0] if isinstance(frequency, list) else frequency),
+        te_s=header.get("EchoTime"),
+        tr_s=header.get("RepetitionTime"),
+        affine=np.array(image.affine) if known else None,
+        nucleus=nucleus[0] if isinstance(nucleus, list) else nucleus,
+        header={key: header[key] for key in KEPT_HEADER_KEYS if key in header},
+    )
+
+
+def to_nifti(fids: Fids, **fields):
+    """NIfTI-MRS image of FIDs: (1, 1, 1, point[, coil][, transient]), dimensions tagged.
+
+    Parameters
+    ----------
+    fields
+        Further header fields, for example ``ProcessingApplied``.
+
+    Returns
+    -------
+    nibabel.Nifti2Image
+    """
+    import nibabel as nib
+
+    header = {
+        "SpectrometerFrequency": [fids.frequency_mhz],
+        "ResonantNucleus": [fids.nucleus],
+        "SpectralWidth": 1.0 / fids.dwell_s,
+        **fids.header,
+        **fields,
+    }
+    if fids.te_s is not None:
+        header["EchoTime"] = fids.te_s
+    if fids.tr_s is not None:
+        header["RepetitionTime"] = fids.tr_s
+    data = np.conj(np.moveaxis(fids.data, (2, 1, 0), (0, 1, 2)))[None, None, None]
+    if fids.n_coils == 1:
+        data = data[:, :, :, :, 0, :]
+        header["dim_5"] = "DIM_DYN"
+    else:
+        header["dim_5"], header["dim_6"] = "DIM_COIL", "DIM_DYN"
+    affine = np.diag([1e4, 1e4, 1e4, 1.0]) if fids.affine is None else fids.affine
+    image = nib.Nifti2Image(data.astype(np.complex64), affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header["pixdim"][4] = fids.dwell_s
+    image.header["intent_name"] = b"mrs_v0_11"
+    extension = json.dumps(header, sort_keys=True).encode()
+    image.header.extensions.append(nib.nifti1.Nifti1Extension(44, extension))
+    return image
+
+
+def _header_extension(image) -> dict:
+    for extension in image.header.extensions:
+        if extension.get_code() == 44:
+            header = json.loads(extension.get_content())
+            for key in ("SpectrometerFrequency", "ResonantNucleus"):
+                if not header.get(key):
+                    raise DataError(f"the NIfTI-MRS header lacks {key}")
+            return header
+    raise DataError(
+        "no NIfTI-MRS header extension (code 44): this is not a NIfTI-MRS file; convert it with spec2nii"
+    )
