@@ -135,9 +135,7 @@ class Fids:
     def shifted(self, shift_hz) -> Fids:
         """Move every resonance up by `shift_hz` (scalar or one value a transient, Hz)."""
         shift = np.broadcast_to(np.asarray(shift_hz, float), (self.n_transients,))
-        return self.with_data(
-            self.data * np.exp(2j * np.pi * shift[:, None, None] * self.time_s)
-        )
+        return self.with_data(self.data * np.exp(2j * np.pi * shift[:, None, None] * self.time_s))
 
     def rotated(self, phase_deg) -> Fids:
         """Multiply by exp(i phase) (scalar or one value a transient, degrees)."""

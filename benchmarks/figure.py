@@ -1,0 +1,23 @@
+"""One line of a benchmark: a figure of an issue, its value and its target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured figure; `reached` says whether `value` meets `target`."""
+
+    name: str
+    value: float | str
+    target: str
+    reached: bool
+    note: str = ""
+
+    def __str__(self) -> str:
+        value = f"{self.value:.4g}" if isinstance(self.value, float) else str(self.value)
+        verdict = "reached" if self.reached else "MISSED"
+        return (
+            f"{self.name:<60} {value:>14}  target {self.target:<28} {verdict}  {self.note}".rstrip()
+        )

@@ -1,0 +1,36 @@
+"""`python benchmarks/run.py NAME [--quick]`: measure the figures of one part of the project.
+
+Prints a line a figure (figure, value, target, reached or missed) and exits with 1 where one is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+NAMES = ("chain", "synthetic", "fit", "sites", "pages", "scale", "bold", "mismatch")
+
+
+def main() -> int:
+    """Run the benchmark that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("--quick", action="store_true", help="small sizes; ends within a minute")
+    arguments = parser.parse_args()
+    # One core: before numpy is imported by the benchmark.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"
+    sys.path.insert(0, str(Path(__file__).parent))
+    missed = 0
+    for figure in importlib.import_module(arguments.name).figures(arguments.quick):
+        print(figure, flush=True)
+        missed += not figure.reached
+    print(f"{missed} missed" if missed else "all reached")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
