@@ -1,6 +1,6 @@
 """`python benchmarks/run.py NAME [--quick]`: measure the figures of one part of the project.
 
-Prints a line a figure (figure, value, target, reached or missed) and exits with 1 where one is missed.
+Prints a line a figure (figure, value, target, reached or missed); exits with 1 where one is missed.
 """
 
 from __future__ import annotations

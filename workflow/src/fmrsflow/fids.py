@@ -78,7 +78,8 @@ class Fids:
             )
         if not (self.dwell_s > 0 and self.frequency_mhz > 0):
             raise ValueError(
-                f"dwell time {self.dwell_s} s and frequency {self.frequency_mhz} MHz must be positive"
+                f"dwell time {self.dwell_s} s and frequency {self.frequency_mhz} MHz "
+                "must be positive"
             )
 
     @property
@@ -220,8 +221,8 @@ def from_nifti(image) -> Fids:
     for tag, length in zip(tags, shape[4:]):
         if length > 1 and tag not in ("DIM_DYN", "DIM_COIL"):
             raise DataError(
-                f"dimension {tag or 'without tag'} of length {length}: only DIM_COIL and DIM_DYN are "
-                "processed; split the file (mrs_tools split) or tag the dimension"
+                f"dimension {tag or 'without tag'} of length {length}: only DIM_COIL and DIM_DYN "
+                "are processed; split the file (mrs_tools split) or tag the dimension"
             )
     coil = tags.index("DIM_COIL") if "DIM_COIL" in tags else None
     data = np.moveaxis(data, 0, -1)
@@ -300,5 +301,6 @@ def _header_extension(image) -> dict:
                     raise DataError(f"the NIfTI-MRS header lacks {key}")
             return header
     raise DataError(
-        "no NIfTI-MRS header extension (code 44): this is not a NIfTI-MRS file; convert it with spec2nii"
+        "no NIfTI-MRS header extension (code 44): this is not a NIfTI-MRS file; "
+        "convert it with spec2nii"
     )

@@ -1,0 +1,420 @@
+"""The edge between stages and files: records, tables, atomic writing, the loop over scans.
+
+A stage is a function `process(job) -> dict`; `stage_main` makes a command of it that runs it for
+each scan it is given, so that one bad scan never stops another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from fmrsflow.errors import DataError
+from fmrsflow.study import STAGE_SETTINGS, Scan, Site, Study, Unit, directory
+
+MISSING = "n/a"
+"""A missing value in a table (BIDS)."""
+
+
+class FailedBefore(DataError):
+    """An earlier stage could not process this scan."""
+
+    def __init__(self, reason: str, stage: str):
+        super().__init__(reason)
+        self.stage = stage
+
+
+@dataclass
+class Job:
+    """One scan (or response unit) under one set of named settings, in one stage."""
+
+    stage: str
+    study: Study
+    item: Scan | Unit
+    names: dict[str, str]
+    warnings: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    excluded: str | None = None
+
+    @property
+    def scan(self) -> Scan:
+        """The scan; for a response unit the first of its scans."""
+        return self.item.scan if isinstance(self.item, Unit) else self.item
+
+    @property
+    def unit(self) -> Unit:
+        """The response unit."""
+        return self.item if isinstance(self.item, Unit) else Unit((self.item,))
+
+    @property
+    def site(self) -> Site:
+        """The site's row of sites.tsv."""
+        return self.study.site(self.scan)
+
+    @cached_property
+    def settings(self) -> dict[str, dict]:
+        """The resolved setting of each stage that this one depends on; of `anatomy` and the like
+        their only one."""
+        named = {stage: self.study.setting(stage, name) for stage, name in self.names.items()}
+        if self.stage in self.study.config:
+            named.setdefault(self.stage, self.study.config[self.stage])
+        return named
+
+    def warn(self, text: str) -> None:
+        """Put a one-line warning into the record."""
+        self.warnings.append(" ".join(text.split()))
+
+    def exclude(self, reason: str) -> None:
+        """Mark the scan as excluded: processed, but no part of group statistics."""
+        self.excluded = self.excluded or " ".join(reason.split())
+
+    def source(self, column: str) -> Path:
+        """Input file that a column of scans.tsv names.
+
+        Raises
+        ------
+        DataError
+            Nothing named, file absent, or outside the data root.
+        """
+        name = getattr(self.scan, column)
+        if not name:
+            raise DataError(f"scans.tsv names no file in column {column}")
+        root = self.study.data_root.resolve()
+        path = self.study.data_root / name
+        if not path.resolve().is_relative_to(root):
+            raise DataError(
+                f"{name} (column {column}) leads out of the data root; "
+                "paths of scans.tsv lie below data_root"
+            )
+        if not path.exists():
+            raise DataError(
+                f"{name} is not there (column {column} of scans.tsv, below data_root); "
+                "mend the path or bring the file"
+            )
+        return path
+
+    def events(self) -> list[dict] | None:
+        """Rows of the scan's events.tsv; None where the sheet names none."""
+        if not self.scan.events:
+            return None
+        rows = read_table(self.source("events"))
+        for number, row in enumerate(rows, start=2):
+            for column in ("onset", "duration", "trial_type"):
+                if not row.get(column) or row[column] == MISSING:
+                    raise DataError(
+                        f"{self.scan.events} line {number}: no {column}; "
+                        "the columns onset, duration (s) and trial_type are needed"
+                    )
+            for column in ("onset", "duration"):
+                try:
+                    row[column] = float(row[column])
+                except ValueError:
+                    raise DataError(
+                        f"{self.scan.events} line {number}: {column} {row[column]!r} is no number"
+                    ) from None
+        return rows
+
+    def record(self, stage: str, scan: Scan | Unit | None = None) -> dict:
+        """Record of an earlier stage; a failure there goes on as this stage's own.
+
+        Raises
+        ------
+        FailedBefore
+            The earlier stage failed for that scan.
+        """
+        record = read_json(self.study.record_path(stage, self._names_of(stage), scan or self.scan))
+        if record["status"] == "failed":
+            raise FailedBefore(record["reason"], record["failed_at"])
+        if record["status"] == "excluded":
+            self.exclude(record["reason"])
+        return record
+
+    def path(self, stage: str, file: str, scan: Scan | Unit | None = None) -> Path:
+        """File of an earlier stage, for example ("preprocess", "average.nii.gz")."""
+        item = scan or self.scan
+        folder = directory(stage, self._names_of(stage))
+        path = self.study.path(folder, item, f"desc-{stage}_{file}")
+        digest = self.record(stage, item)["files"].get(path.name)
+        if digest is None:
+            raise FileNotFoundError(f"{stage} did not write {path.name}")
+        self.inputs[str(path.relative_to(self.study.results))] = digest
+        return path
+
+    def fids(self, stage: str, what: str, scan: Scan | None = None):
+        """FIDs that an earlier stage wrote."""
+        import nibabel as nib
+
+        from fmrsflow.fids import from_nifti
+
+        return from_nifti(nib.load(self.path(stage, f"{what}.nii.gz", scan)))
+
+    def table(self, stage: str, what: str, scan: Scan | Unit | None = None) -> list[dict]:
+        """Rows of a table that an earlier stage wrote; values are text."""
+        return read_table(self.path(stage, f"{what}.tsv", scan))
+
+    def arrays(self, stage: str, what: str, scan: Scan | None = None) -> dict:
+        """Arrays of an NPZ that an earlier stage wrote."""
+        import numpy as np
+
+        with np.load(self.path(stage, f"{what}.npz", scan), allow_pickle=False) as content:
+            return dict(content)
+
+    def basis(self):
+        """The basis of the scan's site under the basis setting of this job."""
+        from fmrsflow.basis.files import read_npz
+
+        folder = self.study.results / directory("basis", self.names)
+        record = read_json(folder / f"{self.scan.site}_desc-basis_record.json")
+        if record["status"] == "failed":
+            raise FailedBefore(record["reason"], "basis")
+        name = f"{self.scan.site}_basis.npz"
+        self.inputs[f"{folder.name}/{name}"] = record["files"][name]
+        return read_npz(folder / name)
+
+    def save(self, what: str, content, columns: dict | None = None) -> Path:
+        """Write an output beside the record, atomically; its kind follows from the content.
+
+        Fids and nibabel images become NIfTI, a list of dicts TSV (`columns` is the data dictionary:
+        name -> (description, unit)), a dict of arrays NPZ, another dict JSON, a figure PNG.
+        """
+        extension, text_or_bytes = _encode(content, columns)
+        folder = directory(self.stage, self.names)
+        name = f"desc-{self.stage}_{what}{extension}"
+        path = self.study.path(folder, self.item, name)
+        write_bytes(path, text_or_bytes)
+        self.files[path.name] = _digest(text_or_bytes)
+        if columns:
+            dictionary = path.with_suffix(".json")
+            write_bytes(dictionary, _json(data_dictionary(columns)))
+            self.files[dictionary.name] = _digest(dictionary.read_bytes())
+        return path
+
+    def _names_of(self, stage: str) -> dict[str, str]:
+        return {name: self.names[name] for name in STAGE_SETTINGS[stage]}
+
+    def finish(self, status: str, reason: str | None, failed_at: str | None, body: dict) -> None:
+        """Write the record, last of all files."""
+        record = {
+            "stage": self.stage,
+            "scan": self.scan.entities,
+            "status": status,
+            "reason": reason,
+            "failed_at": failed_at,
+            "warnings": self.warnings,
+            "settings": {
+                stage: {"name": self.names.get(stage, ""), **setting}
+                for stage, setting in self.settings.items()
+            },
+            "files": self.files,
+            "inputs": self.inputs,
+            "GeneratedBy": [self.study.software] if self.study.software else [],
+            **body,
+        }
+        path = self.study.record_path(self.stage, self._names_of(self.stage), self.item)
+        write_bytes(path, _json(record))
+
+
+def run_job(job: Job, process: Callable[[Job], dict]) -> None:
+    """Run a stage for one scan and write its record; expected failures become its status."""
+    try:
+        body = process(job)
+    except FailedBefore as failure:
+        job.finish("failed", str(failure), failure.stage, {})
+    except DataError as failure:
+        job.finish("failed", " ".join(str(failure).split()), job.stage, {})
+        print(f"{job.item.key}: {job.stage}: {failure}", file=sys.stderr)
+    else:
+        status = "excluded" if job.excluded else "ok"
+        job.finish(status, job.excluded, job.stage if job.excluded else None, body)
+
+
+def run_jobs(jobs: Iterable[Job], process: Callable[[Job], dict]) -> int:
+    """Run a stage for each job; exit code 1 where the program itself failed for any of them."""
+    faults = 0
+    for job in jobs:
+        try:
+            run_job(job, process)
+        except Exception:  # the other scans of the batch go on; the job fails loudly below
+            faults += 1
+            print(f"{job.item.key}: {job.stage}: a fault of the program:", file=sys.stderr)
+            traceback.print_exc()
+    return 1 if faults else 0
+
+
+def stage_main(stage: str, process: Callable[[Job], dict]) -> Callable[[list[str]], int]:
+    """The command of a stage: `fmrsflow STAGE [--study FILE] [NAMES] KEY...`."""
+
+    def main(argv: list[str]) -> int:
+        parser = argparse.ArgumentParser(prog=f"fmrsflow {stage}")
+        parser.add_argument("--study", default="results/study.json", help="the frozen study")
+        settings = STAGE_SETTINGS[stage]
+        if settings:
+            parser.add_argument("names", help=f"named settings: {'-'.join(settings)}")
+        parser.add_argument("keys", nargs="+", help="scans, as site/sub-..[_ses-..][_task-..]..")
+        arguments = parser.parse_args(argv)
+        study = Study.load(arguments.study)
+        names = dict(zip(settings, arguments.names.split("-"))) if settings else {}
+        items = {unit.key: unit for unit in study.units()} if stage == "response" else None
+        jobs = (
+            Job(stage, study, items[key] if items else study.scan(key), names)
+            for key in arguments.keys
+        )
+        return run_jobs(jobs, process)
+
+    return main
+
+
+def read_json(path: str | Path) -> dict:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text())
+
+
+def read_table(path: str | Path) -> list[dict[str, str]]:
+    """Read a TSV as a list of rows; values stay text.
+
+    Raises
+    ------
+    DataError
+        A row of another length than the header, or not text.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{Path(path).name} is not a UTF-8 text table") from None
+    if "\0" in text:
+        raise DataError(f"{Path(path).name} is not a text table (it holds a zero byte)")
+    lines = list(csv.reader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE))
+    lines = [line for line in lines if any(cell.strip() for cell in line)]
+    if not lines:
+        return []
+    header = [cell.strip() for cell in lines[0]]
+    for number, line in enumerate(lines[1:], start=2):
+        if len(line) != len(header):
+            raise DataError(
+                f"{Path(path).name} line {number} has {len(line)} cells where the header has "
+                f"{len(header)}; cells are parted by tabs"
+            )
+    return [dict(zip(header, (cell.strip() for cell in line))) for line in lines[1:]]
+
+
+def write_table(path: str | Path, rows: list[dict], columns: dict | None = None) -> None:
+    """Write rows as TSV, atomically, and with `columns` their data dictionary beside them.
+
+    Numbers get six significant digits, so that the last bits of a sum do not change a table.
+    """
+    write_bytes(path, _tsv(rows, list(columns) if columns else None))
+    if columns:
+        write_bytes(Path(path).with_suffix(".json"), _json(data_dictionary(columns)))
+
+
+def write_json(path: str | Path, content: dict) -> None:
+    """Write JSON, atomically."""
+    write_bytes(path, _json(content))
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file whole or not at all (temporary name in its folder, then rename)."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def data_dictionary(columns: dict) -> dict:
+    """BIDS data dictionary of {name: (description, unit)}."""
+    return {
+        name: {"Description": description, **({"Units": unit} if unit else {})}
+        for name, (description, unit) in columns.items()
+    }
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _encode(content, columns: dict | None) -> tuple[str, bytes]:
+    if isinstance(content, list):
+        return ".tsv", _tsv(content, list(columns) if columns else None)
+    if isinstance(content, dict):
+        if content and all(hasattr(value, "dtype") for value in content.values()):
+            import numpy as np
+
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **content)
+            return ".npz", buffer.getvalue()
+        return ".json", _json(content)
+    if hasattr(content, "savefig"):
+        buffer = io.BytesIO()
+        content.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+        return ".png", buffer.getvalue()
+    if hasattr(content, "transients"):
+        from fmrsflow.fids import to_nifti
+
+        content = to_nifti(content)
+    import gzip
+
+    # Level 1 and no time stamp: float noise hardly compresses, and the same bytes come out.
+    return ".nii.gz", gzip.compress(content.to_bytes(), compresslevel=1, mtime=0)
+
+
+def _json(content: dict) -> bytes:
+    return (json.dumps(content, indent=1, default=_plain, allow_nan=True) + "\n").encode()
+
+
+def _plain(value):
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _tsv(rows: list[dict], columns: list[str] | None) -> bytes:
+    columns = columns or (list(rows[0]) if rows else [])
+    for row in rows:
+        if set(row) - set(columns):
+            raise ValueError(f"columns without description: {sorted(set(row) - set(columns))}")
+    lines = ["\t".join(columns)]
+    lines += ["\t".join(_cell(row.get(column)) for column in columns) for row in rows]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _cell(value) -> str:
+    if value is None or value == "":
+        return MISSING
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return MISSING if value != value else f"{value:.6g}"
+    return " ".join(str(value).split())

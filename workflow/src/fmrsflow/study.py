@@ -1,0 +1,326 @@
+"""Who was scanned where, doing what, when: sites, scans, response units, names of files.
+
+A study travels as one JSON (`Study.save`, `Study.load`): the resolved configuration and the rows of
+the sheets, written once at the start of a run, so that no stage parses YAML or sheets again.
+`sheets.py` makes it from the user's files and checks them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from fmrsflow.errors import DataError
+
+STAGE_SETTINGS = {
+    "convert": (),
+    "segment": (),
+    "anatomy": (),
+    "bold": (),
+    "basis": ("basis",),
+    "preprocess": ("preprocess",),
+    "fit": ("preprocess", "basis", "fit"),
+    "quantify": ("preprocess", "basis", "fit", "concentration"),
+    "response": ("preprocess", "basis", "fit", "concentration", "response"),
+}
+"""Named settings that a stage's output depends on, in the order of its folder's name."""
+
+ANALYSIS_SETTINGS = STAGE_SETTINGS["response"]
+"""The settings whose names make an analysis."""
+
+PATH_COLUMNS = (
+    "mrs",
+    "ref",
+    "t1w",
+    "gm",
+    "wm",
+    "csf",
+    "events",
+    "bold",
+    "bold_events",
+    "bold_confounds",
+)
+"""Columns of scans.tsv that hold file names, relative to the data root."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One row of sites.tsv. Times in s, field in T, width in Hz; None where not given."""
+
+    name: str
+    vendor: str
+    field_t: float
+    sequence: str
+    te_s: float
+    tr_s: float
+    protocol: str
+    te1_s: float | None = None
+    tm_s: float | None = None
+    transients: int | None = None
+    spectral_width_hz: float | None = None
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One row of scans.tsv; labels without their BIDS prefix, "" where not given."""
+
+    site: str
+    subject: str
+    mrs: str
+    session: str = ""
+    task: str = ""
+    acq: str = ""
+    run: str = ""
+    ref: str = ""
+    t1w: str = ""
+    gm: str = ""
+    wm: str = ""
+    csf: str = ""
+    events: str = ""
+    condition: str = ""
+    bold: str = ""
+    bold_events: str = ""
+    bold_confounds: str = ""
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """Site and BIDS entities, "" where not given."""
+        return {
+            name: getattr(self, name)
+            for name in ("site", "subject", "session", "task", "acq", "run")
+        }
+
+    @property
+    def stem(self) -> str:
+        """BIDS name without suffix: sub-.._ses-.._task-.._acq-.._run-.."""
+        return _stem(self.subject, self.session, self.task, self.acq, self.run)
+
+    @property
+    def key(self) -> str:
+        """Name of the scan on command lines and in messages: site/stem."""
+        return f"{self.site}/{self.stem}"
+
+    @property
+    def folder(self) -> str:
+        """Folder of the scan below that of a stage."""
+        return _folder(self.site, self.subject, self.session)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Scans that give one response: one scan with events, or scans of different condition."""
+
+    scans: tuple[Scan, ...]
+
+    @property
+    def scan(self) -> Scan:
+        """The scan that lends the unit its folder."""
+        return self.scans[0]
+
+    @property
+    def stem(self) -> str:
+        """The scan's stem, or for several scans the stem without their tasks."""
+        first = self.scans[0]
+        task = first.task if len(self.scans) == 1 else ""
+        return _stem(first.subject, first.session, task, first.acq, first.run)
+
+    @property
+    def key(self) -> str:
+        """site/stem"""
+        return f"{self.scan.site}/{self.stem}"
+
+    @property
+    def folder(self) -> str:
+        """Folder of the unit below that of a stage."""
+        return self.scan.folder
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its files tell it; `config` is complete (defaults filled in)."""
+
+    config: dict
+    sites: dict[str, Site]
+    scans: tuple[Scan, ...]
+    participants: tuple[dict, ...] = ()
+    software: dict = field(default_factory=dict)
+
+    @property
+    def results(self) -> Path:
+        """Folder of all outputs."""
+        return Path(self.config["results"])
+
+    @property
+    def data_root(self) -> Path:
+        """Folder that holds every input file of the sheets."""
+        return Path(self.config["data_root"])
+
+    @cached_property
+    def _by_key(self) -> dict[str, Scan]:
+        return {scan.key: scan for scan in self.scans}
+
+    def scan(self, key: str) -> Scan:
+        """The scan of that key; KeyError where there is none."""
+        return self._by_key[key]
+
+    def site(self, scan: Scan) -> Site:
+        """The site of a scan."""
+        return self.sites[scan.site]
+
+    def setting(self, stage: str, name: str) -> dict:
+        """The named setting of a stage, complete; KeyError where there is none."""
+        return self.config[stage][name]
+
+    @cached_property
+    def _units(self) -> tuple[Unit, ...]:
+        groups: dict[tuple, list[Scan]] = {}
+        for scan in self.scans:
+            own = scan.task if scan.events or not scan.condition else None
+            key = (scan.site, scan.subject, scan.session, scan.acq, scan.run, own)
+            groups.setdefault(key, []).append(scan)
+        return tuple(Unit(tuple(scans)) for scans in groups.values())
+
+    def units(self) -> tuple[Unit, ...]:
+        """Response units, in the order of the sheet."""
+        return self._units
+
+    @cached_property
+    def _segment_owners(self) -> dict[tuple[str, str, str], Scan]:
+        owners: dict[tuple[str, str, str], Scan] = {}
+        for scan in self.scans:
+            owners.setdefault((scan.site, scan.subject, scan.t1w), scan)
+        return owners
+
+    def segment_owner(self, scan: Scan) -> Scan | None:
+        """First scan that names the same T1w; None where the built-in segmentation is not needed."""
+        if not scan.t1w or scan.gm:
+            return None
+        return self._segment_owners[scan.site, scan.subject, scan.t1w]
+
+    def segment_path(self, scan: Scan, tissue: str) -> Path:
+        """Map of GM, WM or CSF that the built-in segmentation writes for a scan's T1w."""
+        return self.path("anatomy", self.segment_owner(scan), f"desc-segment_{tissue}.nii.gz")
+
+    def person(self, scan: Scan) -> str:
+        """Identity across sites: that of participants.tsv, else site and subject."""
+        for row in self.participants:
+            if (row["site"], row["subject"]) == (scan.site, scan.subject) and row.get("person"):
+                return row["person"]
+        return f"{scan.site}/{scan.subject}"
+
+    def path(self, directory: str, item: Scan | Unit, what: str) -> Path:
+        """Path of an output: results/<directory>/<folder of the scan>/<stem>_<what>."""
+        return self.results / directory / item.folder / f"{item.stem}_{what}"
+
+    def record_path(self, stage: str, names: dict[str, str], item: Scan | Unit) -> Path:
+        """Path of a stage's record of a scan (of a unit for the response stage)."""
+        return self.path(directory(stage, names), item, f"desc-{stage}_record.json")
+
+    def save_text(self) -> str:
+        """The study as JSON; `load` reads it back."""
+        content = {
+            "config": self.config,
+            "sites": [asdict(site) for site in self.sites.values()],
+            "scans": [asdict(scan) for scan in self.scans],
+            "participants": list(self.participants),
+            "software": self.software,
+        }
+        return json.dumps(content, indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def load(cls, path: str | Path) -> Study:
+        """Read what `save_text` made."""
+        content = json.loads(Path(path).read_text())
+        return cls(
+            config=content["config"],
+            sites={row["name"]: Site(**row) for row in content["sites"]},
+            scans=tuple(Scan(**row) for row in content["scans"]),
+            participants=tuple(content["participants"]),
+            software=content["software"],
+        )
+
+
+def directory(stage: str, names: dict[str, str]) -> str:
+    """Folder of a stage: its name and those of the settings that it depends on."""
+    folder = "anatomy" if stage == "segment" else stage
+    return "-".join([folder, *(names[setting] for setting in STAGE_SETTINGS[stage])])
+
+
+def conditions(
+    events: Sequence[dict],
+    n_transients: int,
+    tr_s: float,
+    lag_s: float = 0.0,
+    rest: str = "rest",
+) -> list[str | None]:
+    """Condition of each transient by its time of excitation (science.md section 5).
+
+    Parameters
+    ----------
+    events : sequence of dict
+        Rows of events.tsv: `onset` and `duration` in s from the first excitation, `trial_type`.
+    n_transients, tr_s
+        Excitation j takes place at j * tr_s.
+    lag_s : float
+        Seconds left out after each onset and after each end of an event.
+    rest : str
+        Name of the time outside every event; an event of that name counts as rest too.
+
+    Returns
+    -------
+    list of str or None
+        None where the transient is left out.
+
+    Raises
+    ------
+    DataError
+        Overlapping events, negative duration, or no event within the scan.
+    """
+    spans = sorted(
+        (float(row["onset"]), float(row["onset"]) + float(row["duration"]), row["trial_type"])
+        for row in events
+    )
+    for onset, end, name in spans:
+        if end <= onset:
+            raise DataError(
+                f"event {name} at {onset:g} s has no positive duration; mend events.tsv"
+            )
+    for (_, end, name), (onset, _, after) in zip(spans, spans[1:]):
+        if onset < end - 1e-6:
+            raise DataError(
+                f"events {name} and {after} overlap at {onset:g} s; a transient has one condition: "
+                "mend events.tsv"
+            )
+    length_s = n_transients * tr_s
+    if not any(onset < length_s and end > 0 for onset, end, _ in spans):
+        raise DataError(
+            f"no event lies within the scan of {length_s:g} s ({n_transients} transients, "
+            f"TR {tr_s:g} s); onsets count in seconds from the first excitation"
+        )
+    changes = [edge for onset, end, _ in spans for edge in (onset, end) if 0 < edge < length_s]
+    labels: list[str | None] = []
+    for j in range(n_transients):
+        # A microsecond of tolerance: j * tr_s carries rounding, onsets in sheets do not.
+        time = j * tr_s + 1e-6
+        inside = [name for onset, end, name in spans if onset <= time < end]
+        late = lag_s > 0 and any(0 <= time - edge < lag_s for edge in changes)
+        labels.append(None if late else inside[0] if inside else rest)
+    return labels
+
+
+def batches(items: Iterable, size: int) -> list[tuple]:
+    """Consecutive groups of at most `size` items."""
+    items = list(items)
+    return [tuple(items[start : start + size]) for start in range(0, len(items), size)]
+
+
+def _stem(subject: str, session: str, task: str, acq: str, run: str) -> str:
+    entities = (("sub", subject), ("ses", session), ("task", task), ("acq", acq), ("run", run))
+    return "_".join(f"{name}-{label}" for name, label in entities if label)
+
+
+def _folder(site: str, subject: str, session: str) -> str:
+    return "/".join([site, f"sub-{subject}", *([f"ses-{session}"] if session else []), "mrs"])
