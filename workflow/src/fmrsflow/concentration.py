@@ -1,0 +1,251 @@
+"""From amplitudes to concentrations: constants, relaxation, tissue, water reference.
+
+Formulas and constants: science.md section 4; Gasparovic et al. 2006 (doi:10.1002/mrm.20901),
+Harris et al. 2015 (doi:10.1002/mrm.25281). Amplitudes are per molecule (a singlet of n protons
+starts at n), so that n_p of the formula is 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from fmrsflow.errors import DataError
+
+TISSUES = ("gm", "wm", "csf")
+
+PURE_WATER_MMOL_PER_KG = 55.51e3
+"""Amount of water in a kilogram of it, mmol."""
+
+WATER_DENSITY = {"gm": 0.78, "wm": 0.65, "csf": 0.97}
+"""Relative water density d of each tissue (science.md section 4)."""
+
+SETS_VERSION = "1"
+"""Counts up whenever a constant of any set changes; written into every output."""
+
+CARRIED_BY_NOMINAL_FIELD = {"3T": (2.5, 3.5), "7T": (6.0, 8.0)}
+"""Field (T) for which the constants of a nominal field are used."""
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """Relaxation times of a substance, s."""
+
+    t1_s: float
+    t2_s: float
+
+    def factor(self, te_s: float, tr_s: float) -> float:
+        """Share of the signal left: (1 - exp(-TR/T1)) exp(-TE/T2)."""
+        return (1.0 - math.exp(-tr_s / self.t1_s)) * math.exp(-te_s / self.t2_s)
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """Volume fractions of the MRS voxel; they sum to 1."""
+
+    gm: float
+    wm: float
+    csf: float
+
+    def __post_init__(self):
+        total = self.gm + self.wm + self.csf
+        if min(self.gm, self.wm, self.csf) < 0 or abs(total - 1) > 1e-3:
+            raise DataError(
+                f"tissue fractions GM {self.gm:.3f}, WM {self.wm:.3f}, CSF {self.csf:.3f} "
+                f"sum to {total:.3f}; they are shares of the voxel and sum to 1"
+            )
+        if self.csf > 0.99:
+            raise DataError(f"the voxel holds {100 * self.csf:.0f} % CSF: no tissue to refer to")
+
+    def water_mole_fraction(self, tissue: str) -> float:
+        """f_x = v_x d_x / sum_y v_y d_y."""
+        total = sum(getattr(self, y) * WATER_DENSITY[y] for y in TISSUES)
+        return getattr(self, tissue) * WATER_DENSITY[tissue] / total
+
+
+@dataclass(frozen=True)
+class ConstantsSet:
+    """A named, versioned set of relaxation times at one field.
+
+    `water`: by tissue. `metabolites`: name -> (in GM, in WM); `other` for any that it lacks.
+    """
+
+    name: str
+    field: str
+    water: dict[str, Relaxation]
+    metabolites: dict[str, tuple[Relaxation, Relaxation]]
+    other: tuple[Relaxation, Relaxation]
+
+    @property
+    def label(self) -> str:
+        """Name, field and version, as outputs carry it."""
+        return f"{self.name}-{self.field}-v{SETS_VERSION}"
+
+    def water_factor(self, tissue: str, te_s: float, tr_s: float) -> float:
+        """R_w of one tissue at the reference's own TE and TR."""
+        return self.water[tissue].factor(te_s, tr_s)
+
+    def metabolite_factor(self, name: str, tissue: Tissue, te_s: float, tr_s: float) -> float:
+        """R_m, weighted by the GM and WM volume fractions (CSF holds no metabolite)."""
+        in_gm, in_wm = self.metabolites.get(name, self.other)
+        parenchyma = tissue.gm + tissue.wm
+        return (
+            tissue.gm * in_gm.factor(te_s, tr_s) + tissue.wm * in_wm.factor(te_s, tr_s)
+        ) / parenchyma
+
+
+def molal(ratio: float, tissue: Tissue, water: dict[str, float], metabolite: float) -> float:
+    """Concentration in mmol per kg tissue water (Gasparovic 2006, with n_p = 1).
+
+    Parameters
+    ----------
+    ratio : float
+        Metabolite amplitude per molecule over water amplitude, S_m / S_w.
+    tissue : Tissue
+    water : dict
+        Relaxation factor R_w of each tissue.
+    metabolite : float
+        Relaxation factor R_m.
+    """
+    relaxed = sum(tissue.water_mole_fraction(x) * water[x] for x in TISSUES)
+    # The divisor holds the water mole fraction of CSF, not its volume fraction.
+    tissue_water = 1.0 - tissue.water_mole_fraction("csf")
+    return ratio * 2.0 * PURE_WATER_MMOL_PER_KG * relaxed / (metabolite * tissue_water)
+
+
+def molar(ratio: float, tissue: Tissue, water: dict[str, float], metabolite: float) -> float:
+    """Concentration in mmol per litre of tissue; parameters as in `molal`."""
+    relaxed = sum(getattr(tissue, x) * WATER_DENSITY[x] * water[x] for x in TISSUES)
+    return ratio * 2.0 * PURE_WATER_MMOL_PER_KG * relaxed / (metabolite * (1.0 - tissue.csf))
+
+
+def alpha_corrected(value: float, tissue: Tissue, alpha: float = 0.5) -> float:
+    """Harris 2015: C / (v_GM + alpha v_WM), for substances denser in GM (GABA, Glu, Gln, Glx)."""
+    return value / (tissue.gm + alpha * tissue.wm)
+
+
+def constants(name: str, field_t: float) -> ConstantsSet:
+    """The named set at a field.
+
+    Raises
+    ------
+    DataError
+        No set of that name, or no constants near that field.
+    """
+    for field, (low, high) in CARRIED_BY_NOMINAL_FIELD.items():
+        if low <= field_t <= high:
+            break
+    else:
+        raise DataError(
+            f"no relaxation constants at {field_t:g} T; sets hold 3 T and 7 T. "
+            "Use ratios (quantities ratio_tcr, ratio_tnaa), which need none of water"
+        )
+    if (name, field) not in _SETS:
+        names = sorted({known for known, _ in _SETS})
+        raise DataError(f"no constants set {name!r} at {field}; there are {', '.join(names)}")
+    return _SETS[name, field]
+
+
+def set_names() -> tuple[str, ...]:
+    """Names of all sets, sorted."""
+    return tuple(sorted({name for name, _ in _SETS}))
+
+
+def _water(t1: tuple, t2: tuple) -> dict[str, Relaxation]:
+    return {x: Relaxation(t1_s, t2_s) for x, t1_s, t2_s in zip(TISSUES, t1, t2)}
+
+
+def _pair(t1_gm: float, t1_wm: float, t2_gm: float, t2_wm: float):
+    """Milliseconds as the literature tabulates them."""
+    return Relaxation(t1_gm / 1e3, t2_gm / 1e3), Relaxation(t1_wm / 1e3, t2_wm / 1e3)
+
+
+# Mlynarik 2001, Puts 2013, Wyss 2018: T1 GM, T1 WM, T2 GM, T2 WM in ms.
+_METABOLITES_3T = {
+    "Asc": _pair(1340, 1190, 115, 172),
+    "Asp": _pair(1340, 1190, 100.5, 148),
+    "Cr": _pair(1460, 1240, 146, 166),
+    "PCr": _pair(1460, 1240, 146, 166),
+    "GABA": _pair(1310, 1310, 88.5, 88.5),
+    "Glc": _pair(1340, 1190, 102.5, 155),
+    "Gln": _pair(1340, 1190, 110.5, 168),
+    "Glu": _pair(1270, 1170, 128.5, 124),
+    "Gly": _pair(1340, 1190, 91.5, 152),
+    "GPC": _pair(1300, 1080, 248, 218),
+    "GSH": _pair(1340, 1190, 88.5, 145),
+    "Lac": _pair(1340, 1190, 104.5, 159),
+    "mI": _pair(1230, 1010, 236.5, 161),
+    "NAA": _pair(1470, 1350, 258, 343),
+    "NAAG": _pair(1340, 1190, 117.5, 185),
+    "PCh": _pair(1300, 1080, 247.5, 213),
+    "PE": _pair(1340, 1190, 102.5, 158),
+    "sI": _pair(1340, 1190, 116, 170),
+    "Tau": _pair(1340, 1190, 112.5, 112.5),
+}
+_OTHER_3T = _pair(1340, 1190, 140, 169)
+
+_METABOLITES_7T = {
+    "Cr": _pair(1740, 1780, 107, 107),
+    "PCr": _pair(1740, 1780, 107, 107),
+    "GABA": _pair(1334, 1334, 87, 87),
+    "Gln": _pair(1640, 1740, 107, 107),
+    "Glu": _pair(1610, 1750, 107, 117),
+    "GPC": _pair(1510, 1320, 153, 153),
+    "PCh": _pair(1510, 1320, 153, 153),
+    "GSH": _pair(1140, 1060, 79, 79),
+    "Lac": _pair(1530, 1484, 182, 182),
+    "mI": _pair(1280, 1190, 111, 111),
+    "NAA": _pair(1780, 1830, 155, 155),
+    "NAAG": _pair(1210, 940, 155, 155),
+    "PE": _pair(1310, 1320, 182, 182),
+    "sI": _pair(1310, 1230, 105, 105),
+    "Tau": _pair(2150, 2090, 97, 97),
+}
+_OTHER_7T = _pair(1530, 1484, 127, 128)
+
+_OSPREY_WATER_3T = _water((1.331, 0.832, 3.817), (0.110, 0.0792, 0.503))
+_OSPREY_WATER_7T = _water((2.130, 1.220, 4.425), (0.055, 0.050, 0.141))
+
+
+def _average(t1_s: float, t2_s: float) -> tuple[Relaxation, Relaxation]:
+    return Relaxation(t1_s, t2_s), Relaxation(t1_s, t2_s)
+
+
+_SETS = {
+    (one.name, one.field): one
+    for one in (
+        ConstantsSet("osprey", "3T", _OSPREY_WATER_3T, _METABOLITES_3T, _OTHER_3T),
+        ConstantsSet("osprey", "7T", _OSPREY_WATER_7T, _METABOLITES_7T, _OTHER_7T),
+        # Osprey releases from 2023-04-06 to 2025-04: the default row for every metabolite at 3T.
+        ConstantsSet("osprey-2023", "3T", _OSPREY_WATER_3T, {}, _OTHER_3T),
+        ConstantsSet("osprey-2023", "7T", _OSPREY_WATER_7T, _METABOLITES_7T, _OTHER_7T),
+        ConstantsSet(
+            "spant",
+            "3T",
+            _water((1.331, 0.832, 3.817), (0.110, 0.0796, 0.503)),
+            {},
+            _average(1.317, 0.207),
+        ),
+        ConstantsSet(
+            "spant",
+            "7T",
+            _water((2.132, 1.220, 4.425), (0.050, 0.055, 1.05)),
+            {},
+            _average(1.583, 0.141),
+        ),
+        ConstantsSet(
+            "fsl-mrs",
+            "3T",
+            _water((1.50, 0.97, 4.47), (0.088, 0.073, 2.03)),
+            {},
+            _average(1.29, 0.194),
+        ),
+        ConstantsSet(
+            "fsl-mrs",
+            "7T",
+            _water((2.05, 1.21, 4.43), (0.050, 0.055, 1.05)),
+            {},
+            _average(1.43, 0.131),
+        ),
+    )
+}
