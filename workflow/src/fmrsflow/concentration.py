@@ -10,7 +10,30 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from fmrsflow.errors import DataError
+
+SUMS = {
+    "tNAA": ("NAA", "NAAG"),
+    "tCr": ("Cr", "PCr"),
+    "tCho": ("GPC", "PCh"),
+    "Glx": ("Glu", "Gln"),
+}
+"""Sums that are reported beside their parts."""
+
+ALPHA_CORRECTED = ("GABA", "Glu", "Gln", "Glx")
+"""Substances denser in GM than in WM (Harris 2015, alpha 0.5)."""
+
+UNITS = {
+    "molal": "mmol/kg",
+    "molar": "mmol/L",
+    "alpha_corrected": "mmol/kg",
+    "ratio_tcr": "1",
+    "ratio_tnaa": "1",
+    "raw": "a.u.",
+}
+"""Unit of each quantity."""
 
 TISSUES = ("gm", "wm", "csf")
 
@@ -23,7 +46,7 @@ WATER_DENSITY = {"gm": 0.78, "wm": 0.65, "csf": 0.97}
 SETS_VERSION = "1"
 """Counts up whenever a constant of any set changes; written into every output."""
 
-CARRIED_BY_NOMINAL_FIELD = {"3T": (2.5, 3.5), "7T": (6.0, 8.0)}
+FIELD_RANGES = {"3T": (2.5, 3.5), "7T": (6.0, 8.0)}
 """Field (T) for which the constants of a nominal field are used."""
 
 
@@ -124,6 +147,125 @@ def alpha_corrected(value: float, tissue: Tissue, alpha: float = 0.5) -> float:
     return value / (tissue.gm + alpha * tissue.wm)
 
 
+@dataclass(frozen=True)
+class Water:
+    """The water reference of a scan: fitted amplitude at t = 0 (two protons a molecule), TE, TR."""
+
+    amplitude: float
+    te_s: float
+    tr_s: float
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One value with its standard error; `quantity` is a key of `UNITS`."""
+
+    metabolite: str
+    quantity: str
+    value: float
+    se: float
+
+
+def quantities(
+    names: tuple[str, ...],
+    amplitudes: np.ndarray,
+    covariance: np.ndarray,
+    te_s: float,
+    tr_s: float,
+    water: Water | None = None,
+    tissue: Tissue | None = None,
+    relaxation: ConstantsSet | None = None,
+) -> list[Quantity]:
+    """Every quantity that the inputs allow, for each metabolite and sum.
+
+    Errors come from the covariance of the amplitudes (first order for ratios); that of the water
+    amplitude and of the tissue fractions is common to all conditions and not part of them.
+    Ratios are ratios of amplitudes, without relaxation correction, as the field reports them.
+
+    Parameters
+    ----------
+    names, amplitudes, covariance
+        Single metabolites, (n,), (n,) and (n, n); amplitudes per molecule.
+    te_s, tr_s : float
+        Of the metabolite scan.
+    water, tissue, relaxation
+        Where one is missing, only `raw` and ratios are given.
+    """
+    labels, mixing = _with_sums(names)
+    values = mixing @ amplitudes
+    spread = mixing @ covariance @ mixing.T
+    found = _each(labels, "raw", values, spread)
+    for quantity, parts in (("ratio_tcr", "tCr"), ("ratio_tnaa", "tNAA")):
+        if parts in labels and values[labels.index(parts)] > 0:
+            found += _ratios(labels, quantity, values, spread, labels.index(parts))
+    if water is None or tissue is None or relaxation is None:
+        return found
+    if not water.amplitude > 0:
+        raise DataError(f"the water amplitude {water.amplitude:g} is not positive")
+    by_tissue = {x: relaxation.water_factor(x, water.te_s, water.tr_s) for x in TISSUES}
+    for quantity, formula in (("molal", molal), ("molar", molar)):
+        scale = np.array(
+            [
+                formula(
+                    1.0 / water.amplitude,
+                    tissue,
+                    by_tissue,
+                    relaxation.metabolite_factor(name, tissue, te_s, tr_s),
+                )
+                for name in names
+            ]
+        )
+        mixed = mixing * scale
+        found += _each(labels, quantity, mixed @ amplitudes, mixed @ covariance @ mixed.T)
+    found += [
+        Quantity(
+            one.metabolite,
+            "alpha_corrected",
+            alpha_corrected(one.value, tissue),
+            alpha_corrected(one.se, tissue),
+        )
+        for one in found
+        if one.quantity == "molal" and one.metabolite in ALPHA_CORRECTED
+    ]
+    return found
+
+
+def _with_sums(names: tuple[str, ...]) -> tuple[list[str], np.ndarray]:
+    """Labels of metabolites and sums, and the matrix (label, name) that makes them."""
+    rows = [np.eye(len(names))]
+    labels = list(names)
+    for label, parts in SUMS.items():
+        present = [part for part in parts if part in names]
+        if present:
+            labels.append(label)
+            rows.append(np.array([[float(name in present) for name in names]]))
+    return labels, np.vstack(rows)
+
+
+def _each(labels, quantity: str, values, spread) -> list[Quantity]:
+    errors = np.sqrt(np.diag(spread))
+    return [
+        Quantity(label, quantity, float(value), float(error))
+        for label, value, error in zip(labels, values, errors)
+    ]
+
+
+def _ratios(labels, quantity: str, values, spread, reference: int) -> list[Quantity]:
+    below = values[reference]
+    ratios = values / below
+    # First order: var(x/y) = (var x - 2 r cov(x, y) + r^2 var y) / y^2.
+    variance = (
+        np.diag(spread)
+        - 2 * ratios * spread[:, reference]
+        + ratios**2 * spread[reference, reference]
+    ) / below**2
+    errors = np.sqrt(np.maximum(variance, 0.0))
+    return [
+        Quantity(label, quantity, float(ratio), float(error))
+        for label, ratio, error in zip(labels, ratios, errors)
+    ]
+
+
 def constants(name: str, field_t: float) -> ConstantsSet:
     """The named set at a field.
 
@@ -132,7 +274,7 @@ def constants(name: str, field_t: float) -> ConstantsSet:
     DataError
         No set of that name, or no constants near that field.
     """
-    for field, (low, high) in CARRIED_BY_NOMINAL_FIELD.items():
+    for field, (low, high) in FIELD_RANGES.items():
         if low <= field_t <= high:
             break
     else:
