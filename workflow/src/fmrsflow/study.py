@@ -195,7 +195,7 @@ class Study:
         return owners
 
     def segment_owner(self, scan: Scan) -> Scan | None:
-        """First scan that names the same T1w; None where the built-in segmentation is not needed."""
+        """First scan that names the same T1w; None where no built-in segmentation is needed."""
         if not scan.t1w or scan.gm:
             return None
         return self._segment_owners[scan.site, scan.subject, scan.t1w]

@@ -1,0 +1,17 @@
+# One basis set for each site's protocol.
+
+
+rule basis:
+    output:
+        f"{RESULTS}/basis-{{basis}}/{{site}}_desc-basis_record.json",
+    params:
+        settings=setting("basis"),
+        row=lambda wildcards: json.dumps(dataclasses.astuple(STUDY.sites[wildcards.site])),
+        code=code_digest("basis"),
+    log:
+        f"{RESULTS}/logs/basis-{{basis}}/{{site}}.log",
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    shell:
+        "fmrsflow basis --study {FROZEN} {wildcards.basis} {wildcards.site} 2> {log}"

@@ -1,0 +1,22 @@
+# Vendor files to anonymised NIfTI-MRS in BIDS names.
+
+for number, batch in enumerate(SCAN_BATCHES):
+
+    rule:
+        name:
+            f"convert_{number}"
+        input:
+            sources(batch, "mrs", "ref"),
+        output:
+            records("convert", batch),
+        params:
+            keys=keys(batch),
+            rows=rows(batch, "mrs", "ref", "t1w"),
+            code=code_digest("convert"),
+        log:
+            f"{RESULTS}/logs/convert/{number}.log",
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        shell:
+            "fmrsflow convert --study {FROZEN} {params.keys} 2> {log}"

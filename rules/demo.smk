@@ -1,0 +1,28 @@
+# Data of a synthetic study (config: synthetic), made before anything reads them.
+
+DEMO_FILES = (
+    {
+        str(STUDY.data_root / getattr(scan, column))
+        for scan in STUDY.scans
+        for column in PATH_COLUMNS
+        if getattr(scan, column)
+    }
+    if STUDY.config["synthetic"]
+    else set()
+)
+
+
+rule demo:
+    output:
+        sorted(DEMO_FILES),
+    params:
+        preset=STUDY.config["synthetic"],
+        root=STUDY.config["data_root"],
+        code=code_digest("demo"),
+    log:
+        f"{RESULTS}/logs/demo.log",
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    shell:
+        "fmrsflow demo --preset {params.preset:q} {params.root:q} 2> {log}"

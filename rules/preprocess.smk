@@ -1,0 +1,25 @@
+# Corrected single transients and the average of each condition.
+
+for number, batch in enumerate(SCAN_BATCHES):
+
+    rule:
+        name:
+            f"preprocess_{number}"
+        input:
+            records("convert", batch),
+            sources(batch, "events"),
+        output:
+            records("preprocess", batch),
+        params:
+            keys=keys(batch),
+            settings=setting("preprocess"),
+            quality=json.dumps(STUDY.config["quality"], sort_keys=True),
+            rows=rows(batch, "events", "condition"),
+            code=code_digest("preprocess"),
+        log:
+            f"{RESULTS}/logs/{folder('preprocess')}/{number}.log",
+        resources:
+            mem_mb=2000,
+            runtime=60,
+        shell:
+            "fmrsflow preprocess --study {FROZEN} {wildcards.preprocess} {params.keys} 2> {log}"

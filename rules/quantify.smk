@@ -1,0 +1,45 @@
+# Linear-combination fit, and concentrations from its amplitudes.
+
+for number, batch in enumerate(SCAN_BATCHES):
+
+    rule:
+        name:
+            f"fit_{number}"
+        input:
+            records("preprocess", batch),
+            f"{RESULTS}/{folder('basis')}/{batch[0].site}_desc-basis_record.json",
+        output:
+            records("fit", batch),
+        params:
+            names=f"{{preprocess}}-{{basis}}-{{fit}}",
+            keys=keys(batch),
+            settings=setting("fit"),
+            code=code_digest("fit"),
+        log:
+            f"{RESULTS}/logs/{folder('fit')}/{number}.log",
+        resources:
+            mem_mb=1500,
+            runtime=60,
+        shell:
+            "fmrsflow fit --study {FROZEN} {params.names} {params.keys} 2> {log}"
+
+    rule:
+        name:
+            f"quantify_{number}"
+        input:
+            records("fit", batch),
+            records("anatomy", batch),
+        output:
+            records("quantify", batch),
+        params:
+            names=f"{{preprocess}}-{{basis}}-{{fit}}-{{concentration}}",
+            keys=keys(batch),
+            settings=setting("concentration"),
+            code=code_digest("quantify"),
+        log:
+            f"{RESULTS}/logs/{folder('quantify')}/{number}.log",
+        resources:
+            mem_mb=800,
+            runtime=10,
+        shell:
+            "fmrsflow quantify --study {FROZEN} {params.names} {params.keys} 2> {log}"

@@ -1,0 +1,44 @@
+# Pages: one a scan, one a site, one for the consortium.
+
+for number, batch in enumerate(SCAN_BATCHES):
+
+    rule:
+        name:
+            f"report_{number}"
+        input:
+            f"{RESULTS}/{{analysis}}/sites/record.json",
+        output:
+            [
+                f"{RESULTS}/{{analysis}}/report/scans/{scan.site}/{scan.stem}.html"
+                for scan in batch
+            ],
+        params:
+            keys=keys(batch),
+            code=code_digest("report"),
+        log:
+            f"{RESULTS}/logs/{{analysis}}/report-{number}.log",
+        resources:
+            mem_mb=1500,
+            runtime=30,
+        shell:
+            "fmrsflow report --study {FROZEN} {wildcards.analysis} {params.keys} 2> {log}"
+
+
+rule report:
+    input:
+        [
+            f"{RESULTS}/{{analysis}}/report/scans/{scan.site}/{scan.stem}.html"
+            for scan in STUDY.scans
+        ],
+        tables=expand("{results}/{all}/sites/record.json", results=RESULTS, all=ANALYSES),
+    output:
+        f"{RESULTS}/{{analysis}}/report/index.html",
+    params:
+        code=code_digest("report"),
+    log:
+        f"{RESULTS}/logs/{{analysis}}/report.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "fmrsflow report --study {FROZEN} {wildcards.analysis} 2> {log}"

@@ -1,0 +1,31 @@
+# Percent change of each response unit: a scan with events, or the scans of two conditions.
+
+UNIT_BATCHES = [
+    batch
+    for site in STUDY.sites
+    for batch in batches(
+        [unit for unit in STUDY.units() if unit.scan.site == site], STUDY.config["batch"]
+    )
+]
+
+for number, batch in enumerate(UNIT_BATCHES):
+
+    rule:
+        name:
+            f"response_{number}"
+        input:
+            records("quantify", [scan for unit in batch for scan in unit.scans]),
+        output:
+            records("response", batch),
+        params:
+            names="-".join(f"{{{name}}}" for name in STAGE_SETTINGS["response"]),
+            keys=keys(batch),
+            settings=setting("response"),
+            code=code_digest("response"),
+        log:
+            f"{RESULTS}/logs/{folder('response')}/{number}.log",
+        resources:
+            mem_mb=800,
+            runtime=10,
+        shell:
+            "fmrsflow response --study {FROZEN} {params.names} {params.keys} 2> {log}"

@@ -1,0 +1,53 @@
+"""`fmrsflow COMMAND ...`: one subcommand a stage, imported only when called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+COMMANDS = {
+    "convert": "vendor files to anonymised NIfTI-MRS",
+    "segment": "grey matter, white matter and CSF of a T1w",
+    "anatomy": "tissue fractions of the MRS voxel",
+    "basis": "basis set of a site's protocol",
+    "preprocess": "corrected transients and condition averages",
+    "fit": "linear-combination fit of averages and of all transients",
+    "quantify": "concentrations",
+    "response": "percent change with its error",
+    "bold": "BOLD signal in the MRS voxel",
+    "sites": "tables of an analysis over all sites",
+    "report": "pages of scans, sites and consortium",
+    "demo": "write the synthetic demo study",
+    "synthetic": "make a synthetic study, or compare one with measured data",
+    "plan": "power of a study to come",
+    "view": "any NIfTI-MRS, fit or results folder as a picture or page",
+    "summary": "what a run has done, and what failed",
+    "check": "all errors of a study's files",
+    "index": "write scans.tsv from a BIDS dataset",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the subcommand that the command line names; its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print("usage: fmrsflow COMMAND ...\n")
+        print("\n".join(f"  {name:<12}{meaning}" for name, meaning in COMMANDS.items()))
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        from importlib.metadata import version
+
+        print(version("fmrsflow"))
+        return 0
+    if argv[0] not in COMMANDS:
+        print(f"fmrsflow: no command {argv[0]!r}; `fmrsflow --help` lists them", file=sys.stderr)
+        return 2
+    # One thread a job: Snakemake starts as many jobs as there are cores. Before numpy is imported.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    return importlib.import_module(f"fmrsflow.stages.{argv[0]}").main(argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

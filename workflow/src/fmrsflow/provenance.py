@@ -1,0 +1,92 @@
+"""What made an output: versions of the software and digests of its code."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+DEPENDENCIES = (
+    "snakemake",
+    "numpy",
+    "scipy",
+    "nibabel",
+    "nifti-mrs",
+    "spec2nii",
+    "hlsvdpropy",
+    "simpleitk",
+    "scikit-learn",
+    "nilearn",
+    "statsmodels",
+)
+
+
+def software() -> dict:
+    """Name, version, commit and dependencies of this workflow, as BIDS `GeneratedBy` wants it."""
+    found = {}
+    for name in DEPENDENCIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "Name": "fmrsflow",
+        "Version": version("fmrsflow"),
+        "Commit": _commit(),
+        "Python": ".".join(str(part) for part in sys.version_info[:3]),
+        "Dependencies": found,
+    }
+
+
+@cache
+def code_digest(stage: str) -> str:
+    """Digest of every module of this package that a stage imports, directly or not.
+
+    Rules carry it as a parameter, so that a changed science reruns exactly the stages that use it
+    (Snakemake does not see an imported package).
+    """
+    waiting, seen = [PACKAGE / "stages" / f"{stage}.py"], set()
+    while waiting:
+        path = waiting.pop()
+        if path not in seen and path.exists():
+            seen.add(path)
+            waiting += _imports(path)
+    digest = hashlib.sha256()
+    for path in sorted(seen):
+        digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _imports(path: Path) -> list[Path]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fmrsflow"):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.startswith("fmrsflow")]
+        else:
+            continue
+        for name in names:
+            base = PACKAGE.joinpath(*name.split(".")[1:])
+            found += [base.with_suffix(".py"), base / "__init__.py"]
+    return found
+
+
+def _commit() -> str:
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*"],
+            cwd=PACKAGE,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() if done.returncode == 0 else "unknown"
