@@ -274,10 +274,8 @@ def constants(name: str, field_t: float) -> ConstantsSet:
     DataError
         No set of that name, or no constants near that field.
     """
-    for field, (low, high) in FIELD_RANGES.items():
-        if low <= field_t <= high:
-            break
-    else:
+    field = next((one for one, (low, high) in FIELD_RANGES.items() if low <= field_t <= high), None)
+    if field is None:
         raise DataError(
             f"no relaxation constants at {field_t:g} T; sets hold 3 T and 7 T. "
             "Use ratios (quantities ratio_tcr, ratio_tnaa), which need none of water"

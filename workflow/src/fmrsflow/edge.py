@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import sys
 import tempfile
@@ -65,11 +66,12 @@ class Job:
 
     @cached_property
     def settings(self) -> dict[str, dict]:
-        """The resolved setting of each stage that this one depends on; of `anatomy` and the like
-        their only one."""
+        """Resolved settings by stage: the named ones that this stage depends on, and its section
+        of the configuration where it has but one (`anatomy`, `bold`)."""
         named = {stage: self.study.setting(stage, name) for stage, name in self.names.items()}
-        if self.stage in self.study.config:
-            named.setdefault(self.stage, self.study.config[self.stage])
+        section = "anatomy" if self.stage == "segment" else self.stage
+        if section in self.study.config and not STAGE_SETTINGS[self.stage]:
+            named[section] = self.study.config[section]
         return named
 
     def warn(self, text: str) -> None:
@@ -389,13 +391,20 @@ def _encode(content, columns: dict | None) -> tuple[str, bytes]:
 
 
 def _json(content: dict) -> bytes:
-    return (json.dumps(content, indent=1, default=_plain, allow_nan=True) + "\n").encode()
+    return (json.dumps(_plain(content), indent=1, allow_nan=False) + "\n").encode()
 
 
 def _plain(value):
+    """Python's own types; numbers that JSON does not know become null."""
     if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def _tsv(rows: list[dict], columns: list[str] | None) -> bytes:
