@@ -1,0 +1,1 @@
+"""The synthetic scanner: scans and whole studies whose truth is known."""
