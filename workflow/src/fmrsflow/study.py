@@ -122,9 +122,9 @@ class Unit:
 
     @property
     def stem(self) -> str:
-        """The scan's stem, or for several scans the stem without their tasks."""
+        """The stem of the scan with events; without task where a unit is made of conditions."""
         first = self.scans[0]
-        task = first.task if len(self.scans) == 1 else ""
+        task = "" if first.condition else first.task
         return _stem(first.subject, first.session, task, first.acq, first.run)
 
     @property

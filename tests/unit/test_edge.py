@@ -1,0 +1,174 @@
+"""Records, tables, atomic writing, failures that stay small."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from fmrsflow.edge import (
+    Job,
+    read_json,
+    read_table,
+    run_jobs,
+    stage_main,
+    write_bytes,
+    write_table,
+)
+from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids
+from fmrsflow.study import Scan, Site, Study
+
+
+@pytest.fixture
+def study(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.rda").write_text("x")
+    (tmp_path / "secret").write_text("x")
+    site = Site("A", "Siemens", 3.0, "PRESS", 0.03, 2.0, "own")
+    scans = tuple(Scan("A", subject, "x.rda") for subject in ("01", "02", "03"))
+    config = {"results": str(tmp_path / "results"), "data_root": str(tmp_path / "data")}
+    config["preprocess"] = {"robust": {"range": 1}}
+    return Study(config, {"A": site}, scans)
+
+
+def jobs(study, stage="convert", names=None):
+    return [Job(stage, study, scan, names or {}) for scan in study.scans]
+
+
+def records(study, stage="convert", names=None):
+    return [read_json(study.record_path(stage, names or {}, scan)) for scan in study.scans]
+
+
+def test_one_bad_scan_never_stops_the_others(study):
+    def process(job):
+        if job.scan.subject == "02":
+            raise DataError("x.rda: truncated; export it again")
+        return {"value": 1}
+
+    assert run_jobs(jobs(study), process) == 0
+    assert [one["status"] for one in records(study)] == ["ok", "failed", "ok"]
+    assert records(study)[1]["reason"] == "x.rda: truncated; export it again"
+
+
+def test_a_fault_of_the_program_fails_the_job_loudly_after_the_others(study, capsys):
+    def process(job):
+        return {"value": 1 // (job.scan.subject != "01")}
+
+    assert run_jobs(jobs(study), process) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert study.record_path("convert", {}, study.scans[1]).exists()
+    assert not study.record_path("convert", {}, study.scans[0]).exists()
+
+
+def test_a_failure_and_an_exclusion_travel_to_later_stages(study):
+    def convert(job):
+        if job.scan.subject == "01":
+            raise DataError("no water")
+        if job.scan.subject == "02":
+            job.exclude("SNR 3 is below 10")
+        return {}
+
+    run_jobs(jobs(study), convert)
+    names = {"preprocess": "robust"}
+    run_jobs(
+        jobs(study, "preprocess", names), lambda job: dict(seen=job.record("convert")["status"])
+    )
+    first, second, third = records(study, "preprocess", names)
+    assert (first["status"], first["reason"], first["failed_at"]) == (
+        "failed",
+        "no water",
+        "convert",
+    )
+    assert (second["status"], second["reason"]) == ("excluded", "SNR 3 is below 10")
+    assert third["status"] == "ok"
+    assert third["settings"] == {"preprocess": {"name": "robust", "range": 1}}
+
+
+def test_outputs_of_every_kind_can_be_read_by_the_next_stage(study):
+    fids = Fids(np.ones((2, 1, 8), complex), 1e-3, 123.0)
+
+    def convert(job):
+        job.save("svs", fids)
+        job.save("numbers", [{"a": 1.23456789, "b": None}], {"a": ("number", "Hz"), "b": ("x", "")})
+        job.save("result", {"x": np.arange(3)})
+        return {}
+
+    run_jobs(jobs(study), convert)
+    job = jobs(study, "preprocess", {"preprocess": "robust"})[0]
+    assert job.fids("convert", "svs").data.shape == (2, 1, 8)
+    assert job.table("convert", "numbers") == [{"a": "1.23457", "b": "n/a"}]
+    assert list(job.arrays("convert", "result")["x"]) == [0, 1, 2]
+    assert len(job.inputs) == 3
+    dictionary = read_json(study.path("convert", study.scans[0], "desc-convert_numbers.json"))
+    assert dictionary["a"] == {"Description": "number", "Units": "Hz"}
+
+
+def test_the_same_content_gives_the_same_bytes(study):
+    def convert(job):
+        job.save("svs", Fids(np.ones((2, 1, 8), complex), 1e-3, 123.0))
+        job.save("result", {"x": np.arange(3.0)})
+        return {}
+
+    run_jobs(jobs(study), convert)
+    before = records(study)
+    run_jobs(jobs(study), convert)
+    assert records(study) == before
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "link"])
+def test_no_path_leads_out_of_the_data_root(study, name, tmp_path):
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "secret")
+    job = Job("convert", study, Scan("A", "01", name), {})
+    with pytest.raises(DataError, match="leads out of the data root"):
+        job.source("mrs")
+
+
+def test_an_absent_file_is_named(study):
+    with pytest.raises(DataError, match=r"y\.rda is not there"):
+        Job("convert", study, Scan("A", "01", "y.rda"), {}).source("mrs")
+
+
+def test_events_without_a_duration_are_told_with_their_line(study, tmp_path):
+    (tmp_path / "data" / "e.tsv").write_text("onset\tduration\ttrial_type\n0\tn/a\ttask\n")
+    job = Job("preprocess", study, Scan("A", "01", "x.rda", events="e.tsv"), {})
+    with pytest.raises(DataError, match=r"e\.tsv line 2: no duration"):
+        job.events()
+
+
+def test_a_table_with_a_short_row_is_told_with_its_line(tmp_path):
+    (tmp_path / "t.tsv").write_text("a\tb\n1\t2\n1\n")
+    with pytest.raises(DataError, match=r"line 3 has 1 cells where the header has 2"):
+        read_table(tmp_path / "t.tsv")
+
+
+def test_a_column_without_description_is_a_fault(tmp_path):
+    with pytest.raises(ValueError, match="without description"):
+        write_table(tmp_path / "t.tsv", [{"a": 1, "b": 2}], {"a": ("x", "")})
+
+
+def test_numbers_that_json_does_not_know_become_null(study):
+    run_jobs(jobs(study), lambda job: {"value": float("nan"), "list": np.array([1.0, np.inf])})
+    assert records(study)[0]["value"] is None
+    assert records(study)[0]["list"] == [1.0, None]
+
+
+def test_nothing_is_written_half(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    write_bytes(path, b"old")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_stage_is_a_command(study, tmp_path):
+    frozen = tmp_path / "study.json"
+    frozen.write_text(study.save_text())
+    main = stage_main("preprocess", lambda job: {"name": job.names["preprocess"]})
+    # Without a record of convert nothing is read here, so the stage runs by itself.
+    assert main(["--study", str(frozen), "robust", "A/sub-01", "A/sub-03"]) == 0
+    path = study.record_path("preprocess", {"preprocess": "robust"}, study.scans[2])
+    assert json.loads(path.read_text())["name"] == "robust"

@@ -1,0 +1,129 @@
+"""The user's files: every error at once, with file, row, column and remedy."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from fmrsflow.sheets import StudyError, missing_files, read_config, read_study
+
+SITES = """site	vendor	field_t	sequence	te_s	tr_s	protocol
+A	Siemens	3	PRESS	0.03	2	standardised
+B	Philips	7	sLASER	0.028	4	own
+"""
+SCANS = """site	subject	task	mrs	ref	events
+B	01	vis	b/1.sdat	b/1w.sdat	b/1.tsv
+A	01	vis	a/1.rda	a/1w.rda	a/1.tsv
+"""
+STAGES = ("preprocess", "basis", "fit", "concentration", "response")
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(sites=SITES, scans=SCANS, **changes):
+        (tmp_path / "sites.tsv").write_text(sites)
+        (tmp_path / "scans.tsv").write_text(scans)
+        config = {
+            "sites_sheet": "sites.tsv",
+            "scans_sheet": "scans.tsv",
+            "analyses": {"main": dict.fromkeys(STAGES, "usual")},
+            "primary": "main",
+            **{stage: {"usual": {}} for stage in STAGES},
+        }
+        return {**config, **changes}
+
+    return write
+
+
+def problems(config):
+    with pytest.raises(StudyError) as caught:
+        read_study(config)
+    return caught.value.problems
+
+
+def test_a_right_study_is_read_with_defaults_and_in_the_order_of_keys(files):
+    study = read_study(files())
+    assert [scan.key for scan in study.scans] == ["A/sub-01_task-vis", "B/sub-01_task-vis"]
+    assert study.sites["B"].field_t == 7.0
+    assert study.setting("concentration", "usual")["constants"] == "osprey"
+    assert study.config["quality"] == {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0}
+
+
+def test_all_errors_of_all_files_are_told_at_once(files):
+    found = problems(
+        files(
+            sites=SITES.replace("Philips", "Philps").replace("0.03\t", "30\t"),
+            scans=SCANS.replace("a/1w.rda", "../w.rda"),
+            batch=0,
+            primry="main",
+        )
+    )
+    assert len(found) == 5
+    assert any("sites.tsv row 3: vendor: 'Philps' is none of Siemens" in one for one in found)
+    assert any("sites.tsv row 2: te_s: 30.0 is above 0.5" in one for one in found)
+    assert any("scans.tsv row 3: ref: '../w.rda' leads out of data_root" in one for one in found)
+    assert any("batch: 0 is below 1" in one for one in found)
+    assert any("'primry'; did you mean 'primary'?" in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("sites", "scans", "message"),
+    [
+        (SITES, SCANS + SCANS.splitlines()[1] + "\n", "stands in row 2 too"),
+        (SITES, SCANS.replace("subject", "sbject"), "unknown column 'sbject'; did you mean"),
+        (SITES, SCANS.replace("subject", "sbject"), "column 'subject' is missing"),
+        (SITES, SCANS.replace("B\t01", "B\t0_1"), "'0_1' holds other than letters and digits"),
+        (SITES, SCANS.replace("B\t01", "Bb\t01"), "site Bb is not in sites.tsv"),
+        (SITES, SCANS.replace("B\t01", "n/a\t01"), "site is empty"),
+        (SITES, SCANS.replace("b/1.sdat", "b/$(touch x)\\"), "backslash"),
+        (SITES.replace("\t2\t", "\ttwo\t"), SCANS, "'two' is not a number"),
+        (SITES + SITES.splitlines()[1] + "\n", SCANS, "site A stands twice"),
+        ("", SCANS, "holds no row"),
+    ],
+)
+def test_each_error_of_a_sheet_is_told_with_its_place(files, sites, scans, message):
+    assert any(message in one for one in problems(files(sites=sites, scans=scans)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"analyses": {"main": {"fit": "usual"}}}, "names no setting of preprocess"),
+        ({"analyses": {"main": dict.fromkeys(STAGES, "other")}}, "there is no setting 'other'"),
+        ({"analyses": {"convert": dict.fromkeys(STAGES, "usual")}}, "stage's folder"),
+        ({"primary": "best"}, "there is no analysis 'best'"),
+        ({"fit": {"Bad-Name": {}}}, "small letters and digits"),
+        ({"concentration": {"usual": {"constants": "osprei"}}}, "none of osprey"),
+        ({"concentration": {"usual": {"assumed_gm": True}}}, "not a number"),
+        ({"quality": {"min_snr_tcr": -1}}, "is below 0"),
+        ({"fit": ["usual"]}, "table of named settings"),
+        ({"sites_sheet": "none.tsv"}, "there is no such file"),
+    ],
+)
+def test_each_error_of_the_configuration_is_told(files, changes, message):
+    assert any(message in one for one in problems(files(**changes)))
+
+
+def test_only_the_chosen_sites_are_run(files):
+    study = read_study(files(only_sites=["B"]))
+    assert [scan.site for scan in study.scans] == ["B"]
+    assert any("C is no site" in one for one in problems(files(only_sites=["C"])))
+
+
+def test_missing_files_are_listed_and_no_error_of_the_sheets(files, tmp_path):
+    study = read_study(files(data_root=str(tmp_path)))
+    assert len(missing_files(study)) == 6
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "!!python/object/apply:os.system [ls]"])
+def test_yaml_that_is_no_configuration_is_told(tmp_path, text):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(StudyError, match=r"c\.yaml"):
+        read_config(tmp_path / "c.yaml")
+
+
+def test_a_plain_configuration_is_read(tmp_path):
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump({"batch": 2}))
+    assert read_config(tmp_path / "c.yaml") == {"batch": 2}
