@@ -1,0 +1,29 @@
+"""`fmrsflow index`: a BIDS dataset becomes a sheet."""
+
+from __future__ import annotations
+
+from fmrsflow.edge import read_table
+from fmrsflow.stages.index import main
+
+
+def test_a_dataset_becomes_a_sheet_with_its_companions(tmp_path):
+    mrs = tmp_path / "sub-01" / "ses-2" / "mrs"
+    anat = tmp_path / "sub-01" / "ses-2" / "anat"
+    for folder in (mrs, anat):
+        folder.mkdir(parents=True)
+    for name in ("svs.nii.gz", "mrsref.nii.gz", "events.tsv"):
+        (mrs / f"sub-01_ses-2_task-vis_run-1_{name}").touch()
+    (anat / "sub-01_ses-2_T1w.nii.gz").touch()
+    sheet = tmp_path / "scans.tsv"
+    assert main([str(tmp_path), "--site", "A", "--out", str(sheet)]) == 0
+    (row,) = read_table(sheet)
+    assert row["mrs"] == "sub-01/ses-2/mrs/sub-01_ses-2_task-vis_run-1_svs.nii.gz"
+    assert row["ref"].endswith("_mrsref.nii.gz")
+    assert row["events"].endswith("_events.tsv")
+    assert row["t1w"] == "sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz"
+    assert (row["subject"], row["session"], row["task"], row["run"]) == ("01", "2", "vis", "1")
+
+
+def test_a_dataset_without_spectroscopy_is_told(tmp_path, capsys):
+    assert main([str(tmp_path), "--site", "A"]) == 1
+    assert "no sub-*" in capsys.readouterr().err
