@@ -1,0 +1,397 @@
+"""Pages: results in, one self-contained HTML text out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from fmrsflow.report import figures
+from fmrsflow.report.ranges import molal_ranges
+from fmrsflow.report.render import image_uri, render, short
+from fmrsflow.report.results import STAGES, ScanResults
+from fmrsflow.report.verdict import MAX_DRIFT_HZ, MAX_FQN, NEAR, verdict
+
+SHOWN = ("tNAA", "tCr", "tCho", "mI", "Glu", "Gln", "Glx", "GABA", "GSH", "Lac", "Asp", "NAAG")
+"""Metabolites of the concentration chart; the table holds all."""
+
+QUANTITIES = {
+    "molal": "concentrations (mmol per kg tissue water)",
+    "ratio_tcr": "ratios to total creatine",
+    "ratio_tnaa": "ratios to total NAA",
+    "molar": "concentrations (mmol per litre)",
+    "alpha_corrected": "tissue-corrected concentrations",
+    "raw": "raw amplitudes",
+}
+"""What a change or a concentration was computed from, in words."""
+
+
+def scan_page(results: ScanResults) -> str:
+    """The page of one scan."""
+    judged = verdict(results)
+    spectra = [] if results.fit is None else [str(name) for name in results.fit["spectra"]]
+    spectra.sort(key=lambda name: (name != "all", ":matched" in name))
+    quantities = _quantities(results.changes)
+    conditions = results.record("preprocess").get("conditions") or []
+    charts = _scan_charts(results, spectra, quantities)
+    sections = [
+        ("verdict", "Verdict"),
+        *(
+            (id, title)
+            for id, title, there in (
+                ("spectrum", "Spectrum", charts["spectrum"]),
+                ("conditions", "Conditions", charts["conditions"]),
+                ("response", "Response", charts["response"]),
+                ("transients", "Transients", charts["after"]),
+                ("stability", "Stability", charts["courses"]),
+                ("voxel", "Voxel", results.voxel_png or results.record("anatomy")),
+                ("water", "Water", charts["water"]),
+                ("concentrations", "Concentrations", charts["concentrations"]),
+            )
+            if there
+        ),
+        ("quality", "Quality"),
+        ("made", "Settings"),
+    ]
+    return render(
+        "scan.html.j2",
+        r=results,
+        verdict=judged,
+        charts=charts,
+        sections=sections,
+        tiles=_tiles(results),
+        spectra=spectra,
+        metabolites=figures.parts(results.fit) if spectra else [],
+        spectrum_words=_spectrum_words(results),
+        conditions=conditions,
+        quantities=[(name, QUANTITIES.get(name, name)) for name in quantities],
+        response_words=_response_words(results, quantities),
+        courses_words=_courses_words(results),
+        voxel=image_uri(results.voxel_png) if results.voxel_png else None,
+        anatomy=_anatomy_pairs(results.record("anatomy")),
+        tissue_words=_tissue_words(results),
+        concentration_words=_concentration_words(results),
+        table=results.concentrations,
+        quality=_quality_rows(results),
+        problems=_problems(results),
+        settings=_settings(results),
+    )
+
+
+def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Sequence[str]) -> dict:
+    charts = dict.fromkeys(
+        (
+            "spectrum",
+            "conditions",
+            "response",
+            "timecourse",
+            "before",
+            "after",
+            "courses",
+            "water",
+            "concentrations",
+        )
+    )
+    if spectra:
+        charts["spectrum"] = figures.spectrum(results.fit, spectra[0])
+    conditions = results.record("preprocess").get("conditions") or []
+    if results.average is not None and len(conditions) > 1:
+        charts["conditions"] = figures.conditions(results.average, results.matched, conditions)
+    if results.changes:
+        charts["response"] = figures.changes(results.changes, quantities[0])
+    if results.timecourse:
+        shown = [name for name in ("Glu", "tNAA", "tCr") if _has(results.timecourse, name)]
+        charts["timecourse"] = figures.timecourse(results.timecourse, shown, results.blocks)
+    if results.transients:
+        charts["courses"] = figures.courses(results.transients, results.blocks)
+    if results.corrected is not None and results.transients:
+        time = np.array([float(row["time_s"]) for row in results.transients])
+        charts["after"] = figures.transients(results.corrected, time, results.transients)
+        charts["before"] = figures.transients(unaligned(results), time, ())
+    if results.water is not None:
+        charts["water"] = figures.water(results.water, results.water_phase_deg)
+    molal = [
+        row
+        for row in results.concentrations
+        if row["quantity"] == "molal" and row["matched"] == "false" and row["metabolite"] in SHOWN
+    ]
+    if molal:
+        charts["concentrations"] = figures.concentrations(
+            sorted(molal, key=lambda row: SHOWN.index(row["metabolite"])),
+            molal_ranges(),
+            "mmol per kg tissue water",
+        )
+    return charts
+
+
+def unaligned(results: ScanResults):
+    """The corrected transients with their measured shift and phase put back."""
+    shift, phase = (
+        np.array([_number(row[column]) for row in results.transients])
+        for column in ("shift_hz", "phase_deg")
+    )
+    return results.corrected.shifted(np.nan_to_num(shift)).rotated(np.nan_to_num(phase))
+
+
+def _tiles(results: ScanResults) -> list[dict]:
+    quality, fit = results.record("preprocess"), results.record("fit")
+    rows = results.transients
+    kept = sum(row["kept"] != "false" for row in rows)
+    glutamate = _headline(results)
+    tiles = [
+        ("tCr signal to noise", short(quality.get("snr_tcr")), _place(results, "snr_tcr", True)),
+        (
+            "tCr line width",
+            f"{short(quality.get('fwhm_tcr_hz'))} Hz",
+            _place(results, "fwhm_tcr_hz", False),
+        ),
+        ("Frequency drift", f"{short(quality.get('drift_hz'))} Hz", "range over the scan"),
+        ("Transients kept", f"{kept} of {len(rows)}" if rows else "–", "crosses below: left out"),
+        ("Fit quality number", short(_fqn(fit)), "1 is ideal"),
+    ]
+    if glutamate:
+        tiles.append(
+            (
+                "Glutamate change",
+                f"{_number(glutamate['change_percent']):+.1f} %",
+                f"95 % interval {_number(glutamate['low_percent']):+.1f} to "
+                f"{_number(glutamate['high_percent']):+.1f} %",
+            )
+        )
+    return [{"name": name, "value": value, "note": note} for name, value, note in tiles]
+
+
+def _headline(results: ScanResults):
+    """The change of glutamate that the analysis reports first."""
+    for matched in ("true", "false"):
+        for quantity in QUANTITIES:
+            for row in results.changes:
+                if (row["metabolite"], row["estimator"]) == ("Glu", "blocks") and (
+                    row["matched"] == matched and row["quantity"] == quantity
+                ):
+                    return row
+    return next((row for row in results.changes if row["metabolite"] == "Glu"), None)
+
+
+def _place(results: ScanResults, figure: str, high_is_good: bool) -> str:
+    """Where the scan stands among all scans of the consortium."""
+    own = results.record("preprocess").get(figure)
+    values = np.array([v for v in results.peers.get(figure, ()) if v == v], float)
+    if own is None or len(values) < 5:
+        return (
+            "excluded above {:g} Hz".format(results.limits["max_fwhm_tcr_hz"])
+            if (figure == "fwhm_tcr_hz")
+            else "excluded below {:g}".format(results.limits["min_snr_tcr"])
+        )
+    worse = np.mean(values < own) if high_is_good else np.mean(values > own)
+    return f"better than {100 * worse:.0f} % of {len(values)} scans"
+
+
+def _spectrum_words(results: ScanResults) -> str:
+    fit = results.record("fit")
+    quality = results.record("preprocess")
+    return (
+        f"tCr line {short(quality.get('fwhm_tcr_hz'))} Hz wide, SNR "
+        f"{short(quality.get('snr_tcr'))}; fit quality number {short(_fqn(fit))} (1: the residual "
+        "is noise alone)."
+    )
+
+
+def _response_words(results: ScanResults, quantities: Sequence[str]) -> str:
+    row = _headline(results)
+    if row is None:
+        return "Percent change of each metabolite by each estimator, with 95 % intervals."
+    low, high = _number(row["low_percent"]), _number(row["high_percent"])
+    told = (
+        "the interval holds zero: this scan alone shows no change"
+        if low <= 0 <= high
+        else "the interval leaves zero out"
+    )
+    return (
+        f"Glutamate, {row['task']} against {row['rest']}: "
+        f"{_number(row['change_percent']):+.1f} % (95 % interval {low:+.1f} to {high:+.1f} %); "
+        f"{told}. tNAA and tCr are negative controls."
+    )
+
+
+def _courses_words(results: ScanResults) -> str:
+    drift = results.record("preprocess").get("drift_hz")
+    rows = results.transients
+    rejected = sum(row["kept"] == "false" for row in rows)
+    return (
+        f"Frequency, phase, line width and SNR of each of the {len(rows)} transients: drift "
+        f"{short(drift)} Hz, {rejected} rejected."
+    )
+
+
+def _tissue_words(results: ScanResults) -> str:
+    record = results.record("anatomy")
+    if not record:
+        tissue = results.record("quantify").get("tissue")
+        return "No tissue fractions were measured for this scan" + (
+            f"; quantification assumed {100 * tissue['gm']:.0f} % grey matter, "
+            f"{100 * tissue['wm']:.0f} % white matter, {100 * tissue['csf']:.0f} % CSF."
+            if tissue
+            else "."
+        )
+    return (
+        f"The voxel holds {100 * record['v_gm']:.0f} % grey matter, "
+        f"{100 * record['v_wm']:.0f} % white matter and {100 * record['v_csf']:.0f} % CSF."
+    )
+
+
+def _anatomy_pairs(record: dict) -> list[tuple[str, str]]:
+    if not record:
+        return []
+    spread = record.get("systematic_sd")
+    return [
+        ("Volume", f"{short(record.get('volume_ml'))} mL"),
+        ("Tissue maps", str(record.get("method"))),
+        ("Covered by the maps", f"{100 * (record.get('coverage') or 0):.1f} %"),
+        ("Sum before normalising", short(record.get("sum"))),
+        ("Systematic uncertainty (SD)", _text(spread)),
+    ]
+
+
+def _concentration_words(results: ScanResults) -> str:
+    record = results.record("quantify")
+    return (
+        f"Relative to water, constants set {record.get('constants', 'unknown')}; bars: one "
+        "standard error of the fit. Shaded: healthy adult brain after Govindaraju 2000 (mmol per kg wet "
+        "weight there, divided by a water share of 0.78). A value outside is a reason to look, "
+        "not a diagnosis."
+    )
+
+
+def _quality_rows(results: ScanResults) -> list[dict]:
+    quality, fit = results.record("preprocess"), results.record("fit")
+    limits = results.limits
+    width, snr = limits["max_fwhm_tcr_hz"], limits["min_snr_tcr"]
+    rows = [
+        (
+            "SNR (tCr)",
+            quality.get("snr_tcr"),
+            f"above {snr / NEAR:.0f}; excluded below {snr:g}",
+            quality.get("snr_definition", ""),
+            lambda v: v < snr,
+        ),
+        (
+            "Line width (tCr), Hz",
+            quality.get("fwhm_tcr_hz"),
+            f"below {NEAR * width:g}; excluded above {width:g}",
+            "full width at half maximum of the tCr line at 3.03 ppm",
+            lambda v: v > width,
+        ),
+        (
+            "Line width (water), Hz",
+            quality.get("fwhm_water_hz"),
+            "as narrow as the tCr line or up to 2 Hz wider",
+            "full width at half maximum of the reference",
+            None,
+        ),
+        (
+            "Residual water",
+            quality.get("residual_water"),
+            "below 0.01",
+            "amplitude left by water suppression / unsuppressed water",
+            None,
+        ),
+        (
+            "Frequency drift, Hz",
+            quality.get("drift_hz"),
+            f"below {MAX_DRIFT_HZ:g}",
+            "range of the transients' frequency over the scan",
+            lambda v: v > MAX_DRIFT_HZ,
+        ),
+    ]
+    for name, value in (fit.get("fqn") or {}).items():
+        rows.append(
+            (
+                f"Fit quality number, {name}",
+                value,
+                f"1; look above {MAX_FQN:g}",
+                "variance of the residual / variance of the noise (Near 2021)",
+                lambda v: v > MAX_FQN,
+            )
+        )
+    for name, value in (fit.get("mrar_percent") or {}).items():
+        rows.append(
+            (
+                f"Residual, {name}, %",
+                value,
+                "about 2 (1.7 ± 0.2 in Korotkov 2026)",
+                "100 × SD of the residual / range of the fitted model",
+                None,
+            )
+        )
+    return [
+        {
+            "name": name,
+            "value": short(value),
+            "good": good,
+            "definition": definition,
+            "out": value is not None and out is not None and out(value),
+        }
+        for name, value, good, definition, out in rows
+    ]
+
+
+def _problems(results: ScanResults) -> list[tuple[str, str]]:
+    found = []
+    for stage in STAGES:
+        record = results.records.get(stage) or {}
+        if record.get("reason") and record.get("failed_at") == record.get("stage"):
+            found.append((stage, f"{record['status']}: {record['reason']}"))
+        found += [(stage, warning) for warning in record.get("warnings", ())]
+    return found
+
+
+def _settings(results: ScanResults) -> list[tuple[str, list[tuple[str, str]]]]:
+    shown = []
+    for stage in STAGES:
+        record = results.records.get(stage)
+        if not record:
+            continue
+        pairs = [
+            (f"{owner}.{name}", _text(value))
+            for owner, setting in record.get("settings", {}).items()
+            for name, value in setting.items()
+            if owner in (stage, "concentration" if stage == "quantify" else stage)
+        ]
+        pairs += [
+            ("parameters." + k, _text(v)) for k, v in (record.get("parameters") or {}).items()
+        ]
+        pairs += [
+            (str(made.get("Name", "software")), _text(made.get("Version", made)))
+            for made in record.get("GeneratedBy", ())
+        ]
+        pairs += [(f"input {name}", digest) for name, digest in record.get("sources", {}).items()]
+        shown.append((stage, pairs))
+    return shown
+
+
+def _quantities(rows) -> list[str]:
+    there = {row["quantity"] for row in rows}
+    return [name for name in QUANTITIES if name in there] + sorted(there - set(QUANTITIES))
+
+
+def _fqn(record: dict):
+    values = record.get("fqn") or {}
+    return values.get("all") or next(iter(values.values()), None)
+
+
+def _has(rows, metabolite: str) -> bool:
+    return any(row["metabolite"] == metabolite for row in rows)
+
+
+def _number(text) -> float:
+    return float("nan") if text in (None, "", "n/a") else float(text)
+
+
+def _text(value) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return "–" if value is None else str(value)

@@ -1,0 +1,84 @@
+"""From templates to text: the template engine, its filters, and what every page carries."""
+
+from __future__ import annotations
+
+import base64
+import json
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+
+import jinja2
+from markupsafe import Markup
+
+PLOTLY = "plotly-cartesian-4.1.1.min.js.gz"
+"""The chart library, compressed as it travels in a page (MIT licence beside it)."""
+
+
+def render(template: str, **context) -> str:
+    """A page as text; everything that is put in is escaped unless made by this module."""
+    return _environment().get_template(template).render(**context)
+
+
+def figure_json(figure: dict) -> Markup:
+    """A chart as JSON that no text in it can break out of its script element."""
+    text = json.dumps(figure, separators=(",", ":"), allow_nan=False)
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)
+
+
+def known(value) -> str:
+    """Text of a table's cell, empty where it is missing."""
+    return "" if value in (None, "", "n/a", "false") else str(value)
+
+
+def short(value) -> str:
+    """A number in three significant digits; – where it is missing, text as it is."""
+    if value in (None, "", "n/a") or value != value:
+        return "–"
+    try:
+        number = float(value)
+    except ValueError:
+        return str(value)
+    if number == 0 or not 0.01 <= abs(number) < 100_000:
+        return f"{number:.3g}"
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+
+def above(value, limit: float) -> bool:
+    """Whether a cell holds a number above the limit."""
+    try:
+        return float(value) > limit
+    except (TypeError, ValueError):
+        return False
+
+
+def image_uri(png: bytes) -> str:
+    """A PNG as an address inside the page."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("fmrsflow.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "figure_json": figure_json,
+        "known": known,
+        "short": short,
+        "above": above,
+    }
+    folder = files("fmrsflow.report") / "templates"
+    environment.globals |= {
+        "style": Markup((folder / "style.css").read_text()),
+        "script": Markup((folder / "page.js").read_text()),
+        "plotly": Markup(base64.b64encode((folder / PLOTLY).read_bytes()).decode()),
+        "version": version("fmrsflow"),
+    }
+    return environment

@@ -1,0 +1,69 @@
+"use strict";
+// Draws the charts of a page and answers its controls. The chart library travels in the page,
+// compressed; without scripts every table and text can still be read.
+(async () => {
+  const packed = document.getElementById("plotly");
+  if (packed) {
+    if (typeof DecompressionStream === "undefined") {
+      for (const chart of document.querySelectorAll(".chart")) {
+        chart.textContent = "The charts need a browser of 2023 or later; all values stand in the tables.";
+        chart.classList.remove("waiting");
+      }
+    } else {
+      const bytes = Uint8Array.from(atob(packed.textContent.trim()), (c) => c.charCodeAt(0));
+      const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+      const script = document.createElement("script");
+      script.textContent = await new Response(stream).text();
+      document.head.append(script);
+      packed.remove();
+      await Promise.all([...document.querySelectorAll(".chart")].map(draw));
+    }
+  }
+  document.querySelectorAll("[data-filter]").forEach((input) =>
+    input.addEventListener("input", () => filter(input)));
+  document.documentElement.dataset.ready = "true";
+
+  async function draw(place) {
+    const figure = JSON.parse(document.getElementById(place.id + "-data").textContent);
+    place.classList.remove("waiting");
+    const narrow = place.clientWidth < 560;
+    if (narrow) Object.assign(figure.layout.margin, { l: 44, r: 6 });
+    await Plotly.newPlot(place, figure.data, figure.layout, {
+      responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover",
+      modeBarButtonsToRemove: ["select2d", "lasso2d"],
+    });
+    place.on("plotly_click", (event) => {
+      const link = event.points[0].customdata;
+      if (typeof link === "string" && link.endsWith(".html")) location.href = link;
+    });
+    const form = document.querySelector(`[data-chart="${place.id}"]`);
+    if (form) form.addEventListener("change", () => show(place, form));
+  }
+
+  // Which spectrum (or quantity), which parts of it, which stretch of the axis.
+  function show(place, form) {
+    const group = form.querySelector("[name=group]");
+    const region = form.querySelector("[name=region]");
+    const boxes = [...form.querySelectorAll("[name=part]")];
+    const offered = new Set(boxes.map((box) => box.value));
+    const wanted = new Set(boxes.filter((box) => box.checked).map((box) => box.value));
+    const visible = place.data.map(({ meta }) =>
+      !meta || ((!group || meta.group === undefined || meta.group === group.value) &&
+        (!offered.has(meta.part) || wanted.has(meta.part))));
+    const layout = {};
+    if (region) layout["xaxis.range"] = region.value.split(",").map(Number);
+    Plotly.update(place, { visible }, layout);
+  }
+
+  function filter(input) {
+    const words = input.value.toLowerCase();
+    for (const row of document.querySelectorAll(`#${input.dataset.filter} tbody tr`)) {
+      row.hidden = !row.textContent.toLowerCase().includes(words);
+    }
+  }
+})();
+addEventListener("beforeprint", () => {
+  for (const chart of document.querySelectorAll(".chart")) {
+    if (globalThis.Plotly) Plotly.Plots.resize(chart);
+  }
+});

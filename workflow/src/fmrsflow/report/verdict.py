@@ -1,0 +1,114 @@
+"""The verdict on a scan, in words: use, use with care, excluded, failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fmrsflow.report.results import STAGES, ScanResults
+
+NEAR = 0.75
+"""A figure beyond this share of its exclusion limit asks for care."""
+
+MAX_REJECTED = 0.15
+"""Share of rejected transients above which to look at the scan."""
+
+MAX_DRIFT_HZ = 10.0
+"""Range of frequency over the scan above which the voxel or the subject has moved (Near 2021)."""
+
+MAX_CRLB_PERCENT = 20.0
+"""CRLB above which the value of a metabolite is not to be read by itself (Wilson 2019)."""
+
+MAX_FQN = 10.0
+"""Residual variance over noise variance above which the fit leaves signal behind; 1 is ideal."""
+
+MIN_COVERAGE = 0.98
+"""Share of the voxel that the tissue maps must cover."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do with a scan.
+
+    Attributes
+    ----------
+    kind : str
+        "use", "care", "excluded" or "failed".
+    label : str
+        The same in words.
+    reasons : tuple of str
+        Why; empty for "use".
+    """
+
+    kind: str
+    label: str
+    reasons: tuple[str, ...]
+
+
+LABELS = {
+    "use": "Use this scan",
+    "care": "Use with care",
+    "excluded": "Excluded from group statistics",
+    "failed": "Not usable: processing failed",
+}
+
+
+def verdict(results: ScanResults) -> Verdict:
+    """Judge a scan by its records, its limits and its negative controls."""
+    for stage in STAGES:
+        record = results.records.get(stage)
+        # Without tissue fractions quantification falls back, and says so: no failure of the scan.
+        if record and record["status"] == "failed" and stage != "anatomy":
+            reason = f"{record['failed_at']}: {record['reason']}"
+            return Verdict("failed", LABELS["failed"], (reason,))
+    for stage in STAGES:
+        record = results.records.get(stage)
+        if record and record["status"] == "excluded":
+            return Verdict("excluded", LABELS["excluded"], (record["reason"],))
+    reasons = (*_quality(results), *_anatomy(results), *_controls(results), *_warnings(results))
+    kind = "care" if reasons else "use"
+    return Verdict(kind, LABELS[kind], tuple(dict.fromkeys(reasons)))
+
+
+def _quality(results: ScanResults):
+    quality, fit = results.record("preprocess"), results.record("fit")
+    width, snr = quality.get("fwhm_tcr_hz"), quality.get("snr_tcr")
+    max_width, min_snr = results.limits["max_fwhm_tcr_hz"], results.limits["min_snr_tcr"]
+    if width is not None and width > NEAR * max_width:
+        yield f"broad lines: tCr {width:.1f} Hz wide (excluded above {max_width:g} Hz)"
+    if snr is not None and snr < min_snr / NEAR:
+        yield f"weak signal: tCr SNR {snr:.0f} (excluded below {min_snr:g})"
+    rows = results.transients
+    rejected = sum(row["kept"] == "false" for row in rows)
+    if rejected > MAX_REJECTED * len(rows):
+        yield f"{rejected} of {len(rows)} transients rejected"
+    drift = quality.get("drift_hz")
+    if drift is not None and drift > MAX_DRIFT_HZ:
+        yield f"frequency drifted by {drift:.1f} Hz: movement or a drifting scanner"
+    worst = max((value for value in (fit.get("fqn") or {}).values() if value), default=0)
+    if worst > MAX_FQN:
+        yield f"the fit leaves signal behind (fit quality number {worst:.1f}, ideal 1)"
+    for row in results.concentrations:
+        if (row["metabolite"], row["quantity"], row["matched"]) == ("Glu", "raw", "false"):
+            crlb = row["crlb_percent"]
+            if crlb == "n/a" or float(crlb) > MAX_CRLB_PERCENT:
+                shown = "undefined" if crlb == "n/a" else f"{float(crlb):.0f} %"
+                yield f"glutamate is uncertain ({row['condition']}: CRLB {shown})"
+
+
+def _anatomy(results: ScanResults):
+    record = results.records.get("anatomy")
+    if record and record["status"] == "failed":
+        yield f"no tissue fractions: {record['reason']}"
+    elif record and (record.get("coverage") or 1) < MIN_COVERAGE:
+        yield f"the tissue maps cover {100 * record['coverage']:.0f} % of the voxel"
+
+
+def _controls(results: ScanResults):
+    for row in results.controls:
+        if row["flag"] not in ("", "n/a", "false"):
+            yield f"negative control {row['control']}: {row['flag']}"
+
+
+def _warnings(results: ScanResults):
+    for stage in STAGES:
+        yield from (results.records.get(stage) or {}).get("warnings", ())
