@@ -14,7 +14,7 @@ for number, owner in enumerate(SEGMENTED.values()):
         output:
             records("segment", [owner]),
         params:
-            keys=keys([owner]),
+            scans=keys([owner]),
             settings=json.dumps(STUDY.config["anatomy"], sort_keys=True),
             rows=rows([owner], "t1w"),
             code=code_digest("segment"),
@@ -24,7 +24,7 @@ for number, owner in enumerate(SEGMENTED.values()):
             mem_mb=2000,
             runtime=30,
         shell:
-            "fmrsflow segment --study {FROZEN} {params.keys} 2> {log}"
+            "fmrsflow segment --study {FROZEN} {params.scans} 2> {log}"
 
 
 def segmentations(batch):
@@ -45,7 +45,7 @@ for number, batch in enumerate(SCAN_BATCHES):
         output:
             records("anatomy", batch),
         params:
-            keys=keys(batch),
+            scans=keys(batch),
             settings=json.dumps(STUDY.config["anatomy"], sort_keys=True),
             rows=rows(batch, "t1w", "gm", "wm", "csf"),
             code=code_digest("anatomy"),
@@ -55,4 +55,4 @@ for number, batch in enumerate(SCAN_BATCHES):
             mem_mb=1500,
             runtime=30,
         shell:
-            "fmrsflow anatomy --study {FROZEN} {params.keys} 2> {log}"
+            "fmrsflow anatomy --study {FROZEN} {params.scans} 2> {log}"

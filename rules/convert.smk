@@ -10,7 +10,7 @@ for number, batch in enumerate(SCAN_BATCHES):
         output:
             records("convert", batch),
         params:
-            keys=keys(batch),
+            scans=keys(batch),
             rows=rows(batch, "mrs", "ref", "t1w"),
             code=code_digest("convert"),
         log:
@@ -19,4 +19,4 @@ for number, batch in enumerate(SCAN_BATCHES):
             mem_mb=2000,
             runtime=30,
         shell:
-            "fmrsflow convert --study {FROZEN} {params.keys} 2> {log}"
+            "fmrsflow convert --study {FROZEN} {params.scans} 2> {log}"

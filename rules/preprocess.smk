@@ -11,7 +11,7 @@ for number, batch in enumerate(SCAN_BATCHES):
         output:
             records("preprocess", batch),
         params:
-            keys=keys(batch),
+            scans=keys(batch),
             settings=setting("preprocess"),
             quality=json.dumps(STUDY.config["quality"], sort_keys=True),
             rows=rows(batch, "events", "condition"),
@@ -22,4 +22,4 @@ for number, batch in enumerate(SCAN_BATCHES):
             mem_mb=2000,
             runtime=60,
         shell:
-            "fmrsflow preprocess --study {FROZEN} {wildcards.preprocess} {params.keys} 2> {log}"
+            "fmrsflow preprocess --study {FROZEN} {wildcards.preprocess} {params.scans} 2> {log}"

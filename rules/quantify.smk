@@ -12,7 +12,7 @@ for number, batch in enumerate(SCAN_BATCHES):
             records("fit", batch),
         params:
             names=f"{{preprocess}}-{{basis}}-{{fit}}",
-            keys=keys(batch),
+            scans=keys(batch),
             settings=setting("fit"),
             code=code_digest("fit"),
         log:
@@ -21,7 +21,7 @@ for number, batch in enumerate(SCAN_BATCHES):
             mem_mb=1500,
             runtime=60,
         shell:
-            "fmrsflow fit --study {FROZEN} {params.names} {params.keys} 2> {log}"
+            "fmrsflow fit --study {FROZEN} {params.names} {params.scans} 2> {log}"
 
     rule:
         name:
@@ -33,7 +33,7 @@ for number, batch in enumerate(SCAN_BATCHES):
             records("quantify", batch),
         params:
             names=f"{{preprocess}}-{{basis}}-{{fit}}-{{concentration}}",
-            keys=keys(batch),
+            scans=keys(batch),
             settings=setting("concentration"),
             code=code_digest("quantify"),
         log:
@@ -42,4 +42,4 @@ for number, batch in enumerate(SCAN_BATCHES):
             mem_mb=800,
             runtime=10,
         shell:
-            "fmrsflow quantify --study {FROZEN} {params.names} {params.keys} 2> {log}"
+            "fmrsflow quantify --study {FROZEN} {params.names} {params.scans} 2> {log}"

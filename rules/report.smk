@@ -13,7 +13,7 @@ for number, batch in enumerate(SCAN_BATCHES):
                 for scan in batch
             ],
         params:
-            keys=keys(batch),
+            scans=keys(batch),
             code=code_digest("report"),
         log:
             f"{RESULTS}/logs/{{analysis}}/report-{number}.log",
@@ -21,7 +21,7 @@ for number, batch in enumerate(SCAN_BATCHES):
             mem_mb=1500,
             runtime=30,
         shell:
-            "fmrsflow report --study {FROZEN} {wildcards.analysis} {params.keys} 2> {log}"
+            "fmrsflow report --study {FROZEN} {wildcards.analysis} {params.scans} 2> {log}"
 
 
 rule report:

@@ -19,7 +19,7 @@ for number, batch in enumerate(UNIT_BATCHES):
             records("response", batch),
         params:
             names="-".join(f"{{{name}}}" for name in STAGE_SETTINGS["response"]),
-            keys=keys(batch),
+            scans=keys(batch),
             settings=setting("response"),
             code=code_digest("response"),
         log:
@@ -28,4 +28,4 @@ for number, batch in enumerate(UNIT_BATCHES):
             mem_mb=800,
             runtime=10,
         shell:
-            "fmrsflow response --study {FROZEN} {params.names} {params.keys} 2> {log}"
+            "fmrsflow response --study {FROZEN} {params.names} {params.scans} 2> {log}"
