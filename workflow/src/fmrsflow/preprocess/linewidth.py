@@ -1,0 +1,155 @@
+"""Linewidth differences between conditions, and their matching.
+
+BOLD narrows the lines while a task runs (science.md section 5). The width of each spectrum relative
+to a template (the mean of all) comes from least squares in narrow windows round the singlets of NAA,
+tCr and tCho: template with free amplitude of each singlet, common shift, phase and Lorentzian width,
+and a complex straight line per window, which takes up what a change of glutamate leaves there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fmrsflow.fids import Fids, to_spectrum
+
+WINDOWS_PPM = ((1.93, 2.08), (2.95, 3.10), (3.14, 3.30))
+"""Windows round NAA 2.01, tCr 3.03, tCho 3.22 ppm."""
+
+ITERATIONS = 4
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Width of each spectrum relative to the template.
+
+    Attributes
+    ----------
+    width_hz : float array (n,)
+        Lorentzian FWHM more than the template, Hz.
+    se_hz : float array (n,)
+        Standard error from the spectrum's own noise, Hz.
+    shift_hz : float array (n,)
+    """
+
+    width_hz: np.ndarray
+    se_hz: np.ndarray
+    shift_hz: np.ndarray
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Widths of conditions and what matches them.
+
+    Attributes
+    ----------
+    conditions : tuple of str
+    width_hz, se_hz : float arrays (n_conditions,)
+        Width relative to the broadest condition (0 there, else negative) and the standard error
+        of that difference, Hz.
+    added_hz : float array (n_conditions,)
+        Lorentzian width to add to each condition, Hz.
+    """
+
+    conditions: tuple[str, ...]
+    width_hz: np.ndarray
+    se_hz: np.ndarray
+    added_hz: np.ndarray
+
+
+def relative_widths(
+    fids: Fids, template: np.ndarray, windows_ppm: Sequence[tuple[float, float]] = WINDOWS_PPM
+) -> Widths:
+    """Lorentzian width of each transient (or average) over a template.
+
+    Parameters
+    ----------
+    fids : Fids
+        Spectra with lines in place, coils combined, shape (n, 1, n_points).
+    template : complex array (n_points,)
+        FID of the same lines with less noise.
+
+    Returns
+    -------
+    Widths
+    """
+    noise = _noise_sd(fids)
+    masks = [(fids.ppm >= low) & (fids.ppm <= high) for low, high in windows_ppm]
+    rows = np.concatenate([np.flatnonzero(mask) for mask in masks])
+    data = fids.spectra[:, 0, rows]
+    time = fids.time_s
+    n = fids.n_transients
+    width, shift = np.zeros(n), np.zeros(n)
+    variance = np.zeros(n)
+    for _ in range(ITERATIONS):
+        # The template moved to each spectrum's present width and shift.
+        decay = np.exp((2j * np.pi * shift[:, None] - np.pi * width[:, None]) * time)
+        moved = template * decay
+        lines = to_spectrum(moved)[:, rows]
+        by_width = to_spectrum(-np.pi * time * moved)[:, rows]
+        by_shift = to_spectrum(2j * np.pi * time * moved)[:, rows]
+        for j in range(n):
+            design = _design(lines[j], by_width[j], by_shift[j], masks)
+            target = np.concatenate([data[j].real, data[j].imag])
+            inverse = np.linalg.pinv(design, rcond=1e-10)
+            solution = inverse @ target
+            # Amplitudes come first, one a singlet; the steps are in units of a mean amplitude.
+            size = np.mean(solution[: len(masks)])
+            width[j] += np.clip(solution[-2] / size, -3, 3)
+            shift[j] += np.clip(solution[-1] / size, -3, 3)
+            variance[j] = np.sum(inverse[-2] ** 2) * noise[j] ** 2 / size**2
+    return Widths(width, np.sqrt(variance), shift)
+
+
+def match_linewidths(averages: Fids, conditions: Sequence[str], shares) -> tuple[Fids, Matching]:
+    """Broaden the averages of all conditions to the broadest of them.
+
+    Parameters
+    ----------
+    averages : Fids
+        One FID a condition.
+    conditions : sequence of str
+    shares : array (n_conditions,)
+        Weight of each condition in the template, such as its number of transients.
+    """
+    n = averages.n_transients
+    if n == 1:
+        zero = np.zeros(1)
+        return averages, Matching(tuple(conditions), zero, zero, zero)
+    shares = np.asarray(shares, float) / np.sum(shares)
+    template = shares @ averages.transients
+    found = relative_widths(averages, template)
+    widest = int(np.argmax(found.width_hz))
+    difference = found.width_hz - found.width_hz[widest]
+    # The template's noise enters every width in the same way and drops out of a difference.
+    error = np.sqrt(found.se_hz**2 + found.se_hz[widest] ** 2)
+    error[widest] = 0.0
+    matching = Matching(tuple(conditions), difference, error, -difference)
+    return averages.broadened(matching.added_hz), matching
+
+
+def _design(lines, by_width, by_shift, masks) -> np.ndarray:
+    sizes = [int(mask.sum()) for mask in masks]
+    ends = np.cumsum(sizes)
+    columns = []
+    for end, size in zip(ends, sizes):
+        column = np.zeros_like(lines)
+        column[end - size : end] = lines[end - size : end]
+        columns.append(column)
+    baseline = []
+    for end, size in zip(ends, sizes):
+        for power in range(2):
+            column = np.zeros_like(lines)
+            column[end - size : end] = np.linspace(-1, 1, size) ** power
+            baseline += [column, 1j * column]
+    columns += baseline + [1j * lines, by_width, by_shift]
+    complex_design = np.stack(columns, axis=1)
+    return np.concatenate([complex_design.real, complex_design.imag])
+
+
+def _noise_sd(fids: Fids) -> np.ndarray:
+    """SD of the real (and of the imaginary) noise of each spectrum, from the end of the FID."""
+    tail = fids.transients[:, fids.n_points * 3 // 4 :]
+    return np.sqrt(np.mean(np.abs(np.diff(tail, axis=-1)) ** 2, axis=-1) / 4 * fids.n_points)
