@@ -38,12 +38,19 @@ class Head:
     from_mni: np.ndarray
 
 
-def make_head(rng: np.random.Generator, age: float = 30.0, spacing_mm: float = 2.0) -> Head:
-    """Draw a person.
+def make_head(
+    person: np.random.Generator,
+    visit: np.random.Generator,
+    age: float = 30.0,
+    spacing_mm: float = 2.0,
+) -> Head:
+    """Draw a person in a scanner.
 
     Parameters
     ----------
-    rng : Generator
+    person, visit : Generator
+        Of the anatomy, the same wherever the person is scanned, and of what differs each time:
+        place of the head, bias field, noise.
     age : float
         Years; cerebrospinal fluid takes over 0.4 % of the cortex a year from 20 on.
     spacing_mm : float
@@ -51,9 +58,9 @@ def make_head(rng: np.random.Generator, age: float = 30.0, spacing_mm: float = 2
     """
     from scipy.ndimage import map_coordinates
 
-    from_mni = _pose(rng)
+    from_mni = _pose(person, visit)
     affine, shape = _grid(spacing_mm)
-    warp = [_waves(rng, shape, sd=1.5) for _ in range(3)]
+    warp = [_waves(person, shape, sd=1.5) for _ in range(3)]
     to_template = np.linalg.inv(_template_affine()) @ np.linalg.inv(from_mni) @ affine
     index = np.indices(shape, dtype=np.float32)
     where = [
@@ -70,12 +77,10 @@ def make_head(rng: np.random.Generator, age: float = 30.0, spacing_mm: float = 2
     csf = np.clip(1 - gm - wm, 0, None)
     csf = csf + np.float32(0.004 * max(age - 20.0, 0.0)) * gm
     # The templates average many people; a person's tissue borders are sharp.
-    parts = {
-        name: np.where(inside, part, 0) ** 2 for name, part in zip(TISSUES, (gm, wm, csf))
-    }
+    parts = {name: np.where(inside, part, 0) ** 2 for name, part in zip(TISSUES, (gm, wm, csf))}
     total = sum(parts.values())
     maps = {name: part / np.maximum(total, 1e-6) for name, part in parts.items()}
-    return Head(_t1w(maps, inside, rng), maps, affine, from_mni)
+    return Head(_t1w(maps, inside, visit), maps, affine, from_mni)
 
 
 def voxel_affine(
@@ -114,15 +119,15 @@ def fractions(head: Head, affine: np.ndarray, samples: int = 16) -> dict[str, fl
     return {**{name: part / coverage for name, part in inside.items()}, "coverage": coverage}
 
 
-def _pose(rng) -> np.ndarray:
+def _pose(person, visit) -> np.ndarray:
     """A person's head in the scanner: size, nod, turn, place."""
     from scipy.spatial.transform import Rotation
 
-    scale = 1 + 0.03 * rng.standard_normal(3)
-    turn = Rotation.from_euler("xyz", [8, 3, 3] * rng.standard_normal(3), degrees=True)
+    scale = 1 + 0.03 * person.standard_normal(3)
+    turn = Rotation.from_euler("xyz", [8, 3, 3] * visit.standard_normal(3), degrees=True)
     pose = np.eye(4)
     pose[:3, :3] = turn.as_matrix() * scale
-    pose[:3, 3] = [3, 8, 8] * rng.standard_normal(3)
+    pose[:3, 3] = [3, 8, 8] * visit.standard_normal(3)
     return pose
 
 

@@ -182,13 +182,12 @@ def write_nifti(fids: Fids, path: str | Path, **fields) -> None:
     Path(path).write_bytes(content)
 
 
-def write_image(data: np.ndarray, affine: np.ndarray, path: str | Path) -> None:
-    """Write a volume as NIfTI, compressed; int16 and uint8 as they are, else float32."""
+def write_image(data: np.ndarray, affine: np.ndarray, path: str | Path, slope: float = 1.0) -> None:
+    """Write an integer volume as NIfTI, compressed; a reader multiplies its values by `slope`."""
     import nibabel as nib
 
-    if data.dtype not in (np.int16, np.uint8):
-        data = data.astype(np.float32)
     image = nib.Nifti1Image(data, affine)
+    image.header.set_slope_inter(slope, 0)
     image.header.set_xyzt_units("mm", "sec")
     Path(path).write_bytes(gzip.compress(image.to_bytes(), compresslevel=3, mtime=0))
 

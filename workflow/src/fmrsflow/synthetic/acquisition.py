@@ -1,0 +1,214 @@
+"""From the plan to the protocol of one scan: amplitudes, design, lineshape, artefacts."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from fmrsflow.basis.files import Basis
+from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, Relaxation, Tissue, constants
+from fmrsflow.synthetic import ingredients as ing
+from fmrsflow.synthetic.people import Scan, draw, generator, true_changes, true_concentrations
+from fmrsflow.synthetic.plan import Design, Plan, SitePlan
+from fmrsflow.synthetic.scanner import Protocol, boxcar, haemodynamic
+
+MACROMOLECULES = {"MM09": 5.0, "MM12": 1.5, "MM14": 3.7, "MM17": 1.9, "MM20": 7.5}
+"""Amplitudes of the macromolecules before relaxation, mmol per kg tissue water of their protons."""
+
+LIPIDS = {"Lip13": 1.0, "Lip09": 0.27, "Lip20": 0.15}
+"""Lipids in proportions of Lip13 (science.md section 3)."""
+
+_MM_RELAXATION = {3: Relaxation(0.35, 0.030), 7: Relaxation(0.40, 0.024)}
+"""Macromolecules at 3T and 7T: Cudalbu 2021 (T1), Murali-Manohar 2020 (T2)."""
+
+_NARROWING_HZ = {3: 0.2, 7: 0.46}  # science.md section 5
+
+_FREQUENCY_MHZ = {
+    ("Philips", 3): 127.755, ("Siemens", 3): 123.25, ("GE", 3): 127.74,
+    ("Philips", 7): 298.04, ("Siemens", 7): 297.22, ("GE", 7): 298.03,
+}  # fmt: skip
+
+_VENDOR_SCALE = {"Philips": 2e-3, "Siemens": 1e-6, "GE": 1e2}
+"""Receiver units per mmol/kg: the vendors' files differ by many orders."""
+
+
+def frequency_mhz(site: SitePlan) -> float:
+    """Spectrometer frequency of a vendor's magnet."""
+    known = _FREQUENCY_MHZ.get((site.vendor, round(site.field_t)))
+    return known if known is not None else 42.5775 * site.field_t
+
+
+def basis_of(site: SitePlan) -> Basis:
+    """The basis that the site's protocol gives, simulated once for each distinct protocol."""
+    return _basis(
+        site.sequence,
+        site.te_s,
+        site.te1_s,
+        site.tm_s,
+        frequency_mhz(site),
+        1 / site.spectral_width_hz,
+        site.points,
+    )
+
+
+@lru_cache(maxsize=32)
+def _basis(sequence, te_s, te1_s, tm_s, mhz, dwell_s, points) -> Basis:
+    from fmrsflow.basis.simulate import simulate
+
+    return simulate(sequence, te_s, mhz, dwell_s, points, te1_s=te1_s, tm_s=tm_s)
+
+
+def blocks(design: Design, length_s: float) -> list[tuple[float, float, str]]:
+    """Onset (s), duration (s) and name of each block of a scan of `length_s`, rest first."""
+    found, onset = [], 0.0
+    while onset < length_s - 1e-6:
+        is_task = len(found) % 2 == 1
+        duration = min(design.task_s if is_task else design.rest_s, length_s - onset)
+        found.append((onset, duration, design.task if is_task else "rest"))
+        onset += duration
+    return found
+
+
+def protocol_of(
+    plan: Plan, scan: Scan, tissue: Tissue, affine: np.ndarray
+) -> tuple[Protocol, dict[str, float]]:
+    """Everything that makes a scan, and its true concentrations at rest (mmol/kg).
+
+    Parameters
+    ----------
+    plan, scan
+    tissue : Tissue
+        True fractions of the voxel.
+    affine : array (4, 4)
+        Of the voxel.
+    """
+    site = scan.visit.site
+    identity = (site.name, scan.visit.person, scan.session, scan.region.acq, scan.task)
+    rng = generator(plan, "acquisition", *identity)
+    basis = basis_of(site)
+    concentrations = {
+        name: value
+        for name, value in true_concentrations(plan, scan).items()
+        if name in basis.names
+    }
+    session = generator(plan, "gain", *identity[:4])
+    gain = _VENDOR_SCALE[site.vendor] * math.exp(0.1 * session.standard_normal())
+    relaxation = constants(plan.constants, site.field_t)
+    tissue_water = 1 - tissue.water_mole_fraction("csf")
+    amplitudes = {
+        name: gain
+        * value
+        * tissue_water
+        * relaxation.metabolite_factor(name, tissue, site.te_s, site.tr_s)
+        for name, value in concentrations.items()
+    }
+    amplitudes.update(_broad(site, basis, gain * tissue_water, rng))
+    reference = ing.WaterReference(
+        amplitude=2
+        * gain
+        * PURE_WATER_MMOL_PER_KG
+        * sum(
+            tissue.water_mole_fraction(x) * relaxation.water_factor(x, site.te_s, site.tr_s)
+            for x in ("gm", "wm", "csf")
+        ),
+        te_s=site.te_s,
+        tr_s=site.tr_s,
+        transients=site.reference_transients,
+    )
+    response, bold = _courses(plan.design, scan, site)
+    changes = {n: v for n, v in true_changes(plan, scan).items() if n in basis.names}
+    # Sum of independent draws in a fixed order: the ingredients' own parameters.
+    protocol = Protocol(
+        basis=basis,
+        amplitudes=amplitudes,
+        n_transients=site.transients,
+        tr_s=site.tr_s,
+        changes_percent=changes,
+        response=response,
+        bold=bold,
+        natural_widths_hz=_natural_widths(plan, site, concentrations),
+        lineshape=ing.Lineshape(
+            lorentz_hz=max(0.5, draw(site.lorentz_hz, rng)),
+            gauss_hz=max(0.0, draw(site.gauss_hz, rng)),
+            skew_hz=site.skew_hz * float(rng.standard_normal()) + 0.0,
+            narrowing_hz=narrowing_hz(site),
+        ),
+        walk=ing.Walk(
+            drift_hz=site.drift_hz * float(rng.standard_normal()),
+            step_hz=site.frequency_step_hz,
+            step_deg=site.phase_step_deg,
+            jitter_hz=site.frequency_jitter_hz,
+            jitter_deg=site.phase_jitter_deg,
+            motions=int(rng.poisson(site.motion_rate)),
+            motion_hz=site.motion_hz,
+            motion_deg=site.motion_deg,
+        ),
+        eddy=ing.EddyCurrent(site.eddy_hz * float(rng.standard_normal())) if site.eddy_hz else None,
+        residual_water=ing.ResidualWater(max(1e-5, draw(site.residual_water, rng))),
+        baseline=ing.Baseline(site.baseline) if site.baseline else None,
+        lipid_burst=_if(site.lipid_burst_probability, ing.LipidBurst),
+        echo=_if(site.echo_probability, ing.Echo),
+        noise=ing.Noise(max(1.0, draw(site.snr_tcr, rng))),
+        coils=ing.Coils(site.coils, site.coil_correlation) if site.coils > 1 else None,
+        adc=ing.Adc(site.adc_full_scale) if site.adc_full_scale else None,
+        reference=reference,
+        affine=affine,
+        header={
+            "Manufacturer": site.vendor,
+            "ManufacturersModelName": "synthetic",
+            "MagneticFieldStrength": site.field_t,
+            "SequenceName": site.sequence,
+        },
+    )
+    return protocol, concentrations
+
+
+def _if(probability: float, kind):
+    return kind(probability) if probability else None
+
+
+def _broad(site: SitePlan, basis: Basis, scale: float, rng) -> dict[str, float]:
+    """Amplitudes of macromolecules and lipids, each with 10 % of spread between scans."""
+    relaxation = _MM_RELAXATION[7 if site.field_t > 5 else 3].factor(site.te_s, site.tr_s)
+    found = {}
+    for names, factor in ((MACROMOLECULES, relaxation), (LIPIDS, relaxation * site.lipids)):
+        for name, value in names.items():
+            spread = math.exp(0.1 * rng.standard_normal())
+            if name in basis.names:
+                found[name] = scale * value * factor * spread
+    return found
+
+
+def _courses(design: Design, scan: Scan, site: SitePlan) -> tuple[np.ndarray, np.ndarray]:
+    """Metabolic and haemodynamic response of each transient."""
+    n, tr_s = site.transients, site.tr_s
+    if scan.condition:
+        full = np.full(n, float(scan.condition != "rest"))
+        return full, full
+    task = [(on, length) for on, length, name in blocks(design, n * tr_s) if name != "rest"]
+    onsets, durations = zip(*task) if task else ((), ())
+    bold = haemodynamic(onsets, durations, n, tr_s)
+    metabolic = bold if design.response == "haemodynamic" else boxcar(onsets, durations, n, tr_s)
+    return metabolic, bold
+
+
+def narrowing_hz(site: SitePlan) -> float:
+    """Lorentzian width (Hz) that the BOLD effect takes off at a site."""
+    if site.bold_narrowing_hz is not None:
+        return site.bold_narrowing_hz
+    return _NARROWING_HZ[7 if site.field_t > 5 else 3]
+
+
+def _natural_widths(plan: Plan, site: SitePlan, names) -> dict[str, float]:
+    """Lorentzian width 1 / (pi T2) of each metabolite beyond that of the longest T2."""
+    if not site.natural_widths:
+        return {}
+    relaxation = constants(plan.constants, site.field_t)
+    t2_s = {
+        name: np.mean([one.t2_s for one in relaxation.metabolites.get(name, relaxation.other)])
+        for name in names
+    }
+    longest = max(t2_s.values())
+    return {name: float((1 / t2 - 1 / longest) / np.pi) for name, t2 in t2_s.items()}
