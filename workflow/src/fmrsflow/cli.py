@@ -25,6 +25,9 @@ COMMANDS = {
     "summary": "what a run has done, and what failed",
     "check": "all errors of a study's files",
     "index": "write scans.tsv from a BIDS dataset",
+    "verify": "what changed since results were made",
+    "bundle": "pack what a consortium needs of a site that keeps its raw data",
+    "merge": "tables and pages of a consortium from its sites' bundles",
 }
 
 

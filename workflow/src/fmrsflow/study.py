@@ -232,8 +232,13 @@ class Study:
 
     @classmethod
     def load(cls, path: str | Path) -> Study:
+        """Read a file that holds what `save_text` made."""
+        return cls.from_text(Path(path).read_text())
+
+    @classmethod
+    def from_text(cls, text: str) -> Study:
         """Read what `save_text` made."""
-        content = json.loads(Path(path).read_text())
+        content = json.loads(text)
         return cls(
             config=content["config"],
             sites={row["name"]: Site(**row) for row in content["sites"]},

@@ -1,0 +1,275 @@
+"""What leaves a site that may not share raw data, and how a centre checks what it gets.
+
+A bundle is a ZIP with fixed dates: the records and tables of one site, condition averages and fits,
+its part of the study, and MANIFEST.json with the digest of each file. Raw FIDs, single transients,
+images and names of source files stay at home.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from fmrsflow.errors import DataError
+from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS, Study, directory
+
+FORMAT = 1
+MANIFEST = "MANIFEST.json"
+STUDY = "study.json"
+
+LEAVES = {
+    "convert": ("record.json",),
+    "anatomy": ("record.json",),
+    "preprocess": (
+        "record.json",
+        "transients.tsv",
+        "transients.json",
+        "average.nii.gz",
+        "matched.nii.gz",
+    ),
+    "fit": (
+        "record.json",
+        "amplitudes.tsv",
+        "amplitudes.json",
+        "joint.tsv",
+        "joint.json",
+        "timecourse.tsv",
+        "timecourse.json",
+        "result.npz",
+    ),
+    "quantify": ("record.json", "concentrations.tsv", "concentrations.json"),
+    "response": (
+        "record.json",
+        "change.tsv",
+        "change.json",
+        "controls.tsv",
+        "controls.json",
+    ),
+}
+"""Files of each stage that a bundle holds; whatever is not listed stays at the site."""
+
+MOST_BYTES = 2 << 30
+"""Unpacked size (bytes) above which a bundle is refused."""
+
+MOST_FILES = 200_000
+
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked bundle: its study (one site), the files by path, software that made it."""
+
+    name: str
+    study: Study
+    files: dict[str, bytes]
+    software: dict
+
+
+def pack(study: Study, site: str) -> tuple[bytes, dict]:
+    """The bundle of a site and its manifest.
+
+    Parameters
+    ----------
+    study : Study
+        Frozen, with every stage of every analysis run.
+
+    Raises
+    ------
+    DataError
+        No such site, or a record missing (the workflow has not run to its end).
+    """
+    scans = tuple(scan for scan in study.scans if scan.site == site)
+    if not scans:
+        raise DataError(f"the study has no scan of a site {site!r}")
+    part = replace(
+        study,
+        sites={site: study.sites[site]},
+        scans=tuple(_without_names(scan) for scan in scans),
+        participants=tuple(row for row in study.participants if row["site"] == site),
+    )
+    files = {STUDY: part.save_text().encode()}
+    for names in study.config["analyses"].values():
+        for stage, kinds in LEAVES.items():
+            own = {setting: names[setting] for setting in STAGE_SETTINGS[stage]}
+            items = (
+                [unit for unit in study.units() if unit.scan.site == site]
+                if stage == "response"
+                else scans
+            )
+            for item in items:
+                files |= _files_of(study, stage, own, item, kinds)
+    manifest = {
+        "format": FORMAT,
+        "site": site,
+        "scans": [scan.key for scan in scans],
+        "software": study.software,
+        "withheld": "raw FIDs, single transients, water references, images, names of source files",
+        "files": {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)},
+    }
+    files[MANIFEST] = (json.dumps(manifest, indent=1) + "\n").encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            archive.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED)
+    return buffer.getvalue(), manifest
+
+
+def unpack(path: str | Path) -> Bundle:
+    """Read a bundle and check it: form, paths, limits, digest of each file.
+
+    Raises
+    ------
+    DataError
+        With the file's name and what is wrong; nothing of it is used then.
+    """
+    name = Path(path).name
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            if len(entries) > MOST_FILES or sum(one.file_size for one in entries) > MOST_BYTES:
+                raise DataError(f"{name}: larger than a bundle of one site can be; not unpacked")
+            content = {one.filename: _read(archive, one, name) for one in entries}
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{name}: no readable bundle ({error}); ask the site again") from None
+    try:
+        manifest = json.loads(content.pop(MANIFEST))
+        digests = manifest["files"]
+        software, made = manifest["software"], manifest["format"]
+    except (KeyError, TypeError, ValueError):
+        raise DataError(f"{name}: no bundle of fmrsflow ({MANIFEST} is missing or bad)") from None
+    if made != FORMAT:
+        raise DataError(f"{name}: bundle format {made}; this version reads {FORMAT}")
+    if set(digests) != set(content):
+        odd = sorted(set(digests) ^ set(content))
+        raise DataError(f"{name}: files and manifest differ ({odd[0]}); ask the site again")
+    for entry, digest in digests.items():
+        if hashlib.sha256(content[entry]).hexdigest() != digest:
+            raise DataError(f"{name}: {entry} is not what the manifest promises; ask again")
+    try:
+        study = Study.from_text(content.pop(STUDY).decode())
+    except (KeyError, TypeError, ValueError):
+        raise DataError(f"{name}: {STUDY} is missing or bad; ask the site again") from None
+    return Bundle(name, study, content, software)
+
+
+def differences(bundles: list[Bundle]) -> list[dict]:
+    """Settings and software in which bundles differ from the first, a row each."""
+    rows = []
+    first = bundles[0]
+    wanted = _comparable(first)
+    for other in bundles[1:]:
+        found = _comparable(other)
+        rows += [
+            {
+                "what": key,
+                first.name: wanted.get(key, "absent"),
+                "bundle": other.name,
+                "has": found.get(key, "absent"),
+            }
+            for key in sorted(set(wanted) | set(found))
+            if wanted.get(key) != found.get(key)
+        ]
+    return rows
+
+
+def duplicates(bundles: list[Bundle]) -> list[str]:
+    """Sites that stand in more than one bundle, a line each."""
+    places: dict[str, list[str]] = {}
+    for bundle in bundles:
+        for site in bundle.study.sites:
+            places.setdefault(site, []).append(bundle.name)
+    return [
+        f"site {site} stands in {', '.join(names)}"
+        for site, names in sorted(places.items())
+        if len(names) > 1
+    ]
+
+
+def combine(bundles: list[Bundle], results: str) -> Study:
+    """One study of all bundles' sites, with its outputs below `results`."""
+    ordered = sorted(bundles, key=lambda bundle: bundle.name)
+    return Study(
+        config={**ordered[0].study.config, "results": results},
+        sites=dict(sorted((n, s) for bundle in ordered for n, s in bundle.study.sites.items())),
+        scans=tuple(
+            sorted((s for bundle in ordered for s in bundle.study.scans), key=lambda s: s.key)
+        ),
+        participants=tuple(row for bundle in ordered for row in bundle.study.participants),
+        software=ordered[0].software,
+    )
+
+
+def _without_names(scan):
+    """File names may hold a person's name: only that there is a file leaves the site."""
+    return replace(scan, **{column: "withheld" for column in PATH_COLUMNS if getattr(scan, column)})
+
+
+def _files_of(study: Study, stage: str, names: dict, item, kinds) -> dict[str, bytes]:
+    found = {}
+    where = directory(stage, names)
+    record_path = study.path(where, item, f"desc-{stage}_record.json")
+    if not record_path.exists():
+        raise DataError(f"{item.key}: {stage} has not run; run the workflow to its end first")
+    for kind in kinds:
+        path = study.path(where, item, f"desc-{stage}_{kind}")
+        if path.exists():
+            content = path.read_bytes()
+            if path == record_path:
+                content = _clean_record(content)
+            found[str(path.relative_to(study.results))] = content
+    return found
+
+
+def _clean_record(content: bytes) -> bytes:
+    record = json.loads(content)
+    if "sources" in record:
+        record["sources"] = {
+            f"withheld-{number}": digest
+            for number, digest in enumerate(sorted(record["sources"].values()), start=1)
+        }
+    return (json.dumps(record, indent=1) + "\n").encode()
+
+
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> bytes:
+    parts = PurePosixPath(entry.filename).parts
+    symlink = (entry.external_attr >> 16) & 0o170000 == 0o120000
+    if symlink or not parts or not all(_SAFE.fullmatch(part) for part in parts):
+        raise DataError(f"{name}: the entry {entry.filename!r} is no path of a bundle; refused")
+    with archive.open(entry) as file:
+        # The size in the directory may lie; never read more than it promises.
+        content = file.read(entry.file_size + 1)
+    if len(content) != entry.file_size:
+        raise DataError(f"{name}: {entry.filename} is not of the size that the archive tells")
+    return content
+
+
+def _comparable(bundle: Bundle) -> dict[str, str]:
+    """Everything of configuration and software that must agree, as flat text."""
+    skipped = {
+        "results",
+        "data_root",
+        "sites_sheet",
+        "scans_sheet",
+        "participants_sheet",
+        "only_sites",
+        "batch",
+        "synthetic",
+    }
+    flat: dict[str, str] = {}
+
+    def walk(prefix: str, value) -> None:
+        if isinstance(value, dict):
+            for key, one in value.items():
+                walk(f"{prefix}.{key}" if prefix else str(key), one)
+        else:
+            flat[prefix] = json.dumps(value)
+
+    walk("", {key: one for key, one in bundle.study.config.items() if key not in skipped})
+    walk("software", bundle.software)
+    return flat

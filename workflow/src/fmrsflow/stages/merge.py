@@ -1,0 +1,70 @@
+"""`fmrsflow merge BUNDLE...`: the consortium's tables and pages from sites' bundles alone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from fmrsflow import cli
+from fmrsflow.bundles import Bundle, combine, differences, duplicates, unpack
+from fmrsflow.edge import write_bytes
+from fmrsflow.errors import DataError
+
+
+def main(argv: list[str]) -> int:
+    """Check all bundles, unpack them, run sites and report for each analysis."""
+    parser = argparse.ArgumentParser(prog="fmrsflow merge", description=__doc__)
+    parser.add_argument("bundles", nargs="+", help="bundles of different sites")
+    parser.add_argument("--results", default="results", help="folder of the outputs; new or empty")
+    parser.add_argument(
+        "--allow-differences",
+        action="store_true",
+        help="merge in spite of other settings or software, which are listed all the same",
+    )
+    arguments = parser.parse_args(argv)
+    results = Path(arguments.results)
+    if results.exists() and any(results.iterdir()):
+        print(f"fmrsflow merge: {results} is not empty; name a new folder", file=sys.stderr)
+        return 2
+    bundles = _checked(arguments.bundles, arguments.allow_differences)
+    if bundles is None:
+        return 1
+    study = combine(bundles, str(results))
+    for bundle in bundles:
+        for name, content in bundle.files.items():
+            write_bytes(results / name, content)
+    frozen = results / "study.json"
+    write_bytes(frozen, study.save_text().encode())
+    analyses = list(study.config["analyses"])
+    for analysis in analyses:
+        if code := cli.main(["sites", "--study", str(frozen), analysis]):
+            return code
+    keys = [scan.key for scan in study.scans]
+    for analysis in analyses:
+        for more in (keys, []):
+            if code := cli.main(["report", "--study", str(frozen), analysis, *more]):
+                return code
+    print(f"{len(bundles)} bundles, {len(study.scans)} scans: {results}/{analyses[0]}/report")
+    return 0
+
+
+def _checked(paths: list[str], allow: bool) -> list[Bundle] | None:
+    bundles, problems = [], []
+    for path in paths:
+        try:
+            bundles.append(unpack(path))
+        except DataError as error:
+            problems.append(str(error))
+    problems += duplicates(bundles)
+    differing = differences(bundles) if len(bundles) > 1 else []
+    for row in differing:
+        print("\t".join(f"{key}: {value}" for key, value in row.items()), file=sys.stderr)
+    if differing and not allow:
+        problems.append(
+            f"{len(differing)} differences of settings or software (above); rerun the sites with "
+            "one configuration and one lock file, or give --allow-differences"
+        )
+    for problem in problems:
+        print(f"fmrsflow merge: {problem}", file=sys.stderr)
+    return None if problems else bundles
