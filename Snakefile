@@ -72,6 +72,11 @@ def setting(stage):
     return lambda wildcards: json.dumps(STUDY.setting(stage, wildcards[stage]), sort_keys=True)
 
 
+def memory(mb):
+    """Memory of a job, growing with each submission (profile `retries`)."""
+    return lambda wildcards, attempt: mb * attempt
+
+
 def keys(items):
     """Scans or units as the command line of a stage wants them."""
     return [item.key for item in items]

@@ -21,7 +21,7 @@ for number, owner in enumerate(SEGMENTED.values()):
         log:
             f"{RESULTS}/logs/segment/{number}.log",
         resources:
-            mem_mb=2000,
+            mem_mb=memory(2000),
             runtime=30,
         shell:
             "fmrsflow segment --study {FROZEN} {params.scans} 2> {log}"
@@ -52,7 +52,7 @@ for number, batch in enumerate(SCAN_BATCHES):
         log:
             f"{RESULTS}/logs/anatomy/{number}.log",
         resources:
-            mem_mb=1500,
+            mem_mb=memory(1500),
             runtime=30,
         shell:
             "fmrsflow anatomy --study {FROZEN} {params.scans} 2> {log}"

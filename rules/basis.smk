@@ -11,7 +11,7 @@ rule basis:
     log:
         f"{RESULTS}/logs/basis-{{basis}}/{{site}}.log",
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=30,
     shell:
         "fmrsflow basis --study {FROZEN} {wildcards.basis} {wildcards.site} 2> {log}"

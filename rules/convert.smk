@@ -16,7 +16,7 @@ for number, batch in enumerate(SCAN_BATCHES):
         log:
             f"{RESULTS}/logs/convert/{number}.log",
         resources:
-            mem_mb=2000,
+            mem_mb=memory(2000),
             runtime=30,
         shell:
             "fmrsflow convert --study {FROZEN} {params.scans} 2> {log}"

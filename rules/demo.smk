@@ -22,7 +22,7 @@ rule demo:
     log:
         f"{RESULTS}/logs/demo.log",
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=30,
     shell:
         "fmrsflow demo --preset {params.preset:q} {params.root:q} 2> {log}"

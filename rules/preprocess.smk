@@ -19,7 +19,7 @@ for number, batch in enumerate(SCAN_BATCHES):
         log:
             f"{RESULTS}/logs/{folder('preprocess')}/{number}.log",
         resources:
-            mem_mb=2000,
+            mem_mb=memory(2000),
             runtime=60,
         shell:
             "fmrsflow preprocess --study {FROZEN} {wildcards.preprocess} {params.scans} 2> {log}"

@@ -18,7 +18,7 @@ for number, batch in enumerate(SCAN_BATCHES):
         log:
             f"{RESULTS}/logs/{folder('fit')}/{number}.log",
         resources:
-            mem_mb=1500,
+            mem_mb=memory(1500),
             runtime=60,
         shell:
             "fmrsflow fit --study {FROZEN} {params.names} {params.scans} 2> {log}"
@@ -39,7 +39,7 @@ for number, batch in enumerate(SCAN_BATCHES):
         log:
             f"{RESULTS}/logs/{folder('quantify')}/{number}.log",
         resources:
-            mem_mb=800,
+            mem_mb=memory(800),
             runtime=10,
         shell:
             "fmrsflow quantify --study {FROZEN} {params.names} {params.scans} 2> {log}"

@@ -18,7 +18,7 @@ for number, batch in enumerate(SCAN_BATCHES):
         log:
             f"{RESULTS}/logs/{{analysis}}/report-{number}.log",
         resources:
-            mem_mb=1500,
+            mem_mb=memory(1500),
             runtime=30,
         shell:
             "fmrsflow report --study {FROZEN} {wildcards.analysis} {params.scans} 2> {log}"
@@ -38,7 +38,7 @@ rule report:
     log:
         f"{RESULTS}/logs/{{analysis}}/report.log",
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     shell:
         "fmrsflow report --study {FROZEN} {wildcards.analysis} 2> {log}"

@@ -25,7 +25,7 @@ for number, batch in enumerate(UNIT_BATCHES):
         log:
             f"{RESULTS}/logs/{folder('response')}/{number}.log",
         resources:
-            mem_mb=800,
+            mem_mb=memory(800),
             runtime=10,
         shell:
             "fmrsflow response --study {FROZEN} {params.names} {params.scans} 2> {log}"

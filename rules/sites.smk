@@ -17,7 +17,7 @@ rule sites:
     log:
         f"{RESULTS}/logs/{{analysis}}/sites.log",
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     shell:
         "fmrsflow sites --study {FROZEN} {wildcards.analysis} 2> {log}"
