@@ -1,9 +1,10 @@
 """Linewidth differences between conditions, and their matching.
 
-BOLD narrows the lines while a task runs (science.md section 5). The width of each spectrum relative
-to a template (the mean of all) comes from least squares in narrow windows round the singlets of NAA,
-tCr and tCho: template with free amplitude of each singlet, common shift, phase and Lorentzian width,
-and a complex straight line per window, which takes up what a change of glutamate leaves there.
+BOLD narrows the lines while a task runs (Wilson, Finney & Clarke 2026). The width of each spectrum
+relative to a template (the mean of all) comes from least squares in narrow windows round the
+singlets of NAA, tCr and tCho: template with free amplitude of each singlet, common shift, phase and
+Lorentzian width, and a complex straight line per window, which takes up what a change of glutamate
+leaves there.
 """
 
 from __future__ import annotations

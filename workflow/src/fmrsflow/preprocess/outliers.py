@@ -53,13 +53,11 @@ def robust_z(values: np.ndarray) -> np.ndarray:
 
 
 def unusable_transients(fids: Fids) -> tuple[str, ...]:
-    """`empty` or `not finite` for each transient that holds no data in any or all coils, else ""."""
+    """`empty` (all coils zero) or `not finite` (any coil) for each transient, else ""."""
     causes = []
     for transient in fids.data:
-        peak = np.abs(transient).max(axis=-1)
-        causes.append(
-            "not finite" if not np.isfinite(peak).all() else "" if peak.any() else "empty"
-        )
+        peak = np.abs(transient).max()
+        causes.append("not finite" if not np.isfinite(peak) else "" if peak > 0 else "empty")
     return tuple(causes)
 
 

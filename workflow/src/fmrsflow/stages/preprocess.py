@@ -142,7 +142,7 @@ def correct(fids: Fids, labels: list, unusable: tuple[str, ...], setting: dict) 
     """Alignment, outlier marking, residual water, frequency reference of combined FIDs."""
     window = (setting["water_low_ppm"], setting["water_high_ppm"])
     # Registration and outliers must not see the residual water, which changes on its own.
-    seen = residual_water(fids, window).water
+    seen = residual_water(fids, window).fids
     aligned, alignment = align(
         fids,
         setting["align"],
@@ -164,11 +164,9 @@ def correct(fids: Fids, labels: list, unusable: tuple[str, ...], setting: dict) 
     )
     removal = residual_water(aligned, window)
     if setting["water"] == "hlsvd":
-        aligned = aligned.with_data(aligned.transients - removal.water)
+        aligned = aligned.with_data(aligned.transients - removal.fids)
     usable = [not cause for cause in unusable]
-    clean = (
-        aligned.transients if setting["water"] == "hlsvd" else aligned.transients - removal.water
-    )
+    clean = aligned.transients if setting["water"] == "hlsvd" else aligned.transients - removal.fids
     reference = frequency_reference(
         aligned.with_data(clean[usable]).mean(alignment.weights[usable])
     )
@@ -177,7 +175,7 @@ def correct(fids: Fids, labels: list, unusable: tuple[str, ...], setting: dict) 
         alignment,
         outliers,
         reference,
-        removal.water[:, 0],
+        removal.fids[:, 0],
         removal.n_components,
     )
 
