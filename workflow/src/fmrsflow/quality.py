@@ -8,11 +8,13 @@ import numpy as np
 
 from fmrsflow.fids import Fids, frequency_axis, to_spectrum
 
-SNR_DEFINITION = (
-    "height of the tCr peak (largest real value in 2.9-3.1 ppm) over one SD of the real part in "
-    "-2..0 ppm after a second-order detrend (Osprey; FSL-MRS multiplies the SD by sqrt 2)"
-)
 NOISE_PPM = (-2.0, 0.0)
+"""Window of the noise (Osprey)."""
+
+NOISE_ELSEWHERE_PPM = (8.0, 9.0)
+"""Window of the noise where less than half of -2..0 ppm was acquired: Siemens exports of 1.2 kHz
+begin at -0.2 ppm, among lipids and the edge of the filter."""
+
 TCR_PPM = (2.9, 3.1)
 TCR_LINE_PPM = 3.03
 
@@ -27,15 +29,32 @@ class Line:
     gauss_hz: float
 
 
-def noise_sd(fids: Fids, window_ppm: tuple[float, float] = NOISE_PPM) -> np.ndarray:
-    """SD of the real spectrum of each transient in a window after a second-order detrend, (n,).
+def noise_window(fids: Fids) -> tuple[float, float]:
+    """Window of the noise, ppm: -2..0, or 8..9 where less than half of that was acquired, or the
+    upper tenth of a spectrum that holds neither."""
+    low, high = fids.ppm[0], fids.ppm[-1]
+    if low <= np.mean(NOISE_PPM):
+        return max(NOISE_PPM[0], low), NOISE_PPM[1]
+    if high >= NOISE_ELSEWHERE_PPM[1]:
+        return NOISE_ELSEWHERE_PPM
+    return high - (high - low) / 10, high
 
-    Where the window reaches beyond the spectrum, the part inside counts; with fewer than 16 points
-    the outer twentieth at the low end.
-    """
-    inside = (fids.ppm >= window_ppm[0]) & (fids.ppm <= window_ppm[1])
-    if inside.sum() < 16:
-        inside = np.arange(fids.n_points) < max(16, fids.n_points // 20)
+
+def snr_definition(fids: Fids) -> str:
+    """What `snr_tcr` means for these spectra."""
+    low, high = noise_window(fids)
+    return (
+        "height of the tCr peak (largest real value in 2.9-3.1 ppm) over one SD of the real part "
+        f"in {low:.3g}..{high:.3g} ppm after a second-order detrend "
+        "(Osprey; FSL-MRS multiplies the SD by sqrt 2)"
+    )
+
+
+def noise_sd(fids: Fids) -> np.ndarray:
+    """SD of the real spectrum of each transient in `noise_window` after a second-order detrend,
+    shape (n_transients,)."""
+    low, high = noise_window(fids)
+    inside = (fids.ppm >= low) & (fids.ppm <= high)
     values = fids.spectra[:, 0, inside].real
     x = np.linspace(-1, 1, values.shape[1])
     design = np.stack([np.ones_like(x), x, x**2], axis=1)
@@ -45,7 +64,7 @@ def noise_sd(fids: Fids, window_ppm: tuple[float, float] = NOISE_PPM) -> np.ndar
 
 
 def snr_tcr(fids: Fids) -> np.ndarray:
-    """SNR of the tCr peak of each transient, (n,), as `SNR_DEFINITION` says; needs phased data."""
+    """SNR of the tCr peak of each transient, (n,), as `snr_definition` says; needs phased data."""
     inside = (fids.ppm >= TCR_PPM[0]) & (fids.ppm <= TCR_PPM[1])
     height = fids.spectra[:, 0, inside].real.max(axis=1)
     noise = noise_sd(fids)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmrsflow.fids import Fids, to_spectrum
+from fmrsflow.quality import noise_sd
 
 WINDOWS_PPM = ((1.93, 2.08), (2.95, 3.10), (3.14, 3.30))
 """Windows round NAA 2.01, tCr 3.03, tCho 3.22 ppm."""
@@ -76,7 +77,7 @@ def relative_widths(
     -------
     Widths
     """
-    noise = _noise_sd(fids)
+    noise = noise_sd(fids)
     masks = [(fids.ppm >= low) & (fids.ppm <= high) for low, high in windows_ppm]
     rows = np.concatenate([np.flatnonzero(mask) for mask in masks])
     data = fids.spectra[:, 0, rows]
@@ -148,9 +149,3 @@ def _design(lines, by_width, by_shift, masks) -> np.ndarray:
     columns += baseline + [1j * lines, by_width, by_shift]
     complex_design = np.stack(columns, axis=1)
     return np.concatenate([complex_design.real, complex_design.imag])
-
-
-def _noise_sd(fids: Fids) -> np.ndarray:
-    """SD of the real (and of the imaginary) noise of each spectrum, from the end of the FID."""
-    tail = fids.transients[:, fids.n_points * 3 // 4 :]
-    return np.sqrt(np.mean(np.abs(np.diff(tail, axis=-1)) ** 2, axis=-1) / 4 * fids.n_points)

@@ -26,7 +26,7 @@ COLUMNS = {
     "shift_hz": ("frequency before correction, relative to the lines' true places", "Hz"),
     "phase_deg": ("zero-order phase before correction", "degrees"),
     "linewidth_hz": ("FWHM of tCr of the average plus the transient's difference from it", "Hz"),
-    "snr": (quality.SNR_DEFINITION, ""),
+    "snr": ("SNR of tCr by the definition of the record's snr_definition", ""),
     "distance": ("RMS distance to the median spectrum in 0-4.2 ppm over its median", ""),
     "weight": ("weight in the average of its condition; 0 where not kept", ""),
     "kept": ("takes part in the average of its condition", ""),
@@ -97,7 +97,7 @@ def process(job: Job) -> dict:
         "n_kept": {name: int(kept[mask].sum()) for name, mask in zip(names, member)},
         "n_removed": {name: int((~kept[mask]).sum()) for name, mask in zip(names, member)},
         "snr_tcr": snr,
-        "snr_definition": quality.SNR_DEFINITION,
+        "snr_definition": quality.snr_definition(whole),
         "fwhm_tcr_hz": line.fwhm_hz,
         "fwhm_water_hz": None
         if water_reference is None
