@@ -13,6 +13,7 @@ import io
 import json
 import math
 import os
+import resource
 import sys
 import tempfile
 import traceback
@@ -246,13 +247,23 @@ def run_jobs(jobs: Iterable[Job], process: Callable[[Job], dict]) -> int:
     """Run a stage for each job; exit code 1 where the program itself failed for any of them."""
     faults = 0
     for job in jobs:
+        before = _cpu_s()
         try:
             run_job(job, process)
         except Exception:  # the other scans of the batch go on; the job fails loudly below
             faults += 1
             print(f"{job.item.key}: {job.stage}: a fault of the program:", file=sys.stderr)
             traceback.print_exc()
+        print(f"{job.item.key}: {job.stage}: cpu_s {_cpu_s() - before:.3f}", file=sys.stderr)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"job: cpu_s {_cpu_s():.3f} peak_mb {peak_mb:.0f}", file=sys.stderr)
     return 1 if faults else 0
+
+
+def _cpu_s() -> float:
+    """CPU seconds of this process and of those that it started and that ended, so far."""
+    own = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in own)
 
 
 def stage_main(stage: str, process: Callable[[Job], dict]) -> Callable[[list[str]], int]:
