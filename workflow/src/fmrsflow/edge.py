@@ -391,7 +391,7 @@ def _encode(content, columns: dict | None) -> tuple[str, bytes]:
         buffer = io.BytesIO()
         content.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
         return ".png", buffer.getvalue()
-    if hasattr(content, "transients"):
+    if hasattr(content, "dwell_s"):
         from fmrsflow.fids import to_nifti
 
         content = to_nifti(content)
