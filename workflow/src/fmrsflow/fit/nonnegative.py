@@ -1,0 +1,56 @@
+"""Non-negative least squares on normal equations, fast from a good guess of the active set."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import LinAlgError, lapack
+from scipy.optimize import nnls
+
+
+def solve_nonnegative(
+    gram: np.ndarray, product: np.ndarray, passive: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Minimise a' gram a - 2 product' a over a >= 0.
+
+    Parameters
+    ----------
+    gram : array (n, n), positive definite
+    product : array (n,)
+    passive : boolean array (n,)
+        First guess of the positive ones; the result does not depend on it.
+
+    Returns
+    -------
+    amplitudes : array (n,)
+    passive : boolean array (n,)
+        The positive ones.
+
+    Raises
+    ------
+    scipy.linalg.LinAlgError
+        `gram` is singular: two signals are the same.
+    """
+    scale = 1.0 / np.sqrt(np.diag(gram))
+    gram, product = gram * np.outer(scale, scale), product * scale
+    for _ in range(3):
+        a = np.zeros(len(product))
+        a[passive] = _solve(gram[np.ix_(passive, passive)], product[passive])
+        gradient = product - gram @ a
+        negative = a < 0
+        wanted = ~passive & (gradient > 1e-12 * np.abs(product).max())
+        if not (negative.any() or wanted.any()):
+            return a * scale, passive
+        passive = (passive & ~negative) | wanted
+    factor, info = lapack.dpotrf(gram, lower=0)
+    if info:
+        raise LinAlgError("signals of the model are linearly dependent")
+    target, _ = lapack.dtrtrs(factor, product, lower=0, trans=1)
+    a, _ = nnls(np.triu(factor), target, maxiter=50 * len(product))
+    return a * scale, a > 0
+
+
+def _solve(gram: np.ndarray, product: np.ndarray) -> np.ndarray:
+    factor, info = lapack.dpotrf(gram, lower=1)
+    if info:
+        raise LinAlgError("signals of the model are linearly dependent")
+    return lapack.dpotrs(factor, product, lower=1)[0]

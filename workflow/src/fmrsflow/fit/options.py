@@ -1,0 +1,78 @@
+"""Settings of the fit, checked, and what a fit assumes about macromolecules and lipids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+ENGINES = ("fmrsflow", "fsl_mrs", "lcmodel")
+MACROMOLECULES = ("auto", "basis", "parametric", "none")
+BASELINES = ("spline", "polynomial", "none")
+SMOOTHNESS = ("aic", "gcv", "fixed")
+LINESHAPES = ("voigt", "free")
+LINEWIDTHS = ("free", "fixed", "none")
+REGRESSORS = ("boxcar", "hrf", "fir")
+ALIGNMENTS = ("preprocess", "free")
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Settings of the fit; meaning, unit and limits of each: workflow/schemas/fit.yaml."""
+
+    engine: str = "fmrsflow"
+    range_low_ppm: float = 0.2
+    range_high_ppm: float = 4.2
+    exclude: tuple[str, ...] = ()
+    macromolecules: str = "auto"
+    soft_ratios: bool = True
+    baseline: str = "spline"
+    baseline_knots_per_ppm: float = 15.0
+    baseline_smoothness: str = "aic"
+    baseline_dimension_per_ppm: float = 2.5
+    baseline_order: int = 2
+    phase1_sd_deg_per_ppm: float = 3.0
+    metabolite_shift_sd_ppm: float = 0.0
+    lineshape: str = "voigt"
+    max_shift_ppm: float = 0.12
+    max_fwhm_hz: float = 30.0
+    timecourse_transients: int = 0
+    joint: bool = True
+    joint_regressor: str = "boxcar"
+    joint_linewidth: str = "free"
+    joint_linewidth_regressor: str = "boxcar"
+    joint_narrowing_hz: float = 0.0
+    joint_drift_order: int = 1
+    joint_alignment: str = "preprocess"
+    joint_respond: tuple[str, ...] = ()
+    joint_design: str = ""
+    command: str = ""
+
+    def __post_init__(self):
+        for name, allowed in (
+            ("engine", ENGINES),
+            ("macromolecules", MACROMOLECULES),
+            ("baseline", BASELINES),
+            ("baseline_smoothness", SMOOTHNESS),
+            ("lineshape", LINESHAPES),
+            ("joint_regressor", REGRESSORS),
+            ("joint_linewidth", LINEWIDTHS),
+            ("joint_linewidth_regressor", REGRESSORS[:2]),
+            ("joint_alignment", ALIGNMENTS),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"fit setting {name} is {getattr(self, name)!r}; allowed: {', '.join(allowed)}"
+                )
+        if not self.range_low_ppm < self.range_high_ppm:
+            raise ValueError(
+                f"fit range {self.range_low_ppm} to {self.range_high_ppm} ppm does not rise"
+            )
+
+    @classmethod
+    def from_settings(cls, settings: dict) -> FitOptions:
+        """Options of a resolved named setting; unknown keys are an error."""
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(settings) - known - {"name"})
+        if unknown:
+            raise ValueError(f"unknown fit settings {', '.join(unknown)}")
+        values = {key: value for key, value in settings.items() if key in known}
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

@@ -1,0 +1,272 @@
+"""Results of a fit: amplitudes with covariance, parameters, curves, quality, tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.fft import fft
+
+from fmrsflow.concentration import SUMS
+from fmrsflow.fit.model import Model
+from fmrsflow.quality import voigt_fwhm
+
+PAIRS = (("Glu", "Gln"), ("NAA", "NAAG"), ("Cr", "PCr"))
+"""Pairs whose correlation is reported."""
+
+MIN_TCR = 4.0
+"""tCr amplitude in standard errors below which a spectrum counts as empty."""
+
+MAX_PHASE_RAD = np.deg2rad(110.0)
+"""Zero-order phase beyond which a spectrum counts as inverted."""
+
+MAX_MISFIT = 0.5
+"""Share of the signal's energy (baseline taken off) that may be left unexplained beyond noise."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Fit of one spectrum; where `status` is "failed" the numbers are NaN.
+
+    Attributes
+    ----------
+    status : "ok" or "failed"
+    reason : str or None
+    names : tuple of str
+    amplitudes : array (n_names,)
+        Per molecule, on the scale of the FID.
+    covariance : array (n_names, n_names)
+        Inverse of the Fisher information with nonlinear parameters and baseline counted.
+    parameters, parameters_se : dict
+        Nonlinear parameters (Hz, rad; `gauss_hz2` is the square of the Gaussian FWHM).
+    ppm : array (n_points,)
+    data, fit, baseline, residual : complex arrays (n_points,)
+        In the range of the fit, phased by the fit.
+    metabolites : complex array (n_names, n_points)
+    fqn, mrar_percent : float
+        See science.md section 2.
+    fwhm_tcr_hz, snr_tcr : float
+        Width and height over noise of the fitted tCr line.
+    noise_sd, residual_sd : float
+        Of the real part of the spectrum: in the signal-free window, and of the residual.
+    baseline_dimension_per_ppm : float
+        Effective dimension of the baseline.
+    stop_reason : str
+    """
+
+    status: str
+    reason: str | None
+    names: tuple[str, ...]
+    amplitudes: np.ndarray
+    covariance: np.ndarray
+    parameters: dict[str, float]
+    parameters_se: dict[str, float]
+    ppm: np.ndarray
+    data: np.ndarray
+    fit: np.ndarray
+    baseline: np.ndarray
+    residual: np.ndarray
+    metabolites: np.ndarray
+    fqn: float
+    mrar_percent: float
+    fwhm_tcr_hz: float
+    snr_tcr: float
+    noise_sd: float
+    residual_sd: float
+    baseline_dimension_per_ppm: float
+    stop_reason: str
+
+    def with_sums(self) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+        """Names, amplitudes and covariance with tNAA, tCr, tCho and Glx after the metabolites."""
+        return with_sums(self.names, self.amplitudes, self.covariance)
+
+    def correlation(self, one: str, other: str) -> float:
+        """Correlation of two amplitudes; NaN where one is not in the basis."""
+        if one not in self.names or other not in self.names:
+            return float("nan")
+        i, j = self.names.index(one), self.names.index(other)
+        spread = np.sqrt(self.covariance[i, i] * self.covariance[j, j])
+        return float(self.covariance[i, j] / spread) if spread > 0 else float("nan")
+
+    def to_table(self, spectrum: str) -> list[dict]:
+        """Rows of the amplitude table."""
+        names, amplitudes, covariance = self.with_sums()
+        errors = np.sqrt(np.diag(covariance))
+        return [
+            {
+                "spectrum": spectrum,
+                "metabolite": name,
+                "amplitude": float(a),
+                "se": float(se),
+                "crlb_percent": float(100 * se / a) if a > 0 else None,
+            }
+            for name, a, se in zip(names, amplitudes, errors)
+        ]
+
+
+def with_sums(names: tuple[str, ...], values: np.ndarray, covariance: np.ndarray):
+    """Names, values and covariance with the sums of `concentration.SUMS` appended."""
+    rows, labels = [np.eye(len(names))], list(names)
+    for label, parts in SUMS.items():
+        if all(part in names for part in parts):
+            labels.append(label)
+            rows.append(np.array([[float(name in parts) for name in names]]))
+    mixing = np.vstack(rows)
+    return tuple(labels), mixing @ values, mixing @ covariance @ mixing.T
+
+
+def failed_result(model: Model, spectrum: np.ndarray, reason: str, stop: str = "") -> FitResult:
+    """A result without numbers."""
+    k, n = len(model.names), len(model.ppm)
+    nan, curve = float("nan"), np.full(n, complex(np.nan, np.nan))
+    return FitResult(
+        status="failed",
+        reason=reason,
+        names=model.names,
+        amplitudes=np.full(k, nan),
+        covariance=np.full((k, k), nan),
+        parameters={name: nan for name in model.parameters},
+        parameters_se={name: nan for name in model.parameters},
+        ppm=model.ppm,
+        data=spectrum,
+        fit=curve,
+        baseline=curve,
+        residual=curve,
+        metabolites=np.full((k, n), complex(np.nan, np.nan)),
+        fqn=nan,
+        mrar_percent=nan,
+        fwhm_tcr_hz=nan,
+        snr_tcr=nan,
+        noise_sd=nan,
+        residual_sd=nan,
+        baseline_dimension_per_ppm=nan,
+        stop_reason=stop or "not started",
+    )
+
+
+def make_result(model, options, spectrum, state, target, scale, noise, stop) -> FitResult:
+    """Result of a finished search, or a failed one where its numbers cannot be trusted."""
+    from fmrsflow.fit.solve import degrees_of_freedom, tangents
+
+    k = len(model.names)
+    variance = state.cost / degrees_of_freedom(model, target, state)
+    covariance = full_covariance(model, target, state, tangents(model, target, state), variance)
+    shown = spectrum * np.conj(model.phase(state.theta))
+    columns = scale * state.amplitudes[:, None] * (state.rows[:k, 0] + 1j * state.rows[:k, 1])
+    signal = columns.sum(axis=0)
+    rest = shown - signal
+    parts = np.stack([rest.real, rest.imag])
+    fitted = model.baseline.fitted(parts, target.smoothness)
+    baseline = fitted[0] + 1j * fitted[1]
+    residual = rest - baseline
+    whole = signal + baseline
+    residual_sd = float(np.sqrt(np.mean(np.abs(residual) ** 2) / 2))
+    noise = float(noise)
+    height, fwhm = tcr_line(model, state)
+    reason = _why_not(model, state, covariance, whole, noise, residual_sd)
+    if reason:
+        return failed_result(model, spectrum, reason, stop)
+    errors = np.sqrt(np.diag(covariance)[k:])
+    return FitResult(
+        status="ok",
+        reason=None,
+        names=model.names,
+        amplitudes=scale * state.amplitudes,
+        covariance=scale**2 * covariance[:k, :k],
+        parameters=dict(zip(model.parameters, (float(x) for x in state.theta))),
+        parameters_se=dict(zip(model.parameters, (float(x) for x in errors))),
+        ppm=model.ppm,
+        data=shown,
+        fit=whole,
+        baseline=baseline,
+        residual=residual,
+        metabolites=columns,
+        fqn=float((residual_sd / noise) ** 2) if noise > 0 else float("inf"),
+        mrar_percent=float(100 * np.std(residual.real) / np.ptp(whole.real)),
+        fwhm_tcr_hz=fwhm,
+        snr_tcr=float(scale * height / noise) if noise > 0 else float("inf"),
+        noise_sd=noise,
+        residual_sd=residual_sd,
+        baseline_dimension_per_ppm=model.baseline.effective_dimension(target.smoothness)
+        / float(np.ptp(model.ppm)),
+        stop_reason=stop,
+    )
+
+
+def full_covariance(model, target, state, slopes, variance) -> np.ndarray:
+    """Covariance of amplitudes and nonlinear parameters, the baseline counted by its projection.
+
+    Inverse of the Fisher information with the priors' information added; rows of parameters that
+    may not move are zero. Amplitudes at their limit of zero count as free.
+    """
+    k = len(model.names)
+    jacobian = np.vstack([state.projected[:k], slopes])
+    information = jacobian @ jacobian.T
+    information[:k, :k] += target.ratio_rows.T @ target.ratio_rows
+    prior = target.variance / model.prior_sd**2
+    information[np.arange(k, len(information)), np.arange(k, len(information))] += prior
+    movable = np.concatenate([np.ones(k, bool), model.upper > model.lower])
+    inside = information[np.ix_(movable, movable)]
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(inside), 1e-300))
+    inverse = np.linalg.inv(inside * np.outer(scale, scale)) * np.outer(scale, scale)
+    covariance = np.zeros_like(information)
+    covariance[np.ix_(movable, movable)] = variance * inverse
+    return covariance
+
+
+def tcr_line(model: Model, state) -> tuple[float, float]:
+    """Height and full width (Hz) of the fitted tCr line, of the zero-filled model spectrum."""
+    rows = [model.names.index(name) for name in ("Cr", "PCr") if name in model.names]
+    fid = state.amplitudes[rows] @ state.damped[rows]
+    n = len(fid)
+    spectrum = np.fft.fftshift(fft(fid, 8 * n)).real
+    hertz = np.fft.fftshift(np.fft.fftfreq(8 * n, model.dwell_s))
+    # Frequency of the line from the range's own axis.
+    inside_hz = np.fft.fftfreq(n, model.dwell_s)[model.index]
+    ppm = np.interp(hertz, inside_hz, model.ppm, left=-99.0, right=99.0)
+    near = np.flatnonzero((ppm > 2.8) & (ppm < 3.25))
+    peak = near[np.argmax(spectrum[near])] if len(near) else 0
+    half = spectrum[peak] / 2
+    if not half > 0:
+        return 0.0, float("nan")
+    right = peak + int(np.argmax(spectrum[peak:] < half))
+    left = peak - int(np.argmax(spectrum[peak::-1] < half))
+    up = np.interp(half, spectrum[[right, right - 1]], hertz[[right, right - 1]])
+    down = np.interp(half, spectrum[[left, left + 1]], hertz[[left, left + 1]])
+    return float(2 * half), float(up - down)
+
+
+def _why_not(model, state, covariance, whole, noise, residual_sd) -> str | None:
+    """Reason why a solution is not to be believed; None where it is."""
+    k = len(model.names)
+    sums = np.array([name in ("Cr", "PCr") for name in model.names], float)
+    tcr = float(sums @ state.amplitudes)
+    error = float(np.sqrt(sums @ covariance[:k, :k] @ sums))
+    if not tcr > MIN_TCR * error:
+        return (
+            f"no creatine found: tCr is {tcr / error if error > 0 else 0:.1f} standard errors "
+            f"from zero, the limit is {MIN_TCR:g}"
+        )
+    phase = float(np.angle(np.exp(1j * state.theta[0])))
+    if abs(phase) > MAX_PHASE_RAD:
+        return (
+            f"the spectrum stands at a phase of {np.rad2deg(phase):.0f} degrees (limit "
+            f"{np.rad2deg(MAX_PHASE_RAD):.0f}): it is inverted; check the phase and the sign "
+            "convention of the file"
+        )
+    if state.theta[2] <= model.lower[2] or state.theta[2] >= model.upper[2]:
+        return (
+            f"the frequency shift ran into its limit of {model.upper[2]:.1f} Hz: the spectrum is "
+            "not where the basis expects it"
+        )
+    width = voigt_fwhm(state.theta[3], float(np.sqrt(state.theta[4])))
+    if state.theta[3] >= model.upper[3] or state.theta[4] >= model.upper[4]:
+        return f"the linewidth ran into its limit ({width:.0f} Hz): no resolved metabolite lines"
+    data = state.projected[-1]
+    unexplained = float(state.residual @ state.residual / (data @ data))
+    if unexplained > MAX_MISFIT and residual_sd > 2 * noise:
+        return (
+            f"the model leaves {100 * unexplained:.0f} % of the signal unexplained, "
+            f"{residual_sd / noise if noise > 0 else np.inf:.1f} times the noise"
+        )
+    return None

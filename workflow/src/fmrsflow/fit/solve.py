@@ -1,0 +1,334 @@
+"""Fit of single spectra by variable projection.
+
+Amplitudes (non-negative) and baseline are solved for exactly inside; phases, shifts and widths are
+found outside by Levenberg-Marquardt steps with the derivative of the projected residual in the form
+of Kaufman (1975; Golub & Pereyra 2003, doi:10.1088/0266-5611/19/2/201).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.fft import fft, ifft
+from scipy.linalg import LinAlgError
+
+from fmrsflow.basis.files import Basis
+from fmrsflow.fids import Fids
+from fmrsflow.fit.model import Model, make_model
+from fmrsflow.fit.nonnegative import solve_nonnegative
+from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.result import FitResult, failed_result, make_result
+from fmrsflow.quality import noise_sd
+
+START_SINGLETS = {"NAA": 12.0, "Cr": 5.0, "PCr": 5.0, "GPC": 1.0, "PCh": 1.0, "Cho": 1.5}
+"""Amplitudes of the template that finds frequency and phase."""
+
+START_WIDTHS_HZ = ((2.0, 2.0), (4.0, 4.0), (7.0, 8.0), (12.0, 14.0))
+"""Lorentzian and Gaussian FWHM of the starts."""
+
+MAX_STEPS = 60
+STEP_TOLERANCE = 1e-4
+"""Predicted gain of a step, in units of the residual's variance, below which the fit stands: no
+parameter would move by more than a hundredth of its standard error."""
+
+FLOOR = 1e-24
+"""Residual relative to the data (squares) that counts as exact."""
+
+CRITERION_GRID = 14
+"""Number of smoothnesses that the criterion is evaluated at."""
+
+
+@dataclass
+class State:
+    """A point of the search: parameters, what was solved inside, and its sum of squares."""
+
+    theta: np.ndarray
+    damped: np.ndarray
+    rows: np.ndarray
+    projected: np.ndarray
+    gram: np.ndarray
+    amplitudes: np.ndarray
+    passive: np.ndarray
+    residual: np.ndarray
+    cost: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """A spectrum to fit: scaled data in the range, and the variance by which priors are weighed."""
+
+    spectrum: np.ndarray
+    variance: float
+    smoothness: float
+    taken: np.ndarray
+    ratio_rows: np.ndarray
+
+
+def fit_spectra(fids: Fids, basis: Basis, options: FitOptions | None = None) -> list[FitResult]:
+    """Fit each transient of `fids` as a spectrum of its own.
+
+    What spectra share is computed once; each is fitted from its own start, so that the result does
+    not depend on its company.
+
+    Parameters
+    ----------
+    fids : Fids
+        One spectrum a transient, coils combined.
+    basis : Basis
+        On the axes of `fids`.
+    options : FitOptions, optional
+
+    Returns
+    -------
+    list of FitResult
+        In the order of the transients; one that cannot be fitted has `status` "failed" and a
+        reason.
+
+    Raises
+    ------
+    DataError
+        Basis and data do not belong together (field, dwell time, length).
+    """
+    options = options or FitOptions()
+    model = make_model(fids, basis, options)
+    with np.errstate(invalid="ignore"):
+        noise = noise_sd(fids)
+    spectra = fft(_halved(fids.transients), axis=1)[:, model.index]
+    return [_fit_one(model, options, one, sd) for one, sd in zip(spectra, noise)]
+
+
+def _halved(fids: np.ndarray) -> np.ndarray:
+    fids = np.array(fids, complex)
+    fids[:, 0] *= 0.5
+    return fids
+
+
+def _fit_one(model: Model, options: FitOptions, spectrum: np.ndarray, noise: float) -> FitResult:
+    if not np.isfinite(spectrum).all():
+        return failed_result(model, spectrum, "the FID holds NaN or infinite values")
+    scale = float(np.abs(spectrum - spectrum.mean()).max())
+    if not scale > 1e-12 * float(np.abs(spectrum).max()) or scale == 0.0:
+        return failed_result(model, spectrum, "the spectrum is a flat line")
+    try:
+        state, target, stop = search(model, options, spectrum / scale, noise / scale)
+    except LinAlgError as error:
+        return failed_result(model, spectrum, str(error))
+    return make_result(model, options, spectrum, state, target, scale, noise, stop)
+
+
+def search(
+    model: Model, options: FitOptions, spectrum: np.ndarray, noise: float
+) -> tuple[State, Target, str]:
+    """Start, fit with a moderate baseline, choose its smoothness, fit again.
+
+    Parameters
+    ----------
+    spectrum : complex array (n_points,)
+    noise : float
+        SD of its real part.
+
+    Returns
+    -------
+    State, Target, str
+        The solution, what it was fitted to, and why the search stopped.
+    """
+    dimension = options.baseline_dimension_per_ppm * np.ptp(model.ppm)
+    smoothness = model.baseline.smoothness_for(dimension)
+    target = make_target(model, spectrum, noise**2, smoothness, None)
+    state = min((evaluate(model, target, one) for one in starts(model, spectrum)), key=_cost)
+    target = make_target(model, spectrum, noise**2, smoothness, state.amplitudes)
+    state, stop = minimise(model, target, evaluate(model, target, state.theta), 1e3)
+    if options.baseline == "spline" and options.baseline_smoothness != "fixed":
+        smoothness = choose_smoothness(model, target, state, options.baseline_smoothness)
+    variance = max(state.cost / degrees_of_freedom(model, target, state), np.finfo(float).tiny)
+    target = make_target(model, spectrum, variance, smoothness, state.amplitudes)
+    state, stop = minimise(model, target, evaluate(model, target, state.theta, state.passive))
+    return state, target, stop
+
+
+def _cost(state: State) -> float:
+    return state.cost
+
+
+def make_target(
+    model: Model,
+    spectrum: np.ndarray,
+    variance: float,
+    smoothness: float,
+    amplitudes: np.ndarray | None,
+) -> Target:
+    """Data with priors on the scale of the noise; `amplitudes` scale the soft ratios."""
+    rows = []
+    for one, other, ratio, sd in model.ratios if amplitudes is not None else ():
+        size = max(amplitudes[other], amplitudes[one] / max(ratio, 1e-6) * 0.3)
+        if size > 0:
+            row = np.zeros(len(model.names))
+            row[one], row[other] = 1.0, -ratio
+            rows.append(row * np.sqrt(variance) / (sd * size))
+    return Target(
+        spectrum=spectrum,
+        variance=variance,
+        smoothness=smoothness,
+        taken=model.baseline.taken(smoothness),
+        ratio_rows=np.array(rows).reshape(-1, len(model.names)),
+    )
+
+
+def starts(model: Model, spectrum: np.ndarray) -> list[np.ndarray]:
+    """Starting parameters: frequency and phase from the correlation with the main singlets, a few
+    widths."""
+    weights = np.array([START_SINGLETS.get(name, 0.0) for name in model.names])
+    theta = np.zeros(len(model.parameters))
+    theta[3:5] = 6.0, 36.0
+    template = model.spectrum(weights @ model.damped(theta))
+    template = template[0] + 1j * template[1]
+    # Correlation over frequency shifts: product in time of the two band-limited signals.
+    n = 8 * len(spectrum)
+    product = ifft(spectrum, n) * np.conj(ifft(template, n))
+    step_hz = 1.0 / (model.dwell_s * len(model.time_s))
+    correlation = fft(product)
+    shifts = np.fft.fftfreq(n, 1.0 / n) * step_hz
+    allowed = np.abs(shifts) <= min(model.upper[2], 0.99 * step_hz * len(spectrum) / 2)
+    best = np.flatnonzero(allowed)[np.argmax(np.abs(correlation[allowed]))]
+    found = []
+    for lorentz, gauss in START_WIDTHS_HZ:
+        theta = np.zeros(len(model.parameters))
+        theta[0] = np.angle(correlation[best])
+        theta[2:5] = shifts[best], lorentz, gauss**2
+        found.append(np.clip(theta, model.lower, model.upper))
+    return found
+
+
+def evaluate(
+    model: Model, target: Target, theta: np.ndarray, passive: np.ndarray | None = None
+) -> State:
+    """Solve amplitudes and baseline for given nonlinear parameters."""
+    k = len(model.names)
+    phased = target.spectrum * np.conj(model.phase(theta))
+    damped = model.damped(theta)
+    rows = np.empty((k + 1, 2, len(model.ppm)))
+    rows[:k] = model.spectrum(damped)
+    rows[k, 0], rows[k, 1] = phased.real, phased.imag
+    projected = model.baseline.remove(rows, target.taken).reshape(k + 1, -1)
+    gram = projected @ projected.T
+    inner = gram[:k, :k] + target.ratio_rows.T @ target.ratio_rows
+    if passive is None:
+        passive = np.ones(k, bool)
+    a, passive = solve_nonnegative(inner, gram[:k, k], passive)
+    residual = projected[k] - a @ projected[:k]
+    ratio = target.ratio_rows @ a
+    prior = target.variance * np.sum((theta / model.prior_sd) ** 2)
+    cost = float(residual @ residual + ratio @ ratio + prior)
+    return State(theta, damped, rows, projected, inner, a, passive, residual, cost)
+
+
+def tangents(model: Model, target: Target, state: State) -> np.ndarray:
+    """Derivatives of the projected model by each nonlinear parameter, (n, 2 n_points)."""
+    k = len(model.names)
+    fitted = np.tensordot(state.amplitudes, state.rows[:k], 1)
+    turned = np.stack([-fitted[1], fitted[0]])
+    inner = model.spectrum(model.tangent_fids(state.theta, state.damped, state.amplitudes))
+    rows = np.concatenate([[turned, turned * model.offset_ppm], inner])
+    return model.baseline.remove(rows, target.taken).reshape(len(rows), -1)
+
+
+def minimise(
+    model: Model, target: Target, state: State, looseness: float = 1.0
+) -> tuple[State, str]:
+    """Levenberg-Marquardt with limits from a state; the solution and why it stopped."""
+    damping = 1e-3
+    size = float(state.projected[-1] @ state.projected[-1])
+    movable = model.upper > model.lower
+    stop = f"no convergence in {MAX_STEPS} steps"
+    dof = degrees_of_freedom(model, target, state)
+    fresh = True
+    for _ in range(MAX_STEPS):
+        if fresh:
+            gradient, hessian = _projected_normal(model, target, state)
+        at_limit = ((state.theta <= model.lower) & (gradient < 0)) | (
+            (state.theta >= model.upper) & (gradient > 0)
+        )
+        free = np.flatnonzero(movable & ~at_limit)
+        inner = hessian[np.ix_(free, free)]
+        step = np.zeros(len(gradient))
+        diagonal = np.diag(inner) + 1e-300
+        step[free] = np.linalg.solve(inner + damping * np.diag(diagonal), gradient[free])
+        theta = np.clip(state.theta + step, model.lower, model.upper)
+        step = theta - state.theta
+        predicted = float(2 * gradient @ step - step @ hessian @ step)
+        if predicted <= 1e-15 * state.cost or state.cost <= FLOOR * size:
+            return state, "converged"
+        trial = evaluate(model, target, theta, state.passive)
+        near = predicted <= looseness * STEP_TOLERANCE * state.cost / dof
+        fresh = trial.cost < state.cost
+        if fresh:
+            good = state.cost - trial.cost > 0.25 * predicted
+            damping = max(damping * (0.2 if good else 2.0), 1e-9)
+            state = trial
+        else:
+            damping *= 8.0
+        if near:
+            return state, "converged"
+        if damping > 1e12:
+            return state, "no step lowers the residual further"
+    return state, stop
+
+
+def _projected_normal(model: Model, target: Target, state: State) -> tuple[np.ndarray, np.ndarray]:
+    """Descent direction J'r and J'J of the projected residual, priors included."""
+    slopes = tangents(model, target, state)
+    gradient = slopes @ state.residual
+    # The data carry the phases, noise and baseline too; only for phase1 does that matter.
+    data = state.rows[-1]
+    turned = np.stack([-data[1], data[0]]) * model.offset_ppm
+    gradient[1] = model.baseline.remove(turned, target.taken).ravel() @ state.residual
+    hessian = slopes @ slopes.T
+    chosen = np.flatnonzero(state.passive)
+    if len(chosen):
+        cross = slopes @ state.projected[chosen].T
+        hessian -= cross @ np.linalg.solve(state.gram[np.ix_(chosen, chosen)], cross.T)
+    weight = target.variance / model.prior_sd**2
+    return gradient - weight * state.theta, hessian + np.diag(weight)
+
+
+def degrees_of_freedom(model: Model, target: Target, state: State) -> float:
+    """Real data points less the parameters that were fitted, baseline included."""
+    used = 2 * model.baseline.effective_dimension(target.smoothness)
+    used += state.passive.sum() + np.sum(model.upper > model.lower)
+    return max(2 * len(model.ppm) - used, 1.0)
+
+
+def choose_smoothness(model: Model, target: Target, state: State, criterion: str) -> float:
+    """Smoothness of the spline baseline that the criterion prefers, the shapes being given.
+
+    `aic`: log of the residual + 2 m (effective dimension) / n with m = 5 (Wilson 2021); `gcv`:
+    generalised cross-validation (Craven & Wahba 1979).
+    """
+    k, n = len(model.names), 2 * len(model.ppm)
+    inside = (state.rows @ model.baseline.columns).transpose(0, 2, 1)
+    flat = state.rows.reshape(k + 1, -1)
+    whole = flat @ flat.T
+    ratios = target.ratio_rows.T @ target.ratio_rows
+    span = np.ptp(model.ppm)
+    best = None
+    for dimension in np.geomspace(1.2 * 2 / span, 7.0, CRITERION_GRID) * span:
+        smoothness = model.baseline.smoothness_for(dimension)
+        shares = model.baseline.shares(smoothness)
+        gram = whole - np.einsum("kcp,c,lcp->kl", inside, shares, inside, optimize=True)
+        a, passive = solve_nonnegative(gram[:k, :k] + ratios, gram[:k, k], state.passive)
+        left = flat[k] - a @ flat[:k]
+        in_columns = inside[k] - np.tensordot(a, inside[:k], 1)
+        squares = left @ left - np.sum((1 - (1 - shares[:, None]) ** 2) * in_columns**2)
+        used = 2 * model.baseline.effective_dimension(smoothness)
+        squares = max(squares, 1e-300)
+        if criterion == "aic":
+            value = np.log(squares) + 2 * AIC_FACTOR * used / n
+        else:
+            value = np.log(squares) - 2 * np.log(1 - (used + passive.sum()) / n)
+        if best is None or value < best[0]:
+            best = (value, smoothness)
+    return best[1]
+
+
+AIC_FACTOR = 5.0

@@ -1,0 +1,162 @@
+"""Fit each average, the time course and all transients of a scan."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fmrsflow.edge import MISSING, Job, stage_main
+from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids
+from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.result import PAIRS, FitResult
+from fmrsflow.fit.solve import fit_spectra
+from fmrsflow.fit.water import water_amplitude
+
+AMPLITUDES = {
+    "spectrum": ("condition, `<condition>:matched` with matched linewidths, or `all`", ""),
+    "metabolite": ("metabolite or sum", ""),
+    "amplitude": ("per molecule, on the scale of the FIDs; not negative", ""),
+    "se": ("standard error (Cramer-Rao bound), nonlinear parameters and baseline counted", ""),
+    "crlb_percent": ("100 se / amplitude", "percent"),
+}
+
+TIMECOURSE = {
+    "block": ("number of the block, from 0", ""),
+    "condition": ("condition of the block", ""),
+    "time_s": ("mean time of its transients from the first excitation", "s"),
+    "metabolite": ("metabolite or sum", ""),
+    "amplitude": ("per molecule, on the scale of the FIDs", ""),
+    "se": ("standard error", ""),
+}
+
+
+def process(job: Job) -> dict:
+    """Fit one scan; see docs/fit.md."""
+    done = job.record("preprocess")
+    options = FitOptions.from_settings(job.settings["fit"])
+    transients = job.fids("preprocess", "svs")
+    rows = job.table("preprocess", "transients")
+    labels = [None if row["condition"] == MISSING else row["condition"] for row in rows]
+    kept = np.array([row["kept"] == "true" for row in rows])
+    weights = _overall_weights(rows, labels, kept)
+    basis = job.basis().resampled(transients.dwell_s, transients.n_points, transients.frequency_mhz)
+    names, spectra = _spectra(job, done["conditions"], transients, weights)
+    blocks = _blocks(labels, kept, options.timecourse_transients)
+    courses = [spectra.with_data(transients.select(b).mean(weights[b]).data) for b in blocks]
+    together = spectra.with_data(np.concatenate([one.data for one in (spectra, *courses)]))
+    results = fit_spectra(together, basis, options)
+    fitted = dict(zip(names, results))
+    if fitted["all"].status == "failed":
+        raise DataError(f"the average of all transients: {fitted['all'].reason}")
+    for name, result in fitted.items():
+        if result.status == "failed":
+            job.warn(f"spectrum {name}: {result.reason}")
+    table = [row for name, result in fitted.items() for row in result.to_table(name)]
+    job.save("amplitudes", table, AMPLITUDES)
+    times = np.array([float(row["time_s"]) if row["time_s"] != MISSING else np.nan for row in rows])
+    course = _timecourse(blocks, labels, times, results[len(names) :])
+    job.save("timecourse", course, TIMECOURSE)
+    job.save("result", _arrays(fitted))
+    return {**_quality(fitted), "water_amplitude": _water(job)}
+
+
+def _overall_weights(rows: list[dict], labels: list, kept: np.ndarray) -> np.ndarray:
+    """Weights of the average of all transients: a condition counts by its number of transients."""
+    weights = np.array([float(row["weight"]) for row in rows]) * kept
+    for label in set(labels) - {None}:
+        mask = np.array([one == label for one in labels])
+        total = weights[mask].sum()
+        if total > 0:
+            weights[mask] *= kept[mask].sum() / total
+    return weights
+
+
+def _spectra(job: Job, conditions: list[str], transients: Fids, weights) -> tuple[list, Fids]:
+    """Averages to fit and their names: each condition, each matched condition, all."""
+    average = job.fids("preprocess", "average")
+    names, data = list(conditions), [average.data]
+    if len(conditions) > 1:
+        names += [f"{name}:matched" for name in conditions]
+        data.append(job.fids("preprocess", "matched").data)
+    if "all" not in names:
+        names.append("all")
+        data.append(transients.mean(weights).data)
+    return names, average.with_data(np.concatenate(data))
+
+
+def _blocks(labels: list, kept: np.ndarray, size: int) -> list[np.ndarray]:
+    """Kept transients of each uninterrupted run of a condition, in pieces of at most `size`."""
+    edges = [j for j in range(1, len(labels)) if labels[j] != labels[j - 1]]
+    found = []
+    for run in np.split(np.arange(len(labels)), edges):
+        if labels[run[0]] is None:
+            continue
+        pieces = np.array_split(run, -(-len(run) // size)) if size else [run]
+        found += [piece[kept[piece]] for piece in pieces if kept[piece].any()]
+    return found
+
+
+def _timecourse(blocks, labels, times, results: list[FitResult]) -> list[dict]:
+    rows = []
+    for number, (block, result) in enumerate(zip(blocks, results)):
+        names, amplitudes, covariance = result.with_sums()
+        for name, amplitude, variance in zip(names, amplitudes, np.diag(covariance)):
+            rows.append(
+                {
+                    "block": number,
+                    "condition": labels[block[0]],
+                    "time_s": float(times[block].mean()),
+                    "metabolite": name,
+                    "amplitude": float(amplitude),
+                    "se": float(np.sqrt(variance)),
+                }
+            )
+    return rows
+
+
+def _arrays(fitted: dict[str, FitResult]) -> dict[str, np.ndarray]:
+    results = list(fitted.values())
+    single = ("data", "fit", "baseline", "residual", "metabolites")
+    curves = {
+        key: np.stack([getattr(one, key) for one in results]).astype(np.complex64) for key in single
+    }
+    return {
+        "ppm": results[0].ppm,
+        "spectra": np.array(list(fitted)),
+        "names": np.array(results[0].names),
+        **curves,
+        "amplitudes": np.stack([one.amplitudes for one in results]),
+        "covariance": np.stack([one.covariance for one in results]),
+        "parameter_names": np.array(list(results[0].parameters)),
+        "parameters": np.array([list(one.parameters.values()) for one in results]),
+        "parameters_se": np.array([list(one.parameters_se.values()) for one in results]),
+    }
+
+
+def _quality(fitted: dict[str, FitResult]) -> dict:
+    keys = (
+        "status",
+        "reason",
+        "fqn",
+        "mrar_percent",
+        "fwhm_tcr_hz",
+        "snr_tcr",
+        "baseline_dimension_per_ppm",
+        "stop_reason",
+    )
+    body = {key: {name: getattr(one, key) for name, one in fitted.items()} for key in keys}
+    # `status` and `reason` of the record are those of the scan.
+    body["spectrum_status"], body["spectrum_reason"] = body.pop("status"), body.pop("reason")
+    body["correlations"] = {
+        name: {f"{a}-{b}": one.correlation(a, b) for a, b in PAIRS} for name, one in fitted.items()
+    }
+    return body
+
+
+def _water(job: Job) -> float | None:
+    if job.record("convert")["reference"] is None:
+        return None
+    return water_amplitude(job.fids("preprocess", "mrsref"))
+
+
+main = stage_main("fit", process)
