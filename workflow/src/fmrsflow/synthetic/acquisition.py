@@ -8,20 +8,12 @@ from functools import lru_cache
 import numpy as np
 
 from fmrsflow.basis.files import Basis
-from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, Relaxation, Tissue, constants
+from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, Tissue, constants
 from fmrsflow.synthetic import ingredients as ing
+from fmrsflow.synthetic.normal import LIPIDS, MACROMOLECULES, MM_RELAXATION
 from fmrsflow.synthetic.people import Scan, draw, generator, true_changes, true_concentrations
 from fmrsflow.synthetic.plan import Design, Plan, SitePlan
 from fmrsflow.synthetic.scanner import Protocol, boxcar, haemodynamic
-
-MACROMOLECULES = {"MM09": 5.0, "MM12": 1.5, "MM14": 3.7, "MM17": 1.9, "MM20": 7.5}
-"""Amplitudes of the macromolecules before relaxation, mmol per kg tissue water of their protons."""
-
-LIPIDS = {"Lip13": 1.0, "Lip09": 0.27, "Lip20": 0.15}
-"""Lipids in proportions of Lip13 (science.md section 3)."""
-
-_MM_RELAXATION = {3: Relaxation(0.35, 0.030), 7: Relaxation(0.40, 0.024)}
-"""Macromolecules at 3T and 7T: Cudalbu 2021 (T1), Murali-Manohar 2020 (T2)."""
 
 _NARROWING_HZ = {3: 0.2, 7: 0.46}  # science.md section 5
 
@@ -171,7 +163,7 @@ def _if(probability: float, kind):
 
 def _broad(site: SitePlan, basis: Basis, scale: float, rng) -> dict[str, float]:
     """Amplitudes of macromolecules and lipids, each with 10 % of spread between scans."""
-    relaxation = _MM_RELAXATION[7 if site.field_t > 5 else 3].factor(site.te_s, site.tr_s)
+    relaxation = MM_RELAXATION[7 if site.field_t > 5 else 3].factor(site.te_s, site.tr_s)
     found = {}
     for names, factor in ((MACROMOLECULES, relaxation), (LIPIDS, relaxation * site.lipids)):
         for name, value in names.items():

@@ -76,7 +76,7 @@ class ResidualWater:
     Attributes
     ----------
     fraction : float
-        Amplitude relative to the unsuppressed water.
+        Amplitude at t = 0 relative to the unsuppressed water.
     fluctuation : float
         SD of its complex amplitude between transients, relative to its mean.
     width_hz : float

@@ -13,15 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmrsflow.concentration import SUMS
+from fmrsflow.synthetic.normal import CONCENTRATIONS
 from fmrsflow.synthetic.plan import Plan, Region, SitePlan, Spread
-
-CONCENTRATIONS = {
-    "Ala": 0.4, "Asc": 1.1, "Asp": 2.2, "Cr": 4.6, "PCr": 4.6, "GABA": 1.4, "Glc": 1.2,
-    "Gln": 2.8, "Glu": 10.5, "Gly": 0.7, "GPC": 1.1, "PCh": 0.4, "GSH": 1.2, "mI": 6.5,
-    "sI": 0.35, "Lac": 0.8, "NAA": 12.5, "NAAG": 1.3, "PE": 1.4, "Ser": 0.4, "Tau": 1.5,
-}  # fmt: skip
-"""Mean concentrations of occipital cortex, mmol per kg tissue water: middle of the ranges that
-Mekle 2009, Terpstra 2016 and Bednarik 2015 report for 3T and 7T."""
 
 _TOGETHER = {part: total for total, parts in SUMS.items() if total != "Glx" for part in parts}
 """Pools that differ between people as one: a rich tNAA is rich in NAA and NAAG."""

@@ -8,7 +8,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from fmrsflow.concentration import set_names
 from fmrsflow.errors import DataError
+from fmrsflow.synthetic.normal import CONCENTRATIONS
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -270,7 +272,9 @@ class _Reader:
         for name, (name_node, value) in self._unique(node, key).items():
             inner = f"{key}.{name}".lstrip(".")
             if name not in known:
-                self.fault(name_node, inner, f"unknown key; known are {', '.join(known)}")
+                also = ["site_defaults"] if kind is Plan else []
+                names = ", ".join([*known, *also])
+                self.fault(name_node, inner, f"unknown key; known are {names}")
                 continue
             values[name] = self.build(hints[name], value, inner)
             self._limits(known[name].metadata, values[name], value, inner)
@@ -316,7 +320,7 @@ class _Reader:
         if "choices" in limits and value not in limits["choices"]:
             self.fault(node, key, f"{value!r} is not one of {', '.join(limits['choices'])}")
         if "pattern" in limits and not re.fullmatch(limits["pattern"], value):
-            self.fault(node, key, f"{value!r}: letters and digits only")
+            self.fault(node, key, f"{value!r} holds other than letters and digits")
         low, high = limits.get("low"), limits.get("high")
         if low is not None and not value >= low:
             self.fault(node, key, f"{value:g} is below {low:g}")
@@ -326,20 +330,42 @@ class _Reader:
     def check(self, plan: Plan, node) -> None:
         """What single keys cannot show."""
         entries = _entries(node)
+        sites = entries["sites"][1]
         names = [site.name for site in plan.sites]
-        for name in {name for name in names if names.count(name) > 1}:
-            self.fault(entries["sites"][1], "sites", f"two sites are called {name}")
-        labels = [region.acq for region in plan.regions]
-        if len(set(labels)) < len(labels):
-            self.fault(entries["regions"][1], "regions", "each of several needs an acq of its own")
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            self.fault(sites, "sites", f"two sites are called {name}")
         for site in plan.sites:
             where = f"sites: {site.name}"
             if site.sequence == "STEAM" and site.tm_s is None:
-                self.fault(entries["sites"][1], where, "STEAM needs tm_s")
+                self.fault(sites, where, "STEAM needs tm_s")
             if site.te1_s is not None and not site.te1_s < site.te_s:
-                self.fault(entries["sites"][1], where, "te1_s is part of te_s, so below it")
+                self.fault(sites, where, "te1_s is part of te_s, so below it")
             if site.coils > 1 and "sdat" in (site.file_format, site.reference_format):
-                self.fault(entries["sites"][1], where, "SDAT holds combined coils: coils 1")
+                self.fault(sites, where, "SDAT holds combined coils: coils 1")
+            if site.coils > 1 and site.reference_format == "rda":
+                self.fault(sites, where, "RDA holds combined coils: coils 1")
+        labels = [region.acq for region in plan.regions]
+        if len(set(labels)) < len(labels):
+            self.fault(entries["regions"][1], "regions", "each of several needs an acq of its own")
+        if plan.constants not in set_names():
+            known = ", ".join(set_names())
+            self.fault(entries["constants"][1], "constants", f"no such set; there are {known}")
+        self._check_names(plan, entries)
+
+    def _check_names(self, plan: Plan, entries) -> None:
+        """Metabolites and people that the plan names exist."""
+        tables = {"responses": plan.responses}
+        if plan.concentrations.mean_mmol_per_kg:
+            tables["concentrations"] = plan.concentrations.mean_mmol_per_kg
+        for key, table in tables.items():
+            for name in sorted(set(table) - set(CONCENTRATIONS)):
+                self.fault(entries[key][1], f"{key}.{name}", "no such metabolite")
+        people = {f"{number:02d}" for number in range(1, plan.participants.per_site + 1)}
+        known = people | {f"{one}-{region.acq}" for one in people for region in plan.regions}
+        for name, response in plan.responses.items():
+            for who in sorted(set(response.fixed) - known):
+                text = "names nobody; write <subject> or <subject>-<acq>, as 01-left"
+                self.fault(entries["responses"][1], f"responses.{name}.fixed.{who}", text)
 
 
 _WORDS = {float: "number", int: "whole number", str: "text", bool: "true or false"}

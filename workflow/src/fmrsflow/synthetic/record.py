@@ -10,13 +10,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 
 from fmrsflow.basis.files import Basis
-from fmrsflow.synthetic.acquisition import (
-    LIPIDS,
-    MACROMOLECULES,
-    frequency_mhz,
-    narrowing_hz,
-)
-from fmrsflow.synthetic.people import CONCENTRATIONS
+from fmrsflow.synthetic.acquisition import frequency_mhz, narrowing_hz
+from fmrsflow.synthetic.normal import CONCENTRATIONS, LIPIDS, MACROMOLECULES
 from fmrsflow.synthetic.plan import Plan, SitePlan
 
 RECORD_VERSION = "1"

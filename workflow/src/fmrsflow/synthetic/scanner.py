@@ -211,8 +211,8 @@ def boxcar(onsets_s, durations_s, n_transients: int, tr_s: float) -> np.ndarray:
 def haemodynamic(onsets_s, durations_s, n_transients: int, tr_s: float) -> np.ndarray:
     """Blocks convolved with the double-gamma haemodynamic response, plateau 1.
 
-    Shape (n_transients,). Peaks of gamma densities at 5 and 15 s, undershoot 1/6 (Glover 1999 in the
-    parameters of SPM).
+    Shape (n_transients,). Gamma densities with peaks at 5 and 15 s, undershoot 1/6: the form of
+    Glover 1999 in the parameters of SPM.
     """
     from scipy.stats import gamma
 
@@ -334,8 +334,10 @@ def _residual_water(p: Protocol, time_s: np.ndarray, rng) -> np.ndarray:
     centre_hz = (WATER_PPM - p.basis.carrier_ppm) * p.basis.frequency_mhz
     offsets = centre_hz + w.spread_hz * rng.standard_normal(w.lines)
     widths = w.width_hz * rng.uniform(0.5, 1.5, w.lines)
-    parts = rng.standard_normal(w.lines) + 1j * rng.standard_normal(w.lines)
-    parts /= np.abs(parts).sum()
+    # One line leads, the others are a quarter of it or so, of any phase.
+    parts = 0.25 * (rng.standard_normal((w.lines, 2)) @ np.array([1, 1j]))
+    parts[0] = 1.0
+    parts *= np.exp(2j * np.pi * rng.random()) / np.abs(parts.sum())
     lines = np.exp((2j * np.pi * offsets - np.pi * widths)[:, None] * time_s)
     noise = rng.standard_normal((p.n_transients, w.lines, 2)) @ np.array([1, 1j]) / np.sqrt(2)
     amplitude = w.fraction * p.reference.amplitude
