@@ -1,0 +1,91 @@
+"""Basis set of a site's protocol: read from a file or simulated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from fmrsflow.basis import systems
+from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, read_basis
+from fmrsflow.basis.sequences import sequence
+from fmrsflow.basis.simulate import GYROMAGNETIC_MHZ_PER_T, simulate, with_macromolecules
+from fmrsflow.errors import DataError
+from fmrsflow.study import Site
+
+DEFAULTS = {
+    "source": "simulate",
+    "path": "",
+    "pulses": "ideal",
+    "mm": "separate",
+    "metabolites": list(systems.METABOLITES),
+    "n_points": 8192,
+    "spectral_width_hz": 6000.0,
+}
+"""Setting `basis`, complete; docs/basis.md explains each key."""
+
+TE_TOLERANCE_S = 0.002
+"""Largest difference between the echo times of a basis file and of the site."""
+
+
+def make(site: Site, setting: dict, data_root: Path) -> Basis:
+    """The basis of a site under a setting (keys of `DEFAULTS`).
+
+    Raises
+    ------
+    DataError
+        Unreadable file, another field or echo time, no Glu, a metabolite or a sequence that is
+        not simulated.
+    ValueError
+        A value of the setting that does not exist.
+    """
+    setting = {**DEFAULTS, **setting}
+    for key, allowed in (
+        ("source", ("simulate", "file")),
+        ("pulses", ("ideal", "shaped")),
+        ("mm", ("separate", "single", "none", "as is")),
+    ):
+        if setting[key] not in allowed:
+            raise ValueError(f"basis setting {key}: {setting[key]!r}; may be {', '.join(allowed)}")
+    basis = _read(site, setting, data_root) if setting["source"] == "file" else _run(site, setting)
+    broad = {"MM", *systems.MACROMOLECULES, *systems.LIPIDS}
+    if setting["mm"] == "none":
+        basis = basis.select([name for name in basis.names if name not in broad])
+    elif setting["mm"] != "as is":
+        basis = with_macromolecules(basis, setting["mm"])
+    basis = basis.select([name for name in basis.names if name != "H2O"])
+    basis.index("Glu")
+    return replace(basis, made={**basis.made, "site": site.name, "field_t": site.field_t})
+
+
+def _read(site: Site, setting: dict, data_root: Path) -> Basis:
+    if not setting["path"]:
+        raise DataError("basis setting: source is file but no path is given")
+    basis = read_basis(Path(data_root) / setting["path"])
+    nominal = site.field_t * GYROMAGNETIC_MHZ_PER_T
+    if abs(basis.frequency_mhz / nominal - 1) > FIELD_TOLERANCE:
+        raise DataError(
+            f"the basis {setting['path']} is for {basis.frequency_mhz:.2f} MHz, site {site.name} "
+            f"has {site.field_t:g} T ({nominal:.2f} MHz): give a basis of that field"
+        )
+    if basis.te_s is not None and abs(basis.te_s - site.te_s) > TE_TOLERANCE_S:
+        raise DataError(
+            f"the basis {setting['path']} is for TE {1e3 * basis.te_s:g} ms, site {site.name} "
+            f"measures at {1e3 * site.te_s:g} ms: give a basis of that echo time"
+        )
+    return replace(basis, te_s=site.te_s)
+
+
+def _run(site: Site, setting: dict) -> Basis:
+    unknown = sorted(set(setting["metabolites"]) - set(systems.METABOLITES))
+    if unknown:
+        raise DataError(
+            f"basis setting metabolites: no spin system of {', '.join(unknown)}; "
+            f"there are {', '.join(systems.METABOLITES)}"
+        )
+    return simulate(
+        sequence(site.sequence, site.te_s, site.te1_s, site.tm_s),
+        site.field_t * GYROMAGNETIC_MHZ_PER_T,
+        int(setting["n_points"]),
+        float(setting["spectral_width_hz"]),
+        setting["metabolites"],
+    )
