@@ -7,7 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from fmrsflow.basis import sequences
 from fmrsflow.basis.files import Basis
+from fmrsflow.basis.simulate import simulate, with_macromolecules
 from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, Tissue, constants
 from fmrsflow.synthetic import ingredients as ing
 from fmrsflow.synthetic.normal import LIPIDS, MACROMOLECULES, MM_RELAXATION
@@ -40,16 +42,15 @@ def basis_of(site: SitePlan) -> Basis:
         site.te1_s,
         site.tm_s,
         frequency_mhz(site),
-        1 / site.spectral_width_hz,
+        site.spectral_width_hz,
         site.points,
     )
 
 
 @lru_cache(maxsize=32)
-def _basis(sequence, te_s, te1_s, tm_s, mhz, dwell_s, points) -> Basis:
-    from fmrsflow.basis.simulate import simulate
-
-    return simulate(sequence, te_s, mhz, dwell_s, points, te1_s=te1_s, tm_s=tm_s)
+def _basis(sequence, te_s, te1_s, tm_s, mhz, width_hz, points) -> Basis:
+    metabolites = simulate(sequences.sequence(sequence, te_s, te1_s, tm_s), mhz, points, width_hz)
+    return with_macromolecules(metabolites, "separate")
 
 
 def blocks(design: Design, length_s: float) -> list[tuple[float, float, str]]:
