@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from fmrsflow.basis import systems
-from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, read_basis
+from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, read_basis, to_npz
 from fmrsflow.basis.sequences import sequence
-from fmrsflow.basis.simulate import GYROMAGNETIC_MHZ_PER_T, simulate, with_macromolecules
+from fmrsflow.basis.simulate import simulate, with_macromolecules
+from fmrsflow.edge import file_digest, write_bytes, write_json
 from fmrsflow.errors import DataError
-from fmrsflow.study import Site
+from fmrsflow.study import Site, Study, directory, spectrometer_mhz
 
 DEFAULTS = {
     "source": "simulate",
@@ -61,7 +64,7 @@ def _read(site: Site, setting: dict, data_root: Path) -> Basis:
     if not setting["path"]:
         raise DataError("basis setting: source is file but no path is given")
     basis = read_basis(Path(data_root) / setting["path"])
-    nominal = site.field_t * GYROMAGNETIC_MHZ_PER_T
+    nominal = spectrometer_mhz(site.vendor, site.field_t)
     if abs(basis.frequency_mhz / nominal - 1) > FIELD_TOLERANCE:
         raise DataError(
             f"the basis {setting['path']} is for {basis.frequency_mhz:.2f} MHz, site {site.name} "
@@ -84,8 +87,43 @@ def _run(site: Site, setting: dict) -> Basis:
         )
     return simulate(
         sequence(site.sequence, site.te_s, site.te1_s, site.tm_s),
-        site.field_t * GYROMAGNETIC_MHZ_PER_T,
+        spectrometer_mhz(site.vendor, site.field_t),
         int(setting["n_points"]),
         float(setting["spectral_width_hz"]),
         setting["metabolites"],
     )
+
+
+def main(argv: list[str]) -> int:
+    """Make the basis of sites under a named setting."""
+    parser = argparse.ArgumentParser(prog="fmrsflow basis", description=main.__doc__)
+    parser.add_argument("--study", default="results/study.json", help="the frozen study")
+    parser.add_argument("name", help="named setting")
+    parser.add_argument("sites", nargs="+")
+    arguments = parser.parse_args(argv)
+    study = Study.load(arguments.study)
+    setting = study.setting("basis", arguments.name)
+    folder = study.results / directory("basis", {"basis": arguments.name})
+    for site in arguments.sites:
+        record = {
+            "stage": "basis",
+            "scan": {"site": site},
+            "status": "ok",
+            "reason": None,
+            "failed_at": None,
+            "warnings": [],
+            "settings": {"basis": {"name": arguments.name, **setting}},
+            "files": {},
+            "GeneratedBy": [study.software],
+        }
+        try:
+            basis = make(study.sites[site], setting, study.data_root)
+        except DataError as error:
+            record |= {"status": "failed", "reason": str(error), "failed_at": "basis"}
+            print(f"{site}: basis: {error}", file=sys.stderr)
+        else:
+            path = folder / f"{site}_basis.npz"
+            write_bytes(path, to_npz(basis))
+            record |= {"files": {path.name: file_digest(path)}, "made": basis.made}
+        write_json(folder / f"{site}_desc-basis_record.json", record)
+    return 0
