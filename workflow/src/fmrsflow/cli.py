@@ -23,6 +23,7 @@ COMMANDS = {
     "plan": "power of a study to come",
     "view": "any NIfTI-MRS, fit or results folder as a picture or page",
     "summary": "what a run has done, and what failed",
+    "init": "a new study folder with a commented configuration",
     "check": "all errors of a study's files",
     "index": "write scans.tsv from a BIDS dataset",
     "verify": "what changed since results were made",

@@ -1,0 +1,97 @@
+"""The real Snakefile as a user calls it, and what it left."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from fmrsflow.edge import read_json
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PLAN = """
+name: tiny
+description: Two sites, two people each, for tests
+seed: 11
+responses:
+  Glu: {percent: 4.0}
+concentrations: {participant_cv: 0.03}
+design: {kind: blocks, task: visual, rest_s: 16, task_s: 16}
+participants: {per_site: 2}
+site_defaults:
+  transients: 32
+  tr_s: 2.0
+  te_s: 0.030
+  points: 1024
+  snr_tcr: {mean: 20, sd: 1}
+sites:
+  - {name: alpha, vendor: Philips, field_t: 3.0, sequence: PRESS, file_format: sdat,
+     reference_format: sdat}
+  - {name: beta, vendor: Siemens, field_t: 3.0, sequence: PRESS, coils: 4, protocol: own}
+"""
+
+
+def write_config(folder: Path, **changes) -> None:
+    """The repository's configuration, on the sheets below `folder`/data, with these changes."""
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    config |= {
+        "data_root": "data",
+        "sites_sheet": "data/config/sites.tsv",
+        "scans_sheet": "data/config/scans.tsv",
+        "participants_sheet": "data/config/participants.tsv",
+        "synthetic": None,
+        "batch": 2,
+    }
+    main = config["analyses"][config["primary"]]
+    config |= {"analyses": {"main": main}, "primary": "main"}
+    (folder / "config").mkdir(exist_ok=True)
+    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(config | changes))
+
+
+def environment() -> dict[str, str]:
+    """The environment of a user with the virtual environment active."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def command(folder: Path, *arguments: str) -> list[str]:
+    """The snakemake call of a user in a study's folder."""
+    snakefile = str(ROOT / "Snakefile")
+    return [
+        *(sys.executable, "-m", "snakemake", "-s", snakefile, "--directory", str(folder)),
+        *("--scheduler", "greedy", "--keep-going", "--rerun-incomplete", "--show-failed-logs"),
+        *arguments,
+    ]
+
+
+def snakemake(folder: Path, *arguments: str, ok: bool = True) -> str:
+    """Run the real Snakefile in a study's folder and return what it printed."""
+    done = subprocess.run(
+        command(folder, *arguments),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=1200,
+    )
+    printed = done.stdout + done.stderr
+    if ok:
+        assert done.returncode == 0, printed[-6000:]
+    return printed
+
+
+def tables(folder: Path) -> dict[str, str]:
+    """Digest of every table below a results folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*.tsv"))
+        if ".snakemake" not in path.parts
+    }
+
+
+def read_records(results: Path) -> list[dict]:
+    """Every record below a results folder."""
+    return [read_json(path) for path in sorted(results.rglob("*_record.json"))]

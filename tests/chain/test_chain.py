@@ -1,0 +1,141 @@
+"""The real Snakefile on a tiny study: from files to the report."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+import yaml
+from chain_tools import command, environment, read_records, snakemake, tables, write_config
+
+from fmrsflow.edge import read_table
+
+pytestmark = pytest.mark.slow
+
+
+def config_of(folder):
+    return yaml.safe_load((folder / "config" / "config.yaml").read_text())
+
+
+def planned_rules(folder) -> set[str]:
+    """Stages of which a dry run would run a job."""
+    printed = snakemake(folder, "-n", "--cores", "1")
+    if "Nothing to be done" in printed:
+        return set()
+    lines = printed[printed.index("Job stats") :].splitlines()[3:]
+    names = [line.split()[0] for line in lines[: [bool(line.strip()) for line in lines].index(0)]]
+    return {name.rsplit("_", 1)[0] if name[-1].isdigit() else name for name in names} - {
+        "total",
+        "all",
+    }
+
+
+def copy_of(run, tmp_path):
+    """A copy of a finished run, modification times kept."""
+    folder = tmp_path / "copy"
+    shutil.copytree(run, folder, symlinks=True)
+    return folder
+
+
+def test_every_scan_reaches_the_report(tiny_run):
+    found = read_records(tiny_run / "results")
+    per_scan = ("convert", "segment", "anatomy", "preprocess", "fit", "quantify", "response")
+    states = [(one["stage"], one["status"], one["reason"]) for one in found]
+    assert {(stage, "ok", None) for stage in (*per_scan, "basis")} == set(states)
+    for stage in per_scan:
+        assert [one[0] for one in states].count(stage) == 4
+    report = tiny_run / "results" / "main" / "report"
+    assert (report / "index.html").stat().st_size > 10_000
+    assert len(list(report.rglob("scans/*/*.html"))) == 4
+    assert read_table(tiny_run / "results" / "main" / "sites" / "problems.tsv") == []
+
+
+def test_a_second_call_does_nothing(tiny_run):
+    assert planned_rules(tiny_run) == set()
+
+
+def test_one_core_and_another_order_of_scans_give_the_same_bytes(tiny_study, tiny_run):
+    sheet = tiny_study / "data" / "config" / "scans.tsv"
+    header, *rows = sheet.read_text().splitlines()
+    random.Random(3).shuffle(rows)
+    sheet.write_text("\n".join([header, *rows]) + "\n")
+    snakemake(tiny_study, "--cores", "1")
+    assert tables(tiny_study / "results") == tables(tiny_run / "results")
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(tiny_study, tiny_run):
+    with subprocess.Popen(
+        command(tiny_study, "--cores", "2"),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as run:
+        results = tiny_study / "results"
+        deadline = time.monotonic() + 300
+        while not list(results.rglob("*desc-preprocess_record.json")):
+            assert time.monotonic() < deadline and run.poll() is None
+            time.sleep(0.2)
+        os.killpg(run.pid, signal.SIGKILL)
+    assert not list(results.rglob("report/index.html"))
+    # A killed Snakemake leaves its lock; `--unlock` is what its message tells the user to do.
+    snakemake(tiny_study, "--unlock")
+    snakemake(tiny_study, "--cores", "2")
+    assert tables(results) == tables(tiny_run / "results")
+
+
+def test_a_second_analysis_that_differs_in_its_fit_preprocesses_nothing_again(tiny_run, tmp_path):
+    folder = copy_of(tiny_run, tmp_path)
+    config = config_of(folder)
+    (name,) = config["fit"]
+    config["fit"]["poly"] = {**config["fit"][name], "baseline": "polynomial"}
+    config["analyses"]["poly"] = {**config["analyses"]["main"], "fit": "poly"}
+    write_config(folder, fit=config["fit"], analyses=config["analyses"])
+    planned = planned_rules(folder)
+    assert {"fit", "quantify", "response", "sites", "report"} <= planned
+    assert not {"convert", "segment", "anatomy", "basis", "preprocess"} & planned
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "again"),
+    [
+        ("concentration", "constants", "spant", {"quantify", "response", "sites", "report"}),
+        ("fit", "range_low_ppm", 0.5, {"fit", "quantify", "response", "sites", "report"}),
+        ("quality", "min_snr_tcr", 9.0, {"preprocess", "fit", "quantify", "response"}),
+        ("batch", None, 2, set()),
+    ],
+)
+def test_a_changed_setting_reruns_what_depends_on_it(
+    tiny_run, tmp_path, section, key, value, again
+):
+    folder = copy_of(tiny_run, tmp_path)
+    config = config_of(folder)
+    if key is None:
+        config[section] = value
+    elif section == "quality":
+        config[section] = {**config[section], key: value}
+    else:
+        (name,) = config[section]
+        config[section][name][key] = value
+    write_config(folder, **{section: config[section]})
+    planned = planned_rules(folder)
+    expected = {"convert", "segment", "anatomy", "basis", "preprocess", "fit", "quantify"}
+    assert planned & expected == again & expected
+
+
+def test_a_dry_run_tells_all_errors_of_the_sheets_at_once(tiny_study):
+    for name, old, new in (
+        ("sites.tsv", "Siemens", "Simens"),
+        ("scans.tsv", "alpha\t02", "alpha\t01"),
+    ):
+        sheet = tiny_study / "data" / "config" / name
+        sheet.write_text(sheet.read_text().replace(old, new))
+    write_config(tiny_study, batch=0)
+    printed = snakemake(tiny_study, "-n", ok=False)
+    for message in ("'Simens' is none of", "stands in row", "batch: 0 is below 1"):
+        assert message in printed
