@@ -184,7 +184,7 @@ def starts(model: Model, spectrum: np.ndarray) -> list[np.ndarray]:
     template = model.spectrum(weights @ model.damped(theta))
     template = template[0] + 1j * template[1]
     # Correlation over frequency shifts: product in time of the two band-limited signals.
-    n = 8 * len(spectrum)
+    n = 2 * len(spectrum)
     product = ifft(spectrum, n) * np.conj(ifft(template, n))
     step_hz = 1.0 / (model.dwell_s * len(model.time_s))
     correlation = fft(product)

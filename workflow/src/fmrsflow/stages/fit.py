@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fmrsflow.edge import MISSING, Job, stage_main
+from fmrsflow.edge import MISSING, Job, read_table, stage_main
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.fit.design import Design, condition_design, given_design, linewidth_design
+from fmrsflow.fit.joint import JointResult, fit_joint
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import PAIRS, FitResult
 from fmrsflow.fit.solve import fit_spectra
@@ -28,6 +30,23 @@ TIMECOURSE = {
     "amplitude": ("per molecule, on the scale of the FIDs", ""),
     "se": ("standard error", ""),
 }
+
+JOINT = {
+    "metabolite": ("metabolite or sum", ""),
+    "baseline_amplitude": ("amplitude where every regressor but the constant is zero", ""),
+    "se": ("its standard error", ""),
+    "contrast": ("regressor of the design: the condition compared with rest", ""),
+    "change_percent": ("100 coefficient of the regressor / baseline amplitude", "percent"),
+    "change_se_percent": ("its standard error from the covariance of the joint fit", "percent"),
+    "linewidth_model": (
+        "`free`: BOLD narrowing fitted; `fixed`: narrowing of the setting; `none`: constant width, "
+        "which shows false changes",
+        "",
+    ),
+}
+
+REST = "rest"
+"""Condition that changes refer to; where a scan has none of that name, its first condition."""
 
 
 def process(job: Job) -> dict:
@@ -57,7 +76,8 @@ def process(job: Job) -> dict:
     course = _timecourse(blocks, labels, times, results[len(names) :])
     job.save("timecourse", course, TIMECOURSE)
     job.save("result", _arrays(fitted))
-    return {**_quality(fitted), "water_amplitude": _water(job)}
+    joint = _joint(job, options, transients.select(kept), basis, labels, kept)
+    return {**_quality(fitted), "water_amplitude": _water(job), "joint": joint}
 
 
 def _overall_weights(rows: list[dict], labels: list, kept: np.ndarray) -> np.ndarray:
@@ -112,6 +132,66 @@ def _timecourse(blocks, labels, times, results: list[FitResult]) -> list[dict]:
                 }
             )
     return rows
+
+
+def _joint(job: Job, options: FitOptions, fids: Fids, basis, labels: list, kept) -> dict:
+    """Joint fit with the linewidth model of the setting, and without as a control."""
+    if not options.joint:
+        return {"status": "absent", "reason": "switched off (setting joint)"}
+    try:
+        design, width = _designs(job, options, labels)
+        design = design.select(kept)
+        fits = [fit_joint(fids, basis, design, None, options, options.joint_respond)]
+        if options.joint_linewidth != "none" and width is not None:
+            width = width.select(kept)
+            fits.insert(0, fit_joint(fids, basis, design, width, options, options.joint_respond))
+    except DataError as failure:
+        return {"status": "failed", "reason": " ".join(str(failure).split())}
+    job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
+    job.save("joint", _joint_arrays(fits[0], np.flatnonzero(kept)))
+    first = fits[0]
+    free = len(first.narrowing_hz) > 0
+    return {
+        "status": "ok",
+        "reason": None,
+        "linewidth_model": first.linewidth_model,
+        "bold_narrowing_hz": float(first.narrowing_hz[0]) if free else None,
+        "bold_narrowing_se_hz": float(first.narrowing_se_hz[0]) if free else None,
+        "fqn": first.fqn,
+        "stop_reason": first.stop_reason,
+        "design": list(design.names),
+    }
+
+
+def _designs(job: Job, options: FitOptions, labels: list) -> tuple[Design, Design | None]:
+    """Amplitude and linewidth design over all transients, from the setting's TSV or the events."""
+    if options.joint_design:
+        scan = job.scan
+        name = options.joint_design.format(stem=scan.stem, **scan.entities)
+        path = job.study.data_root / name
+        if not path.is_file():
+            raise DataError(f"{name} (setting joint_design) is not below the data root")
+        return given_design(read_table(path), len(labels))
+    present = [label for label in dict.fromkeys(labels) if label is not None]
+    rest = REST if REST in present else present[0]
+    tr_s = job.record("convert")["tr_s"] or job.site.tr_s or 1.0
+    return (
+        condition_design(labels, rest, tr_s, options.joint_regressor, options.joint_drift_order),
+        linewidth_design(labels, rest, tr_s, options.joint_linewidth_regressor),
+    )
+
+
+def _joint_arrays(one: JointResult, transients: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        "names": np.array(one.names),
+        "contrasts": np.array(one.contrasts),
+        "change_percent": one.change_percent,
+        "change_covariance": one.change_covariance,
+        "baseline_amplitude": one.baseline_amplitude,
+        "transients": transients,
+        "timecourse": one.timecourse,
+        "timecourse_se": one.timecourse_se,
+    }
 
 
 def _arrays(fitted: dict[str, FitResult]) -> dict[str, np.ndarray]:

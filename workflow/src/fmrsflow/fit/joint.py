@@ -1,0 +1,611 @@
+"""All transients of a scan in one model.
+
+Amplitude of metabolite k over transients = design x coefficients; Lorentzian width over transients
+= base width + linewidth design x coefficients; phases, shifts, base widths and baseline are shared.
+
+The model is linear in the transients but for the linewidth. Its effect is a power series in a small
+number (a tenth of a hertz over tens of milliseconds), so that all transients enter through their
+projections on few courses over time, design x powers of the linewidth's regressors: 64 or 320
+transients become a handful of spectra, without loss where noise is white.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from math import factorial
+
+import numpy as np
+from scipy.fft import fft
+from scipy.linalg import LinAlgError
+
+from fmrsflow.basis.files import Basis
+from fmrsflow.concentration import SUMS
+from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids
+from fmrsflow.fit.design import CONSTANT, Design
+from fmrsflow.fit.model import Model, make_model
+from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.result import FitResult, make_result
+from fmrsflow.fit.solve import State, Target, search
+from fmrsflow.quality import noise_sd
+
+ORDER = 3
+"""Powers of the linewidth change; the fourth is below 1e-4 of a line for changes under 1.5 Hz."""
+
+MAX_STEPS = 40
+TOLERANCE = 1e-4
+ALIGNMENTS = 3
+"""Rounds of fitting and realigning where frequency and phase of each transient are free."""
+
+
+@dataclass(frozen=True)
+class JointResult:
+    """Joint fit of a scan.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Metabolites, then the sums tNAA, tCr, tCho, Glx.
+    baseline_amplitude, baseline_se : arrays (n_names,)
+        Amplitude where all regressors but the constant are zero.
+    contrasts : tuple of str
+    change_percent, change_se_percent : arrays (n_contrasts, n_names)
+        100 coefficient / baseline amplitude; NaN where the metabolite may not respond or is
+        absent.
+    change_covariance : array (n_contrasts, n_names, n_names)
+        Of the percent changes, percent squared.
+    narrowing_hz, narrowing_se_hz : arrays (n_linewidth_columns,)
+        Lines are narrower by so much where the regressor is 1; no entry without a free linewidth.
+    linewidth_model : "free", "fixed" or "none"
+    timecourse : array (n_transients, n_metabolites)
+        Amplitude of each metabolite in each transient by the shared shapes: model + projected
+        residual; SE of one such value in `timecourse_se` (n_metabolites,).
+    fqn : float
+        Residual over noise variance, all transients.
+    shift_hz, phase_deg : arrays (n_transients,)
+        What was taken off each transient; zero unless free.
+    average : FitResult
+        Fit of the mean of all transients, where the joint fit started.
+    stop_reason : str
+    """
+
+    names: tuple[str, ...]
+    baseline_amplitude: np.ndarray
+    baseline_se: np.ndarray
+    contrasts: tuple[str, ...]
+    change_percent: np.ndarray
+    change_se_percent: np.ndarray
+    change_covariance: np.ndarray
+    narrowing_hz: np.ndarray
+    narrowing_se_hz: np.ndarray
+    linewidth_model: str
+    timecourse: np.ndarray
+    timecourse_se: np.ndarray
+    fqn: float
+    shift_hz: np.ndarray
+    phase_deg: np.ndarray
+    average: FitResult
+    stop_reason: str
+
+    def to_table(self) -> list[dict]:
+        """Rows of the joint table: a contrast and a metabolite or sum each."""
+        return [
+            {
+                "metabolite": name,
+                "baseline_amplitude": float(self.baseline_amplitude[k]),
+                "se": float(self.baseline_se[k]),
+                "contrast": contrast,
+                "change_percent": float(self.change_percent[c, k]),
+                "change_se_percent": float(self.change_se_percent[c, k]),
+                "linewidth_model": self.linewidth_model,
+            }
+            for c, contrast in enumerate(self.contrasts)
+            for k, name in enumerate(self.names)
+        ]
+
+
+@dataclass(frozen=True)
+class _Courses:
+    """The transients reduced to courses over time.
+
+    spectra : complex (n_courses, n_points), their projections; constant (n_courses,): the baseline
+    in each; mixing : (n_series, n_courses, n_columns), design x powers of the linewidth regressors
+    in terms of the courses; powers : tuple of tuples, the regressors in each product; energy:
+    squares outside of the courses; n : number of transients.
+    """
+
+    spectra: np.ndarray
+    constant: np.ndarray
+    mixing: np.ndarray
+    powers: tuple[tuple[int, ...], ...]
+    energy: float
+    n: int
+
+
+@dataclass
+class _State:
+    theta: np.ndarray
+    delta: np.ndarray
+    coefficients: np.ndarray
+    active: np.ndarray
+    gram: np.ndarray
+    rows: np.ndarray
+    residual: np.ndarray
+    cost: float
+    damped: np.ndarray
+
+
+def fit_joint(
+    fids: Fids,
+    basis: Basis,
+    design: Design,
+    linewidth: Design | None = None,
+    options: FitOptions | None = None,
+    responding: tuple[str, ...] = (),
+) -> JointResult:
+    """Fit all transients at once.
+
+    Parameters
+    ----------
+    fids : Fids
+        Corrected transients, those to be used only.
+    basis : Basis
+        On the axes of `fids`.
+    design : Design
+        A row a transient, with a column `constant`.
+    linewidth : Design or None
+        Courses of the Lorentzian width; None for a constant width. Under
+        `options.joint_linewidth` "fixed" its first column times `joint_narrowing_hz` is taken as
+        known.
+    options : FitOptions, optional
+    responding : tuple of str
+        Metabolites with contrasts; empty for all. Macromolecules and lipids never have one; the
+        constant and drifts belong to every signal.
+
+    Raises
+    ------
+    DataError
+        Basis and data do not belong together, a regressor is missing or dependent, or the average
+        of the transients cannot be fitted.
+    """
+    options = options or FitOptions()
+    model = make_model(fids, basis, options)
+    _check(fids, design, linewidth)
+    noise = noise_sd(fids)
+    fids, known = _without_known_width(fids, linewidth, options)
+    widths = None if known else linewidth
+    mean = fids.mean()
+    average, start, target, scale = _average(model, options, mean)
+    data = fids.transients.copy()
+    data[:, 0] *= 0.5
+    respond = _respond(model, design, responding)
+    shift, phase = np.zeros(fids.n_transients), np.zeros(fids.n_transients)
+    rounds = ALIGNMENTS if options.joint_alignment == "free" else 1
+    state = None
+    for number in range(rounds):
+        spectra = fft(data, axis=1)[:, model.index] / scale
+        courses = _reduce(spectra, design, widths)
+        state, stop = _minimise(model, target, courses, respond, start, state)
+        if number + 1 < rounds:
+            change = _realign(model, target, courses, state, spectra, design, widths)
+            data *= np.exp(-1j * change[0][:, None] - 2j * np.pi * np.outer(change[1], fids.time_s))
+            phase, shift = phase + np.rad2deg(change[0]), shift + change[1]
+    aligned = options.joint_alignment == "free"
+    return _result(
+        model, target, courses, respond, state, stop, design, widths, spectra, scale,
+        float(np.sqrt(np.mean(noise**2))), average, (shift, phase), aligned,
+        "none" if linewidth is None else "fixed" if known else "free",
+    )  # fmt: skip
+
+
+def _check(fids: Fids, design: Design, linewidth: Design | None) -> None:
+    for one in (design, linewidth):
+        if one is not None and len(one.matrix) != fids.n_transients:
+            raise ValueError(f"design of {len(one.matrix)} rows for {fids.n_transients} transients")
+    if CONSTANT not in design.names:
+        raise DataError(f"the design has no column {CONSTANT}; it has {', '.join(design.names)}")
+    if fids.n_transients < design.matrix.shape[1] + 2:
+        raise DataError(
+            f"{fids.n_transients} transients for {design.matrix.shape[1]} regressors: at least two "
+            "more transients than regressors are needed"
+        )
+    if np.linalg.matrix_rank(design.matrix) < design.matrix.shape[1]:
+        raise DataError(
+            f"regressors {', '.join(design.names)} depend on each other over the transients kept"
+        )
+    if not np.isfinite(fids.data).all():
+        raise DataError("a transient holds NaN or infinite values")
+
+
+def _without_known_width(fids: Fids, linewidth: Design | None, options: FitOptions):
+    """Transients with a known narrowing undone exactly by broadening; whether that was asked."""
+    if linewidth is None or options.joint_linewidth != "fixed":
+        return fids, False
+    narrower = linewidth.matrix[:, 0] * options.joint_narrowing_hz
+    return fids.broadened(narrower - narrower.min(), 0.0), True
+
+
+def _average(model: Model, options: FitOptions, mean: Fids):
+    """Fit of the mean of all transients: its result, solution, target and scale."""
+    halved = mean.transients[0].copy()
+    halved[0] *= 0.5
+    spectrum = fft(halved)[model.index]
+    scale = float(np.abs(spectrum - spectrum.mean()).max())
+    if not scale > 0:
+        raise DataError("the average of the transients is a flat line")
+    noise = float(noise_sd(mean)[0])
+    try:
+        state, target, stop = search(model, options, spectrum / scale, noise / scale)
+    except LinAlgError as error:
+        raise DataError(str(error)) from None
+    result = make_result(model, options, spectrum, state, target, scale, noise, stop)
+    if result.status == "failed":
+        raise DataError(f"the average of all transients: {result.reason}")
+    return result, state, target, scale
+
+
+def _respond(model: Model, design: Design, responding: tuple[str, ...]) -> np.ndarray:
+    """Which column each signal has, boolean (n_columns, n_names)."""
+    unknown = sorted(set(responding) - set(model.names))
+    if unknown:
+        raise DataError(f"joint_respond names {', '.join(unknown)}, which the basis lacks")
+    may = np.array([not responding or name in responding for name in model.names]) & ~model.broad
+    task = np.array([name in design.contrasts for name in design.names])
+    return np.where(task[:, None], may[None], True)
+
+
+def _reduce(spectra: np.ndarray, design: Design, widths: Design | None) -> _Courses:
+    """Project the transients on the courses that the model can make."""
+    n = len(spectra)
+    count = 0 if widths is None else widths.matrix.shape[1]
+    powers = [
+        p for order in range(ORDER + 1) for p in combinations_with_replacement(range(count), order)
+    ]
+    # Round the mean width: the series stays short, and the base width is that of the average.
+    centred = np.zeros((n, 0)) if widths is None else widths.matrix - widths.matrix.mean(axis=0)
+    series = np.stack(
+        [design.matrix * np.prod(centred[:, list(p)], axis=1)[:, None] for p in powers]
+    )
+    wide = np.concatenate([np.ones((n, 1)), *series], axis=1)
+    size = np.linalg.norm(wide, axis=0)
+    left, singular, _ = np.linalg.svd(wide / np.where(size > 0, size, 1), full_matrices=False)
+    q = left[:, singular > 1e-10 * singular[0]]
+    # First course: the constant, which alone carries the baseline.
+    first = np.full((n, 1), n**-0.5)
+    rest = q - first @ (first.T @ q)
+    left, singular, _ = np.linalg.svd(rest, full_matrices=False)
+    q = np.concatenate([first, left[:, singular > 1e-8]], axis=1)
+    projected = q.T @ spectra
+    energy = np.sum(np.abs(spectra) ** 2) - np.sum(np.abs(projected) ** 2)
+    return _Courses(
+        projected, q.sum(axis=0), np.einsum("jm,sjp->smp", q, series), tuple(powers),
+        float(max(energy, 0.0)), n,
+    )  # fmt: skip
+
+
+def _derived(model: Model, courses: _Courses, damped: np.ndarray) -> list[np.ndarray]:
+    """Spectra of all signals under each power of the width derivative, (n_names, 2, n_points)."""
+    decay = -np.pi * model.time_s
+    orders = sorted({len(p) for p in courses.powers})
+    return [model.spectrum(damped * decay**order) for order in orders]
+
+
+def _coefficient(power: tuple[int, ...], delta: np.ndarray) -> float:
+    """Factor of a product of regressors in the power series."""
+    value = 1.0
+    for column in set(power):
+        count = power.count(column)
+        value *= delta[column] ** count / factorial(count)
+    return value
+
+
+def _slope(power: tuple[int, ...], delta: np.ndarray, column: int) -> float:
+    count = power.count(column)
+    if not count:
+        return 0.0
+    value = delta[column] ** (count - 1) / factorial(count - 1)
+    for other in set(power) - {column}:
+        value *= delta[other] ** power.count(other) / factorial(power.count(other))
+    return value
+
+
+def _by_order(courses: _Courses, factors) -> dict[int, np.ndarray]:
+    """Mixing matrices summed over products of the same order, (n_courses, n_columns) each."""
+    summed: dict[int, np.ndarray] = {}
+    for power, factor, mixing in zip(courses.powers, factors, courses.mixing):
+        if factor:
+            summed[len(power)] = summed.get(len(power), 0.0) + factor * mixing
+    return summed
+
+
+def _without_baseline(model: Model, target: Target, rows: np.ndarray) -> np.ndarray:
+    """Rows (..., n_courses, 2, n_points) with the baseline projected out of the first course."""
+    rows = rows.copy()
+    rows[..., 0, :, :] = model.baseline.remove(rows[..., 0, :, :], target.taken)
+    return rows
+
+
+def _evaluate(model, target, courses, respond, theta, delta, active) -> _State:
+    """Solve all coefficients for given nonlinear parameters."""
+    damped = model.damped(theta)
+    derived = _derived(model, courses, damped)
+    mixing = _by_order(courses, [_coefficient(p, delta) for p in courses.powers])
+    columns, signals = np.nonzero(respond & active)
+    # (coefficient, course, part, point): a signal's spectrum times its course, summed over orders.
+    rows = sum(
+        m[:, columns].T[:, :, None, None] * derived[order][signals][:, None]
+        for order, m in mixing.items()
+    )
+    phased = courses.spectra * np.conj(model.phase(theta))
+    data = np.stack([phased.real, phased.imag], axis=1)
+    rows = np.concatenate([rows, data[None]])
+    flat = _without_baseline(model, target, rows).reshape(len(rows), -1)
+    whole = flat @ flat.T
+    gram, product = whole[:-1, :-1], whole[:-1, -1]
+    gram = gram + _ratio_information(target, courses, columns, signals, len(model.names))
+    scale = 1.0 / np.sqrt(np.diag(gram))
+    solved = np.linalg.solve(gram * np.outer(scale, scale), product * scale) * scale
+    residual = flat[-1] - solved @ flat[:-1]
+    coefficients = np.zeros(respond.shape)
+    coefficients[columns, signals] = solved
+    prior = target.variance * courses.n * np.sum((theta / model.prior_sd) ** 2)
+    ratios = solved @ (gram - whole[:-1, :-1]) @ solved
+    cost = float(residual @ residual + prior + ratios)
+    return _State(theta, delta, coefficients, active, gram, flat, residual, cost, damped)
+
+
+def _ratio_information(target, courses, columns, signals, n_names) -> np.ndarray:
+    """Soft ratios act on the constants; the target's weights are for one spectrum of the mean."""
+    chosen = np.zeros((n_names, len(signals)))
+    constant = _constant_column(courses)
+    inside = columns == constant
+    chosen[signals[inside], np.flatnonzero(inside)] = 1.0
+    rows = target.ratio_rows @ chosen
+    return courses.n * rows.T @ rows
+
+
+def _constant_column(courses: _Courses) -> int:
+    """The design's column that is the first course alone."""
+    first = courses.mixing[0][0]
+    others = np.abs(courses.mixing[0][1:]).sum(axis=0)
+    return int(np.argmax(np.abs(first) - 1e6 * others))
+
+
+def _tangents(model, target, courses, respond, state: _State) -> np.ndarray:
+    """Derivatives of the projected model by nonlinear parameters and linewidth coefficients."""
+    factors = [_coefficient(p, state.delta) for p in courses.powers]
+    mixing = _by_order(courses, factors)
+    decay = -np.pi * model.time_s
+    total = 0.0
+    slopes = 0.0
+    for order, m in mixing.items():
+        # Amplitudes of each course: (n_courses, n_names).
+        amplitudes = m @ state.coefficients
+        shaped = state.damped * decay**order
+        total = total + model.spectrum(amplitudes @ shaped)
+        slopes = slopes + np.stack(
+            [model.spectrum(model.tangent_fids(state.theta, shaped, a)) for a in amplitudes], axis=1
+        )
+    turned = np.stack([-total[:, 1], total[:, 0]], axis=1)
+    rows = [np.stack([turned, turned * model.offset_ppm]), slopes]
+    for column in range(len(state.delta)):
+        inner = _by_order(courses, [_slope(p, state.delta, column) for p in courses.powers])
+        rows.append(
+            sum(
+                model.spectrum((m @ state.coefficients) @ (state.damped * decay**order))
+                for order, m in inner.items()
+            )[None]
+        )
+    rows = np.concatenate(rows)
+    return _without_baseline(model, target, rows).reshape(len(rows), -1)
+
+
+def _minimise(model, target, courses, respond, start: State, state: _State | None):
+    """Levenberg-Marquardt from the fit of the average; the solution and why it stopped."""
+    n_delta = 0 if len(courses.powers) == 1 else max(p[0] for p in courses.powers if p) + 1
+    if state is None:
+        theta, delta = start.theta.copy(), np.zeros(n_delta)
+        active = _active(model, target, courses, respond, theta, delta, start.amplitudes > 0)
+    else:
+        theta, delta, active = state.theta, state.delta, state.active
+    state = _evaluate(model, target, courses, respond, theta, delta, active)
+    lower = np.concatenate([model.lower, np.full(n_delta, -np.inf)])
+    upper = np.concatenate([model.upper, np.full(n_delta, np.inf)])
+    damping, fresh = 1e-4, True
+    dof = courses.n * 2 * len(model.ppm)
+    for _ in range(MAX_STEPS):
+        if fresh:
+            gradient, hessian = _projected_normal(model, target, courses, respond, state)
+        point = np.concatenate([state.theta, state.delta])
+        stuck = ((point <= lower) & (gradient < 0)) | ((point >= upper) & (gradient > 0))
+        free = np.flatnonzero((upper > lower) & ~stuck)
+        inner = hessian[np.ix_(free, free)]
+        step = np.zeros(len(point))
+        step[free] = np.linalg.solve(inner + damping * np.diag(np.diag(inner)), gradient[free])
+        moved = np.clip(point + step, lower, upper)
+        step = moved - point
+        predicted = float(2 * gradient @ step - step @ hessian @ step)
+        size = float(state.rows[-1] @ state.rows[-1])
+        if predicted <= 1e-15 * size:
+            return state, "converged"
+        trial = _evaluate(
+            model, target, courses, respond, moved[: len(lower) - n_delta],
+            moved[len(lower) - n_delta :], state.active,
+        )  # fmt: skip
+        near = predicted <= TOLERANCE * (state.cost + courses.energy) / dof
+        fresh = trial.cost < state.cost
+        damping = max(damping * 0.2, 1e-9) if fresh else damping * 8.0
+        if fresh:
+            state = trial
+        if near:
+            return state, "converged"
+        if damping > 1e12:
+            return state, "no step lowers the residual further"
+    return state, f"no convergence in {MAX_STEPS} steps"
+
+
+def _active(model, target, courses, respond, theta, delta, active) -> np.ndarray:
+    """Signals that are there: the positive ones of the average, less those that turn negative."""
+    constant = _constant_column(courses)
+    for _ in range(len(active)):
+        state = _evaluate(model, target, courses, respond, theta, delta, active)
+        negative = active & (state.coefficients[constant] < 0)
+        if not negative.any():
+            break
+        active = active & ~negative
+    return active
+
+
+def _projected_normal(model, target, courses, respond, state: _State):
+    slopes = _tangents(model, target, courses, respond, state)
+    gradient = slopes @ state.residual
+    hessian = slopes @ slopes.T
+    cross = slopes @ state.rows[:-1].T
+    scale = 1.0 / np.sqrt(np.diag(state.gram))
+    inverse = np.linalg.inv(state.gram * np.outer(scale, scale)) * np.outer(scale, scale)
+    hessian -= cross @ inverse @ cross.T
+    weight = np.zeros(len(gradient))
+    weight[: len(model.prior_sd)] = target.variance * courses.n / model.prior_sd**2
+    gradient[: len(model.prior_sd)] -= weight[: len(model.prior_sd)] * state.theta
+    return gradient, hessian + np.diag(weight)
+
+
+def _realign(model, target, courses, state, spectra, design, widths):
+    """Phase (rad) and frequency (Hz) by which each transient is off the model."""
+    centred = np.zeros((len(spectra), 0))
+    if widths is not None:
+        centred = widths.matrix - widths.matrix.mean(axis=0)
+    amplitudes = design.matrix @ state.coefficients
+    shapes = np.exp(-np.pi * np.outer(centred @ state.delta, model.time_s))
+    signals = (amplitudes @ state.damped) * shapes
+    phased = spectra * np.conj(model.phase(state.theta))
+    fitted = model.spectrum(signals)
+    slopes = np.stack(
+        [np.stack([-fitted[:, 1], fitted[:, 0]], axis=1),
+         model.spectrum(2j * np.pi * model.time_s * signals)], axis=1,
+    )  # fmt: skip
+    rest = np.stack([phased.real, phased.imag], axis=1) - fitted
+    smooth = model.baseline.fitted(rest.mean(axis=0), target.smoothness)
+    rest = model.baseline.remove(rest - smooth, target.taken).reshape(len(rest), -1)
+    slopes = model.baseline.remove(slopes, target.taken).reshape(*slopes.shape[:2], -1)
+    inner = slopes @ slopes.transpose(0, 2, 1)
+    step = np.linalg.solve(inner, (slopes @ rest[:, :, None]))[..., 0]
+    # The mean belongs to the shared phase and shift.
+    step -= step.mean(axis=0)
+    return step[:, 0], step[:, 1]
+
+
+def _result(
+    model, target, courses, respond, state, stop, design, widths, spectra, scale, noise, average,
+    moved, aligned, linewidth_model,
+) -> JointResult:  # fmt: skip
+    columns, signals = np.nonzero(respond & state.active)
+    slopes = _tangents(model, target, courses, respond, state)
+    n_delta = len(state.delta)
+    movable = np.concatenate([model.upper > model.lower, np.ones(n_delta, bool)])
+    jacobian = np.vstack([state.rows[:-1], slopes])
+    if aligned:
+        # Frequency and phase of each transient are free: what looks like them carries nothing.
+        jacobian = _without_nuisance(jacobian, slopes[[0, 2]], len(courses.spectra))
+        movable[[0, 2]] = False
+    information = jacobian @ jacobian.T
+    k = len(signals)
+    information[:k, :k] += _ratio_information(target, courses, columns, signals, len(model.names))
+    at = np.arange(k, k + len(model.prior_sd))
+    information[at, at] += target.variance * courses.n / model.prior_sd**2
+    n_points = 2 * len(model.ppm)
+    used = k + movable.sum() + 2 * model.baseline.effective_dimension(target.smoothness)
+    used += 2 * courses.n if aligned else 0
+    squares = float(state.residual @ state.residual) + courses.energy
+    variance = squares / (courses.n * n_points - used)
+    inside = np.concatenate([np.ones(k, bool), movable])
+    part = information[np.ix_(inside, inside)]
+    size = 1.0 / np.sqrt(np.diag(part))
+    covariance = np.zeros_like(information)
+    covariance[np.ix_(inside, inside)] = variance * (
+        np.linalg.inv(part * np.outer(size, size)) * np.outer(size, size)
+    )
+    names, base, base_se, change, spread = _changes(
+        model, design, state, columns, signals, covariance
+    )
+    course, course_se = _timecourse(model, target, state, spectra, design, widths, variance)
+    last = len(information) - n_delta
+    return JointResult(
+        names=names,
+        baseline_amplitude=scale * base,
+        baseline_se=scale * base_se,
+        contrasts=design.contrasts,
+        change_percent=change,
+        change_se_percent=np.sqrt(np.einsum("cii->ci", spread)),
+        change_covariance=spread,
+        narrowing_hz=-state.delta,
+        narrowing_se_hz=np.sqrt(np.diag(covariance)[last:]),
+        linewidth_model=linewidth_model,
+        timecourse=scale * course,
+        timecourse_se=scale * course_se,
+        fqn=float(variance * scale**2 / noise**2) if noise > 0 else float("inf"),
+        shift_hz=moved[0],
+        phase_deg=moved[1],
+        average=average,
+        stop_reason=stop,
+    )
+
+
+def _without_nuisance(jacobian: np.ndarray, nuisance: np.ndarray, n_courses: int) -> np.ndarray:
+    """Jacobian with the directions of phase and frequency taken out of every course."""
+    directions = nuisance.reshape(2, n_courses, -1)[:, 0]
+    q, _ = np.linalg.qr(directions.T)
+    parts = jacobian.reshape(len(jacobian), n_courses, -1)
+    return (parts - (parts @ q) @ q.T).reshape(len(jacobian), -1)
+
+
+def _changes(model, design, state, columns, signals, covariance):
+    """Baseline amplitudes and percent changes of metabolites and sums, with their covariance."""
+    groups = [(name, (name,)) for name in model.names]
+    groups += [(s, parts) for s, parts in SUMS.items() if set(parts) <= set(model.names)]
+    constant = design.names.index(CONSTANT)
+    k = len(signals)
+    inner = covariance[:k, :k]
+
+    def pick(column: int) -> np.ndarray:
+        """Matrix (n_groups, n_coefficients) that sums a column's coefficients."""
+        return np.array(
+            [
+                [float(c == column and model.names[s] in parts) for c, s in zip(columns, signals)]
+                for _, parts in groups
+            ]
+        ).reshape(len(groups), k)
+
+    values = state.coefficients[columns, signals]
+    base_pick = pick(constant)
+    base = base_pick @ values
+    base_se = np.sqrt(np.einsum("gi,ij,gj->g", base_pick, inner, base_pick))
+    changes, spreads = [], []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for contrast in design.contrasts:
+            task_pick = pick(design.names.index(contrast))
+            there = task_pick.any(axis=1) & (base > 0)
+            ratio = np.where(there, (task_pick @ values) / base, np.nan)
+            # First order: d(b/a) = (db - (b/a) da) / a.
+            slope = 100 * (task_pick - ratio[:, None] * base_pick) / base[:, None]
+            changes.append(100 * ratio)
+            spreads.append(slope @ inner @ slope.T)
+    return tuple(g for g, _ in groups), base, base_se, np.array(changes), np.array(spreads)
+
+
+def _timecourse(model, target, state, spectra, design, widths, variance):
+    """Amplitudes of single transients by least squares on the shared shapes, (n, n_names)."""
+    phased = spectra * np.conj(model.phase(state.theta))
+    data = np.stack([phased.real, phased.imag], axis=1)
+    shapes = model.spectrum(state.damped)
+    rows = model.baseline.remove(shapes, target.taken).reshape(len(shapes), -1)
+    active = np.flatnonzero(state.active)
+    gram = rows[active] @ rows[active].T
+    pseudo = np.linalg.solve(gram, rows[active])
+    flat = model.baseline.remove(data, target.taken).reshape(len(data), -1)
+    course = np.full((len(spectra), len(shapes)), np.nan)
+    course[:, active] = flat @ pseudo.T
+    error = np.full(len(shapes), np.nan)
+    error[active] = np.sqrt(variance * np.diag(np.linalg.inv(gram)))
+    return course, error
