@@ -8,7 +8,7 @@ angle there: a global search by FFT, polished by Newton's method, for all transi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.fft import fft, next_fast_len
@@ -18,8 +18,11 @@ from fmrsflow.fids import Fids, to_fid, to_spectrum
 T_MAX_S = 0.1
 """Shortest part of the FID that registration uses, s (Mikkelsen 2020)."""
 
-ENERGY = 0.995
-"""Share of the signal energy that the used part holds."""
+FAINT = 0.002
+"""Registration ends where the signal's mean power has fallen to this share of its start."""
+
+SMOOTH_S = 0.01
+"""Window (s) over which that power is averaged."""
 
 REFINEMENTS = 2
 """Passes over all transients against their weighted mean, after the running target."""
@@ -47,12 +50,17 @@ class Alignment:
     distance: np.ndarray
     t_max_s: float
 
+    def after(self, first: Alignment) -> Alignment:
+        """What both take off together, where this alignment followed `first`."""
+        turned = (self.phase_deg + first.phase_deg + 180) % 360 - 180
+        return replace(self, shift_hz=self.shift_hz + first.shift_hz, phase_deg=turned)
+
 
 def align(
     fids: Fids,
     method: str = "robust",
     range_ppm: tuple[float, float] = (1.85, 4.2),
-    max_shift_hz: float = 30.0,
+    max_shift_ppm: float = 0.3,
     water: np.ndarray | None = None,
 ) -> tuple[Fids, Alignment]:
     """Align transients in frequency and zero-order phase.
@@ -67,8 +75,8 @@ def align(
         only (Near 2015); `none` leaves the transients as they are.
     range_ppm : pair of float
         Window of the restricted form.
-    max_shift_hz : float
-        Largest shift that is looked for, Hz.
+    max_shift_ppm : float
+        Largest shift that is looked for, ppm.
     water : complex array (n_transients, n_points), optional
         Residual water, which the registration must not see.
 
@@ -80,6 +88,7 @@ def align(
     data = fids.transients if water is None else fids.transients - water
     if method not in ("robust", "restricted", "none"):
         raise ValueError(f"alignment method {method!r}: robust, restricted or none")
+    max_shift_hz = max_shift_ppm * fids.frequency_mhz
     used = _used_points(data, fids.dwell_s)
     time_s = np.arange(used) * fids.dwell_s
     shift, phase = np.zeros(n), np.zeros(n)
@@ -147,10 +156,13 @@ def distance_weights(distance: np.ndarray) -> np.ndarray:
 
 def _used_points(data: np.ndarray, dwell_s: float) -> int:
     n_points = data.shape[-1]
+    width = max(1, round(SMOOTH_S / dwell_s))
     power = np.mean(np.abs(data) ** 2, axis=0)
-    energy = np.cumsum(power - np.mean(power[n_points * 3 // 4 :]))
-    enough = int(np.argmax(energy >= ENERGY * energy.max())) + 1
-    return min(n_points, max(enough, round(T_MAX_S / dwell_s)))
+    signal = np.convolve(power - np.mean(power[n_points * 3 // 4 :]), np.full(width, 1 / width))
+    signal = signal[width - 1 :]
+    start = min(n_points, round(T_MAX_S / dwell_s))
+    faint = np.flatnonzero(signal[start:] < FAINT * signal.max())
+    return start + int(faint[0]) if len(faint) else n_points
 
 
 def _turn(shift_hz: np.ndarray, phase_rad: np.ndarray, time_s: np.ndarray) -> np.ndarray:

@@ -22,6 +22,11 @@ WINDOWS_PPM = ((1.93, 2.08), (2.95, 3.10), (3.14, 3.30))
 
 ITERATIONS = 4
 
+FILTER_HZ = 5.0
+"""Lorentzian filter (Hz) of spectra and template alike. It changes no difference of widths, and
+keeps the noise of the template, which the derivative by width multiplies with time, from diluting
+the estimate (by a fifth at an SNR of 100)."""
+
 
 @dataclass(frozen=True)
 class Widths:
@@ -49,16 +54,16 @@ class Matching:
     ----------
     conditions : tuple of str
     width_hz, se_hz : float arrays (n_conditions,)
-        Width relative to the broadest condition (0 there, else negative) and the standard error
-        of that difference, Hz.
-    added_hz : float array (n_conditions,)
-        Lorentzian width to add to each condition, Hz.
+        Width relative to the mean of all conditions, and its standard error, Hz.
+    added_hz, added_se_hz : float arrays (n_conditions,)
+        Lorentzian width added to each condition, and its standard error, Hz; 0 for the broadest.
     """
 
     conditions: tuple[str, ...]
     width_hz: np.ndarray
     se_hz: np.ndarray
     added_hz: np.ndarray
+    added_se_hz: np.ndarray
 
 
 def relative_widths(
@@ -77,15 +82,16 @@ def relative_widths(
     -------
     Widths
     """
-    noise = noise_sd(fids)
     masks = [(fids.ppm >= low) & (fids.ppm <= high) for low, high in windows_ppm]
     rows = np.concatenate([np.flatnonzero(mask) for mask in masks])
-    data = fids.spectra[:, 0, rows]
     time = fids.time_s
+    filtered = np.exp(-np.pi * FILTER_HZ * time)
+    data = to_spectrum(fids.transients * filtered)[:, rows]
+    template = template * filtered
     n = fids.n_transients
-    width, shift = np.zeros(n), np.zeros(n)
-    variance = np.zeros(n)
-    for _ in range(ITERATIONS):
+    width, shift, se = np.zeros(n), np.zeros(n), np.zeros(n)
+    noise = noise_sd(fids)
+    for iteration in range(ITERATIONS):
         # The template moved to each spectrum's present width and shift.
         decay = np.exp((2j * np.pi * shift[:, None] - np.pi * width[:, None]) * time)
         moved = template * decay
@@ -94,15 +100,19 @@ def relative_widths(
         by_shift = to_spectrum(2j * np.pi * time * moved)[:, rows]
         for j in range(n):
             design = _design(lines[j], by_width[j], by_shift[j], masks)
-            target = np.concatenate([data[j].real, data[j].imag])
             inverse = np.linalg.pinv(design, rcond=1e-10)
-            solution = inverse @ target
+            solution = inverse @ np.concatenate([data[j].real, data[j].imag])
             # Amplitudes come first, one a singlet; the steps are in units of a mean amplitude.
             size = np.mean(solution[: len(masks)])
             width[j] += np.clip(solution[-2] / size, -3, 3)
             shift[j] += np.clip(solution[-1] / size, -3, 3)
-            variance[j] = np.sum(inverse[-2] ** 2) * noise[j] ** 2 / size**2
-    return Widths(width, np.sqrt(variance), shift)
+            if iteration == ITERATIONS - 1:
+                # The filter makes neighbouring points of the noise depend on each other.
+                weights = np.zeros(fids.n_points, complex)
+                weights[rows] = inverse[-2, : len(rows)] - 1j * inverse[-2, len(rows) :]
+                in_time = np.fft.fft(np.fft.ifftshift(weights)) * filtered
+                se[j] = noise[j] * np.sqrt(np.mean(np.abs(in_time) ** 2)) / abs(size)
+    return Widths(width, se, shift)
 
 
 def match_linewidths(averages: Fids, conditions: Sequence[str], shares) -> tuple[Fids, Matching]:
@@ -119,17 +129,17 @@ def match_linewidths(averages: Fids, conditions: Sequence[str], shares) -> tuple
     n = averages.n_transients
     if n == 1:
         zero = np.zeros(1)
-        return averages, Matching(tuple(conditions), zero, zero, zero)
+        return averages, Matching(tuple(conditions), zero, zero, zero, zero)
     shares = np.asarray(shares, float) / np.sum(shares)
     template = shares @ averages.transients
     found = relative_widths(averages, template)
     widest = int(np.argmax(found.width_hz))
-    difference = found.width_hz - found.width_hz[widest]
+    added = found.width_hz[widest] - found.width_hz
     # The template's noise enters every width in the same way and drops out of a difference.
     error = np.sqrt(found.se_hz**2 + found.se_hz[widest] ** 2)
     error[widest] = 0.0
-    matching = Matching(tuple(conditions), difference, error, -difference)
-    return averages.broadened(matching.added_hz), matching
+    matching = Matching(tuple(conditions), found.width_hz, found.se_hz, added, error)
+    return averages.broadened(added), matching
 
 
 def _design(lines, by_width, by_shift, masks) -> np.ndarray:

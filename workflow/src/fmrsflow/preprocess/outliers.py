@@ -67,7 +67,6 @@ def mark_outliers(
     limit: float = 3.0,
     max_share: float = 0.2,
     range_ppm: tuple[float, float] = (0.0, 4.2),
-    water: np.ndarray | None = None,
     unusable: Sequence[str] | None = None,
 ) -> Outliers:
     """Mark transients far from the median spectrum; only large distances are bad.
@@ -75,15 +74,13 @@ def mark_outliers(
     Parameters
     ----------
     fids : Fids
-        Aligned, coils combined.
+        Aligned, coils combined, better without residual water.
     conditions : sequence of str or None
         Condition of each transient; None belongs to none and is not kept.
     limit : float
         Robust z-score above which a transient is an outlier.
     max_share : float
         Of each condition at most this share is removed, the farthest first.
-    water : complex array (n_transients, n_points), optional
-        Residual water, left out of the distance.
     unusable : sequence of str, optional
         What `unusable_transients` said of the raw data.
 
@@ -94,13 +91,11 @@ def mark_outliers(
         finite).
     """
     n = fids.n_transients
-    data = fids.transients
     causes = list(unusable if unusable is not None else unusable_transients(fids))
     usable = np.array([not cause for cause in causes])
     distance, z = np.full(n, np.nan), np.full(n, np.nan)
     if usable.any():
-        seen = data if water is None else data - water
-        distance[usable] = distance_to_median(fids.with_data(seen[usable]), range_ppm)
+        distance[usable] = distance_to_median(fids.select(usable), range_ppm)
         # Distances mean nothing among one or two transients.
         z[usable] = robust_z(distance[usable]) if usable.sum() > 2 else 0.0
         distance /= np.median(distance[usable]) or 1.0

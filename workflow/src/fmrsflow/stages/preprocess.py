@@ -99,6 +99,8 @@ def process(job: Job) -> dict:
         "snr_tcr": snr,
         "snr_definition": quality.snr_definition(whole),
         "fwhm_tcr_hz": line.fwhm_hz,
+        "linewidth_hz": dict(zip(names, (line.fwhm_hz + matching.width_hz).tolist())),
+        "linewidth_se_hz": dict(zip(names, matching.se_hz.tolist())),
         "fwhm_water_hz": None
         if water_reference is None
         else quality.half_height_width(water_reference),
@@ -107,7 +109,7 @@ def process(job: Job) -> dict:
         else float(abs(weights @ done.water / weights.sum()) / abs(water_reference.data[0, 0, 0])),
         "drift_hz": quality.drift_hz(done.alignment.shift_hz[kept]),
         "matching_hz": dict(zip(names, matching.added_hz.tolist())),
-        "matching_se_hz": dict(zip(names, matching.se_hz.tolist())),
+        "matching_se_hz": dict(zip(names, matching.added_se_hz.tolist())),
         "frequency_reference_hz": done.reference.shift_hz,
         "parameters": _parameters(setting, eddy, done),
     }
@@ -141,43 +143,42 @@ def check_reference(fids: Fids, reference: Fids) -> None:
 def correct(fids: Fids, labels: list, unusable: tuple[str, ...], setting: dict) -> Corrected:
     """Alignment, outlier marking, residual water, frequency reference of combined FIDs."""
     window = (setting["water_low_ppm"], setting["water_high_ppm"])
-    # Registration and outliers must not see the residual water, which changes on its own.
-    seen = residual_water(fids, window).fids
-    aligned, alignment = align(
-        fids,
-        setting["align"],
-        (setting["align_low_ppm"], setting["align_high_ppm"]),
-        setting["max_shift_hz"],
-        seen,
-    )
-    turn = np.exp(
-        -1j * np.deg2rad(alignment.phase_deg)[:, None]
-        - 2j * np.pi * alignment.shift_hz[:, None] * fids.time_s
-    )
-    outliers = mark_outliers(
-        aligned,
-        labels,
-        setting["outlier_z"],
-        setting["max_removed_share"],
-        water=seen * turn if setting["align"] != "none" else seen,
-        unusable=unusable,
-    )
+    aligned, alignment = _align(fids, window, setting)
     removal = residual_water(aligned, window)
-    if setting["water"] == "hlsvd":
-        aligned = aligned.with_data(aligned.transients - removal.fids)
-    usable = [not cause for cause in unusable]
-    clean = aligned.transients if setting["water"] == "hlsvd" else aligned.transients - removal.fids
-    reference = frequency_reference(
-        aligned.with_data(clean[usable]).mean(alignment.weights[usable])
+    clean = aligned.with_data(aligned.transients - removal.fids)
+    # Residual water changes on its own: neither outliers nor the reference may depend on it.
+    outliers = mark_outliers(
+        clean, labels, setting["outlier_z"], setting["max_removed_share"], unusable=unusable
     )
+    usable = [not cause for cause in unusable]
+    reference = frequency_reference(clean.select(usable).mean(alignment.weights[usable]))
     return Corrected(
-        apply_reference(aligned, reference),
+        apply_reference(clean if setting["water"] == "hlsvd" else aligned, reference),
         alignment,
         outliers,
         reference,
         removal.fids[:, 0],
         removal.n_components,
     )
+
+
+def _align(fids: Fids, window: tuple[float, float], setting: dict) -> tuple[Fids, Alignment]:
+    """Align on what is left without residual water. A second round, because the water of aligned
+    transients is known better: it brings the errors from 1.3-1.7 to 1.1 times their bound."""
+    total = None
+    for _ in range(2):
+        water = residual_water(fids, window).fids
+        fids, alignment = align(
+            fids,
+            setting["align"],
+            (setting["align_low_ppm"], setting["align_high_ppm"]),
+            setting["max_shift_ppm"],
+            water,
+        )
+        total = alignment if total is None else alignment.after(total)
+        if setting["align"] == "none":
+            break
+    return fids, total
 
 
 def _conditions(job: Job, n_transients: int, tr_s: float | None) -> list[str | None]:
@@ -245,7 +246,7 @@ def _parameters(setting: dict, eddy: EddyPhase | None, done: Corrected) -> dict:
         "align": {
             "method": setting["align"],
             "t_max_s": done.alignment.t_max_s,
-            "max_shift_hz": setting["max_shift_hz"],
+            "max_shift_ppm": setting["max_shift_ppm"],
         },
         "outliers": {
             "z": setting["outlier_z"],
