@@ -10,7 +10,7 @@ import numpy as np
 from fmrsflow.report import figures
 from fmrsflow.report.ranges import molal_ranges
 from fmrsflow.report.render import image_uri, render, short
-from fmrsflow.report.results import STAGES, ScanResults
+from fmrsflow.report.results import STAGES, Row, ScanResults
 from fmrsflow.report.verdict import MAX_DRIFT_HZ, MAX_FQN, NEAR, verdict
 
 SHOWN = ("tNAA", "tCr", "tCho", "mI", "Glu", "Gln", "Glx", "GABA", "GSH", "Lac", "Asp", "NAAG")
@@ -136,9 +136,8 @@ def unaligned(results: ScanResults):
 
 def _tiles(results: ScanResults) -> list[dict]:
     quality, fit = results.record("preprocess"), results.record("fit")
-    rows = results.transients
-    kept = sum(row["kept"] != "false" for row in rows)
-    glutamate = _headline(results)
+    kept, removed = (sum((quality.get(n) or {}).values()) for n in ("n_kept", "n_removed"))
+    glutamate = headline(results.changes)
     tiles = [
         ("tCr signal to noise", short(quality.get("snr_tcr")), _place(results, "snr_tcr", True)),
         (
@@ -147,7 +146,11 @@ def _tiles(results: ScanResults) -> list[dict]:
             _place(results, "fwhm_tcr_hz", False),
         ),
         ("Frequency drift", f"{short(quality.get('drift_hz'))} Hz", "range over the scan"),
-        ("Transients kept", f"{kept} of {len(rows)}" if rows else "–", "crosses below: left out"),
+        (
+            "Transients kept",
+            f"{kept} of {kept + removed}" if kept else "–",
+            "others did not fit in",
+        ),
         ("Fit quality number", short(_fqn(fit)), "1 is ideal"),
     ]
     if glutamate:
@@ -162,16 +165,16 @@ def _tiles(results: ScanResults) -> list[dict]:
     return [{"name": name, "value": value, "note": note} for name, value, note in tiles]
 
 
-def _headline(results: ScanResults):
-    """The change of glutamate that the analysis reports first."""
+def headline(changes: Sequence[Row]) -> Row | None:
+    """The change of glutamate that a report tells first: block averages, line widths matched."""
     for matched in ("true", "false"):
         for quantity in QUANTITIES:
-            for row in results.changes:
+            for row in changes:
                 if (row["metabolite"], row["estimator"]) == ("Glu", "blocks") and (
                     row["matched"] == matched and row["quantity"] == quantity
                 ):
                     return row
-    return next((row for row in results.changes if row["metabolite"] == "Glu"), None)
+    return next((row for row in changes if row["metabolite"] == "Glu"), None)
 
 
 def _place(results: ScanResults, figure: str, high_is_good: bool) -> str:
@@ -199,7 +202,7 @@ def _spectrum_words(results: ScanResults) -> str:
 
 
 def _response_words(results: ScanResults, quantities: Sequence[str]) -> str:
-    row = _headline(results)
+    row = headline(results.changes)
     if row is None:
         return "Percent change of each metabolite by each estimator, with 95 % intervals."
     low, high = _number(row["low_percent"]), _number(row["high_percent"])
@@ -258,9 +261,9 @@ def _concentration_words(results: ScanResults) -> str:
     record = results.record("quantify")
     return (
         f"Relative to water, constants set {record.get('constants', 'unknown')}; bars: one "
-        "standard error of the fit. Shaded: healthy adult brain after Govindaraju 2000 (mmol per kg wet "
-        "weight there, divided by a water share of 0.78). A value outside is a reason to look, "
-        "not a diagnosis."
+        "standard error of the fit. Shaded: healthy adult brain after Govindaraju 2000 (mmol per "
+        "kg wet weight there, divided by a water share of 0.78). A value outside is a reason to "
+        "look, not a diagnosis."
     )
 
 

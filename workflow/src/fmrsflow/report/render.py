@@ -54,6 +54,11 @@ def above(value, limit: float) -> bool:
         return False
 
 
+def points(values) -> str:
+    """Points of an SVG polyline in a box 100 high; `values` run from 0 (bottom) to 100."""
+    return " ".join(f"{x},{100 - y:.0f}" for x, y in enumerate(values))
+
+
 def image_uri(png: bytes) -> str:
     """A PNG as an address inside the page."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
@@ -73,6 +78,7 @@ def _environment() -> jinja2.Environment:
         "known": known,
         "short": short,
         "above": above,
+        "points": points,
     }
     folder = files("fmrsflow.report") / "templates"
     environment.globals |= {

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fmrsflow.fids import Fids
+from fmrsflow.report.methods import Methods
+from fmrsflow.report.mrsinmrs import Item
 from fmrsflow.study import Scan, Site
 
 Row = Mapping[str, str]
@@ -15,6 +17,25 @@ Row = Mapping[str, str]
 
 STAGES = ("convert", "preprocess", "anatomy", "fit", "quantify", "response")
 """Stages that leave a record for a scan, in the order of the chain."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do with a scan.
+
+    Attributes
+    ----------
+    kind : str
+        "use", "care", "excluded" or "failed".
+    label : str
+        The same in words.
+    reasons : tuple of str
+        Why; empty for "use".
+    """
+
+    kind: str
+    label: str
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -91,3 +112,134 @@ class ScanResults:
         """Record of a stage; empty where there is none or the stage failed."""
         record = self.records.get(stage) or {}
         return {} if record.get("status") == "failed" else record
+
+
+@dataclass(frozen=True)
+class Effect:
+    """An estimate (percent) with its interval, and the page that its point leads to."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    note: str = ""
+    page: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class ScanSummary:
+    """One scan as the pages of its site and of the consortium show it.
+
+    Attributes
+    ----------
+    page : str
+        Address of its page from the page that shows it.
+    person : str
+        Who was scanned; the same at two sites for a travelling participant.
+    verdict : Verdict
+    reached : str
+        Last stage that it passed; "" where not even conversion worked.
+    failed_at : str
+        Stage where it failed or was excluded; "" otherwise.
+    quality : dict
+        `snr_tcr`, `fwhm_tcr_hz`, `drift_hz`, `fqn`, `rejected_percent`; missing ones left out.
+    line : array (n,) or None
+        Spectrum of the fit range, high ppm first, for a small picture.
+    converted : dict
+        Record of the conversion.
+    change : row or None
+        Row of the response table that the analysis reports first (glutamate).
+    """
+
+    scan: Scan
+    page: str
+    person: str
+    verdict: Verdict
+    reached: str = ""
+    failed_at: str = ""
+    quality: Mapping[str, float] = field(default_factory=dict)
+    line: np.ndarray | None = None
+    converted: Mapping = field(default_factory=dict)
+    change: Row | None = None
+
+
+@dataclass(frozen=True)
+class SiteResults:
+    """Everything that the page of one site shows.
+
+    Attributes
+    ----------
+    scans : sequence of ScanSummary
+        In the order of the sheet.
+    others : dict
+        Figure of quality -> its values at all other sites.
+    checklist : sequence of mrsinmrs.Item
+    effect : Effect or None
+        Change of glutamate at the site.
+    links : Links
+    """
+
+    analysis: str
+    site: Site
+    scans: Sequence[ScanSummary]
+    limits: Mapping[str, float]
+    others: Mapping[str, Sequence[float]]
+    checklist: Sequence[Item]
+    effect: Effect | None = None
+    links: Links = Links()
+
+
+@dataclass(frozen=True)
+class ConsortiumResults:
+    """Everything that the consortium's page shows.
+
+    Attributes
+    ----------
+    scans : sequence of ScanSummary
+    sites : dict
+        Name -> Site.
+    choices : dict
+        Analysis -> its named settings.
+    persons : int
+        Participants, travelling ones counted once.
+    methods : methods.Methods
+    site_pages : dict
+        Site -> address of its page.
+    effects : sequence of Effect
+        One a site.
+    pooled : Effect or None
+        All sites together; `note` says how many scans and sites.
+    no_answer : str
+        Why there is no pooled effect.
+    prediction : (low, high) or None
+        Where a further site would lie.
+    shares : sequence of (component, share, low, high)
+        Percent of the variance.
+    multiverse : sequence of Effect
+        One an analysis, named in `note`.
+    power : rows of a power table (`sites`, `participants`, `power`)
+    tiles : sequence of (name, value, note)
+    caveats : sequence of str
+        What else a reader of the answer must know.
+    """
+
+    analysis: str
+    scans: Sequence[ScanSummary]
+    sites: Mapping[str, Site]
+    limits: Mapping[str, float]
+    choices: Mapping[str, Mapping[str, str]]
+    persons: int
+    methods: Methods
+    links: Links
+    site_pages: Mapping[str, str]
+    effects: Sequence[Effect] = ()
+    pooled: Effect | None = None
+    no_answer: str = ""
+    prediction: tuple[float, float] | None = None
+    shares: Sequence[tuple[str, float, float, float]] = ()
+    multiverse: Sequence[Effect] = ()
+    power: Sequence[Row] = ()
+    power_words: str = ""
+    tiles: Sequence[tuple[str, str, str]] = ()
+    caveats: Sequence[str] = ()

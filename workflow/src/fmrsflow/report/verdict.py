@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from fmrsflow.report.results import STAGES, ScanResults
+from fmrsflow.report.results import STAGES, ScanResults, Verdict
 
 NEAR = 0.75
 """A figure beyond this share of its exclusion limit asks for care."""
@@ -23,25 +21,6 @@ MAX_FQN = 10.0
 
 MIN_COVERAGE = 0.98
 """Share of the voxel that the tissue maps must cover."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What to do with a scan.
-
-    Attributes
-    ----------
-    kind : str
-        "use", "care", "excluded" or "failed".
-    label : str
-        The same in words.
-    reasons : tuple of str
-        Why; empty for "use".
-    """
-
-    kind: str
-    label: str
-    reasons: tuple[str, ...]
 
 
 LABELS = {
@@ -77,10 +56,9 @@ def _quality(results: ScanResults):
         yield f"broad lines: tCr {width:.1f} Hz wide (excluded above {max_width:g} Hz)"
     if snr is not None and snr < min_snr / NEAR:
         yield f"weak signal: tCr SNR {snr:.0f} (excluded below {min_snr:g})"
-    rows = results.transients
-    rejected = sum(row["kept"] == "false" for row in rows)
-    if rejected > MAX_REJECTED * len(rows):
-        yield f"{rejected} of {len(rows)} transients rejected"
+    kept, rejected = (sum((quality.get(n) or {}).values()) for n in ("n_kept", "n_removed"))
+    if rejected > MAX_REJECTED * (kept + rejected):
+        yield f"{rejected} of {kept + rejected} transients rejected"
     drift = quality.get("drift_hz")
     if drift is not None and drift > MAX_DRIFT_HZ:
         yield f"frequency drifted by {drift:.1f} Hz: movement or a drifting scanner"

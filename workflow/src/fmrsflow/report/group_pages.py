@@ -1,0 +1,345 @@
+"""Pages of a site and of the consortium."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from fmrsflow.report import group_figures as figures
+from fmrsflow.report.render import render, short
+from fmrsflow.report.results import ConsortiumResults, Effect, ScanSummary, SiteResults
+
+SHORT_LABELS = {"use": "use", "care": "care", "excluded": "excluded", "failed": "failed"}
+HIGH_IS_GOOD = {"snr_tcr"}
+
+
+def site_page(results: SiteResults) -> str:
+    """The page of one site."""
+    scans = results.scans
+    measured = [scan for scan in scans if scan.quality]
+    charts = {
+        "over_time": figures.over_time(measured) if len(measured) > 1 else None,
+        "against": [
+            (figures.FIGURES[name], figures.against_others(measured, results.others, name))
+            for name in ("snr_tcr", "fwhm_tcr_hz", "drift_hz", "fqn")
+            if len(results.others.get(name, ())) > 2 and any(name in s.quality for s in measured)
+        ],
+    }
+    lost = [scan for scan in scans if scan.verdict.kind in ("excluded", "failed")]
+    sections = [
+        ("verdict", "Overview"),
+        ("scans", "All scans"),
+        *([("lost", "Failed and excluded")] if lost else []),
+        *([("time", "Over time")] if charts["over_time"] else []),
+        *([("against", "Against the consortium")] if charts["against"] else []),
+        ("protocol", "Protocol"),
+        ("mrsinmrs", "MRSinMRS"),
+    ]
+    headline, kind = _site_headline(scans)
+    return render(
+        "site.html.j2",
+        r=results,
+        charts=charts,
+        lost=lost,
+        sections=sections,
+        headline=headline,
+        kind=kind,
+        effect_words=_site_effect(results),
+        tiles=_site_tiles(results),
+        promised=promised(results),
+        missing=sum(item.value is None for item in results.checklist),
+    )
+
+
+def promised(results: SiteResults) -> list[dict]:
+    """Protocol of sites.tsv against the records of the conversion; `agrees` None: cannot tell."""
+    site = results.site
+    rows = []
+    for name, value, key, scale, tolerance in (
+        ("Echo time (ms)", site.te_s, "te_s", 1e3, 0.02),
+        ("Repetition time (ms)", site.tr_s, "tr_s", 1e3, 0.02),
+        ("Transients", site.transients, "n_transients", 1, 0.0),
+        ("Spectral width (Hz)", site.spectral_width_hz, "spectral_width_hz", 1, 0.02),
+    ):
+        found = [s.converted[key] for s in results.scans if s.converted.get(key) is not None]
+        agrees = None
+        if found and value is not None:
+            agrees = all(abs(one - value) <= tolerance * value for one in found)
+        rows.append(
+            {
+                "name": name,
+                "promised": "not given" if value is None else f"{value * scale:g}",
+                "measured": _values(found, scale),
+                "agrees": agrees,
+            }
+        )
+    fields = [
+        s.converted["frequency_mhz"] / 42.577
+        for s in results.scans
+        if s.converted.get("frequency_mhz")
+    ]
+    rows.append(
+        {
+            "name": "Field strength (T)",
+            "promised": f"{site.field_t:g}",
+            "measured": _values([round(one, 2) for one in fields], 1),
+            "agrees": all(abs(one / site.field_t - 1) < 0.05 for one in fields) if fields else None,
+        }
+    )
+    vendors = {s.converted["vendor"] for s in results.scans if s.converted.get("vendor")}
+    rows.append(
+        {
+            "name": "Manufacturer",
+            "promised": site.vendor,
+            "measured": ", ".join(sorted(vendors)) or "not in the headers",
+            "agrees": all(site.vendor.lower() in one.lower() for one in vendors)
+            if vendors
+            else None,
+        }
+    )
+    return rows
+
+
+def _values(found: Sequence[float], scale: float) -> str:
+    counts = Counter(f"{one * scale:.6g}" for one in found)
+    if len(counts) == 1:
+        return next(iter(counts))
+    shown = [f"{value} ({count} scans)" for value, count in counts.most_common(4)]
+    return ", ".join(shown) or "not in the headers"
+
+
+def _site_headline(scans: Sequence[ScanSummary]) -> tuple[str, str]:
+    kinds = Counter(scan.verdict.kind for scan in scans)
+    usable = kinds["use"] + kinds["care"]
+    lost = kinds["excluded"] + kinds["failed"]
+    words = f"{usable} of {len(scans)} scans usable"
+    if kinds["care"]:
+        words += f", {kinds['care']} of them with care"
+    if not usable:
+        return words, "failed"
+    return words, "care" if lost or kinds["care"] else "use"
+
+
+def _site_effect(results: SiteResults) -> str:
+    effect = results.effect
+    if effect is None:
+        return (
+            "No change of glutamate can be told for this site: no usable scan with rest and task."
+        )
+    return (
+        f"Change of glutamate while the task runs, mean of the site: {effect.value:+.1f} % "
+        f"(95 % interval {effect.low:+.1f} to {effect.high:+.1f} %; {effect.note})."
+    )
+
+
+def _site_tiles(results: SiteResults) -> list[dict]:
+    tiles = []
+    for name in ("snr_tcr", "fwhm_tcr_hz", "drift_hz", "rejected_percent"):
+        own = [s.quality[name] for s in results.scans if name in s.quality]
+        if not own:
+            continue
+        others = results.others.get(name, ())
+        note = f"median of {len(own)} scans"
+        if len(others):
+            note += f"; other sites {short(float(np.median(others)))}"
+        tiles.append(
+            {"name": figures.FIGURES[name], "value": short(float(np.median(own))), "note": note}
+        )
+    return tiles
+
+
+def consortium_page(results: ConsortiumResults) -> str:
+    """The page of the consortium."""
+    pooled = results.pooled
+    charts = {
+        "forest": figures.forest(results.effects, pooled, results.prediction)
+        if results.effects
+        else None,
+        "ranked": _ranked(results),
+        "shares": figures.shares(results.shares) if results.shares else None,
+        "curve": figures.curve(results.multiverse, results.choices, results.analysis)
+        if len(results.multiverse) > 1
+        else None,
+        "power": figures.power(results.power) if results.power else None,
+        "by_site": figures.by_site(results.scans, results.limits)
+        if any(scan.quality for scan in results.scans)
+        else None,
+    }
+    titles = (
+        ("forest", "Effect by site", "forest"),
+        ("people", "Effect by scan", "ranked"),
+        ("shares", "Spread", "shares"),
+        ("curve", "Analyses", "curve"),
+        ("power", "Power", "power"),
+        ("quality", "Quality", "by_site"),
+    )
+    sections = [
+        ("answer", "Answer"),
+        ("flow", "Flow"),
+        *((id, title) for id, title, chart in titles if charts[chart]),
+        ("sites", "Sites"),
+        ("scans", "Scans"),
+        ("methods", "Methods"),
+        ("downloads", "Downloads"),
+    ]
+    present = [name for name in figures.FIGURES if any(name in s.quality for s in results.scans)]
+    return render(
+        "consortium.html.j2",
+        r=results,
+        charts=charts,
+        sections=sections,
+        kind=_answer_kind(pooled),
+        answer=answer(results),
+        caveats=_caveats(results),
+        tiles=_tiles(results),
+        flow=flow(results.scans),
+        forest_words=_forest_words(results),
+        shares_words=_shares_words(results),
+        curve_words=_curve_words(results),
+        power_words=results.power_words,
+        figures=[(name, figures.FIGURES[name]) for name in present],
+        site_rows=_site_rows(results),
+        short_labels=SHORT_LABELS,
+    )
+
+
+def answer(results: ConsortiumResults) -> str:
+    """The consortium's answer in one sentence with its interval."""
+    pooled = results.pooled
+    if pooled is None:
+        why = results.no_answer or "no site has a usable scan with rest and task"
+        return f"The change of glutamate cannot be told: {why}."
+    verb = "rose" if pooled.value >= 0 else "fell"
+    words = (
+        f"While the task ran, glutamate {verb} by {abs(pooled.value):.1f} % "
+        f"(95 % interval {pooled.low:+.1f} to {pooled.high:+.1f} %) over {pooled.note}"
+    )
+    if pooled.low <= 0 <= pooled.high:
+        return f"{words}; no change at all is still possible."
+    return f"{words}; the interval leaves no change out."
+
+
+def flow(scans: Sequence[ScanSummary]) -> list[dict]:
+    """Participant flow: how many scans passed each step, and why the others were lost there."""
+    steps = (
+        ("Scanned", None),
+        ("Converted", "convert"),
+        ("Preprocessed", "preprocess"),
+        ("Fitted", "fit"),
+        ("Quantified", "quantify"),
+        ("With a response", "response"),
+    )
+    left = list(scans)
+    told = []
+    for name, stage in steps:
+        lost = [s for s in left if stage and s.verdict.kind == "failed" and s.failed_at == stage]
+        left = [s for s in left if s not in lost]
+        told.append(_step(name, left, lost, scans))
+    lost = [s for s in left if s.verdict.kind == "excluded"]
+    left = [s for s in left if s not in lost]
+    told.append(_step("In the group statistics", left, lost, scans))
+    return told
+
+
+def _step(name: str, left, lost, scans) -> dict:
+    reasons = Counter("; ".join(scan.verdict.reasons) for scan in lost)
+    shown = [{"scans": n, "why": why} for why, n in reasons.most_common(6)]
+    rest = sum(reasons.values()) - sum(one["scans"] for one in shown)
+    if rest:
+        shown.append({"scans": rest, "why": "for other reasons (table of scans below)"})
+    return {
+        "name": name,
+        "scans": len(left),
+        "persons": len({scan.person for scan in left}),
+        "percent": round(100 * len(left) / max(1, len(scans))),
+        "lost": shown,
+    }
+
+
+def _answer_kind(pooled: Effect | None) -> str:
+    if pooled is None:
+        return "failed"
+    return "care" if pooled.low <= 0 <= pooled.high else "use"
+
+
+def _caveats(results: ConsortiumResults) -> list[str]:
+    kinds = Counter(scan.verdict.kind for scan in results.scans)
+    lost = kinds["excluded"] + kinds["failed"]
+    told = []
+    if results.prediction is not None:
+        low, high = results.prediction
+        told.append(f"A further site would likely find between {low:+.1f} and {high:+.1f} %.")
+    if lost:
+        told.append(
+            f"{lost} of {len(results.scans)} scans take no part "
+            f"({kinds['excluded']} excluded, {kinds['failed']} failed); {kinds['care']} more are "
+            "to be used with care."
+        )
+    return told + list(results.caveats)
+
+
+def _tiles(results: ConsortiumResults) -> list[dict]:
+    kinds = Counter(scan.verdict.kind for scan in results.scans)
+    tiles = [
+        ("Scans in use", f"{kinds['use'] + kinds['care']} of {len(results.scans)}", "use or care"),
+        *results.tiles,
+    ]
+    return [{"name": name, "value": value, "note": note} for name, value, note in tiles]
+
+
+def _ranked(results: ConsortiumResults) -> dict | None:
+    rows = []
+    for scan in results.scans:
+        if scan.change is None or scan.verdict.kind == "failed":
+            continue
+        value, low, high = (
+            _number(scan.change[f"{name}_percent"]) for name in ("change", "low", "high")
+        )
+        if value == value:
+            rows.append(
+                Effect(scan.scan.key, value, low, high, page=scan.page, kind=scan.verdict.kind)
+            )
+    pooled = results.pooled
+    return figures.ranked(rows, pooled.value if pooled else None) if rows else None
+
+
+def _site_rows(results: ConsortiumResults) -> list[dict]:
+    rows = []
+    for name, site in results.sites.items():
+        own = [scan for scan in results.scans if scan.scan.site == name]
+        kinds = Counter(scan.verdict.kind for scan in own)
+        rows.append(
+            {"site": site, "page": results.site_pages[name], "scans": len(own)}
+            | {kind: kinds[kind] for kind in SHORT_LABELS}
+        )
+    return rows
+
+
+def _forest_words(results: ConsortiumResults) -> str:
+    words = f"Change of glutamate at {len(results.effects)} sites."
+    if results.pooled is not None:
+        words += f" Together {results.pooled.value:+.1f} % "
+        words += f"({results.pooled.low:+.1f} to {results.pooled.high:+.1f} %)."
+    return words
+
+
+def _shares_words(results: ConsortiumResults) -> str:
+    told = ", ".join(f"{name} {share:.0f} %" for name, share, *_ in results.shares)
+    return f"Shares of the variance of the percent change, with 95 % intervals: {told}."
+
+
+def _curve_words(results: ConsortiumResults) -> str:
+    effects = results.multiverse
+    if not effects:
+        return ""
+    clear = sum(one.low > 0 or one.high < 0 for one in effects)
+    return (
+        f"{len(effects)} analyses find {min(e.value for e in effects):+.1f} to "
+        f"{max(e.value for e in effects):+.1f} %; in {clear} the interval leaves zero out."
+    )
+
+
+def _number(text) -> float:
+    return float("nan") if text in (None, "", "n/a") else float(text)

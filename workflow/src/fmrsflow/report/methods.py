@@ -1,0 +1,224 @@
+"""A methods paragraph with its citations, written from the records of what ran."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fmrsflow.report.references import bibtex, cite
+from fmrsflow.study import Site
+
+
+@dataclass(frozen=True)
+class Methods:
+    """Paragraphs as plain text, and the works they cite."""
+
+    paragraphs: tuple[str, ...]
+    keys: tuple[str, ...]
+
+    @property
+    def bibtex(self) -> str:
+        """BibTeX of the cited works."""
+        return bibtex(self.keys)
+
+    @property
+    def markdown(self) -> str:
+        """The paragraphs as Markdown, with [@key] citations as Pandoc reads them."""
+        text = "\n\n".join(self.paragraphs)
+        for key in self.keys:
+            text = text.replace(cite(key), f"@{key}")
+        return text.replace("(@", "[@") + "\n"
+
+
+class _Writer:
+    def __init__(self):
+        self.keys: list[str] = []
+
+    def __call__(self, *keys: str) -> str:
+        self.keys += keys
+        return "(" + "; ".join(cite(key) for key in keys) + ")"
+
+
+def methods(
+    sites: Sequence[Site],
+    n_scans: int,
+    records: Mapping[str, Sequence[Mapping]],
+    software: Mapping,
+    limits: Mapping[str, float],
+) -> Methods:
+    """Write the methods of an analysis.
+
+    Parameters
+    ----------
+    sites : sequence of Site
+    n_scans : int
+        Scans in the sheet.
+    records : dict
+        Stage -> records of the scans that passed it; what no record tells is not claimed.
+    software : dict
+        `GeneratedBy` entry of the workflow.
+    limits : dict
+        Exclusion limits.
+    """
+    ref = _Writer()
+    paragraphs = [
+        _data(ref, sites, n_scans, software),
+        _preprocessing(ref, records.get("convert", ()), records.get("preprocess", ()), limits),
+        _anatomy(ref, records.get("anatomy", ())),
+        _quantification(ref, records.get("fit", ()), records.get("quantify", ())),
+        _statistics(ref, records.get("response", ())),
+    ]
+    keys = tuple(dict.fromkeys(ref.keys))
+    return Methods(tuple(text for text in paragraphs if text), keys)
+
+
+def _data(ref: _Writer, sites, n_scans: int, software: Mapping) -> str:
+    fields = Counter(f"{site.vendor} {site.field_t:g} T" for site in sites)
+    protocols = sorted({_protocol(site) for site in sites})
+    name = f"fmrsflow {software.get('Version', '')}".strip()
+    return (
+        f"{_count(n_scans, 'scan')} from {_count(len(sites), 'site')} ("
+        + ", ".join(f"{count} × {kind}" for kind, count in sorted(fields.items()))
+        + f") were analysed; single-voxel ¹H spectra were acquired with {'; '.join(protocols)}. "
+        f"Data were converted to NIfTI-MRS {ref('Clarke2022')} and processed with {name}, "
+        f"a Snakemake workflow {ref('Molder2021')}. The reporting checklist MRSinMRS "
+        f"{ref('Lin2021')} of each site is part of the report."
+    )
+
+
+def _protocol(site: Site) -> str:
+    return f"{site.sequence} (TE {site.te_s * 1e3:g} ms, TR {site.tr_s * 1e3:g} ms)"
+
+
+def _preprocessing(ref: _Writer, converted, records, limits) -> str:
+    if not records:
+        return ""
+    setting = _setting(records, "preprocess")
+    steps = []
+    if any((record.get("n_coils") or 1) > 1 for record in converted):
+        steps.append(f"coils were combined with noise-whitened SVD weights {ref('Rodgers2010')}")
+    eddy = sum(r.get("parameters", {}).get("eddy", {}).get("applied", False) for r in records)
+    if eddy:
+        share = "" if eddy == len(records) else f" (in {eddy} of {len(records)} scans)"
+        steps.append(
+            f"eddy currents were corrected with the phase of the water reference{share} "
+            f"{ref('Klose1990')}"
+        )
+    if setting.get("align") == "robust":
+        steps.append(
+            "transients were aligned in frequency and phase by robust spectral registration "
+            f"{ref('Near2015', 'Mikkelsen2020')}"
+        )
+    elif setting.get("align") == "restricted":
+        window = f"{setting['align_low_ppm']:g}–{setting['align_high_ppm']:g} ppm"
+        steps.append(
+            f"transients were aligned by spectral registration restricted to {window} "
+            f"{ref('Near2015')}"
+        )
+    if "outlier_z" in setting:
+        steps.append(
+            "transients whose distance to the median spectrum had a robust z-score above "
+            f"{setting['outlier_z']:g} were removed, at most "
+            f"{100 * setting['max_removed_share']:g} % of a condition {ref('Near2021')}"
+        )
+    if setting.get("water") == "hlsvd":
+        window = f"{setting['water_low_ppm']:g}–{setting['water_high_ppm']:g} ppm"
+        steps.append(
+            f"residual water ({window}) was subtracted by HLSVD "
+            f"{ref('Barkhuijsen1987', 'Laudadio2002')}"
+        )
+    if setting.get("average") == "distance":
+        steps.append(
+            "transients were averaged per condition with weights of inverse squared median "
+            f"distance {ref('Mikkelsen2020')}"
+        )
+    elif setting.get("average") == "equal":
+        steps.append("transients were averaged per condition with equal weights")
+    if setting.get("lag_s"):
+        steps.append(f"transients in the first {setting['lag_s']:g} s of each block were left out")
+    return (
+        "Preprocessing, in this order: "
+        + ("; ".join(steps) or "none")
+        + ". Scans were excluded from group statistics where the tCr line was wider than "
+        f"{limits['max_fwhm_tcr_hz']:g} Hz or the tCr SNR lower than {limits['min_snr_tcr']:g} "
+        f"(definition: {records[0].get('snr_definition', 'not given')})."
+    )
+
+
+def _anatomy(ref: _Writer, records) -> str:
+    kinds = Counter(record.get("method") for record in records)
+    words = {
+        "builtin": "the built-in segmentation (N4 bias correction "
+        + (ref("Tustison2010") if kinds["builtin"] else "")
+        + " and a three-class model)",
+        "fmriprep": "fMRIPrep's tissue maps",
+        "fast": "FSL FAST's partial-volume maps",
+        "spm": "SPM's tissue maps",
+    }
+    told = [f"{words.get(kind, kind)} ({_count(n, 'scan')})" for kind, n in kinds.most_common()]
+    return f"Tissue fractions of the voxel came from {' and '.join(told)}." if told else ""
+
+
+def _quantification(ref: _Writer, fitted, quantified) -> str:
+    if not fitted:
+        return ""
+    setting, basis = _setting(fitted, "fit"), _setting(fitted, "basis")
+    engine = setting.get("engine", "fmrsflow")
+    low, high = (setting.get(f"range_{edge}_ppm") for edge in ("low", "high"))
+    text = "Spectra were fitted by linear combination of a basis set"
+    text += f" (basis setting “{basis.get('name', '')}”)"
+    text += f" between {low:g} and {high:g} ppm" if low is not None and high is not None else ""
+    if engine == "fmrsflow":
+        text += f", by variable projection {ref('Golub1973')}"
+    elif engine == "fsl_mrs":
+        text += f", with FSL-MRS {ref('Clarke2021')}"
+    else:
+        text += f", with {engine}"
+    if setting.get("baseline"):
+        text += f", with a {setting['baseline']} baseline"
+    text += ". Errors are Cramér-Rao bounds of the full model."
+    if quantified and any(record.get("water") for record in quantified):
+        constants = sorted({str(r["constants"]) for r in quantified if r.get("constants")})
+        text += (
+            " Concentrations are molal, relative to tissue water, corrected for tissue fractions "
+            f"and relaxation {ref('Gasparovic2006')} with the constants {', '.join(constants)}"
+        )
+        source = next(
+            (
+                key
+                for name, key in (
+                    ("osprey", "Oeltzschner2020"),
+                    ("fsl-mrs", "Clarke2021"),
+                    ("spant", "Wilson2021"),
+                )
+                if any(name in one for one in constants)
+            ),
+            None,
+        )
+        text += f" {ref(source)}." if source else "."
+        assumed = sum((r.get("tissue") or {}).get("origin") == "assumed" for r in quantified)
+        text += f" Tissue fractions were assumed in {_count(assumed, 'scan')}." if assumed else ""
+    return text
+
+
+def _statistics(ref: _Writer, records) -> str:
+    if not records:
+        return ""
+    setting = _setting(records, "response")
+    rest = setting.get("rest", "rest")
+    return (
+        f"The response is the percent change of each condition against “{rest}”, with the line "
+        "widths of the conditions matched, and without as a control; tNAA and tCr are negative "
+        "controls. Site means were combined by a random-effects model with REML "
+        f"{ref('Viechtbauer2005')} and Hartung-Knapp intervals {ref('IntHout2014')}; "
+        f"{_count(len(records), 'scan or session', 'scans or sessions')} gave a response."
+    )
+
+
+def _setting(records, stage: str) -> Mapping:
+    return records[0].get("settings", {}).get(stage, {})
+
+
+def _count(number: int, noun: str, plural: str = "") -> str:
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
