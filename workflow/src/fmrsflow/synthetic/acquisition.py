@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from fmrsflow.basis import sequences
 from fmrsflow.basis.files import Basis
-from fmrsflow.basis.simulate import simulate, with_macromolecules
+from fmrsflow.basis.simulate import broad_fids, simulate, with_macromolecules
 from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, Tissue, constants
 from fmrsflow.synthetic import ingredients as ing
-from fmrsflow.synthetic.normal import LIPIDS, MACROMOLECULES, MM_RELAXATION
+from fmrsflow.synthetic.normal import LIPIDS, MACROMOLECULES, MM_RELAXATION, OTHER_LINES
 from fmrsflow.synthetic.people import Scan, draw, generator, true_changes, true_concentrations
 from fmrsflow.synthetic.plan import Design, Plan, SitePlan
 from fmrsflow.synthetic.scanner import Protocol, boxcar, haemodynamic
@@ -50,7 +51,11 @@ def basis_of(site: SitePlan) -> Basis:
 @lru_cache(maxsize=32)
 def _basis(sequence, te_s, te1_s, tm_s, mhz, width_hz, points) -> Basis:
     metabolites = simulate(sequences.sequence(sequence, te_s, te1_s, tm_s), mhz, points, width_hz)
-    return with_macromolecules(metabolites, "separate")
+    basis = with_macromolecules(metabolites, "separate")
+    other = broad_fids(OTHER_LINES, mhz, points, 1 / width_hz)
+    return replace(
+        basis, names=(*basis.names, *OTHER_LINES), fids=np.concatenate([basis.fids, other])
+    )
 
 
 def blocks(design: Design, length_s: float) -> list[tuple[float, float, str]]:
@@ -97,7 +102,7 @@ def protocol_of(
         * relaxation.metabolite_factor(name, tissue, site.te_s, site.tr_s)
         for name, value in concentrations.items()
     }
-    amplitudes.update(_broad(site, basis, gain * tissue_water, rng))
+    amplitudes.update(_broad(site, gain * tissue_water, rng))
     reference = ing.WaterReference(
         amplitude=2
         * gain
@@ -162,15 +167,15 @@ def _if(probability: float, kind):
     return kind(probability) if probability else None
 
 
-def _broad(site: SitePlan, basis: Basis, scale: float, rng) -> dict[str, float]:
+def _broad(site: SitePlan, scale: float, rng) -> dict[str, float]:
     """Amplitudes of macromolecules and lipids, each with 10 % of spread between scans."""
     relaxation = MM_RELAXATION[7 if site.field_t > 5 else 3].factor(site.te_s, site.tr_s)
     found = {}
     for names, factor in ((MACROMOLECULES, relaxation), (LIPIDS, relaxation * site.lipids)):
         for name, value in names.items():
             spread = math.exp(0.1 * rng.standard_normal())
-            if name in basis.names:
-                found[name] = scale * value * factor * spread
+            share = site.unmodelled_mm if name in OTHER_LINES else 1.0
+            found[name] = scale * value * factor * spread * share
     return found
 
 

@@ -6,13 +6,29 @@ from fmrsflow.concentration import Relaxation
 
 CONCENTRATIONS = {
     "Ala": 0.4, "Asc": 1.1, "Asp": 2.2, "Cr": 4.6, "PCr": 4.6, "GABA": 1.4, "Glc": 1.2,
-    "Gln": 2.8, "Glu": 10.5, "Gly": 0.7, "GPC": 1.1, "PCh": 0.4, "GSH": 1.2, "mI": 6.5,
+    "Gln": 2.8, "Glu": 10.5, "Gly": 0.7, "GPC": 1.1, "PCh": 0.4, "GSH": 1.2, "mI": 7.0,
     "sI": 0.35, "Lac": 0.8, "NAA": 12.5, "NAAG": 1.3, "PE": 1.4, "Ser": 0.4, "Tau": 1.5,
 }  # fmt: skip
 """Middle of the ranges that Mekle 2009, Terpstra 2016 and Bednarik 2015 report for 3T and 7T."""
 
-MACROMOLECULES = {"MM09": 5.0, "MM12": 1.5, "MM14": 3.7, "MM17": 1.9, "MM20": 7.5}
-"""Amplitudes of the macromolecules per proton group of science.md section 3."""
+MACROMOLECULES = {
+    "MM09": 11.0, "MM12": 4.5, "MM14": 11.0, "MM17": 11.0, "MM20": 19.0, "MMother": 12.0,
+}  # fmt: skip
+"""Amplitudes of the macromolecules of science.md section 3, and `MMother`.
+
+In the proportions of measured human spectra (Cudalbu 2021), where MM17 is as high as MM14.
+"""
+
+OTHER_LINES = {
+    "MMother": (
+        (1.95, 0.20, 0.9), (2.25, 0.20, 0.7), (2.62, 0.20, 1.2), (3.00, 0.15, 0.5),
+        (3.20, 0.12, 0.5), (3.65, 0.20, 0.7), (3.82, 0.20, 2.0), (3.92, 0.10, 0.6),
+    )
+}  # fmt: skip
+"""Macromolecules that fits usually leave to their baseline: lines of (ppm, FWHM ppm, protons).
+
+By eye from the measured 3T and 7T spectra of the same consensus, within a fifth.
+"""
 
 LIPIDS = {"Lip13": 1.0, "Lip09": 0.27, "Lip20": 0.15}
 """Lipids in the proportions of science.md section 3."""

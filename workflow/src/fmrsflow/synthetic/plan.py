@@ -97,7 +97,8 @@ class SitePlan:
 
     Times in s, widths and frequencies in Hz, as the ingredients define them; `lorentz_hz`,
     `gauss_hz` and `snr_tcr` vary between scans. `drift_hz` is the SD of the linear drift over a
-    scan, `eddy_hz` of the eddy-current offset, `skew_hz` of the B0 skew.
+    scan, `eddy_hz` of the eddy-current offset, `skew_hz` of the B0 skew. `unmodelled_mm`
+    and `lipids` scale macromolecules that common fit models lack, and lipids.
     """
 
     name: str = _limit(pattern=_LABEL)
@@ -135,6 +136,7 @@ class SitePlan:
     eddy_hz: float = _limit(3.0, low=0.0)
     residual_water: Spread = Spread(5e-4, 2e-4)
     baseline: float = _limit(0.02, low=0.0, high=1.0)
+    unmodelled_mm: float = _limit(1.0, low=0.0, high=10.0)
     lipids: float = _limit(0.2, low=0.0, high=10.0)
     lipid_burst_probability: float = _limit(0.0, low=0.0, high=1.0)
     echo_probability: float = _limit(0.0, low=0.0, high=1.0)
@@ -191,11 +193,10 @@ def parse_plan(text: str, name: str = "plan") -> Plan:
     reader.share_defaults(node)
     plan = reader.build(Plan, node, "")
     if not reader.faults:
-        plan = replace(plan, sites=_copies(plan.sites))
         reader.check(plan, node)
     if reader.faults:
         raise DataError("\n".join(text for _, text in sorted(reader.faults)))
-    return plan
+    return replace(plan, sites=_copies(plan.sites))
 
 
 def _copies(sites: tuple[SitePlan, ...]) -> tuple[SitePlan, ...]:
@@ -331,19 +332,19 @@ class _Reader:
         """What single keys cannot show."""
         entries = _entries(node)
         sites = entries["sites"][1]
-        names = [site.name for site in plan.sites]
+        names = [site.name for site in _copies(plan.sites)]
         for name in sorted({name for name in names if names.count(name) > 1}):
             self.fault(sites, "sites", f"two sites are called {name}")
-        for site in plan.sites:
+        for site, line in zip(plan.sites, sites.value):
             where = f"sites: {site.name}"
             if site.sequence == "STEAM" and site.tm_s is None:
-                self.fault(sites, where, "STEAM needs tm_s")
+                self.fault(line, where, "STEAM needs tm_s")
             if site.te1_s is not None and not site.te1_s < site.te_s:
-                self.fault(sites, where, "te1_s is part of te_s, so below it")
+                self.fault(line, where, "te1_s is part of te_s, so below it")
             if site.coils > 1 and "sdat" in (site.file_format, site.reference_format):
-                self.fault(sites, where, "SDAT holds combined coils: coils 1")
+                self.fault(line, where, "SDAT holds combined coils: coils 1")
             if site.coils > 1 and site.reference_format == "rda":
-                self.fault(sites, where, "RDA holds combined coils: coils 1")
+                self.fault(line, where, "RDA holds combined coils: coils 1")
         labels = [region.acq for region in plan.regions]
         if len(set(labels)) < len(labels):
             self.fault(entries["regions"][1], "regions", "each of several needs an acq of its own")

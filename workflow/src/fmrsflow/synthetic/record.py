@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.synthetic.acquisition import frequency_mhz, narrowing_hz
-from fmrsflow.synthetic.normal import CONCENTRATIONS, LIPIDS, MACROMOLECULES
+from fmrsflow.synthetic.normal import CONCENTRATIONS, LIPIDS, MACROMOLECULES, OTHER_LINES
 from fmrsflow.synthetic.plan import Plan, SitePlan
 
 RECORD_VERSION = "1"
@@ -66,6 +66,7 @@ def study_record(plan: Plan, bases: Mapping[str, Basis]) -> dict:
                 "components": "MM lines of the basis, 10 % SD between scans, T1 0.35 s T2 30 ms "
                 "(3T), T1 0.40 s T2 24 ms (7T)",
                 "mmol_per_kg": MACROMOLECULES,
+                "other_lines_ppm_width_protons": OTHER_LINES["MMother"],
             },
             "lipids": {"components": "as macromolecules, times `lipids` of the site",
                        "relative": LIPIDS},
