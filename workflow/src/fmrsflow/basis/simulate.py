@@ -9,14 +9,18 @@ each state of those nuclei shifts the protons, and the signals are averaged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
 from fmrsflow.basis import systems
 from fmrsflow.basis.files import Basis
-from fmrsflow.basis.sequences import Delay, Sequence
+from fmrsflow.basis.operators import Lines, hamiltonians, lines, operators, rotation
+from fmrsflow.basis.pulses import ShapedPulse, goia_wurst, refocusing
+from fmrsflow.basis.sequences import Delay, Pulse, Sequence
+from fmrsflow.basis.shaped import PULSE_CENTRE_PPM, shaped_signal
 from fmrsflow.basis.systems import Part
 from fmrsflow.fids import CARRIER_PPM
 
@@ -24,94 +28,32 @@ GYROMAGNETIC_MHZ_PER_T = 42.577
 """Proton gyromagnetic ratio over 2 pi, MHz/T (CODATA)."""
 
 
-@dataclass(frozen=True)
-class Lines:
-    """A signal as undamped lines: sum of amplitude * exp(2 pi i frequency_hz t)."""
+def signal(
+    part: Part,
+    sequence: Sequence,
+    frequency_mhz: float,
+    pulses: Mapping[str, ShapedPulse] | None = None,
+) -> Lines:
+    """Signal of one part under a sequence.
 
-    frequency_hz: np.ndarray
-    amplitude: np.ndarray
+    With ideal pulses a spin that is only excited and detected has amplitude 1; losses of the
+    sequence (one half in STEAM) are in it, and so is the phase. With shaped pulses the amplitude
+    is an integral over the slices (Hz for each axis; see `reference`). The part's weight is not in
+    it.
 
-    def fid(self, n_points: int, dwell_s: float) -> np.ndarray:
-        """The FID, complex (n_points,)."""
-        # exp(i w (64 a + b) dwell) factorises: a product of two small tables in place of one large.
-        block = 64
-        coarse = np.arange(-(-n_points // block)) * block * dwell_s
-        fine = np.arange(block) * dwell_s
-        turn = 2j * np.pi * self.frequency_hz[:, None]
-        table = (self.amplitude[:, None] * np.exp(turn * coarse)).T @ np.exp(turn * fine)
-        return table.ravel()[:n_points]
-
-
-@cache
-def _operators(n: int):
-    """Magnetic quantum number of each product state, and F- = sum of I- of n spins (2^n rows)."""
-    states = np.arange(2**n)
-    bits = (states[:, None] >> np.arange(n - 1, -1, -1)) & 1
-    spins = 0.5 - bits
-    raising = np.zeros((2**n, 2**n))
-    for spin in range(n):
-        flip = 1 << (n - 1 - spin)
-        down = states[bits[:, spin] == 1]
-        raising[down ^ flip, down] = 1.0
-    return spins, spins.sum(axis=1), raising
-
-
-def hamiltonian(part: Part, frequency_mhz: float) -> tuple[np.ndarray, np.ndarray]:
-    """Hamiltonians (rad/s) for each state of the part's other nuclei.
-
-    Returns
-    -------
-    array (n_states, 2^n, 2^n), real
-        In the frame of the carrier, with J I.S in full.
-    array (n_states,)
-        Share of each state.
+    Parameters
+    ----------
+    part, sequence, frequency_mhz
+    pulses : mapping of `Pulse.shape` to ShapedPulse, optional
+        Pulses of other shapes, and all where None, are ideal.
     """
-    n = part.n_spins
-    offsets = [(part.shifts_ppm - CARRIER_PPM) * frequency_mhz]
-    for nucleus, coupling in part.hetero_hz.items():
-        states = systems.HETERO_STATES[nucleus]
-        offsets = [offset + m * coupling for offset in offsets for m in states]
-    spins, _, _ = _operators(n)
-    product = np.zeros((2**n, 2**n))
-    for i, j in zip(*np.nonzero(part.couplings_hz)):
-        coupling = part.couplings_hz[i, j]
-        product[np.diag_indices(2**n)] += coupling * spins[:, i] * spins[:, j]
-        # The flip-flop term joins states in which the two spins are opposite.
-        flip = (1 << (n - 1 - i)) | (1 << (n - 1 - j))
-        opposite = np.nonzero(spins[:, i] * spins[:, j] < 0)[0]
-        product[opposite, opposite ^ flip] += coupling / 2
-    matrices = np.array([product + np.diag(spins @ offset) for offset in offsets])
-    return 2 * np.pi * matrices, np.full(len(offsets), 1 / len(offsets))
-
-
-def rotation(n: int, flip_deg: float, phase_deg: float = 0.0) -> np.ndarray:
-    """Operator (2^n, 2^n) of a pulse that turns all n spins about (cos phase, sin phase, 0)."""
-    half, phase = np.deg2rad(flip_deg) / 2, np.deg2rad(phase_deg)
-    one = np.array(
-        [
-            [np.cos(half), -1j * np.exp(-1j * phase) * np.sin(half)],
-            [-1j * np.exp(1j * phase) * np.sin(half), np.cos(half)],
-        ]
-    )
-    whole = np.ones((1, 1))
-    for _ in range(n):
-        whole = np.kron(whole, one)
-    return whole
-
-
-def signal(part: Part, sequence: Sequence, frequency_mhz: float) -> Lines:
-    """Signal of one part under a sequence of ideal pulses.
-
-    A spin that is only excited and detected has amplitude 1; losses of the sequence (one half in
-    STEAM) are in it, and so is the phase. The part's weight is not.
-    """
-    matrices, shares = hamiltonian(part, frequency_mhz)
-    energies, vectors = np.linalg.eigh(matrices)
-    n = part.n_spins
-    _, order, raising = _operators(n)
+    if pulses:
+        return shaped_signal(part, sequence, frequency_mhz, pulses)
+    energies, vectors = np.linalg.eigh(hamiltonians(part, frequency_mhz))
+    _, order, _ = operators(part.n_spins)
     coherence = order[:, None] - order[None, :]
     back = np.swapaxes(vectors, 1, 2)
-    density = np.broadcast_to(np.diag(order).astype(complex), matrices.shape)
+    density = np.broadcast_to(np.diag(order).astype(complex), vectors.shape)
     for step in sequence.steps:
         if isinstance(step, Delay):
             phases = np.exp(-1j * energies * step.duration_s)
@@ -119,39 +61,36 @@ def signal(part: Part, sequence: Sequence, frequency_mhz: float) -> Lines:
             turned = turned * phases[:, :, None] * phases[:, None, :].conj()
             density = vectors @ turned @ back
         else:
-            operator = rotation(n, step.flip_deg)
+            operator = rotation(part.n_spins, step.flip_deg)
             density = operator @ density @ operator.conj().T
             if step.keep is not None:
                 density = np.where(coherence == step.keep, density, 0)
-    return _lines(density, energies, vectors, shares, raising)
+    return lines(density, energies, vectors)
 
 
-def _lines(density, energies, vectors, shares, raising) -> Lines:
-    back = np.swapaxes(vectors, 1, 2)
-    n = int(np.log2(density.shape[-1]))
-    seen = back @ raising @ vectors
-    amplitude = (back @ density @ vectors) * np.swapaxes(seen, 1, 2)
-    amplitude = amplitude * shares[:, None, None] / 2 ** (n - 2)
-    frequency = (energies[:, None, :] - energies[:, :, None]) / (2 * np.pi)
-    large = np.abs(amplitude) > 1e-9
-    return Lines(frequency[large], amplitude[large])
+def reference(
+    sequence: Sequence, frequency_mhz: float, pulses: Mapping[str, ShapedPulse] | None = None
+) -> complex:
+    """Signal at t = 0 of one uncoupled spin at the pulses' centre: what the sequence leaves of it,
+    and its phase."""
+    spin = Part("spin", np.array([PULSE_CENTRE_PPM]), np.zeros((1, 1)), {})
+    return complex(signal(spin, sequence, frequency_mhz, pulses).amplitude.sum())
 
 
-def reference(sequence: Sequence, frequency_mhz: float) -> complex:
-    """Signal at t = 0 of one uncoupled spin: what the sequence leaves of it, and its phase."""
-    spin = Part("spin", np.array([CARRIER_PPM]), np.zeros((1, 1)), {})
-    return complex(signal(spin, sequence, frequency_mhz).amplitude.sum())
-
-
-def metabolite_lines(name: str, sequence: Sequence, frequency_mhz: float) -> Lines:
+def metabolite_lines(
+    name: str,
+    sequence: Sequence,
+    frequency_mhz: float,
+    pulses: Mapping[str, ShapedPulse] | None = None,
+) -> Lines:
     """Lines of a metabolite per molecule: a singlet of n protons has amplitude n, phase zero."""
-    scale = reference(sequence, frequency_mhz)
-    frequency, amplitude = [], []
-    for part in systems.metabolite(name):
-        lines = signal(part, sequence, frequency_mhz)
-        frequency.append(lines.frequency_hz)
-        amplitude.append(lines.amplitude * part.weight / scale)
-    return Lines(np.concatenate(frequency), np.concatenate(amplitude))
+    scale = reference(sequence, frequency_mhz, pulses)
+    parts = systems.metabolite(name)
+    found = [signal(part, sequence, frequency_mhz, pulses) for part in parts]
+    return Lines(
+        np.concatenate([one.frequency_hz for one in found]),
+        np.concatenate([one.amplitude * part.weight / scale for one, part in zip(found, parts)]),
+    )
 
 
 def broad_fids(
@@ -199,14 +138,23 @@ def with_macromolecules(basis: Basis, mm: str) -> Basis:
     )
 
 
+def shaped_pulses(sequence: Sequence, bandwidth_hz: float | None) -> dict[str, ShapedPulse]:
+    """The pulses of `fmrsflow.basis.pulses` for a sequence, of a bandwidth (Hz; None: default)."""
+    shapes = {step.shape for step in sequence.steps if isinstance(step, Pulse)}
+    makers = {"refocus": refocusing, "adiabatic": goia_wurst}
+    width = () if bandwidth_hz is None else (bandwidth_hz,)
+    return {shape: make(*width) for shape, make in makers.items() if shape in shapes}
+
+
 def simulate(
     sequence: Sequence,
     frequency_mhz: float,
     n_points: int = 8192,
     spectral_width_hz: float = 6000.0,
     metabolites=systems.METABOLITES,
+    pulses: Mapping[str, ShapedPulse] | None = None,
 ) -> Basis:
-    """Basis of metabolites under ideal pulses.
+    """Basis of metabolites.
 
     Parameters
     ----------
@@ -216,11 +164,14 @@ def simulate(
         Time axis; lines do not decay, so it should outlast the scan's own.
     metabolites : iterable of str
         Names of the table (KeyError otherwise).
+    pulses : mapping, optional
+        Shaped pulses (see `shaped_pulses`); ideal ones by default.
     """
     names = tuple(metabolites)
     dwell_s = 1 / spectral_width_hz
     fids = [
-        metabolite_lines(name, sequence, frequency_mhz).fid(n_points, dwell_s) for name in names
+        metabolite_lines(name, sequence, frequency_mhz, pulses).fid(n_points, dwell_s)
+        for name in names
     ]
     return Basis(
         names=names,
@@ -232,8 +183,25 @@ def simulate(
             "source": "simulate",
             "sequence": sequence.name,
             **dict(sequence.times),
-            "pulses": "ideal",
+            "pulses": "shaped" if pulses else "ideal",
+            "pulse_shapes": {shape: pulse.describe() for shape, pulse in (pulses or {}).items()},
             "systems": systems.digest(),
             "citations": systems.citations(names),
+            "digest": digest(sequence, frequency_mhz, n_points, spectral_width_hz, names, pulses),
         },
     )
+
+
+def digest(sequence, frequency_mhz, n_points, spectral_width_hz, names, pulses) -> str:
+    """SHA-256 of everything that a simulated basis depends on, this code among it."""
+    here = Path(__file__).parent
+    code = [
+        (here / f"{name}.py").read_bytes()
+        for name in ("simulate", "operators", "shaped", "pulses", "sequences", "systems")
+    ]
+    shapes = {
+        shape: [hashlib.sha256(array.tobytes()).hexdigest() for array in (p.rf_hz, p.gradient)]
+        for shape, p in sorted((pulses or {}).items())
+    }
+    parts = (sequence, frequency_mhz, n_points, spectral_width_hz, tuple(names), shapes)
+    return hashlib.sha256(repr((parts, systems.digest())).encode() + b"".join(code)).hexdigest()
