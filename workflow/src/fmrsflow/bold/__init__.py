@@ -1,0 +1,1 @@
+"""BOLD signal in the MRS voxel: response, connectivity, and its accord with glutamate."""

@@ -1,0 +1,355 @@
+"""BOLD runs with a known response in the MRS voxel and a known connectivity with a distant region.
+
+Activity is made on a grid of 0.1 s and convolved with a haemodynamic response whose shape the
+analysis does not know; everything is in percent of a voxel's own baseline.
+"""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fmrsflow.edge import write_bytes, write_json, write_table
+
+STEP_S = 0.1
+"""Grid of the neural activity."""
+
+RESPONSE_LENGTH_S = 40.0
+
+NOISE_SIGMA_VOXELS = 0.8
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a run holds, in percent of the baseline.
+
+    Attributes
+    ----------
+    peak_percent : dict of float
+        Height of the response of the MRS voxel to a block of each condition.
+    shared_percent : float
+        SD of the ongoing fluctuation of the MRS voxel as BOLD.
+    coupling : float
+        Share of that fluctuation in the target region at all times.
+    ppi : dict of float
+        What is added to it while a condition runs.
+    target_ratio : dict of float
+        Response of the target over that of the MRS voxel, by condition: co-activation.
+    hrf_peak_s, target_hrf_peak_s : float
+        Shape of the haemodynamic response (the canonical one has 6 s).
+    own_percent : float
+        SD of the target's own ongoing fluctuation.
+    """
+
+    peak_percent: dict[str, float]
+    shared_percent: float = 0.2
+    coupling: float = 0.3
+    ppi: dict[str, float] | None = None
+    target_ratio: dict[str, float] | None = None
+    hrf_peak_s: float = 5.5
+    target_hrf_peak_s: float = 5.5
+    own_percent: float = 0.1
+
+
+@dataclass(frozen=True)
+class Series:
+    """Series of both regions, percent of the baseline, free of noise.
+
+    Attributes
+    ----------
+    times_s : array (n_scans,)
+    seed, target : arrays (n_scans,)
+    response : dict
+        Condition to the response of the seed to one block, on whole seconds from its onset,
+        0 to 40 s.
+    """
+
+    times_s: np.ndarray
+    seed: np.ndarray
+    target: np.ndarray
+    response: dict[str, np.ndarray]
+
+    def area(self, condition: str, window_s: int = 30) -> float:
+        """Trapezoid of the true response at whole seconds, percent s."""
+        return float(np.trapezoid(self.response[condition][: window_s + 1]))
+
+
+def block_design(
+    conditions: tuple[str, ...],
+    n_each: int,
+    block_s: float,
+    distance_s: float,
+    lead_s: float = 12.0,
+) -> list[dict]:
+    """Rows of events.tsv: conditions take turns, in the reverse order every other round."""
+    rows, onset = [], lead_s
+    for round_number in range(n_each):
+        turn = conditions if round_number % 2 == 0 else conditions[::-1]
+        for name in turn:
+            rows.append({"onset": onset, "duration": block_s, "trial_type": name})
+            onset += distance_s
+    return rows
+
+
+def region_series(
+    rng: np.random.Generator, events: list[dict], n_scans: int, tr_s: float, truth: Truth
+) -> Series:
+    """Both regions of one run; volume i is taken at (i + 0.5) tr_s."""
+    lead = int(RESPONSE_LENGTH_S / STEP_S)
+    n = int(np.ceil(n_scans * tr_s / STEP_S)) + 1
+    time = np.arange(-lead, n) * STEP_S
+    frames = np.rint((np.arange(n_scans) + 0.5) * tr_s / STEP_S).astype(int) + lead
+    on = {
+        name: _boxcar(time, [row for row in events if row["trial_type"] == name])
+        for name in truth.peak_percent
+    }
+    shared = _ongoing(rng, len(time))
+    kernel, target_kernel = _kernel(truth.hrf_peak_s), _kernel(truth.target_hrf_peak_s)
+    shared *= truth.shared_percent / _convolve(shared, kernel)[lead:].std()
+    own = _ongoing(rng, len(time))
+    own *= truth.own_percent / _convolve(own, kernel)[lead:].std()
+    gain = truth.coupling + sum((truth.ppi or {}).get(name, 0.0) * on[name] for name in on)
+    unit = {}
+    for name in on:
+        length = next(row["duration"] for row in events if row["trial_type"] == name)
+        block = _boxcar(time, [{"onset": 0.0, "duration": length}])
+        unit[name] = _convolve(block, kernel)[lead:]
+    scale = {name: truth.peak_percent[name] / unit[name].max() for name in on}
+    ratio = truth.target_ratio or {}
+    evoked = sum(scale[name] * on[name] for name in on)
+    target_evoked = sum(ratio.get(name, 0.0) * scale[name] * on[name] for name in on)
+    # What the regions share goes through the same response, whatever the shape of the evoked one.
+    seed = _convolve(shared + evoked, kernel)
+    target = _convolve(gain * shared + own, kernel) + _convolve(target_evoked, target_kernel)
+    seconds = np.rint(np.arange(0, RESPONSE_LENGTH_S + 1) / STEP_S).astype(int)
+    seconds = seconds[seconds < min(len(one) for one in unit.values())]
+    return Series(
+        times_s=time[frames],
+        seed=seed[frames],
+        target=target[frames],
+        response={name: scale[name] * unit[name][seconds] for name in on},
+    )
+
+
+@dataclass(frozen=True)
+class BoldRun:
+    """A run as fMRIPrep would leave it.
+
+    Attributes
+    ----------
+    data : int16 array (x, y, z, n_scans)
+    affine : array (4, 4)
+    tr_s : float
+    events, confounds : list of dict
+    truth : dict
+        Areas (percent s), interaction, place of the target.
+    """
+
+    data: np.ndarray
+    affine: np.ndarray
+    tr_s: float
+    events: list[dict]
+    confounds: list[dict]
+    truth: dict
+
+
+def bold_run(
+    rng: np.random.Generator,
+    brain: np.ndarray,
+    affine: np.ndarray,
+    mrs_affine: np.ndarray,
+    target_mm: np.ndarray,
+    truth: Truth,
+    events: list[dict],
+    tr_s: float = 2.0,
+    target_radius_mm: float = 12.0,
+    noise_percent: float = 1.2,
+) -> BoldRun:
+    """Make a run of a whole brain.
+
+    Parameters
+    ----------
+    rng : Generator
+    brain : array (x, y, z)
+        Signal of each voxel relative to the brightest, 0 outside the head.
+    affine, mrs_affine : arrays (4, 4)
+        Of the grid and of the MRS voxel, one space.
+    target_mm : array (3,)
+        Centre of the connected region.
+    noise_percent : float
+        SD of a voxel's noise: spatially smooth, AR(1) of 0.3.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    last = max(row["onset"] + row["duration"] for row in events)
+    n_scans = int(np.ceil((last + 34.0) / tr_s))
+    series = region_series(rng, events, n_scans, tr_s, truth)
+    points = np.indices(brain.shape).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3]
+    index = (points - mrs_affine[:3, 3]) @ np.linalg.inv(mrs_affine[:3, :3]).T
+    # A little larger than the MRS voxel, so that voxels at its edge respond like the others.
+    inside = (np.abs(index) <= 0.65).all(axis=1).reshape(brain.shape)
+    ball = (np.linalg.norm(points - target_mm, axis=1) <= target_radius_mm).reshape(brain.shape)
+    ball &= ~inside
+    confounds, motion = _motion(rng, n_scans)
+    sensitivity = gaussian_filter(rng.standard_normal((6, *brain.shape)), (0, 3, 3, 3))
+    sensitivity *= 0.3 / sensitivity.std()
+    drift = np.cos(np.pi * (np.arange(n_scans) + 0.5) / n_scans)
+    data = np.empty((*brain.shape, n_scans), np.int16)
+    left = _sd_left()
+    noise = np.zeros(brain.shape)
+    for i in range(n_scans):
+        fresh = gaussian_filter(rng.standard_normal(brain.shape), NOISE_SIGMA_VOXELS)
+        fresh *= noise_percent / left
+        noise = fresh if i == 0 else 0.3 * noise + np.sqrt(1 - 0.3**2) * fresh
+        percent = noise + 0.5 * drift[i] + np.tensordot(motion[i], sensitivity, 1)
+        percent = percent + series.seed[i] * inside + series.target[i] * ball
+        data[..., i] = np.rint(10_000 * brain * (1 + percent / 100))
+    return BoldRun(
+        data,
+        affine,
+        tr_s,
+        events,
+        confounds,
+        {
+            "area_percent_s": {name: series.area(name) for name in truth.peak_percent},
+            "area_sum_percent_s": sum(series.area(name) for name in truth.peak_percent),
+            "coupling": truth.coupling,
+            "ppi": truth.ppi or {},
+            "target_mm": [float(one) for one in target_mm],
+            "target_radius_mm": target_radius_mm,
+            "hrf_peak_s": truth.hrf_peak_s,
+            "noise_percent": noise_percent,
+        },
+    )
+
+
+def write_bold_run(plan, scan, head, root: Path) -> None:
+    """Write the run of a scan at the paths of its sheet row, and its truth below `truth/`.
+
+    The response goes the way of glutamate: negative where glutamate falls in this person and
+    region, larger where it changes more. A writer for `consortium.make`.
+    """
+    import nibabel as nib
+
+    from fmrsflow.synthetic.consortium import scan_row
+    from fmrsflow.synthetic.head import voxel_affine
+    from fmrsflow.synthetic.people import generator, true_changes
+
+    visit, region = scan.visit, scan.region
+    place = generator(plan, "voxel", visit.site.name, visit.person, scan.session, region.acq)
+    mrs_affine = voxel_affine(head, region.centre_mni_mm, region.size_mm, place)
+    glutamate = true_changes(plan, scan).get("Glu", 1.0)
+    height = (1.0 if glutamate >= 0 else -1.0) * (0.5 + 0.05 * abs(glutamate))
+    conditions = (f"{plan.design.task}A", f"{plan.design.task}B")
+    rng = generator(plan, "bold", visit.site.name, visit.person, scan.session, region.acq)
+    truth = Truth(
+        peak_percent={conditions[0]: height, conditions[1]: 0.8 * height},
+        shared_percent=0.3,
+        ppi={conditions[0]: 0.8},
+        target_ratio={name: 0.5 for name in conditions},
+    )
+    brain, affine = _coarse(head, 4.0)
+    target_mm = (head.from_mni @ [0.0, 48.0, 8.0, 1.0])[:3]
+    # 43 s: odd, so that volumes of 2 s sample every second after an onset.
+    events = block_design(conditions, n_each=6, block_s=14.0, distance_s=43.0)
+    run = bold_run(rng, brain, affine, mrs_affine, target_mm, truth, events)
+    row = scan_row(plan, scan)
+    path = root / row["bold"]
+    image = nib.Nifti1Image(run.data, run.affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header.set_zooms((*image.header.get_zooms()[:3], run.tr_s))
+    write_bytes(path, gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))
+    sidecar = path.with_name(path.name.replace(".nii.gz", ".json"))
+    write_json(
+        sidecar,
+        {
+            "RepetitionTime": run.tr_s,
+            "TaskName": plan.design.task,
+            "SliceTimingCorrected": True,
+            "StartTime": run.tr_s / 2,
+        },
+    )
+    write_table(root / row["bold_events"], run.events)
+    write_table(root / row["bold_confounds"], run.confounds)
+    truth_folder = root / "truth" / Path(row["bold"]).parent
+    write_json(truth_folder / sidecar.name, {**run.truth, "sign": int(np.sign(height))})
+
+
+def _sd_left() -> float:
+    """SD that white noise of SD 1 keeps under the spatial filter."""
+    from scipy.ndimage import gaussian_filter1d
+
+    delta = np.zeros(33)
+    delta[16] = 1
+    return float((gaussian_filter1d(delta, NOISE_SIGMA_VOXELS) ** 2).sum() ** 1.5)
+
+
+def _boxcar(time: np.ndarray, rows: list[dict]) -> np.ndarray:
+    found = np.zeros(len(time))
+    for row in rows:
+        after = np.round(time - row["onset"], 6)
+        found[(after >= 0) & (after < row["duration"])] = 1.0
+    return found
+
+
+def _kernel(peak_s: float) -> np.ndarray:
+    """Double gamma response of unit area; its peak is 1 s before `peak_s`."""
+    from scipy.stats import gamma
+
+    time = np.arange(0, RESPONSE_LENGTH_S, STEP_S)
+    shape = gamma.pdf(time, peak_s) - gamma.pdf(time, peak_s + 10) / 6
+    return shape / shape.sum()
+
+
+def _convolve(activity: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    from scipy.signal import fftconvolve
+
+    return fftconvolve(activity, kernel)[: len(activity)]
+
+
+def _ongoing(rng: np.random.Generator, n: int, memory_s: float = 2.0) -> np.ndarray:
+    """Stationary activity of unit variance that forgets within `memory_s`."""
+    from scipy.signal import lfilter
+
+    keep = np.exp(-STEP_S / memory_s)
+    fresh = np.sqrt(1 - keep**2) * rng.standard_normal(n)
+    fresh[0] /= np.sqrt(1 - keep**2)
+    return lfilter([1.0], [1.0, -keep], fresh)
+
+
+def _motion(rng: np.random.Generator, n_scans: int) -> tuple[list[dict], np.ndarray]:
+    """fMRIPrep's columns of head motion, and the same standardised, (n_scans, 6)."""
+    walk = np.cumsum(rng.standard_normal((n_scans, 6)), axis=0)
+    walk -= walk.mean(axis=0)
+    walk /= walk.std(axis=0)
+    names = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]
+    scale = np.array([0.1] * 3 + [0.002] * 3)
+    rows = []
+    for i in range(n_scans):
+        row: dict = dict(zip(names, (walk[i] * scale).tolist()))
+        step = (walk[i] - walk[i - 1]) * scale if i else None
+        for k, name in enumerate(names):
+            row[f"{name}_derivative1"] = None if step is None else float(step[k])
+        rows.append(row)
+    return rows, walk
+
+
+def _coarse(head, spacing_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    """Brain signal on an EPI grid (left to right reversed, as scanners do) and its affine."""
+    from scipy.ndimage import map_coordinates
+
+    extent = np.array(head.t1w.shape) * np.linalg.norm(head.affine[:3, :3], axis=0)
+    shape = tuple(int(one) for one in np.ceil(extent / spacing_mm))
+    affine = head.affine.copy()
+    affine[:3, :3] = np.diag([-spacing_mm, spacing_mm, spacing_mm])
+    affine[0, 3] = head.affine[0, 3] + spacing_mm * (shape[0] - 1)
+    to_head = np.linalg.inv(head.affine) @ affine
+    index = np.indices(shape).reshape(3, -1)
+    where = (to_head[:3, :3] @ index + to_head[:3, 3:]).reshape(3, *shape)
+    maps = [map_coordinates(head.maps[name], where, order=1) for name in ("gm", "wm", "csf")]
+    # EPI: grey matter brighter than white, fluid brightest but partly saturated.
+    brain = 0.85 * maps[0] + 0.7 * maps[1] + 1.0 * maps[2]
+    return np.where(sum(maps) > 0.5, brain, 0.0), affine
