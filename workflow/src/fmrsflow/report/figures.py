@@ -38,6 +38,20 @@ PEAKS = (
 )
 """Where the eye looks first: ppm and name of the peaks labelled on a spectrum."""
 
+WHOLE_RANGE = (-1.0, 9.0)
+"""What a file's spectrum can show when zoomed out."""
+
+REGIONS = (
+    ("4.2,0.2", "metabolites (4.2–0.2 ppm)"),
+    ("2.75,1.85", "NAA, glutamate, glutamine (2.75–1.85 ppm)"),
+    ("3.35,2.85", "creatine and choline (3.35–2.85 ppm)"),
+    ("4.15,3.4", "inositol, Glx, creatine CH₂ (4.15–3.4 ppm)"),
+    ("1.85,0.2", "macromolecules, lipids, lactate (1.85–0.2 ppm)"),
+)
+"""Stretches of the axis that a page offers: ends in ppm, words."""
+
+WHOLE_REGION = ("9,-1", "everything, water included (9 to −1 ppm)")
+
 FULL_SCALE = 10_000
 """Highest point of a spectrum in its packed form; its unit is arbitrary."""
 
@@ -116,6 +130,44 @@ def spectrum(result: dict, first: str | None = None) -> dict:
             xaxis=ppm_axis(*PPM_RANGE),
             yaxis=axis("Signal (arbitrary)", showticklabels=False, ticks=""),
             annotations=[] if shown is None else _peak_labels(ppm, shown),
+        ),
+    }
+
+
+def is_reference(fids) -> bool:
+    """Whether a file is an unsuppressed water reference: as its header says, else by its water."""
+    if "WaterSuppressed" in fids.header:
+        return not fids.header["WaterSuppressed"]
+    spectrum = np.abs(fids.mean().spectra[0, 0])
+    _, water = _window(fids.ppm, 4.4, 4.9)
+    _, metabolites = _window(fids.ppm, 1.8, 3.4)
+    return bool(spectrum[water].max() > 30 * spectrum[metabolites].max())
+
+
+def phased(fids):
+    """The FIDs turned by one zero-order phase, so that the mean's highest peak stands upright."""
+    spectrum = fids.mean().spectra[0, 0]
+    _, window = _window(fids.ppm, *(WHOLE_RANGE if is_reference(fids) else (1.8, 3.4)))
+    peak = spectrum[window][np.argmax(np.abs(spectrum[window]))]
+    return fids.rotated(-np.rad2deg(np.angle(peak)))
+
+
+def average(fids) -> dict:
+    """Mean over the transients of a file, real part; of a water reference the water is shown."""
+    ppm, window = _window(fids.ppm, *WHOLE_RANGE)
+    values = np.real(phased(fids).mean().spectra[0, 0])[window]
+    inside = (ppm >= PPM_RANGE[0]) & (ppm <= PPM_RANGE[1])
+    low, high = WHOLE_RANGE if is_reference(fids) else PPM_RANGE
+    shown = values if is_reference(fids) else values[inside]
+    values = values / (np.max(np.abs(shown)) or 1.0) * FULL_SCALE
+    return {
+        "data": [_line(ppm, values, "mean", BLACK)],
+        "layout": layout(
+            420,
+            xaxis=ppm_axis(low, high),
+            yaxis=axis("Signal (arbitrary)", showticklabels=False, ticks="")
+            | {"range": [min(-1000.0, float(values[inside].min())), 1.15 * FULL_SCALE]},
+            annotations=[] if is_reference(fids) else _peak_labels(ppm, values),
         ),
     }
 
@@ -201,6 +253,7 @@ def transients(fids, time_s: np.ndarray, rows: Sequence[dict], columns: int = 36
     # matched filter that lets its peaks be seen.
     spectra = np.real(fids.select(slice(None, None, step)).broadened(4.0).spectra[:, 0])
     image = np.array([np.interp(ppm, fids.ppm, one) for one in spectra])
+    image -= np.median(image, axis=1, keepdims=True)  # the foot of a changing residual water
     low, high = np.percentile(image, [2, 99.7])
     coded = (image - low) / ((high - low) or 1.0) * 255
     rejected = [time for time, row in zip(time_s, rows) if row["kept"] == "false"]

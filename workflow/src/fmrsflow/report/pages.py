@@ -10,7 +10,7 @@ import numpy as np
 from fmrsflow.report import figures
 from fmrsflow.report.ranges import molal_ranges
 from fmrsflow.report.render import image_uri, render, short
-from fmrsflow.report.results import STAGES, Row, ScanResults
+from fmrsflow.report.results import STAGES, Row, ScanResults, View
 from fmrsflow.report.verdict import MAX_DRIFT_HZ, MAX_FQN, NEAR, verdict
 
 SHOWN = ("tNAA", "tCr", "tCho", "mI", "Glu", "Gln", "Glx", "GABA", "GSH", "Lac", "Asp", "NAAG")
@@ -63,6 +63,7 @@ def scan_page(results: ScanResults) -> str:
         tiles=_tiles(results),
         spectra=spectra,
         metabolites=figures.parts(results.fit) if spectra else [],
+        regions=figures.REGIONS,
         spectrum_words=_spectrum_words(results),
         conditions=conditions,
         quantities=[(name, QUANTITIES.get(name, name)) for name in quantities],
@@ -74,9 +75,63 @@ def scan_page(results: ScanResults) -> str:
         concentration_words=_concentration_words(results),
         table=results.concentrations,
         quality=_quality_rows(results),
+        by_spectrum=_spectrum_rows(results.record("fit")),
         problems=_problems(results),
         settings=_settings(results),
     )
+
+
+def view_page(view: View) -> str:
+    """The page of one file: FIDs or a fit."""
+    charts: dict = {"transients": None}
+    spectra: list[str] = []
+    if view.fit is not None:
+        spectra = [str(name) for name in view.fit["spectra"]]
+        reference = False
+        charts["spectrum"] = figures.spectrum(view.fit)
+        words = "Data, fitted model, baseline, and the residual moved up."
+        header = []
+    else:
+        fids = view.fids
+        reference = figures.is_reference(fids)
+        charts["spectrum"] = figures.average(fids)
+        of = (
+            "One transient" if fids.n_transients == 1 else f"Mean of {fids.n_transients} transients"
+        )
+        words = f"{of}, turned upright by one phase."
+        if fids.n_transients > 1 and not reference:
+            time = np.arange(fids.n_transients) * (fids.tr_s or 1.0)
+            charts["transients"] = figures.transients(figures.phased(fids), time, ())
+        header = [
+            ("Nucleus", fids.nucleus),
+            ("Spectrometer frequency", f"{fids.frequency_mhz:.6g} MHz"),
+            ("Spectral width", f"{1 / fids.dwell_s:.6g} Hz"),
+            ("Points", str(fids.n_points)),
+            ("Transients", str(fids.n_transients)),
+            ("Coils", str(view.n_coils)),
+            ("Echo time", "–" if fids.te_s is None else f"{1e3 * fids.te_s:g} ms"),
+            ("Repetition time", "–" if fids.tr_s is None else f"{1e3 * fids.tr_s:g} ms"),
+            *((key, _text(value)) for key, value in fids.header.items()),
+        ]
+    return render(
+        "view.html.j2",
+        name=view.name,
+        charts=charts,
+        spectra=spectra,
+        metabolites=figures.parts(view.fit) if spectra else [],
+        regions=_regions(bool(spectra), reference),
+        words=words,
+        header=header,
+    )
+
+
+def _regions(fitted: bool, reference: bool) -> tuple[tuple[str, str], ...]:
+    """Stretches of the axis that the page of a file offers, the one shown at first in front."""
+    if fitted:
+        return figures.REGIONS
+    if reference:
+        return (figures.WHOLE_REGION, *figures.REGIONS)
+    return (*figures.REGIONS, figures.WHOLE_REGION)
 
 
 def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Sequence[str]) -> dict:
@@ -149,7 +204,7 @@ def _tiles(results: ScanResults) -> list[dict]:
         (
             "Transients kept",
             f"{kept} of {kept + removed}" if kept else "–",
-            "others did not fit in",
+            "the others are outliers",
         ),
         ("Fit quality number", short(_fqn(fit)), "1 is ideal"),
     ]
@@ -253,8 +308,15 @@ def _anatomy_pairs(record: dict) -> list[tuple[str, str]]:
         ("Tissue maps", str(record.get("method"))),
         ("Covered by the maps", f"{100 * (record.get('coverage') or 0):.1f} %"),
         ("Sum before normalising", short(record.get("sum"))),
-        ("Systematic uncertainty (SD)", _text(spread)),
+        ("Systematic uncertainty (SD)", _spread(spread)),
     ]
+
+
+def _spread(spread) -> str:
+    """Systematic SD of the fractions, whether one for all or one a tissue."""
+    if isinstance(spread, dict):
+        return ", ".join(f"{name} {100 * value:.0f} %" for name, value in spread.items())
+    return "–" if spread is None else f"{100 * spread:.0f} %"
 
 
 def _concentration_words(results: ScanResults) -> str:
@@ -308,26 +370,22 @@ def _quality_rows(results: ScanResults) -> list[dict]:
             lambda v: v > MAX_DRIFT_HZ,
         ),
     ]
-    for name, value in (fit.get("fqn") or {}).items():
-        rows.append(
-            (
-                f"Fit quality number, {name}",
-                value,
-                f"1; look above {MAX_FQN:g}",
-                "variance of the residual / variance of the noise (Near 2021)",
-                lambda v: v > MAX_FQN,
-            )
-        )
-    for name, value in (fit.get("mrar_percent") or {}).items():
-        rows.append(
-            (
-                f"Residual, {name}, %",
-                value,
-                "about 2 (1.7 ± 0.2 in Korotkov 2026)",
-                "100 × SD of the residual / range of the fitted model",
-                None,
-            )
-        )
+    rows += [
+        (
+            "Fit quality number",
+            _fqn(fit),
+            f"1; look above {MAX_FQN:g}",
+            "variance of the residual / variance of the noise (Near 2021)",
+            lambda v: v > MAX_FQN,
+        ),
+        (
+            "Residual, %",
+            _first(fit.get("mrar_percent")),
+            "about 2 (1.7 ± 0.2 in Korotkov 2026)",
+            "100 × SD of the residual / range of the fitted model",
+            None,
+        ),
+    ]
     return [
         {
             "name": name,
@@ -379,9 +437,23 @@ def _quantities(rows) -> list[str]:
     return [name for name in QUANTITIES if name in there] + sorted(there - set(QUANTITIES))
 
 
-def _fqn(record: dict):
-    values = record.get("fqn") or {}
+def _fqn(record: dict) -> float | None:
+    return _first(record.get("fqn"))
+
+
+def _first(by_spectrum: dict | None) -> float | None:
+    """The value of the average of all transients, or of the first spectrum."""
+    values = by_spectrum or {}
     return values.get("all") or next(iter(values.values()), None)
+
+
+def _spectrum_rows(fit: dict) -> list[dict]:
+    """Quality figures of each fitted spectrum."""
+    columns = ("fqn", "mrar_percent", "fwhm_tcr_hz", "snr_tcr", "stop_reason")
+    return [
+        {"name": name} | {column: (fit.get(column) or {}).get(name) for column in columns}
+        for name in fit.get("fqn") or {}
+    ]
 
 
 def _has(rows, metabolite: str) -> bool:

@@ -243,3 +243,13 @@ class ConsortiumResults:
     power_words: str = ""
     tiles: Sequence[tuple[str, str, str]] = ()
     caveats: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """One file to look at: FIDs with combined coils, or the arrays of a fit."""
+
+    name: str
+    fids: Fids | None = None
+    fit: Mapping[str, np.ndarray] | None = None
+    n_coils: int = 1

@@ -39,6 +39,9 @@ def verdict(results: ScanResults) -> Verdict:
         if record and record["status"] == "failed" and stage != "anatomy":
             reason = f"{record['failed_at']}: {record['reason']}"
             return Verdict("failed", LABELS["failed"], (reason,))
+    missing = [s for s in STAGES if s not in results.records and s not in ("anatomy", "response")]
+    if missing:
+        return Verdict("failed", "Not finished yet", (f"{missing[0]} has not run yet",))
     for stage in STAGES:
         record = results.records.get(stage)
         if record and record["status"] == "excluded":

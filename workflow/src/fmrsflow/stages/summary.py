@@ -1,0 +1,129 @@
+"""`fmrsflow summary [--study FILE] [--watch SECONDS]`: how far a run is, what failed and why, where
+the report lies."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from fmrsflow.edge import read_json
+from fmrsflow.study import STAGE_SETTINGS, Study
+
+STAGES = ("convert", "anatomy", "preprocess", "fit", "quantify", "response")
+"""Stages that leave a record for each scan (or response unit), in the order of the chain."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one stage is under one set of named settings.
+
+    Attributes
+    ----------
+    stage, names : str
+    total, done, new : int
+        Records there will be, are, and were written since the run began.
+    failed, excluded : dict
+        Reason -> keys of the scans; where a stage failed earlier, it tells there.
+    """
+
+    stage: str
+    names: str
+    total: int
+    done: int
+    new: int
+    failed: dict[str, list[str]]
+    excluded: dict[str, list[str]]
+
+
+def main(argv: list[str]) -> int:
+    """Print the state of a run; with `--watch` again and again until it is done."""
+    parser = argparse.ArgumentParser(prog="fmrsflow summary", description=__doc__)
+    parser.add_argument("--study", default="results/study.json", help="the frozen study")
+    parser.add_argument("--watch", type=float, metavar="SECONDS", help="repeat until all is done")
+    arguments = parser.parse_args(argv)
+    path = Path(arguments.study)
+    if not path.exists():
+        print(
+            f"{path} is not there: nothing has run yet, or --study names another", file=sys.stderr
+        )
+        return 1
+    study = Study.load(path)
+    while True:
+        found = progress(study, path.stat().st_mtime)
+        print(text(study, found, time.time() - path.stat().st_mtime), flush=True)
+        if not arguments.watch or all(one.done == one.total for one in found):
+            return 0
+        time.sleep(arguments.watch)
+
+
+def progress(study: Study, began: float) -> list[Progress]:
+    """State of every stage; `began` is the time (s) of the run's start."""
+    found = []
+    for stage in STAGES:
+        items = study.units() if stage == "response" else study.scans
+        choices = dict.fromkeys(
+            tuple(choice[name] for name in STAGE_SETTINGS[stage])
+            for choice in study.config["analyses"].values()
+        )
+        for key in choices:
+            names = dict(zip(STAGE_SETTINGS[stage], key))
+            done = new = 0
+            lost = {"failed": defaultdict(list), "excluded": defaultdict(list)}
+            for item in items:
+                record_path = study.record_path(stage, names, item)
+                if not record_path.exists():
+                    continue
+                done += 1
+                new += record_path.stat().st_mtime >= began
+                record = read_json(record_path)
+                if record["status"] != "ok" and record["failed_at"] == stage:
+                    lost[record["status"]][record["reason"]].append(item.key)
+            found.append(
+                Progress(
+                    stage, "-".join(key), len(items), done, new, lost["failed"], lost["excluded"]
+                )
+            )
+    return found
+
+
+def text(study: Study, found: list[Progress], elapsed_s: float) -> str:
+    """The state of a run as lines of text."""
+    total, done, new = (
+        sum(getattr(one, name) for one in found) for name in ("total", "done", "new")
+    )
+    lines = [f"{len(study.scans)} scans at {len(study.sites)} sites; {done} of {total} steps done"]
+    if new > 0 and done < total:
+        lines[0] += f", about {_duration(elapsed_s * (total - done) / new)} to go at this pace"
+    for one in found:
+        bar = "#" * round(20 * one.done / max(1, one.total))
+        name = f"{one.stage} {one.names}".strip()
+        failed, excluded = (sum(map(len, lost.values())) for lost in (one.failed, one.excluded))
+        told = [f"{n} {word}" for n, word in ((failed, "failed"), (excluded, "excluded")) if n]
+        line = f"  {name:<44.44} [{bar:<20}] {one.done}/{one.total}  {', '.join(told)}"
+        lines.append(line.rstrip())
+    for word in ("failed", "excluded"):
+        reasons = [
+            (one.stage, reason, keys)
+            for one in found
+            for reason, keys in getattr(one, word).items()
+        ]
+        if reasons:
+            lines.append(f"{word}:")
+        for stage, reason, keys in reasons:
+            shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if keys[3:] else "")
+            lines.append(f"  {shown}: {stage}: {reason}")
+    for analysis in study.config["analyses"]:
+        index = study.results / analysis / "report" / "index.html"
+        if index.exists():
+            lines.append(f"report: {index}")
+    return "\n".join(lines)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
