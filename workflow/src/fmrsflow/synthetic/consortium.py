@@ -6,7 +6,7 @@ The workflow reads the site folders and the sheets, never `truth/`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,9 +82,6 @@ TRUTH_COLUMNS = {
     },
 }
 
-BoldWriter = Callable[[Plan, Scan, heads.Head, Path], None]
-"""Writes the BOLD run of a scan at the paths that `scan_row` names, below the data root."""
-
 
 @dataclass(frozen=True)
 class Written:
@@ -139,9 +136,7 @@ def write_sheets(plan: Plan, folder: str | Path) -> None:
     write_table(folder / "participants.tsv", people)
 
 
-def make(
-    plan: Plan, root: str | Path, cores: int = 1, bold_writer: BoldWriter | None = None
-) -> Iterator[Visit]:
+def make(plan: Plan, root: str | Path, cores: int = 1) -> Iterator[Visit]:
     """Write a study below `root`, visit by visit, and yield each visit that is done.
 
     Memory does not grow with the study: each visit's truth goes to disk as it comes.
@@ -153,19 +148,15 @@ def make(
         The data root: site folders, `config/` with the sheets, `truth/`, `record.json`.
     cores : int
         Processes; the files are the same for any number.
-    bold_writer : callable, optional
-        Where the plan asks for BOLD runs.
     """
     root = Path(root)
-    if plan.bold_runs and bold_writer is None:
-        raise ValueError("the plan asks for BOLD runs: give a bold_writer")
     write_sheets(plan, root / "config")
     for site in plan.sites:
         _write_site(plan, site, root)
         basis_of(site)  # before the processes start, so that they share it
     tables = {name: _Table(root / "truth" / f"{name}.tsv", TRUTH_COLUMNS[name]) for name in
               TRUTH_COLUMNS}  # fmt: skip
-    for visit, written in _each_visit(plan, root, cores, bold_writer):
+    for visit, written in _each_visit(plan, root, cores):
         for name, rows in written.rows.items():
             tables[name].append(rows)
         yield visit
@@ -176,9 +167,7 @@ def make(
     write_bytes(root / "methods.md", methods_text(record).encode())
 
 
-def make_visit(
-    plan: Plan, visit: Visit, root: Path, bold_writer: BoldWriter | None = None
-) -> Written:
+def make_visit(plan: Plan, visit: Visit, root: Path) -> Written:
     """Write all scans of one person at one site; the rows of the truth."""
     site = visit.site
     head = heads.make_head(
@@ -198,8 +187,10 @@ def make_visit(
         identity = (site.name, visit.person, scan.session, scan.region.acq, scan.task)
         made = simulate(protocol, generator(plan, "signal", *identity))
         _write_scan(plan, scan, made, root)
-        if bold_writer and scan_row(plan, scan).get("bold"):
-            bold_writer(plan, scan, head, root)
+        if scan_row(plan, scan).get("bold"):
+            from fmrsflow.synthetic.bold import write_bold_run
+
+            write_bold_run(plan, scan, head, root)
         _truth(rows, scan, protocol, concentrations, made, shares)
     return Written(rows)
 
@@ -207,10 +198,10 @@ def make_visit(
 _SUFFIX = {"nifti": ".nii.gz", "sdat": ".SDAT", "rda": ".rda"}
 
 
-def _each_visit(plan, root, cores, bold_writer) -> Iterator[tuple[Visit, Written]]:
+def _each_visit(plan, root, cores) -> Iterator[tuple[Visit, Written]]:
     if cores == 1:
         for visit in visits(plan):
-            yield visit, make_visit(plan, visit, root, bold_writer)
+            yield visit, make_visit(plan, visit, root)
         return
     from collections import deque
     from concurrent.futures import ProcessPoolExecutor
@@ -220,7 +211,7 @@ def _each_visit(plan, root, cores, bold_writer) -> Iterator[tuple[Visit, Written
     with ProcessPoolExecutor(cores, mp_context=get_context("fork")) as pool:
         waiting: deque = deque()
         for visit in visits(plan):
-            waiting.append((visit, pool.submit(make_visit, plan, visit, root, bold_writer)))
+            waiting.append((visit, pool.submit(make_visit, plan, visit, root)))
             if len(waiting) > 2 * cores:
                 done, future = waiting.popleft()
                 yield done, future.result()

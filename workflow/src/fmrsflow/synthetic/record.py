@@ -30,6 +30,9 @@ TRUTH_FILES = {
 }
 
 
+_BOLD_TRUTH = "truth/<site>/sub-<subject>/func/"
+
+
 def study_record(plan: Plan, bases: Mapping[str, Basis]) -> dict:
     """The record of a study.
 
@@ -45,7 +48,7 @@ def study_record(plan: Plan, bases: Mapping[str, Basis]) -> dict:
         "generator": {"name": "fmrsflow", "version": version("fmrsflow")},
         "seed": plan.seed,
         "licence": plan.licence,
-        "truth": TRUTH_FILES,
+        "truth": {**TRUTH_FILES, **({"bold_runs": _BOLD_TRUTH} if plan.bold_runs else {})},
         "design": asdict(plan.design),
         "participants": asdict(plan.participants),
         "regions": [asdict(region) for region in plan.regions],
