@@ -1,0 +1,1 @@
+"""Vendor files to FIDs: formats, the converter, checks, sidecars."""

@@ -1,0 +1,189 @@
+"""A converted scan against its site's row: what is plausible, what is mended, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from fmrsflow.errors import DataError
+from fmrsflow.fids import CARRIER_PPM, Fids, to_spectrum
+from fmrsflow.study import Site
+
+GYROMAGNETIC_MHZ_PER_T = 42.5775
+FIELD_TOLERANCE = 0.05
+"""Siemens' 3 T is 2.89 T; 5 % tells 3 T from everything else."""
+
+TE_TOLERANCE_S = 0.002
+TR_TOLERANCE = 0.02
+PLAUSIBLE_TE_S = (0.0005, 0.5)
+PLAUSIBLE_TR_S = (0.2, 30.0)
+PLAUSIBLE_VOXEL_MM = (2.0, 120.0)
+PLAUSIBLE_WIDTH_HZ = (500.0, 200_000.0)
+METABOLITE_PPM = (1.8, 3.4)
+REVERSED_RATIO = 1.5
+"""Energy of the mirrored range over that of `METABOLITE_PPM` above which a scan is reversed."""
+
+
+def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
+    """The scan with times that can be trusted; what differs from sites.tsv is told.
+
+    Parameters
+    ----------
+    warn
+        Takes each one-line warning.
+
+    Raises
+    ------
+    DataError
+        Another nucleus, field, echo or repetition time than the site's, or a dwell time that no
+        scanner has.
+    """
+    if fids.nucleus != "1H":
+        raise DataError(f"the nucleus is {fids.nucleus}; this workflow is for 1H")
+    field_t = fids.frequency_mhz / GYROMAGNETIC_MHZ_PER_T
+    if abs(field_t / site.field_t - 1) > FIELD_TOLERANCE:
+        raise DataError(
+            f"spectrometer frequency {fids.frequency_mhz:.3f} MHz is {field_t:.2f} T; sites.tsv "
+            f"says {site.field_t:g} T for {site.name}: mend the sheet or the path"
+        )
+    width_hz = 1.0 / fids.dwell_s
+    low, high = PLAUSIBLE_WIDTH_HZ
+    if not low <= width_hz <= high:
+        raise DataError(f"spectral width {width_hz:g} Hz is outside {low:g}-{high:g} Hz; damaged?")
+    if site.spectral_width_hz and abs(width_hz / site.spectral_width_hz - 1) > 0.01:
+        warn(f"spectral width {width_hz:.1f} Hz; sites.tsv promises {site.spectral_width_hz:g} Hz")
+    if site.transients and fids.n_transients != site.transients:
+        warn(f"{fids.n_transients} transients; sites.tsv promises {site.transients}")
+    return replace(
+        with_plausible_voxel(fids, warn),
+        te_s=_time("echo", fids.te_s, site.te_s, PLAUSIBLE_TE_S, TE_TOLERANCE_S, site, warn),
+        tr_s=_time(
+            "repetition", fids.tr_s, site.tr_s, PLAUSIBLE_TR_S, TR_TOLERANCE * site.tr_s, site, warn
+        ),
+    )
+
+
+def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], None]) -> Fids:
+    """The water reference with plausible times.
+
+    Raises
+    ------
+    DataError
+        Another dwell time, field or voxel, or coils that cannot be matched.
+    """
+    if abs(reference.dwell_s / fids.dwell_s - 1) > 1e-3:
+        raise DataError(
+            f"the water reference has a dwell time of {1e6 * reference.dwell_s:.1f} us, the scan "
+            f"{1e6 * fids.dwell_s:.1f} us: it is of another protocol; name the right file or none"
+        )
+    if abs(reference.frequency_mhz / fids.frequency_mhz - 1) > 0.01:
+        raise DataError(
+            f"the water reference is at {reference.frequency_mhz:.2f} MHz, the scan at "
+            f"{fids.frequency_mhz:.2f} MHz: name the right file or none"
+        )
+    if reference.n_coils != fids.n_coils:
+        raise DataError(
+            f"the water reference has {reference.n_coils} coils, the scan {fids.n_coils}; "
+            "export both combined or both uncombined"
+        )
+    reference = with_plausible_voxel(reference, lambda text: None)
+    if reference.affine is not None and fids.affine is not None:
+        apart = np.abs(reference.affine - fids.affine).max()
+        if apart > 1.0:
+            raise DataError(
+                f"the water reference's voxel differs from the scan's by {apart:.1f} mm; the two "
+                "are measured in the same place: name the right file or none"
+            )
+    times = {}
+    for name, limits in (("te_s", PLAUSIBLE_TE_S), ("tr_s", PLAUSIBLE_TR_S)):
+        value = getattr(reference, name)
+        if value is None or not limits[0] <= value <= limits[1]:
+            warn(f"the water reference tells no plausible {name}; the scan's is used")
+            value = getattr(fids, name)
+        times[name] = value
+    return replace(reference, affine=fids.affine, **times)
+
+
+def right_way_round(fids: Fids, warn: Callable[[str], None]) -> tuple[Fids, bool]:
+    """The scan with NAA, creatine and choline where they belong, and whether it was reversed.
+
+    The energy of 1.8-3.4 ppm is compared with that of its mirror image about the carrier: residual
+    water is symmetric, metabolites are not.
+    """
+    energy = _energy(fids)
+    offset = np.array(METABOLITE_PPM) - CARRIER_PPM
+    here = _band(fids, energy, offset)
+    mirrored = _band(fids, energy, -offset[::-1])
+    if mirrored > REVERSED_RATIO * here:
+        warn(
+            "the frequency axis is reversed in the file (NAA would stand at 7.3 ppm); turned round"
+        )
+        return fids.with_data(np.conj(fids.data)), True
+    if here < REVERSED_RATIO * mirrored:
+        warn(
+            "no clear NAA, creatine or choline: the direction of the frequency axis is not checked"
+        )
+    return fids, False
+
+
+def check_water_position(reference: Fids, warn: Callable[[str], None]) -> None:
+    """Warn where the strongest line of the water reference is not near the carrier."""
+    ppm = reference.ppm[np.argmax(_energy(reference))]
+    if abs(ppm - CARRIER_PPM) > 0.7:
+        warn(f"the strongest line of the water reference stands at {ppm:.2f} ppm; is it water?")
+
+
+def with_plausible_voxel(fids: Fids, warn: Callable[[str], None]) -> Fids:
+    """The scan without its affine where that can be no voxel."""
+    if fids.affine is None:
+        warn("no voxel geometry in the file: no tissue correction")
+        return fids
+    low, high = PLAUSIBLE_VOXEL_MM
+    sizes = voxel_mm(fids)
+    if not (np.isfinite(fids.affine).all() and all(low <= size <= high for size in sizes)):
+        warn(
+            f"voxel of {', '.join(f'{size:g}' for size in sizes)} mm is none: no tissue correction"
+        )
+        return replace(fids, affine=None)
+    return fids
+
+
+def voxel_mm(fids: Fids) -> list[float] | None:
+    """Sizes of the voxel along its axes, mm."""
+    if fids.affine is None:
+        return None
+    return [float(size) for size in np.sqrt((fids.affine[:3, :3] ** 2).sum(axis=0))]
+
+
+def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:
+    if value is None or not limits[0] <= value <= limits[1]:
+        told = "none" if value is None else f"{value:g} s"
+        warn(f"{kind} time in the file: {told}, not plausible; that of sites.tsv is used")
+        return promised
+    if abs(value - promised) > tolerance_s:
+        raise DataError(
+            f"{kind} time {1e3 * value:g} ms; sites.tsv says {1e3 * promised:g} ms for "
+            f"{site.name}: mend the sheet or the path"
+        )
+    return value
+
+
+def _energy(fids: Fids) -> np.ndarray:
+    """Power spectrum (n_points,), summed over coils, of few sums of transients.
+
+    Sums of eight keep the signal-to-noise ratio and bear a drift between them.
+    """
+    total = np.zeros(fids.n_points)
+    for start in range(0, fids.n_transients, 8):
+        part = fids.data[start : start + 8].mean(axis=0)
+        total += (np.abs(to_spectrum(part)) ** 2).sum(axis=0)
+    return total
+
+
+def _band(fids: Fids, energy: np.ndarray, offset_ppm: np.ndarray) -> float:
+    away = fids.ppm - fids.carrier_ppm
+    inside = (away >= offset_ppm[0]) & (away <= offset_ppm[1])
+    floor = np.median(energy)
+    return float(np.maximum(energy[inside] - floor, 0).sum()) if inside.any() else 0.0

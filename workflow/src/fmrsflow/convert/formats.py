@@ -1,0 +1,71 @@
+"""Which format a file is, by its ending and its first bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fmrsflow.errors import DataError
+
+ENDINGS = {
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".sdat": "sdat",
+    ".rda": "rda",
+    ".ima": "dicom",
+    ".dcm": "dicom",
+    ".dat": "twix",
+    ".7": "pfile",
+    ".raw": "lcmodel",
+    ".h2o": "lcmodel",
+    ".txt": "jmrui",
+    ".mrui": "jmrui",
+}
+"""Ending (small letters) to format; a folder is DICOM."""
+
+SUPPORTED = (
+    "Philips SDAT/SPAR, Siemens RDA, DICOM/IMA, twix (.dat), GE P-file (.7), jMRUI (.txt, .mrui), "
+    "LCModel RAW/H2O, NIfTI-MRS (.nii.gz)"
+)
+
+
+def recognise(path: Path) -> str:
+    """Format of a file, a value of `ENDINGS`.
+
+    Raises
+    ------
+    DataError
+        Empty file, or one of no known format; names what is read.
+    """
+    if path.is_dir():
+        return "dicom"
+    if path.stat().st_size == 0:
+        raise DataError(f"{path.name} is empty; export or copy it again")
+    name = path.name.lower()
+    ending = ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
+    if ending == ".spar":
+        raise DataError(f"{path.name} is the header alone; name the .SDAT file in scans.tsv")
+    with path.open("rb") as file:
+        start = file.read(132)
+    if start[128:132] == b"DICM":
+        return "dicom"
+    if start.startswith(b"jMRUI Data Textfile"):
+        return "jmrui"
+    if start.startswith(b">>> Begin of header"):
+        return "rda"
+    if ending not in ENDINGS:
+        raise DataError(f"{path.name} has no format that is read here: {SUPPORTED}")
+    return ENDINGS[ending]
+
+
+def companion(path: Path, ending: str) -> Path:
+    """File of the same name with another ending, in whatever letters (SDAT and SPAR).
+
+    Raises
+    ------
+    DataError
+        Where there is none.
+    """
+    for other in sorted(path.parent.iterdir()):
+        if other.stem == path.stem and other.suffix.lower() == ending:
+            return other
+    raise DataError(f"{path.name} has no {ending.upper()} beside it; the two are exported together")

@@ -1,0 +1,284 @@
+"""One scan's file to FIDs: spec2nii for vendors' formats, nibabel for NIfTI-MRS.
+
+The converter runs in a forked child with a time limit: it is a program for the command line, which
+prints, exits and may not end on a damaged file; a fork spares its start of a second for each file.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import struct
+import sys
+import tempfile
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from fmrsflow.convert.formats import companion, recognise
+from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids, from_nifti
+from fmrsflow.study import Site, spectrometer_mhz
+
+TIME_LIMIT_S = 300
+MOST_BYTES = 16 << 30
+"""Size of an array above which a header is taken for damaged."""
+
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    AttributeError,
+    struct.error,
+    zlib.error,
+)
+"""What nibabel and its helpers raise on a damaged file."""
+
+_SPAR_LINE = re.compile(r"^\s*([^:!]+?)\s*:\s*(.*?)\s*$")
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What a file holds; `reference` where the water reference is in the same file (GE)."""
+
+    fids: Fids
+    reference: Fids | None
+    format: str
+
+
+def read(path: Path, site: Site) -> Converted:
+    """Read any supported file.
+
+    Parameters
+    ----------
+    path : Path
+    site : Site
+        Tells what a format does not hold (LCModel RAW: dwell time and frequency).
+
+    Raises
+    ------
+    DataError
+        Unknown, truncated or damaged file, with what to do.
+    """
+    kind = recognise(path)
+    if kind == "nifti":
+        found = {"svs": load(path)}
+    elif kind == "lcmodel":
+        found = {"svs": read_lcmodel_raw(path, site)}
+    else:
+        found = _spec2nii(path, kind)
+    reference = found.pop("ref", None)
+    fids = found.popitem()[1] if len(found) == 1 else _only(path, found)
+    for one in (fids, reference):
+        if one is not None:
+            _check_numbers(one, path.name)
+    return Converted(fids, reference, kind)
+
+
+def load(path: Path) -> Fids:
+    """FIDs of a NIfTI-MRS file; DataError where it cannot be read."""
+    import nibabel as nib
+
+    try:
+        image = nib.load(path)
+        if np.prod([float(length) for length in image.shape]) * 16 > MOST_BYTES:
+            raise DataError(f"{path.name}: its header tells of {image.shape} points; it is damaged")
+        return from_nifti(image)
+    except DataError as error:
+        raise DataError(f"{path.name}: {error}") from None
+    except (*UNREADABLE, nib.filebasedimages.ImageFileError) as error:
+        raise DataError(
+            f"{path.name}: truncated or damaged NIfTI-MRS ({_first_line(error)}); copy it again"
+        ) from None
+
+
+def read_lcmodel_raw(path: Path, site: Site) -> Fids:
+    """LCModel .RAW or .H2O: complex points as text behind namelists.
+
+    The file holds the conjugate of our FID (as NIfTI-MRS does). Its header seldom tells dwell time
+    and frequency: DELTAT and HZPPPM of $SEQPAR where they stand, else those of the site's row.
+
+    Raises
+    ------
+    DataError
+        No points, or no dwell time anywhere.
+    """
+    text = path.read_text(errors="replace")
+    if "$END" not in text.upper():
+        raise DataError(f"{path.name}: no $NMID ... $END header; this is no LCModel RAW file")
+    header, _, body = text.rpartition("$END") if "$END" in text else text.rpartition("$end")
+    values = {key.upper(): value for key, value in re.findall(r"(\w+)\s*=\s*([-+.\dEe]+)", header)}
+    try:
+        # Fixed-width Fortran numbers may touch: a minus sign parts them too.
+        numbers = np.array(re.sub(r"(?<=[0-9.])-(?=[0-9.])", " -", body).split(), dtype=float)
+    except ValueError:
+        raise DataError(f"{path.name}: holds other than numbers behind its header") from None
+    if numbers.size < 128 or numbers.size % 2:
+        raise DataError(
+            f"{path.name}: {numbers.size} numbers are no FID (pairs, 64 points or more); truncated?"
+        )
+    dwell_s = float(values["DELTAT"]) if "DELTAT" in values else None
+    if dwell_s is None:
+        if site.spectral_width_hz is None:
+            raise DataError(
+                f"{path.name}: LCModel RAW holds no dwell time; give spectral_width_hz of site "
+                f"{site.name} in sites.tsv"
+            )
+        dwell_s = 1.0 / site.spectral_width_hz
+    frequency = float(values["HZPPPM"]) if "HZPPPM" in values else None
+    scale = float(values.get("TRAMP", 1.0)) / float(values.get("VOLUME", 1.0))
+    return Fids(
+        data=np.conj(numbers[0::2] + 1j * numbers[1::2])[None, None] * scale,
+        dwell_s=dwell_s,
+        frequency_mhz=frequency or spectrometer_mhz(site.vendor, site.field_t),
+        te_s=float(values["ECHOT"]) / 1e3 if float(values.get("ECHOT", -1)) > 0 else None,
+        header={"ConversionMethod": "fmrsflow (LCModel RAW)"},
+    )
+
+
+def _spec2nii(path: Path, kind: str) -> dict[str, Fids]:
+    with tempfile.TemporaryDirectory(prefix="fmrsflow-") as folder:
+        out = Path(folder) / "out"
+        arguments = [*_arguments(path, kind, Path(folder)), "-o", str(out), "-f", "svs"]
+        said = _run_converter(arguments, Path(folder) / "said.txt", path.name)
+        files = sorted(out.glob("*.nii.gz")) if out.is_dir() else []
+        if not files:
+            raise DataError(_refusal(path, kind, said))
+        return {file.name.split(".")[0].removeprefix("svs_"): load(file) for file in files}
+
+
+def _arguments(path: Path, kind: str, folder: Path) -> list[str]:
+    if kind == "sdat":
+        return ["philips", str(path), str(_mended_spar(path, folder))]
+    if kind == "dicom":
+        return [_dicom_command(path), str(path)]
+    if kind == "twix":
+        return ["twix", "-e", "image", "-q", str(path)]
+    if kind == "pfile":
+        return ["ge", str(path)]
+    return [{"rda": "rda", "jmrui": "jmrui"}[kind], str(path)]
+
+
+def _mended_spar(path: Path, folder: Path) -> Path:
+    """The SPAR as the converter can read it, checked against the size of the SDAT."""
+    spar = companion(path, ".spar")
+    text = spar.read_text(errors="replace")
+    entries = dict(
+        match.groups() for line in text.splitlines() if (match := _SPAR_LINE.match(line))
+    )
+    try:
+        samples, rows = int(entries["samples"]), int(entries["rows"])
+    except (KeyError, ValueError):
+        raise DataError(
+            f"{spar.name}: no number of samples and rows; truncated or damaged"
+        ) from None
+    if not (samples > 0 and rows > 0):
+        raise DataError(f"{spar.name}: {samples} samples in {rows} rows; damaged")
+    # A VAX complex number takes 8 bytes.
+    if path.stat().st_size != 8 * samples * rows:
+        raise DataError(
+            f"{path.name} has {path.stat().st_size} bytes where {spar.name} promises "
+            f"{8 * samples * rows} ({rows} rows of {samples} points): truncated, or not a pair; "
+            "export the two again"
+        )
+    mended = folder / f"{path.stem}.SPAR"
+    lines = [line for line in text.splitlines() if line.strip()]
+    if "spectrum_inversion_time" not in entries:
+        # Older releases lack it and the converter insists.
+        lines.append("spectrum_inversion_time : 0.000000")
+    mended.write_text("\n".join(lines) + "\n")
+    return mended
+
+
+def _dicom_command(path: Path) -> str:
+    import pydicom
+
+    first = path
+    if path.is_dir():
+        files = [one for one in sorted(path.rglob("*")) if one.is_file()]
+        if not files:
+            raise DataError(f"the folder {path.name} holds no file")
+        first = files[0]
+    try:
+        maker = str(pydicom.dcmread(first, stop_before_pixels=True).get("Manufacturer", ""))
+    except (pydicom.errors.InvalidDicomError, *UNREADABLE):
+        raise DataError(f"{first.name} is no readable DICOM file; export it again") from None
+    if "philips" in maker.lower():
+        return "philips_dcm"
+    return "uih" if "uih" in maker.lower() else "dicom"
+
+
+def _run_converter(arguments: list[str], said: Path, name: str) -> str:
+    """Run spec2nii in a forked child and return what it printed."""
+    import spec2nii.spec2nii  # noqa: F401  (imported before the fork, once for all files)
+
+    child = multiprocessing.get_context("fork").Process(target=_child, args=(arguments, said))
+    child.start()
+    child.join(TIME_LIMIT_S)
+    if child.is_alive():
+        child.kill()
+        child.join()
+        raise DataError(
+            f"{name}: spec2nii did not end within {TIME_LIMIT_S} s; the file is damaged"
+        )
+    return said.read_text(errors="replace") if said.exists() else ""
+
+
+def _child(arguments: list[str], said: Path) -> None:
+    from spec2nii.spec2nii import main
+
+    with said.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        sys.argv = ["spec2nii", *arguments]
+        main()
+
+
+def _refusal(path: Path, kind: str, said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    last = lines[-1] if lines else "no message"
+    if kind == "pfile":
+        return (
+            f"{path.name}: spec2nii does not read this GE P-file ({last[:120]}); it needs header "
+            "revision 11 or later. Export the scan as NIfTI-MRS or from the scanner's DICOM, or "
+            "convert it with another tool and name the NIfTI-MRS in scans.tsv"
+        )
+    return (
+        f"{path.name}: spec2nii cannot read it as {kind} ({last[:160]}): truncated, damaged or of "
+        "another format; export it again"
+    )
+
+
+def _only(path: Path, found: dict[str, Fids]) -> Fids:
+    raise DataError(
+        f"{path.name} holds {len(found)} measurements ({', '.join(sorted(found))}); export the "
+        "metabolite scan by itself, or convert it with spec2nii and name one file"
+    )
+
+
+def _check_numbers(fids: Fids, name: str) -> None:
+    if fids.n_points < 64:
+        raise DataError(f"{name}: {fids.n_points} points are no FID; truncated?")
+    if not np.isfinite(fids.data.view(fids.data.real.dtype)).all():
+        raise DataError(f"{name}: holds values that are no numbers; damaged, export it again")
+    if not np.any(fids.data):
+        raise DataError(f"{name}: holds zeros only; export it again")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+
+
+def without_frequency_error(fids: Fids) -> Fids:
+    """A header that tells Hz where MHz belongs (some LCModel headers) is put right."""
+    return (
+        replace(fids, frequency_mhz=fids.frequency_mhz / 1e6) if fids.frequency_mhz > 1e4 else fids
+    )

@@ -1,0 +1,101 @@
+"""Vendor files to anonymised NIfTI-MRS in BIDS names, checked against the site's row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fmrsflow.convert import checks
+from fmrsflow.convert.formats import companion
+from fmrsflow.convert.reader import Converted, read, without_frequency_error
+from fmrsflow.convert.sidecar import sidecar
+from fmrsflow.edge import Job, file_digest, stage_main
+from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids
+
+
+def process(job: Job) -> dict:
+    """Convert a scan and its water reference."""
+    path = job.source("mrs")
+    converted = read(path, job.site)
+    fids, reversed_ = checks.right_way_round(without_frequency_error(converted.fids), job.warn)
+    try:
+        fids = checks.against_site(fids, job.site, job.warn)
+    except DataError as error:
+        raise DataError(f"{path.name}: {error}") from None
+    reference, name = _reference(job, converted)
+    if reference is not None:
+        if reversed_:
+            reference = reference.with_data(np.conj(reference.data))
+        try:
+            reference = checks.reference_against_scan(reference, fids, job.warn)
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from None
+        checks.check_water_position(reference, job.warn)
+        job.save("mrsref", reference)
+        job.save("mrsref", sidecar(reference))
+    job.save("svs", fids)
+    job.save("svs", sidecar(fids, **_links(job, reference)))
+    return {
+        "te_s": fids.te_s,
+        "tr_s": fids.tr_s,
+        "frequency_mhz": fids.frequency_mhz,
+        "spectral_width_hz": 1.0 / fids.dwell_s,
+        "n_points": fids.n_points,
+        "n_transients": fids.n_transients,
+        "n_coils": fids.n_coils,
+        "voxel_mm": checks.voxel_mm(fids),
+        "vendor": fids.header.get("Manufacturer", job.site.vendor),
+        "model": fids.header.get("ManufacturersModelName"),
+        "software": fids.header.get("SoftwareVersions"),
+        "sequence": job.site.sequence,
+        "format": converted.format,
+        "reference": None
+        if reference is None
+        else {
+            "te_s": reference.te_s,
+            "tr_s": reference.tr_s,
+            "n_transients": reference.n_transients,
+        },
+        "sources": _digests(job),
+    }
+
+
+def _reference(job: Job, converted: Converted) -> tuple[Fids | None, str]:
+    """The water reference that the sheet names, else that of the same file."""
+    if job.scan.ref:
+        path = job.source("ref")
+        return without_frequency_error(read(path, job.site).fids), path.name
+    if converted.reference is None:
+        job.warn(
+            "no water reference: no eddy-current correction, no concentrations; name it in "
+            "column ref of scans.tsv"
+        )
+    return converted.reference, job.scan.mrs
+
+
+def _links(job: Job, reference: Fids | None) -> dict[str, str | None]:
+    folder = f"{job.scan.folder}/{job.scan.stem}"
+    return {
+        "ReferenceSignal": None
+        if reference is None
+        else f"bids::{folder}_desc-convert_mrsref.nii.gz",
+        "AnatomicalImage": f"bids::{job.scan.t1w}" if job.scan.t1w else None,
+    }
+
+
+def _digests(job: Job) -> dict[str, str]:
+    """SHA-256 of each source file by its path below the data root."""
+    files: list[Path] = []
+    for column in ("mrs", "ref"):
+        if getattr(job.scan, column):
+            path = job.source(column)
+            files += sorted(one for one in path.rglob("*") if one.is_file()) or [path]
+            if path.suffix.lower() == ".sdat":
+                files.append(companion(path, ".spar"))
+    root = job.study.data_root
+    return {str(path.relative_to(root)): file_digest(path) for path in files}
+
+
+main = stage_main("convert", process)
