@@ -17,7 +17,7 @@ import numpy as np
 from fmrsflow.fids import Fids, to_spectrum
 from fmrsflow.quality import noise_sd
 
-WINDOWS_PPM = ((1.93, 2.08), (2.95, 3.10), (3.14, 3.30))
+WINDOWS_PPM = ((1.94, 2.06), (2.95, 3.10), (3.14, 3.30))
 """Windows round NAA 2.01, tCr 3.03, tCho 3.22 ppm."""
 
 ITERATIONS = 4
