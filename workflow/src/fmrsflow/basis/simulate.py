@@ -22,10 +22,8 @@ from fmrsflow.basis.pulses import ShapedPulse, goia_wurst, refocusing
 from fmrsflow.basis.sequences import Delay, Pulse, Sequence
 from fmrsflow.basis.shaped import PULSE_CENTRE_PPM, shaped_signal
 from fmrsflow.basis.systems import Part
+from fmrsflow.errors import DataError
 from fmrsflow.fids import CARRIER_PPM
-
-GYROMAGNETIC_MHZ_PER_T = 42.577
-"""Proton gyromagnetic ratio over 2 pi, MHz/T (CODATA)."""
 
 
 def signal(
@@ -139,11 +137,23 @@ def with_macromolecules(basis: Basis, mm: str) -> Basis:
 
 
 def shaped_pulses(sequence: Sequence, bandwidth_hz: float | None) -> dict[str, ShapedPulse]:
-    """The pulses of `fmrsflow.basis.pulses` for a sequence, of a bandwidth (Hz; None: default)."""
+    """The pulses of `fmrsflow.basis.pulses` for a sequence, of a bandwidth (Hz; None: default).
+
+    Raises
+    ------
+    DataError
+        The sequence has no refocusing pulse.
+    """
     shapes = {step.shape for step in sequence.steps if isinstance(step, Pulse)}
     makers = {"refocus": refocusing, "adiabatic": goia_wurst}
     width = () if bandwidth_hz is None else (bandwidth_hz,)
-    return {shape: make(*width) for shape, make in makers.items() if shape in shapes}
+    found = {shape: make(*width) for shape, make in makers.items() if shape in shapes}
+    if not found:
+        raise DataError(
+            f"{sequence.name} has no refocusing pulse that could be shaped: "
+            "set pulses to ideal in the basis setting"
+        )
+    return found
 
 
 def simulate(

@@ -132,14 +132,13 @@ def metabolite(name: str) -> tuple[Part, ...]:
 
 
 def citations(names) -> dict[str, list[str]]:
-    """Citations of the values of each metabolite."""
-    table = rows()
-    return {
-        name: [
-            SOURCES[key] for key in sorted({r["source"] for r in table if r["metabolite"] == name})
-        ]
-        for name in names
-    }
+    """Citation of each source to the metabolites that take values from it."""
+    found: dict[str, list[str]] = {}
+    for row in rows():
+        users = found.setdefault(SOURCES[row["source"]], [])
+        if row["metabolite"] in names and row["metabolite"] not in users:
+            users.append(row["metabolite"])
+    return {source: users for source, users in found.items() if users}
 
 
 def _part(name: str, own: list[dict[str, str]]) -> Part:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from fmrsflow.basis import systems
-from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, read_basis, to_npz
+from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, read_basis, read_npz, to_npz
 from fmrsflow.basis.sequences import sequence
-from fmrsflow.basis.simulate import simulate, with_macromolecules
+from fmrsflow.basis.simulate import digest, shaped_pulses, simulate, with_macromolecules
 from fmrsflow.edge import file_digest, write_bytes, write_json
 from fmrsflow.errors import DataError
 from fmrsflow.study import Site, Study, directory, spectrometer_mhz
@@ -19,6 +19,7 @@ DEFAULTS = {
     "source": "simulate",
     "path": "",
     "pulses": "ideal",
+    "pulse_bandwidth_hz": 0.0,
     "mm": "separate",
     "metabolites": list(systems.METABOLITES),
     "n_points": 8192,
@@ -30,8 +31,16 @@ TE_TOLERANCE_S = 0.002
 """Largest difference between the echo times of a basis file and of the site."""
 
 
-def make(site: Site, setting: dict, data_root: Path) -> Basis:
+def make(site: Site, setting: dict, data_root: Path, cache: Path | None = None) -> Basis:
     """The basis of a site under a setting (keys of `DEFAULTS`).
+
+    Parameters
+    ----------
+    site, setting
+    data_root : Path
+        Folder that `path` of the setting is relative to.
+    cache : Path, optional
+        Folder of simulated bases, each under the digest of all that it depends on.
 
     Raises
     ------
@@ -49,7 +58,10 @@ def make(site: Site, setting: dict, data_root: Path) -> Basis:
     ):
         if setting[key] not in allowed:
             raise ValueError(f"basis setting {key}: {setting[key]!r}; may be {', '.join(allowed)}")
-    basis = _read(site, setting, data_root) if setting["source"] == "file" else _run(site, setting)
+    if setting["source"] == "file":
+        basis = _read(site, setting, data_root)
+    else:
+        basis = _run(site, setting, cache)
     broad = {"MM", *systems.MACROMOLECULES, *systems.LIPIDS}
     if setting["mm"] == "none":
         basis = basis.select([name for name in basis.names if name not in broad])
@@ -63,35 +75,52 @@ def make(site: Site, setting: dict, data_root: Path) -> Basis:
 def _read(site: Site, setting: dict, data_root: Path) -> Basis:
     if not setting["path"]:
         raise DataError("basis setting: source is file but no path is given")
-    basis = read_basis(Path(data_root) / setting["path"])
+    name = setting["path"].replace("{site}", site.name)
+    path = Path(data_root) / name
+    if not path.resolve().is_relative_to(Path(data_root).resolve()):
+        raise DataError(f"basis {name} leads out of the data root; bring the file below data_root")
+    basis = read_basis(path)
     nominal = spectrometer_mhz(site.vendor, site.field_t)
     if abs(basis.frequency_mhz / nominal - 1) > FIELD_TOLERANCE:
         raise DataError(
-            f"the basis {setting['path']} is for {basis.frequency_mhz:.2f} MHz, site {site.name} "
+            f"the basis {name} is for {basis.frequency_mhz:.2f} MHz, site {site.name} "
             f"has {site.field_t:g} T ({nominal:.2f} MHz): give a basis of that field"
         )
     if basis.te_s is not None and abs(basis.te_s - site.te_s) > TE_TOLERANCE_S:
         raise DataError(
-            f"the basis {setting['path']} is for TE {1e3 * basis.te_s:g} ms, site {site.name} "
+            f"the basis {name} is for TE {1e3 * basis.te_s:g} ms, site {site.name} "
             f"measures at {1e3 * site.te_s:g} ms: give a basis of that echo time"
         )
     return replace(basis, te_s=site.te_s)
 
 
-def _run(site: Site, setting: dict) -> Basis:
+def _run(site: Site, setting: dict, cache: Path | None) -> Basis:
     unknown = sorted(set(setting["metabolites"]) - set(systems.METABOLITES))
     if unknown:
         raise DataError(
             f"basis setting metabolites: no spin system of {', '.join(unknown)}; "
             f"there are {', '.join(systems.METABOLITES)}"
         )
-    return simulate(
-        sequence(site.sequence, site.te_s, site.te1_s, site.tm_s),
+    steps = sequence(site.sequence, site.te_s, site.te1_s, site.tm_s)
+    shaped = setting["pulses"] == "shaped"
+    request = (
+        steps,
         spectrometer_mhz(site.vendor, site.field_t),
         int(setting["n_points"]),
         float(setting["spectral_width_hz"]),
-        setting["metabolites"],
+        tuple(setting["metabolites"]),
+        shaped_pulses(steps, setting["pulse_bandwidth_hz"] or None) if shaped else None,
     )
+    path = None if cache is None else cache / f"{digest(*request)}.npz"
+    if path is not None and path.is_file():
+        try:
+            return read_npz(path)
+        except DataError:
+            pass  # written by halves by some other program: made again below
+    basis = simulate(*request)
+    if path is not None:
+        write_bytes(path, to_npz(basis))
+    return basis
 
 
 def main(argv: list[str]) -> int:
@@ -104,6 +133,7 @@ def main(argv: list[str]) -> int:
     study = Study.load(arguments.study)
     setting = study.setting("basis", arguments.name)
     folder = study.results / directory("basis", {"basis": arguments.name})
+    cache = study.results / "cache" / "basis"
     for site in arguments.sites:
         record = {
             "stage": "basis",
@@ -117,7 +147,7 @@ def main(argv: list[str]) -> int:
             "GeneratedBy": [study.software],
         }
         try:
-            basis = make(study.sites[site], setting, study.data_root)
+            basis = make(study.sites[site], setting, study.data_root, cache)
         except DataError as error:
             record |= {"status": "failed", "reason": str(error), "failed_at": "basis"}
             print(f"{site}: basis: {error}", file=sys.stderr)
