@@ -6,7 +6,7 @@ from fmrsflow.concentration import Relaxation
 
 CONCENTRATIONS = {
     "Ala": 0.4, "Asc": 1.1, "Asp": 2.2, "Cr": 4.6, "PCr": 4.6, "GABA": 1.4, "Glc": 1.2,
-    "Gln": 2.8, "Glu": 10.5, "Gly": 0.7, "GPC": 1.1, "PCh": 0.4, "GSH": 1.2, "mI": 7.0,
+    "Gln": 2.8, "Glu": 10.5, "Gly": 0.7, "GPC": 1.1, "PCh": 0.4, "GSH": 1.2, "mI": 7.6,
     "sI": 0.35, "Lac": 0.8, "NAA": 12.5, "NAAG": 1.3, "PE": 1.4, "Ser": 0.4, "Tau": 1.5,
 }  # fmt: skip
 """Middle of the ranges that Mekle 2009, Terpstra 2016 and Bednarik 2015 report for 3T and 7T."""
@@ -21,8 +21,8 @@ In the proportions of measured human spectra (Cudalbu 2021), where MM17 is as hi
 
 OTHER_LINES = {
     "MMother": (
-        (1.95, 0.20, 0.9), (2.25, 0.20, 0.7), (2.62, 0.20, 1.2), (3.00, 0.15, 0.5),
-        (3.20, 0.12, 0.5), (3.65, 0.20, 0.7), (3.82, 0.20, 2.0), (3.92, 0.10, 0.6),
+        (1.92, 0.20, 1.1), (2.25, 0.20, 0.7), (2.62, 0.20, 0.7), (3.00, 0.15, 0.5),
+        (3.20, 0.12, 0.5), (3.65, 0.20, 0.9), (3.80, 0.20, 2.4), (3.92, 0.10, 0.6),
     )
 }  # fmt: skip
 """Macromolecules that fits usually leave to their baseline: lines of (ppm, FWHM ppm, protons).
