@@ -322,7 +322,9 @@ def _by_order(courses: _Courses, factors) -> dict[int, np.ndarray]:
 def _without_baseline(model: Model, target: Target, rows: np.ndarray) -> np.ndarray:
     """Rows (..., n_courses, 2, n_points) with the baseline projected out of the first course."""
     rows = rows.copy()
-    rows[..., 0, :, :] = model.baseline.remove(rows[..., 0, :, :], target.taken)
+    rows[..., 0, :, :] = model.baseline.remove(
+        rows[..., 0, :, :], model.baseline.taken(target.smoothness)
+    )
     return rows
 
 
@@ -361,8 +363,7 @@ def _ratio_information(target, courses, columns, signals, n_names) -> np.ndarray
     constant = _constant_column(courses)
     inside = columns == constant
     chosen[signals[inside], np.flatnonzero(inside)] = 1.0
-    rows = target.ratio_rows @ chosen
-    return courses.n * rows.T @ rows
+    return courses.n * chosen.T @ target.ratios @ chosen
 
 
 def _constant_column(courses: _Courses) -> int:
@@ -487,8 +488,12 @@ def _realign(model, target, courses, state, spectra, design, widths):
     )  # fmt: skip
     rest = np.stack([phased.real, phased.imag], axis=1) - fitted
     smooth = model.baseline.fitted(rest.mean(axis=0), target.smoothness)
-    rest = model.baseline.remove(rest - smooth, target.taken).reshape(len(rest), -1)
-    slopes = model.baseline.remove(slopes, target.taken).reshape(*slopes.shape[:2], -1)
+    rest = model.baseline.remove(rest - smooth, model.baseline.taken(target.smoothness)).reshape(
+        len(rest), -1
+    )
+    slopes = model.baseline.remove(slopes, model.baseline.taken(target.smoothness)).reshape(
+        *slopes.shape[:2], -1
+    )
     inner = slopes @ slopes.transpose(0, 2, 1)
     step = np.linalg.solve(inner, (slopes @ rest[:, :, None]))[..., 0]
     # The mean belongs to the shared phase and shift.
@@ -599,11 +604,15 @@ def _timecourse(model, target, state, spectra, design, widths, variance):
     phased = spectra * np.conj(model.phase(state.theta))
     data = np.stack([phased.real, phased.imag], axis=1)
     shapes = model.spectrum(state.damped)
-    rows = model.baseline.remove(shapes, target.taken).reshape(len(shapes), -1)
+    rows = model.baseline.remove(shapes, model.baseline.taken(target.smoothness)).reshape(
+        len(shapes), -1
+    )
     active = np.flatnonzero(state.active)
     gram = rows[active] @ rows[active].T
     pseudo = np.linalg.solve(gram, rows[active])
-    flat = model.baseline.remove(data, target.taken).reshape(len(data), -1)
+    flat = model.baseline.remove(data, model.baseline.taken(target.smoothness)).reshape(
+        len(data), -1
+    )
     course = np.full((len(spectra), len(shapes)), np.nan)
     course[:, active] = flat @ pseudo.T
     error = np.full(len(shapes), np.nan)

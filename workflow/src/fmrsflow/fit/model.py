@@ -32,6 +32,10 @@ KERNEL_REACH = 5
 KERNEL_SD = 0.1
 """Free lineshape: neighbouring copies on either side, their spacing, SD of their prior."""
 
+GRID = 14
+MAX_DIMENSION_PER_PPM = 7.0
+"""Number of smoothnesses that a criterion is evaluated at, and the most flexible of them."""
+
 FIELD_TOLERANCE = 0.01
 """Relative difference of spectrometer frequencies from which a basis is of another field."""
 
@@ -62,6 +66,14 @@ class Model:
         Limits, and the standard deviation of a Gaussian prior round 0 (inf for none).
     ratios : tuple of (row, column, ratio, sd)
         Soft ratios between amplitudes.
+    shifts : tuple of int
+        Signals with a shift of their own.
+    kernel : complex array (n_kernel, n_time)
+        Copies of a free lineshape.
+    smoothness : float
+        Of the baseline: given, or where the search starts.
+    grid : array
+        Smoothnesses that a criterion chooses from.
     """
 
     names: tuple[str, ...]
@@ -80,6 +92,8 @@ class Model:
     ratios: tuple[tuple[int, int, float, float], ...]
     shifts: tuple[int, ...]
     kernel: np.ndarray
+    smoothness: float
+    grid: np.ndarray
 
     @property
     def offset_ppm(self) -> np.ndarray:
@@ -175,6 +189,9 @@ def make_model(fids: Fids, basis: Basis, options: FitOptions) -> Model:
     reach = np.arange(-KERNEL_REACH, KERNEL_REACH + 1)
     steps = reach[reach != 0] if options.lineshape == "free" else reach[:0]
     kernel = np.exp(2j * np.pi * KERNEL_STEP_HZ * np.outer(steps, fids.time_s))
+    baseline = _baseline(ppm, options)
+    span = float(np.ptp(ppm))
+    sizes = np.geomspace(1.2 * 2 / span, MAX_DIMENSION_PER_PPM, GRID) * span
     limits = _limits(options, f0, bool(broad.any()), [names[k] for k in shifts], steps)
     return Model(
         names=names,
@@ -185,7 +202,7 @@ def make_model(fids: Fids, basis: Basis, options: FitOptions) -> Model:
         index=index,
         frequency_mhz=f0,
         dwell_s=fids.dwell_s,
-        baseline=_baseline(ppm, options),
+        baseline=baseline,
         parameters=tuple(limits),
         lower=np.array([low for low, _, _ in limits.values()]),
         upper=np.array([high for _, high, _ in limits.values()]),
@@ -197,6 +214,8 @@ def make_model(fids: Fids, basis: Basis, options: FitOptions) -> Model:
         ),
         shifts=shifts,
         kernel=kernel,
+        smoothness=baseline.smoothness_for(options.baseline_dimension_per_ppm * span),
+        grid=np.array([baseline.smoothness_for(size) for size in sizes]),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 ENGINES = ("fmrsflow", "fsl_mrs", "lcmodel")
 MACROMOLECULES = ("auto", "basis", "parametric", "none")
 BASELINES = ("spline", "polynomial", "none")
-SMOOTHNESS = ("aic", "gcv", "fixed")
+SMOOTHNESS = ("gcv", "aic", "fixed")
 LINESHAPES = ("voigt", "free")
 LINEWIDTHS = ("free", "fixed", "none")
 REGRESSORS = ("boxcar", "hrf", "fir")
@@ -26,7 +26,7 @@ class FitOptions:
     soft_ratios: bool = True
     baseline: str = "spline"
     baseline_knots_per_ppm: float = 15.0
-    baseline_smoothness: str = "aic"
+    baseline_smoothness: str = "gcv"
     baseline_dimension_per_ppm: float = 2.5
     baseline_order: int = 2
     phase1_sd_deg_per_ppm: float = 3.0

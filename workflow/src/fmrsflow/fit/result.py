@@ -150,7 +150,7 @@ def make_result(model, options, spectrum, state, target, scale, noise, stop) -> 
 
     k = len(model.names)
     variance = state.cost / degrees_of_freedom(model, target, state)
-    covariance = full_covariance(model, target, state, tangents(model, target, state), variance)
+    covariance = full_covariance(model, target, state, *tangents(model, target, state), variance)
     shown = spectrum * np.conj(model.phase(state.theta))
     columns = scale * state.amplitudes[:, None] * (state.rows[:k, 0] + 1j * state.rows[:k, 1])
     signal = columns.sum(axis=0)
@@ -193,18 +193,15 @@ def make_result(model, options, spectrum, state, target, scale, noise, stop) -> 
     )
 
 
-def full_covariance(model, target, state, slopes, variance) -> np.ndarray:
+def full_covariance(model, target, state, own, cross, variance) -> np.ndarray:
     """Covariance of amplitudes and nonlinear parameters, the baseline counted by its projection.
 
     Inverse of the Fisher information with the priors' information added; rows of parameters that
     may not move are zero. Amplitudes at their limit of zero count as free.
     """
     k = len(model.names)
-    jacobian = np.vstack([state.projected[:k], slopes])
-    information = jacobian @ jacobian.T
-    information[:k, :k] += target.ratio_rows.T @ target.ratio_rows
-    prior = target.variance / model.prior_sd**2
-    information[np.arange(k, len(information)), np.arange(k, len(information))] += prior
+    prior = np.diag(target.variance / model.prior_sd**2)
+    information = np.block([[state.information, cross[:, :k].T], [cross[:, :k], own + prior]])
     movable = np.concatenate([np.ones(k, bool), model.upper > model.lower])
     inside = information[np.ix_(movable, movable)]
     scale = 1.0 / np.sqrt(np.maximum(np.diag(inside), 1e-300))
@@ -262,8 +259,7 @@ def _why_not(model, state, covariance, whole, noise, residual_sd) -> str | None:
     width = voigt_fwhm(state.theta[3], float(np.sqrt(state.theta[4])))
     if state.theta[3] >= model.upper[3] or state.theta[4] >= model.upper[4]:
         return f"the linewidth ran into its limit ({width:.0f} Hz): no resolved metabolite lines"
-    data = state.projected[-1]
-    unexplained = float(state.residual @ state.residual / (data @ data))
+    unexplained = state.misfit / float(state.gram[k, k])
     if unexplained > MAX_MISFIT and residual_sd > 2 * noise:
         return (
             f"the model leaves {100 * unexplained:.0f} % of the signal unexplained, "

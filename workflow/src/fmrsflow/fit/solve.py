@@ -7,7 +7,7 @@ of Kaufman (1975; Golub & Pereyra 2003, doi:10.1088/0266-5611/19/2/201).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.fft import fft, ifft
@@ -32,25 +32,45 @@ STEP_TOLERANCE = 1e-4
 """Predicted gain of a step, in units of the residual's variance, below which the fit stands: no
 parameter would move by more than a hundredth of its standard error."""
 
-FLOOR = 1e-24
-"""Residual relative to the data (squares) that counts as exact."""
+FLOOR = 1e-16
+"""Predicted gain of a step relative to the data (squares) that is rounding."""
 
-CRITERION_GRID = 14
-"""Number of smoothnesses that the criterion is evaluated at."""
+AIC_FACTOR = 5.0
+"""Weight of the effective dimension in the criterion `aic` (Wilson 2021)."""
 
 
 @dataclass
 class State:
-    """A point of the search: parameters, what was solved inside, and its sum of squares."""
+    """A point of the search: parameters, their spectra, and what was solved inside.
+
+    Attributes
+    ----------
+    theta : array (n_parameters,)
+    damped : complex array (n_names, n_time)
+    rows : array (n_names + 1, 2, n_points)
+        Spectra of all signals, and last the data, in the phased frame.
+    whole, inside : arrays (n_names + 1, n_names + 1), (n_names + 1, 2 n_columns)
+        Products of the rows with each other and with the columns of the baseline.
+    gram : array (n_names + 1, n_names + 1)
+        Products with the baseline projected out.
+    information : array (n_names, n_names)
+        Of the amplitudes, soft ratios included.
+    amplitudes, passive : arrays (n_names,)
+        Amplitudes and which of them are not held at zero.
+    misfit, cost : float
+        Penalised sum of squares of the residual, without and with the priors.
+    """
 
     theta: np.ndarray
     damped: np.ndarray
     rows: np.ndarray
-    projected: np.ndarray
+    whole: np.ndarray
+    inside: np.ndarray
     gram: np.ndarray
+    information: np.ndarray
     amplitudes: np.ndarray
     passive: np.ndarray
-    residual: np.ndarray
+    misfit: float
     cost: float
 
 
@@ -61,8 +81,8 @@ class Target:
     spectrum: np.ndarray
     variance: float
     smoothness: float
-    taken: np.ndarray
-    ratio_rows: np.ndarray
+    shares: np.ndarray
+    ratios: np.ndarray
 
 
 def fit_spectra(fids: Fids, basis: Basis, options: FitOptions | None = None) -> list[FitResult]:
@@ -133,17 +153,16 @@ def search(
     State, Target, str
         The solution, what it was fitted to, and why the search stopped.
     """
-    dimension = options.baseline_dimension_per_ppm * np.ptp(model.ppm)
-    smoothness = model.baseline.smoothness_for(dimension)
+    smoothness = model.smoothness
     target = make_target(model, spectrum, noise**2, smoothness, None)
     state = min((evaluate(model, target, one) for one in starts(model, spectrum)), key=_cost)
     target = make_target(model, spectrum, noise**2, smoothness, state.amplitudes)
-    state, stop = minimise(model, target, evaluate(model, target, state.theta), 1e3)
+    state, stop = minimise(model, target, settle(model, target, state), 1e3)
     if options.baseline == "spline" and options.baseline_smoothness != "fixed":
         smoothness = choose_smoothness(model, target, state, options.baseline_smoothness)
     variance = max(state.cost / degrees_of_freedom(model, target, state), np.finfo(float).tiny)
     target = make_target(model, spectrum, variance, smoothness, state.amplitudes)
-    state, stop = minimise(model, target, evaluate(model, target, state.theta, state.passive))
+    state, stop = minimise(model, target, settle(model, target, state))
     return state, target, stop
 
 
@@ -159,19 +178,20 @@ def make_target(
     amplitudes: np.ndarray | None,
 ) -> Target:
     """Data with priors on the scale of the noise; `amplitudes` scale the soft ratios."""
-    rows = []
+    ratios = np.zeros((len(model.names), len(model.names)))
     for one, other, ratio, sd in model.ratios if amplitudes is not None else ():
-        size = max(amplitudes[other], amplitudes[one] / max(ratio, 1e-6) * 0.3)
+        size = max(amplitudes[other], 0.3 * amplitudes[one] / ratio)
         if size > 0:
             row = np.zeros(len(model.names))
             row[one], row[other] = 1.0, -ratio
-            rows.append(row * np.sqrt(variance) / (sd * size))
+            ratios += np.outer(row, row) * variance / (sd * size) ** 2
     return Target(
         spectrum=spectrum,
         variance=variance,
         smoothness=smoothness,
-        taken=model.baseline.taken(smoothness),
-        ratio_rows=np.array(rows).reshape(-1, len(model.names)),
+        # Once for the real part, once for the imaginary.
+        shares=np.tile(model.baseline.shares(smoothness), 2),
+        ratios=ratios,
     )
 
 
@@ -210,27 +230,64 @@ def evaluate(
     rows = np.empty((k + 1, 2, len(model.ppm)))
     rows[:k] = model.spectrum(damped)
     rows[k, 0], rows[k, 1] = phased.real, phased.imag
-    projected = model.baseline.remove(rows, target.taken).reshape(k + 1, -1)
-    gram = projected @ projected.T
-    inner = gram[:k, :k] + target.ratio_rows.T @ target.ratio_rows
-    if passive is None:
-        passive = np.ones(k, bool)
-    a, passive = solve_nonnegative(inner, gram[:k, k], passive)
-    residual = projected[k] - a @ projected[:k]
-    ratio = target.ratio_rows @ a
-    prior = target.variance * np.sum((theta / model.prior_sd) ** 2)
-    cost = float(residual @ residual + ratio @ ratio + prior)
-    return State(theta, damped, rows, projected, inner, a, passive, residual, cost)
+    flat = rows.reshape(k + 1, -1)
+    blank = np.empty(0)
+    passive = np.ones(k, bool) if passive is None else passive
+    state = State(
+        theta, damped, rows, flat @ flat.T, in_columns(model, rows), blank, blank, blank, passive,
+        0.0, 0.0,
+    )  # fmt: skip
+    return settle(model, target, state)
 
 
-def tangents(model: Model, target: Target, state: State) -> np.ndarray:
-    """Derivatives of the projected model by each nonlinear parameter, (n, 2 n_points)."""
+def settle(model: Model, target: Target, state: State) -> State:
+    """Solve amplitudes and baseline of a state again, for another smoothness or other ratios."""
+    k = len(model.names)
+    gram = state.whole - (state.inside * target.shares) @ state.inside.T
+    information = gram[:k, :k] + target.ratios
+    a, passive = solve_nonnegative(information, gram[:k, k], state.passive)
+    rest = np.append(-a, 1.0)
+    misfit = max(float(rest @ gram @ rest), 0.0)
+    prior = target.variance * float(np.sum((state.theta / model.prior_sd) ** 2))
+    cost = misfit + float(a @ target.ratios @ a) + prior
+    return replace(
+        state, gram=gram, information=information, amplitudes=a, passive=passive, misfit=misfit,
+        cost=cost,
+    )  # fmt: skip
+
+
+def in_columns(model: Model, rows: np.ndarray) -> np.ndarray:
+    """Coefficients of rows (n, 2, n_points) on the columns of the baseline, (n, 2 n_columns)."""
+    # As one matrix: a stack of two-row products would be an order slower.
+    return (rows.reshape(2 * len(rows), -1) @ model.baseline.columns).reshape(len(rows), -1)
+
+
+def tangents(model: Model, target: Target, state: State) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives J of the model by each nonlinear parameter, the baseline projected out.
+
+    Returns
+    -------
+    own : array (n_parameters, n_parameters)
+        J'J
+    cross : array (n_parameters, n_names + 1)
+        J' times the signals, and last times the data.
+    """
     k = len(model.names)
     fitted = np.tensordot(state.amplitudes, state.rows[:k], 1)
     turned = np.stack([-fitted[1], fitted[0]])
     inner = model.spectrum(model.tangent_fids(state.theta, state.damped, state.amplitudes))
     rows = np.concatenate([[turned, turned * model.offset_ppm], inner])
-    return model.baseline.remove(rows, target.taken).reshape(len(rows), -1)
+    return products(model, target, state, rows)
+
+
+def products(model: Model, target: Target, state: State, rows: np.ndarray):
+    """Products of rows (n, 2, n_points) with each other and with those of the state."""
+    flat = rows.reshape(len(rows), -1)
+    inside = in_columns(model, rows)
+    shared = inside * target.shares
+    own = flat @ flat.T - shared @ inside.T
+    cross = flat @ state.rows.reshape(len(state.rows), -1).T - shared @ state.inside.T
+    return own, cross
 
 
 def minimise(
@@ -238,7 +295,7 @@ def minimise(
 ) -> tuple[State, str]:
     """Levenberg-Marquardt with limits from a state; the solution and why it stopped."""
     damping = 1e-3
-    size = float(state.projected[-1] @ state.projected[-1])
+    size = float(state.gram[-1, -1])
     movable = model.upper > model.lower
     stop = f"no convergence in {MAX_STEPS} steps"
     dof = degrees_of_freedom(model, target, state)
@@ -257,7 +314,7 @@ def minimise(
         theta = np.clip(state.theta + step, model.lower, model.upper)
         step = theta - state.theta
         predicted = float(2 * gradient @ step - step @ hessian @ step)
-        if predicted <= 1e-15 * state.cost or state.cost <= FLOOR * size:
+        if predicted <= FLOOR * size:
             return state, "converged"
         trial = evaluate(model, target, theta, state.passive)
         near = predicted <= looseness * STEP_TOLERANCE * state.cost / dof
@@ -277,17 +334,16 @@ def minimise(
 
 def _projected_normal(model: Model, target: Target, state: State) -> tuple[np.ndarray, np.ndarray]:
     """Descent direction J'r and J'J of the projected residual, priors included."""
-    slopes = tangents(model, target, state)
-    gradient = slopes @ state.residual
-    # The data carry the phases, noise and baseline too; only for phase1 does that matter.
+    own, cross = tangents(model, target, state)
+    rest = np.append(-state.amplitudes, 1.0)
+    gradient = cross @ rest
+    # The data carry the first-order phase, noise and baseline too; the other phase does not care.
     data = state.rows[-1]
     turned = np.stack([-data[1], data[0]]) * model.offset_ppm
-    gradient[1] = model.baseline.remove(turned, target.taken).ravel() @ state.residual
-    hessian = slopes @ slopes.T
+    gradient[1] = (products(model, target, state, turned[None])[1] @ rest)[0]
     chosen = np.flatnonzero(state.passive)
-    if len(chosen):
-        cross = slopes @ state.projected[chosen].T
-        hessian -= cross @ np.linalg.solve(state.gram[np.ix_(chosen, chosen)], cross.T)
+    part = cross[:, chosen]
+    hessian = own - part @ np.linalg.solve(state.information[np.ix_(chosen, chosen)], part.T)
     weight = target.variance / model.prior_sd**2
     return gradient - weight * state.theta, hessian + np.diag(weight)
 
@@ -302,33 +358,24 @@ def degrees_of_freedom(model: Model, target: Target, state: State) -> float:
 def choose_smoothness(model: Model, target: Target, state: State, criterion: str) -> float:
     """Smoothness of the spline baseline that the criterion prefers, the shapes being given.
 
-    `aic`: log of the residual + 2 m (effective dimension) / n with m = 5 (Wilson 2021); `gcv`:
-    generalised cross-validation (Craven & Wahba 1979).
+    `gcv`: generalised cross-validation (Craven & Wahba 1979); `aic`: log of the residual + 2 m
+    (effective dimension) / n with m = 5 (Wilson 2021), stiffer.
     """
     k, n = len(model.names), 2 * len(model.ppm)
-    inside = (state.rows @ model.baseline.columns).transpose(0, 2, 1)
-    flat = state.rows.reshape(k + 1, -1)
-    whole = flat @ flat.T
-    ratios = target.ratio_rows.T @ target.ratio_rows
-    span = np.ptp(model.ppm)
     best = None
-    for dimension in np.geomspace(1.2 * 2 / span, 7.0, CRITERION_GRID) * span:
-        smoothness = model.baseline.smoothness_for(dimension)
-        shares = model.baseline.shares(smoothness)
-        gram = whole - np.einsum("kcp,c,lcp->kl", inside, shares, inside, optimize=True)
-        a, passive = solve_nonnegative(gram[:k, :k] + ratios, gram[:k, k], state.passive)
-        left = flat[k] - a @ flat[:k]
-        in_columns = inside[k] - np.tensordot(a, inside[:k], 1)
-        squares = left @ left - np.sum((1 - (1 - shares[:, None]) ** 2) * in_columns**2)
-        used = 2 * model.baseline.effective_dimension(smoothness)
-        squares = max(squares, 1e-300)
-        if criterion == "aic":
-            value = np.log(squares) + 2 * AIC_FACTOR * used / n
-        else:
+    for smoothness in model.grid:
+        shares = np.tile(model.baseline.shares(smoothness), 2)
+        gram = state.whole - (state.inside * shares) @ state.inside.T
+        a, passive = solve_nonnegative(gram[:k, :k] + target.ratios, gram[:k, k], state.passive)
+        rest = np.append(-a, 1.0)
+        squares = rest @ state.whole @ rest
+        squares -= np.sum((1 - (1 - shares) ** 2) * (rest @ state.inside) ** 2)
+        squares = max(float(squares), np.finfo(float).tiny)
+        used = shares.sum()
+        if criterion == "gcv":
             value = np.log(squares) - 2 * np.log(1 - (used + passive.sum()) / n)
+        else:
+            value = np.log(squares) + 2 * AIC_FACTOR * used / n
         if best is None or value < best[0]:
             best = (value, smoothness)
     return best[1]
-
-
-AIC_FACTOR = 5.0
