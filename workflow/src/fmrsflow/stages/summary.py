@@ -95,7 +95,10 @@ def text(study: Study, found: list[Progress], elapsed_s: float) -> str:
     total, done, new = (
         sum(getattr(one, name) for one in found) for name in ("total", "done", "new")
     )
-    lines = [f"{len(study.scans)} scans at {len(study.sites)} sites; {done} of {total} steps done"]
+    lines = [
+        f"{_count(len(study.scans), 'scan')} at {_count(len(study.sites), 'site')}; "
+        f"{done} of {total} steps done"
+    ]
     if new > 0 and done < total:
         lines[0] += f", about {_duration(elapsed_s * (total - done) / new)} to go at this pace"
     for one in found:
@@ -121,6 +124,10 @@ def text(study: Study, found: list[Progress], elapsed_s: float) -> str:
         if index.exists():
             lines.append(f"report: {index}")
     return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,217 @@
+"""Every page in a real browser: quiet, offline, linked, interactive, readable on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+WIDTHS = (1400, 400)
+PAGES = {
+    "consortium": "index.html",
+    "site": "site-siteA.html",
+    "site with losses": "site-siteB.html",
+    "scan": "scans/siteA/sub-01_task-visual.html",
+    "failed scan": "scans/siteB/sub-02_task-visual.html",
+    "excluded scan": "scans/siteD/sub-01_task-visual.html",
+    "view": "view.html",
+}
+
+
+@contextmanager
+def opened(browser, path: Path, width: int = 1400) -> Iterator:
+    """The page once all its charts are drawn; what it complained of stands in `page.complaints`."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
+    page = context.new_page()
+    page.complaints, page.requests = [], []
+    page.on("console", lambda message: page.complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: page.complaints.append(f"error: {error}"))
+    page.on("request", lambda request: page.requests.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-ready]", state="attached")
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_quietly_and_without_network(browser, report, screenshots, name, width):
+    path = report / PAGES[name]
+    with opened(browser, path, width) as page:
+        assert page.complaints == []
+        own = path.as_uri()
+        assert [url for url in page.requests if url.startswith("data:") is False] == [own]
+        charts = page.locator(".chart")
+        assert page.locator(".chart .main-svg").count() >= charts.count()
+        # Nothing sticks out sideways: tables scroll in their own box.
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        picture = screenshots / f"{name.replace(' ', '-')}-{width}.png"
+        page.screenshot(path=picture, full_page=True)
+        assert picture.stat().st_size > 20_000
+
+
+def test_every_link_leads_somewhere(browser, report):
+    seen, waiting, dead = set(), [report / "index.html"], []
+    while waiting:
+        path = waiting.pop()
+        seen.add(path)
+        with opened(browser, path) as page:
+            links = page.eval_on_selector_all("a[href]", "all => all.map(one => one.href)")
+            anchors = set(page.eval_on_selector_all("[id]", "all => all.map(one => one.id)"))
+            clicks = page.evaluate(
+                "[...document.querySelectorAll('.chart')].flatMap(c => c.data)"
+                ".flatMap(t => t.customdata || []).map(u => new URL(u, location.href).href)"
+            )
+        for link in [*links, *clicks]:
+            parts = urlsplit(link)
+            target = Path(unquote(parts.path))
+            if target == path and parts.fragment:
+                if parts.fragment not in anchors:
+                    dead.append((path.name, link))
+            elif parts.scheme != "file" or not target.is_file():
+                dead.append((path.name, link))
+            elif target.suffix == ".html" and target not in seen and target not in waiting:
+                waiting.append(target)
+    assert dead == []
+    # From the consortium's page every page of the report can be reached.
+    assert set(report.rglob("*.html")) - seen == {report / "view.html"}
+
+
+def visible_traces(page, chart: str) -> list[dict]:
+    return page.evaluate(
+        "id => document.getElementById(id).data.filter(t => t.visible !== false)"
+        ".map(t => ({group: t.meta && t.meta.group, part: t.meta && t.meta.part}))",
+        chart,
+    )
+
+
+def test_the_spectrum_shows_what_is_asked_for(browser, report):
+    with opened(browser, report / PAGES["scan"]) as page:
+        chart = "spectrum-chart"
+        assert {t["group"] for t in visible_traces(page, chart)} == {"all"}
+        assert {t["part"] for t in visible_traces(page, chart)} == {
+            *("data", "fit", "baseline", "residual"),
+        }
+        form = page.locator(f'[data-chart="{chart}"]')
+        form.locator("[name=group]").select_option("task")
+        form.get_by_label("Glu", exact=True).check()
+        assert {t["group"] for t in visible_traces(page, chart)} == {"task"}
+        assert "Glu" in {t["part"] for t in visible_traces(page, chart)}
+        form.get_by_label("Glu", exact=True).uncheck()
+        assert "Glu" not in {t["part"] for t in visible_traces(page, chart)}
+        form.locator("[name=region]").select_option("2.75,1.85")
+        span = page.evaluate("id => document.getElementById(id).layout.xaxis.range", chart)
+        assert span == [2.75, 1.85]
+        assert page.complaints == []
+
+
+def test_dragging_over_the_spectrum_zooms_and_a_double_click_goes_back(browser, report):
+    with opened(browser, report / PAGES["scan"]) as page:
+        area = page.locator("#spectrum-chart .nsewdrag").first
+        area.scroll_into_view_if_needed()
+        box = area.bounding_box()
+        middle = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + box["width"] * 0.4, middle)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.6, middle, steps=5)
+        page.mouse.up()
+        read = "document.getElementById('spectrum-chart').layout.xaxis.range"
+        left, right = page.evaluate(read)
+        assert 4.2 > left > right > 0.2
+        page.mouse.dblclick(box["x"] + box["width"] / 2, middle)
+        page.wait_for_function(f"{read}[0] > 4.1")
+
+
+def test_the_response_can_be_told_from_other_quantities(browser, report):
+    with opened(browser, report / PAGES["scan"]) as page:
+        assert {t["group"] for t in visible_traces(page, "response-chart")} == {"molal"}
+        page.locator('[data-chart="response-chart"] [name=group]').select_option("ratio_tcr")
+        assert {t["group"] for t in visible_traces(page, "response-chart")} == {"ratio_tcr"}
+
+
+def test_a_point_of_the_consortium_leads_to_its_scan(browser, report):
+    with opened(browser, report / "index.html") as page:
+        point = page.locator("#ranked-chart .scatterlayer .point").first
+        point.scroll_into_view_if_needed()
+        box = point.bounding_box()
+        with page.expect_navigation():
+            page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        assert "/scans/" in page.url
+        assert page.locator("h1").inner_text().startswith("sub-")
+
+
+def test_the_table_of_scans_can_be_searched(browser, report):
+    with opened(browser, report / "index.html") as page:
+        rows = page.locator("#scan-table tbody tr:visible")
+        assert rows.count() == 12
+        page.get_by_role("searchbox").fill("truncated")
+        assert rows.count() == 1
+        assert "siteB/sub-02" in rows.first.inner_text()
+
+
+def test_the_keyboard_reaches_content_and_controls(browser, report):
+    with opened(browser, report / PAGES["scan"]) as page:
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        page.keyboard.press("Enter")
+        assert page.url.endswith("#content")
+        page.locator("#spectrum-chart").scroll_into_view_if_needed()
+        box = page.get_by_label("Glu", exact=True)
+        box.focus()
+        page.keyboard.press("Space")
+        assert "Glu" in {t["part"] for t in visible_traces(page, "spectrum-chart")}
+
+
+def luminance(colour: str) -> float:
+    channels = [int(one) / 255 for one in colour.strip("rgba()").split(",")[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("name", ["consortium", "scan", "site with losses", "excluded scan"])
+def test_text_stands_out_from_its_ground(browser, report, name):
+    """WCAG 2.1: contrast of at least 4.5 for every text of the page outside the charts."""
+    with opened(browser, report / PAGES[name]) as page:
+        pairs = page.evaluate(
+            """() => {
+              const found = new Set();
+              const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+              while (walk.nextNode()) {
+                const one = walk.currentNode.parentElement;
+                if (!walk.currentNode.data.trim() || one.closest('svg, script, .skip')) continue;
+                let ground = one;
+                while (ground && getComputedStyle(ground).backgroundColor === 'rgba(0, 0, 0, 0)')
+                  ground = ground.parentElement;
+                found.add(getComputedStyle(one).color + '|' +
+                  (ground ? getComputedStyle(ground).backgroundColor : 'rgb(255, 255, 255)'));
+              }
+              return [...found];
+            }"""
+        )
+        assert pairs
+        for pair in pairs:
+            dark, light = sorted(luminance(colour) for colour in pair.split("|"))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, pair
+
+
+def test_a_page_prints_all_it_holds(browser, report, tmp_path):
+    with opened(browser, report / PAGES["scan"]) as page:
+        printed = tmp_path / "scan.pdf"
+        page.pdf(path=printed, format="A4", print_background=False)
+        assert printed.read_bytes().startswith(b"%PDF")
+        page.emulate_media(media="print")
+        assert page.locator("nav.here").is_hidden()
+        assert page.locator("#spectrum-chart .main-svg").first.is_visible()
+        assert page.complaints == []
+
+
+def test_without_scripts_the_words_and_tables_are_there(browser, report):
+    context = browser.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto((report / PAGES["scan"]).as_uri())
+    text = page.locator("main").inner_text()
+    assert "Use this scan" in text and "Quality figures" in text
+    context.close()

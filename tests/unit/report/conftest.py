@@ -1,0 +1,36 @@
+"""A small made-up study with results, and what the report stage reads of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import report_fixture as made  # noqa: E402
+from fmrsflow.stages.report_files import read_group, read_scan  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """Two sites with two participants each; the last scan failed at conversion."""
+    study = made.make_study(tmp_path_factory.mktemp("study"), n_sites=2, n_subjects=2)
+    for seed, scan in enumerate(study.scans[:-1]):
+        made.write_scan(study, scan, seed)
+    made.fail_scan(study, study.scans[-1], "convert", "svs.nii.gz is truncated; copy it again")
+    made.write_tables(study)
+    return study
+
+
+@pytest.fixture(scope="session")
+def results(study):
+    """Everything about the first scan."""
+    return read_scan(study, "main", study.scans[0], {})
+
+
+@pytest.fixture(scope="session")
+def group(study):
+    """Every scan in short."""
+    return read_group(study, "main")

@@ -1,0 +1,169 @@
+"""Charts: valid for plotly, ppm right to left, values as given, text that stays text."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from fmrsflow.fids import Fids
+from fmrsflow.report import figures, group_figures
+from fmrsflow.report.pages import _scan_charts
+from fmrsflow.report.plot import packed, plain
+from fmrsflow.report.results import Effect
+
+
+def unpacked(spec: dict) -> np.ndarray:
+    values = np.frombuffer(base64.b64decode(spec["bdata"]), np.dtype(spec["dtype"]))
+    return values.reshape([int(n) for n in spec["shape"].split(",")]) if "shape" in spec else values
+
+
+@pytest.fixture(scope="module")
+def charts(results):
+    drawn = _scan_charts(results, ["all", "rest", "task"], ["molal", "ratio_tcr", "raw"])
+    return {name: chart for name, chart in drawn.items() if chart}
+
+
+def test_every_chart_of_a_scan_is_drawn_and_obeys_plotlys_own_schema(charts):
+    assert set(charts) == {
+        *("spectrum", "conditions", "response", "timecourse", "before", "after", "courses"),
+        *("water", "concentrations"),
+    }
+    for chart in charts.values():
+        go.Figure(chart)  # raises ValueError on an unknown or wrong property
+
+
+def test_every_chart_of_a_group_obeys_plotlys_own_schema(group):
+    scans = [summary for summary, _ in group if summary.quality]
+    effects = [
+        Effect("A", 2.0, 1.0, 3.0, "3 scans", "site-A.html", "own"),
+        Effect("B", 4.0, 2.0, 6.0, "3 scans", "site-B.html", "standardised"),
+    ]
+    choices = {"A": {"fit": "spline"}, "B": {"fit": "polynomial"}}
+    power = [{"sites": "4", "participants": "8", "power": "0.6"}]
+    specifications = [Effect("", 2, 1, 3, note="A"), Effect("", 3, 2, 4, note="B")]
+    for chart in (
+        group_figures.forest(effects, Effect("all", 3, 2, 4), (0.5, 5.5)),
+        group_figures.ranked([Effect("A", 2, 1, 3, kind="use")], 2.0),
+        group_figures.shares([("site", 20.0, 5.0, 40.0), ("residual", 80.0, 60.0, 95.0)]),
+        group_figures.curve(specifications, choices, "A"),
+        group_figures.by_site(scans, {}),
+        group_figures.over_time(scans),
+        group_figures.against_others(scans, {"snr_tcr": [10.0, 20.0]}, "snr_tcr"),
+        group_figures.power(power),
+    ):
+        go.Figure(chart)
+
+
+@pytest.mark.parametrize("name", ["spectrum", "conditions", "before", "after"])
+def test_the_chemical_shift_runs_right_to_left(charts, name):
+    left, right = charts[name]["layout"]["xaxis"]["range"]
+    assert (left, right) == (4.2, 0.2)
+
+
+def test_a_packed_spectrum_holds_the_data_within_a_rounding_step(results):
+    chart = figures.spectrum(results.fit, "all")
+    (trace,) = (t for t in chart["data"] if t["meta"] == {"group": "all", "part": "data"})
+    inside = (results.fit["ppm"] >= 0.2) & (results.fit["ppm"] <= 4.2)
+    data = np.real(results.fit["data"][0])[inside]
+    scale = figures.FULL_SCALE / np.abs(data).max()
+    assert np.max(np.abs(unpacked(trace["y"]) - data * scale)) <= 0.5
+    assert np.allclose(unpacked(trace["x"]), results.fit["ppm"][inside], atol=1e-6)
+
+
+def test_only_the_chosen_spectrum_shows_at_first(results):
+    chart = figures.spectrum(results.fit, "rest")
+    shown = {t["meta"]["group"] for t in chart["data"] if t["visible"]}
+    assert shown == {"rest"}
+    assert {t["meta"]["part"] for t in chart["data"] if t["visible"]} == {
+        *("data", "fit", "baseline", "residual"),
+    }
+
+
+def test_rejected_transients_carry_their_cause(results):
+    chart = figures.courses(results.transients, results.blocks)
+    rejected = [row for row in results.transients if row["kept"] == "false"]
+    assert rejected
+    crosses = next(t for t in chart["data"] if t["name"] == "rejected")
+    assert crosses["x"] == [float(row["time_s"]) for row in rejected]
+    assert all("z = 4.2" in text for text in crosses["text"])
+
+
+def test_task_blocks_are_shaded_where_the_events_say(results):
+    chart = figures.courses(results.transients, results.blocks)
+    assert [(s["x0"], s["x1"]) for s in chart["layout"]["shapes"]] == [(64, 128), (192, 256)]
+
+
+def test_the_image_before_alignment_puts_the_measured_shift_back():
+    time = np.arange(1024) / 2000
+    singlet = np.exp(2j * np.pi * (2.01 - 4.65) * 127.7 * time - np.pi * 4 * time)
+    straight = Fids(np.repeat(singlet[None, None], 3, axis=0), 1 / 2000, 127.7)
+    rows = [
+        {"shift_hz": str(shift), "phase_deg": "0", "kept": "true"} for shift in (-20.0, 0.0, 20.0)
+    ]
+
+    class Scan:
+        corrected, transients = straight, rows
+
+    from fmrsflow.report.pages import unaligned
+
+    bent = unaligned(Scan)
+    peaks = bent.frequency_hz[np.argmax(np.abs(bent.spectra[:, 0]), axis=1)]
+    step = 2000 / 1024
+    assert np.allclose(np.diff(peaks), 20.0, atol=step)
+
+
+def test_the_difference_of_conditions_is_task_minus_rest_magnified():
+    time = np.arange(1024) / 2000
+    line = np.exp(2j * np.pi * (2.35 - 4.65) * 127.7 * time - np.pi * 6 * time)
+    fids = Fids(np.stack([line, 1.1 * line])[:, None], 1 / 2000, 127.7)
+    chart = figures.conditions(fids, None, ["rest", "task"], magnify=5.0)
+    by_name = {t["name"]: unpacked(t["y"]) for t in chart["data"] if "bdata" in str(t["y"])}
+    difference = by_name["task − rest, × 5"]
+    rise = difference.max() - np.median(difference)
+    assert rise == pytest.approx(5 * 0.1 / 1.1 * figures.FULL_SCALE, rel=0.02)
+
+
+def test_a_water_reference_is_known_by_its_water_and_by_its_header():
+    time = np.arange(1024) / 2000
+    water = 1000 * np.exp(-np.pi * 8 * time)
+    naa = np.exp(2j * np.pi * (2.01 - 4.65) * 127.7 * time - np.pi * 5 * time)
+    assert figures.is_reference(Fids((water + naa)[None, None], 1 / 2000, 127.7))
+    assert not figures.is_reference(Fids((water / 1000 + naa)[None, None], 1 / 2000, 127.7))
+    told = Fids((water + naa)[None, None], 1 / 2000, 127.7, header={"WaterSuppressed": True})
+    assert not figures.is_reference(told)
+
+
+def test_the_forest_places_each_site_and_leads_to_its_page():
+    effects = [Effect("<b>A</b>", 2.0, 1.0, 3.5, "3 scans", "site-A.html", "own")]
+    chart = group_figures.forest(effects, Effect("all", 2.0, 1.0, 3.5))
+    marker = chart["data"][0]
+    assert marker["x"] == [2.0]
+    assert marker["error_x"]["array"] == [1.5] and marker["error_x"]["arrayminus"] == [1.0]
+    assert marker["customdata"] == ["site-A.html"]
+    assert chart["layout"]["yaxis"]["ticktext"][0] == "&lt;b&gt;A&lt;/b&gt;"
+
+
+def test_the_specification_curve_is_sorted_and_marks_only_choices_that_differ():
+    effects = [
+        Effect("", value, value - 1, value + 1, note=n) for n, value in zip("abc", (3, 1, 2))
+    ]
+    choices = {
+        n: {"fit": fit, "basis": "same"} for n, fit in zip("abc", ("spline", "poly", "spline"))
+    }
+    chart = group_figures.curve(effects, choices, "a")
+    first, others = chart["data"][:2]
+    assert first["x"] == [3] and others["y"] == [1.0, 2.0]
+    assert chart["layout"]["yaxis2"]["ticktext"] == ["fit: poly", "fit: spline"]
+
+
+@pytest.mark.parametrize("dtype", [None, "i2", "u1"])
+def test_packing_keeps_values_and_shape(dtype):
+    values = np.array([[0.0, 3.0, 250.0], [7.0, 8.0, 9.0]])
+    assert np.array_equal(unpacked(packed(values, dtype)), values)
+
+
+def test_labels_with_markup_are_shown_letter_by_letter():
+    assert plain("<b>x</b> & y") == "&lt;b&gt;x&lt;/b&gt; &amp; y"

@@ -1,0 +1,84 @@
+"""The verdict follows from records, limits and controls, and says why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fmrsflow.report.verdict import verdict
+
+
+def with_record(results, stage, **changes):
+    record = {**results.records[stage], **changes}
+    return replace(results, records={**results.records, stage: record})
+
+
+def test_a_good_scan_is_to_be_used_and_nothing_is_held_against_it(results):
+    judged = verdict(results)
+    assert (judged.kind, judged.reasons) == ("use", ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"fwhm_tcr_hz": 9.5}, "broad lines: tCr 9.5 Hz wide (excluded above 12 Hz)"),
+        ({"snr_tcr": 12.0}, "weak signal: tCr SNR 12 (excluded below 10)"),
+        ({"drift_hz": 14.0}, "frequency drifted by 14.0 Hz"),
+        ({"n_kept": {"rest": 60}, "n_removed": {"rest": 20}}, "20 of 80 transients rejected"),
+        ({"warnings": ["no water reference"]}, "no water reference"),
+    ],
+)
+def test_what_is_near_a_limit_asks_for_care_and_is_named(results, changes, reason):
+    judged = verdict(with_record(results, "preprocess", **changes))
+    assert judged.kind == "care"
+    assert any(reason in one for one in judged.reasons)
+
+
+def test_an_uncertain_glutamate_asks_for_care(results):
+    rows = [
+        {**row, "crlb_percent": "31"} if row["metabolite"] == "Glu" else row
+        for row in results.concentrations
+    ]
+    judged = verdict(replace(results, concentrations=rows))
+    assert judged.kind == "care"
+    assert "glutamate is uncertain (rest: CRLB 31 %)" in judged.reasons
+
+
+def test_a_flagged_negative_control_asks_for_care(results):
+    rows = [{**results.controls[0], "flag": "tCr changed by 4.1 %, more than its limit"}]
+    judged = verdict(replace(results, controls=rows))
+    assert judged.reasons == (
+        "negative control tCr change: tCr changed by 4.1 %, more than its limit",
+    )
+
+
+def test_an_excluded_scan_tells_the_limit_it_broke(results):
+    excluded = with_record(
+        results, "preprocess", status="excluded", reason="tCr FWHM 13.1 Hz > 12 Hz"
+    )
+    judged = verdict(excluded)
+    assert (judged.kind, judged.reasons) == ("excluded", ("tCr FWHM 13.1 Hz > 12 Hz",))
+
+
+def test_a_failed_scan_tells_stage_and_reason(results):
+    failed = with_record(
+        results, "fit", status="failed", failed_at="preprocess", reason="no transient left"
+    )
+    judged = verdict(failed)
+    assert (judged.kind, judged.reasons) == ("failed", ("preprocess: no transient left",))
+
+
+def test_a_missing_t1w_is_no_failure_of_the_scan(results):
+    without = with_record(
+        results, "anatomy", status="failed", failed_at="anatomy", reason="scans.tsv names no T1w"
+    )
+    judged = verdict(without)
+    assert judged.kind == "care"
+    assert judged.reasons == ("no tissue fractions: scans.tsv names no T1w",)
+
+
+def test_a_scan_that_is_still_running_is_not_judged_good(results):
+    records = {stage: r for stage, r in results.records.items() if stage in ("convert", "anatomy")}
+    judged = verdict(replace(results, records=records))
+    assert (judged.label, judged.reasons) == ("Not finished yet", ("preprocess has not run yet",))
