@@ -20,6 +20,9 @@ MIN_TCR = 4.0
 MAX_PHASE_RAD = np.deg2rad(110.0)
 """Zero-order phase beyond which a spectrum counts as inverted."""
 
+MAX_BASELINE = 5.0
+"""Largest baseline, relative to the largest metabolite signal, under which metabolites are told."""
+
 MAX_MISFIT = 0.5
 """Share of the signal's energy (baseline taken off) that may be left unexplained beyond noise."""
 
@@ -163,7 +166,9 @@ def make_result(model, options, spectrum, state, target, scale, noise, stop) -> 
     residual_sd = float(np.sqrt(np.mean(np.abs(residual) ** 2) / 2))
     noise = float(noise)
     height, fwhm = tcr_line(model, state)
-    reason = _why_not(model, state, covariance, whole, noise, residual_sd)
+    state.theta[0] = np.angle(np.exp(1j * state.theta[0]))
+    hidden = float(np.abs(baseline).max() / np.abs(signal).max()) if signal.any() else np.inf
+    reason = _why_not(model, state, covariance, hidden, noise, residual_sd)
     if reason:
         return failed_result(model, spectrum, reason, stop)
     errors = np.sqrt(np.diag(covariance)[k:])
@@ -233,7 +238,7 @@ def tcr_line(model: Model, state) -> tuple[float, float]:
     return float(2 * half), float(up - down)
 
 
-def _why_not(model, state, covariance, whole, noise, residual_sd) -> str | None:
+def _why_not(model, state, covariance, hidden, noise, residual_sd) -> str | None:
     """Reason why a solution is not to be believed; None where it is."""
     k = len(model.names)
     sums = np.array([name in ("Cr", "PCr") for name in model.names], float)
@@ -244,7 +249,12 @@ def _why_not(model, state, covariance, whole, noise, residual_sd) -> str | None:
             f"no creatine found: tCr is {tcr / error if error > 0 else 0:.1f} standard errors "
             f"from zero, the limit is {MIN_TCR:g}"
         )
-    phase = float(np.angle(np.exp(1j * state.theta[0])))
+    if hidden > MAX_BASELINE:
+        return (
+            f"the baseline is {hidden:.0f} times as high as the metabolites (limit "
+            f"{MAX_BASELINE:g}): residual water or lipid hides them"
+        )
+    phase = float(state.theta[0])
     if abs(phase) > MAX_PHASE_RAD:
         return (
             f"the spectrum stands at a phase of {np.rad2deg(phase):.0f} degrees (limit "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from fmrsflow.edge import MISSING, Job, read_table, stage_main
@@ -64,7 +66,7 @@ def process(job: Job) -> dict:
     courses = [spectra.with_data(transients.select(b).mean(weights[b]).data) for b in blocks]
     together = spectra.with_data(np.concatenate([one.data for one in (spectra, *courses)]))
     results = fit_spectra(together, basis, options)
-    fitted = dict(zip(names, results))
+    fitted = _with_whole_noise(dict(zip(names, results)))
     if fitted["all"].status == "failed":
         raise DataError(f"the average of all transients: {fitted['all'].reason}")
     for name, result in fitted.items():
@@ -102,6 +104,21 @@ def _spectra(job: Job, conditions: list[str], transients: Fids, weights) -> tupl
         names.append("all")
         data.append(transients.mean(weights).data)
     return names, average.with_data(np.concatenate(data))
+
+
+def _with_whole_noise(fitted: dict[str, FitResult]) -> dict[str, FitResult]:
+    """Results of matched spectra with the errors of their noise before matching.
+
+    Broadening takes noise off the late FID, where there is no signal: the residual shrinks, the
+    error of the amplitudes does not.
+    """
+    found = dict(fitted)
+    for name, one in fitted.items():
+        plain = fitted.get(name.removesuffix(":matched"))
+        if plain is not one and one.status == plain.status == "ok":
+            ratio = max(1.0, plain.residual_sd / one.residual_sd)
+            found[name] = replace(one, covariance=ratio**2 * one.covariance)
+    return found
 
 
 def _blocks(labels: list, kept: np.ndarray, size: int) -> list[np.ndarray]:
