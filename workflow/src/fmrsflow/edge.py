@@ -108,6 +108,18 @@ class Job:
             )
         return path
 
+    def image(self, column: str):
+        """NIfTI image that a column of scans.tsv names; DataError where it cannot be read."""
+        import nibabel as nib
+
+        path = self.source(column)
+        try:
+            image = nib.load(path)
+            image.get_fdata(dtype="float32")
+        except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
+            raise DataError(f"{path.name}: no readable NIfTI image ({error})") from None
+        return image
+
     def events(self) -> list[dict] | None:
         """Rows of the scan's events.tsv; None where the sheet names none."""
         if not self.scan.events:

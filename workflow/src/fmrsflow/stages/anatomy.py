@@ -1,0 +1,94 @@
+"""Tissue fractions of the MRS voxel, from the study's maps or the built-in segmentation."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+
+from fmrsflow.anatomy.maps import FOLDERS, check_map, from_labels, is_label_image, kind_of
+from fmrsflow.anatomy.voxel import tissue_fractions
+from fmrsflow.edge import FailedBefore, Job, read_json, stage_main
+from fmrsflow.errors import DataError
+from fmrsflow.report.voxel_figure import voxel_figure
+
+
+def process(job: Job) -> dict:
+    """Lay the MRS voxel of a scan on its tissue maps."""
+    job.record("convert")
+    fids = job.fids("convert", "svs")
+    setting = job.settings["anatomy"]
+    if not job.scan.t1w and not job.scan.gm:
+        raise DataError(
+            "no T1w and no tissue maps: name them in columns t1w or gm, wm, csf of scans.tsv"
+        )
+    if fids.affine is None:
+        raise DataError(
+            f"{job.scan.mrs} holds no voxel geometry: no tissue fractions; export it with its "
+            "position (NIfTI-MRS, RDA, SPAR, DICOM)"
+        )
+    method, maps = _maps(job)
+    found = tissue_fractions(fids.affine, maps, setting["samples_per_axis"])
+    if found.coverage < setting["min_coverage"]:
+        raise DataError(
+            f"only {100 * found.coverage:.0f} % of the MRS voxel lie inside the image (limit "
+            f"{100 * setting['min_coverage']:.0f} %): another person's T1w, or a cropped one"
+        )
+    if found.total < setting["min_tissue"]:
+        raise DataError(
+            f"GM, WM and CSF fill only {100 * found.total:.0f} % of the MRS voxel (limit "
+            f"{100 * setting['min_tissue']:.0f} %): the voxel lies outside the head of this T1w"
+        )
+    if job.scan.t1w:
+        _draw(job, fids.affine, maps, found)
+    return {
+        "v_gm": found.gm,
+        "v_wm": found.wm,
+        "v_csf": found.csf,
+        "sum": found.total,
+        "coverage": found.coverage,
+        "volume_ml": found.volume_ml,
+        "method": method,
+        "systematic_sd": setting["systematic_sd"],
+    }
+
+
+def _maps(job: Job) -> tuple[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Method and (values, affine) of gm, wm, csf: the study's maps first."""
+    if job.scan.gm:
+        if job.scan.gm == job.scan.wm == job.scan.csf:
+            image = job.image("gm")
+            if is_label_image(image.get_fdata(dtype=np.float32)):
+                return "labels", from_labels(image.get_fdata(dtype=np.float32), image.affine)
+        images = {name: job.image(name) for name in FOLDERS}
+        maps = {
+            name: (
+                check_map(image.get_fdata(dtype=np.float32), getattr(job.scan, name)),
+                image.affine,
+            )
+            for name, image in images.items()
+        }
+        return kind_of(job.scan.gm), maps
+    owner = job.study.segment_owner(job.scan)
+    record = read_json(job.study.record_path("segment", {}, owner))
+    if record["status"] == "failed":
+        raise FailedBefore(record["reason"], "segment")
+    images = {name: nib.load(job.study.segment_path(job.scan, name.upper())) for name in FOLDERS}
+    return "builtin", {
+        name: (image.get_fdata(dtype=np.float32), image.affine) for name, image in images.items()
+    }
+
+
+def _draw(job: Job, voxel: np.ndarray, maps: dict, found) -> None:
+    t1w = job.image("t1w")
+    values = t1w.get_fdata(dtype=np.float32).squeeze()
+    outlines = {
+        name.upper(): maps[name][0] for name in ("gm", "wm") if maps[name][0].shape == values.shape
+    }
+    caption = (
+        f"GM {100 * found.gm:.0f} %   WM {100 * found.wm:.0f} %   CSF {100 * found.csf:.0f} %   "
+        f"{found.volume_ml:.1f} mL"
+    )
+    job.save("voxel", voxel_figure(values, t1w.affine, voxel, outlines, caption))
+
+
+main = stage_main("anatomy", process)
