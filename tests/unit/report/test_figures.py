@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from fmrsflow.fids import Fids
-from fmrsflow.report import figures, group_figures
+from fmrsflow.report import figures, group_figures, spectrum_figures
 from fmrsflow.report.pages import _scan_charts
 from fmrsflow.report.plot import packed, plain
 from fmrsflow.report.results import Effect
@@ -64,17 +64,17 @@ def test_the_chemical_shift_runs_right_to_left(charts, name):
 
 
 def test_a_packed_spectrum_holds_the_data_within_a_rounding_step(results):
-    chart = figures.spectrum(results.fit, "all")
+    chart = spectrum_figures.spectrum(results.fit, "all")
     (trace,) = (t for t in chart["data"] if t["meta"] == {"group": "all", "part": "data"})
     inside = (results.fit["ppm"] >= 0.2) & (results.fit["ppm"] <= 4.2)
     data = np.real(results.fit["data"][0])[inside]
-    scale = figures.FULL_SCALE / np.abs(data).max()
+    scale = spectrum_figures.FULL_SCALE / np.abs(data).max()
     assert np.max(np.abs(unpacked(trace["y"]) - data * scale)) <= 0.5
     assert np.allclose(unpacked(trace["x"]), results.fit["ppm"][inside], atol=1e-6)
 
 
 def test_only_the_chosen_spectrum_shows_at_first(results):
-    chart = figures.spectrum(results.fit, "rest")
+    chart = spectrum_figures.spectrum(results.fit, "rest")
     shown = {t["meta"]["group"] for t in chart["data"] if t["visible"]}
     assert shown == {"rest"}
     assert {t["meta"]["part"] for t in chart["data"] if t["visible"]} == {
@@ -119,21 +119,23 @@ def test_the_difference_of_conditions_is_task_minus_rest_magnified():
     time = np.arange(1024) / 2000
     line = np.exp(2j * np.pi * (2.35 - 4.65) * 127.7 * time - np.pi * 6 * time)
     fids = Fids(np.stack([line, 1.1 * line])[:, None], 1 / 2000, 127.7)
-    chart = figures.conditions(fids, None, ["rest", "task"], magnify=5.0)
+    chart = spectrum_figures.conditions(fids, None, ["rest", "task"], magnify=5.0)
     by_name = {t["name"]: unpacked(t["y"]) for t in chart["data"] if "bdata" in str(t["y"])}
     difference = by_name["task − rest, × 5"]
     rise = difference.max() - np.median(difference)
-    assert rise == pytest.approx(5 * 0.1 / 1.1 * figures.FULL_SCALE, rel=0.02)
+    assert rise == pytest.approx(5 * 0.1 / 1.1 * spectrum_figures.FULL_SCALE, rel=0.02)
 
 
 def test_a_water_reference_is_known_by_its_water_and_by_its_header():
     time = np.arange(1024) / 2000
     water = 1000 * np.exp(-np.pi * 8 * time)
     naa = np.exp(2j * np.pi * (2.01 - 4.65) * 127.7 * time - np.pi * 5 * time)
-    assert figures.is_reference(Fids((water + naa)[None, None], 1 / 2000, 127.7))
-    assert not figures.is_reference(Fids((water / 1000 + naa)[None, None], 1 / 2000, 127.7))
+    assert spectrum_figures.is_reference(Fids((water + naa)[None, None], 1 / 2000, 127.7))
+    assert not spectrum_figures.is_reference(
+        Fids((water / 1000 + naa)[None, None], 1 / 2000, 127.7)
+    )
     told = Fids((water + naa)[None, None], 1 / 2000, 127.7, header={"WaterSuppressed": True})
-    assert not figures.is_reference(told)
+    assert not spectrum_figures.is_reference(told)
 
 
 def test_the_forest_places_each_site_and_leads_to_its_page():

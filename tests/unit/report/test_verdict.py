@@ -78,6 +78,15 @@ def test_a_missing_t1w_is_no_failure_of_the_scan(results):
     assert judged.reasons == ("no tissue fractions: scans.tsv names no T1w",)
 
 
+def test_a_scan_at_rest_can_be_used_without_a_response(results):
+    resting = with_record(
+        results, "response", status="failed", failed_at="response", reason="one condition only"
+    )
+    judged = verdict(replace(resting, controls=()))
+    assert judged.kind == "care"
+    assert judged.reasons == ("no response to a task: one condition only",)
+
+
 def test_a_scan_that_is_still_running_is_not_judged_good(results):
     records = {stage: r for stage, r in results.records.items() if stage in ("convert", "anatomy")}
     judged = verdict(replace(results, records=records))

@@ -234,7 +234,7 @@ def flow(scans: Sequence[ScanSummary]) -> list[dict]:
     left = list(scans)
     told = []
     for name, stage in steps:
-        lost = [s for s in left if stage and s.verdict.kind == "failed" and s.failed_at == stage]
+        lost = [s for s in left if stage and s.failed_at == stage and s.verdict.kind != "excluded"]
         left = [s for s in left if s not in lost]
         told.append(_step(name, left, lost, scans))
     lost = [s for s in left if s.verdict.kind == "excluded"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fmrsflow.report import figures
+from fmrsflow.report import figures, spectrum_figures
 from fmrsflow.report.ranges import molal_ranges
 from fmrsflow.report.render import image_uri, render, short
 from fmrsflow.report.results import STAGES, Row, ScanResults, View
@@ -33,7 +33,7 @@ def scan_page(results: ScanResults) -> str:
     spectra = [] if results.fit is None else [str(name) for name in results.fit["spectra"]]
     spectra.sort(key=lambda name: (name != "all", ":matched" in name))
     quantities = _quantities(results.changes)
-    conditions = results.record("preprocess").get("conditions") or []
+    conditions, _ = _conditions(results)
     charts = _scan_charts(results, spectra, quantities)
     sections = [
         ("verdict", "Verdict"),
@@ -62,8 +62,8 @@ def scan_page(results: ScanResults) -> str:
         sections=sections,
         tiles=_tiles(results),
         spectra=spectra,
-        metabolites=figures.parts(results.fit) if spectra else [],
-        regions=figures.REGIONS,
+        metabolites=spectrum_figures.parts(results.fit) if spectra else [],
+        regions=spectrum_figures.REGIONS,
         spectrum_words=_spectrum_words(results),
         conditions=conditions,
         quantities=[(name, QUANTITIES.get(name, name)) for name in quantities],
@@ -88,20 +88,22 @@ def view_page(view: View) -> str:
     if view.fit is not None:
         spectra = [str(name) for name in view.fit["spectra"]]
         reference = False
-        charts["spectrum"] = figures.spectrum(view.fit)
+        charts["spectrum"] = spectrum_figures.spectrum(view.fit)
         words = "Data, fitted model, baseline, and the residual moved up."
         header = []
     else:
         fids = view.fids
-        reference = figures.is_reference(fids)
-        charts["spectrum"] = figures.average(fids)
+        reference = spectrum_figures.is_reference(fids)
+        charts["spectrum"] = spectrum_figures.average(fids)
         of = (
             "One transient" if fids.n_transients == 1 else f"Mean of {fids.n_transients} transients"
         )
         words = f"{of}, turned upright by one phase."
         if fids.n_transients > 1 and not reference:
             time = np.arange(fids.n_transients) * (fids.tr_s or 1.0)
-            charts["transients"] = figures.transients(figures.phased(fids), time, ())
+            charts["transients"] = spectrum_figures.transients(
+                spectrum_figures.phased(fids), time, ()
+            )
         header = [
             ("Nucleus", fids.nucleus),
             ("Spectrometer frequency", f"{fids.frequency_mhz:.6g} MHz"),
@@ -118,7 +120,7 @@ def view_page(view: View) -> str:
         name=view.name,
         charts=charts,
         spectra=spectra,
-        metabolites=figures.parts(view.fit) if spectra else [],
+        metabolites=spectrum_figures.parts(view.fit) if spectra else [],
         regions=_regions(bool(spectra), reference),
         words=words,
         header=header,
@@ -128,10 +130,10 @@ def view_page(view: View) -> str:
 def _regions(fitted: bool, reference: bool) -> tuple[tuple[str, str], ...]:
     """Stretches of the axis that the page of a file offers, the one shown at first in front."""
     if fitted:
-        return figures.REGIONS
+        return spectrum_figures.REGIONS
     if reference:
-        return (figures.WHOLE_REGION, *figures.REGIONS)
-    return (*figures.REGIONS, figures.WHOLE_REGION)
+        return (spectrum_figures.WHOLE_REGION, *spectrum_figures.REGIONS)
+    return (*spectrum_figures.REGIONS, spectrum_figures.WHOLE_REGION)
 
 
 def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Sequence[str]) -> dict:
@@ -149,10 +151,13 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
         )
     )
     if spectra:
-        charts["spectrum"] = figures.spectrum(results.fit, spectra[0])
-    conditions = results.record("preprocess").get("conditions") or []
+        charts["spectrum"] = spectrum_figures.spectrum(results.fit, spectra[0])
+    conditions, order = _conditions(results)
     if results.average is not None and len(conditions) > 1:
-        charts["conditions"] = figures.conditions(results.average, results.matched, conditions)
+        matched = results.matched.select(order) if results.matched is not None else None
+        charts["conditions"] = spectrum_figures.conditions(
+            results.average.select(order), matched, conditions
+        )
     if results.changes:
         charts["response"] = figures.changes(results.changes, quantities[0])
     if results.timecourse:
@@ -162,10 +167,10 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
         charts["courses"] = figures.courses(results.transients, results.blocks)
     if results.corrected is not None and results.transients:
         time = np.array([float(row["time_s"]) for row in results.transients])
-        charts["after"] = figures.transients(results.corrected, time, results.transients)
-        charts["before"] = figures.transients(unaligned(results), time, ())
+        charts["after"] = spectrum_figures.transients(results.corrected, time, results.transients)
+        charts["before"] = spectrum_figures.transients(unaligned(results), time, ())
     if results.water is not None:
-        charts["water"] = figures.water(results.water, results.water_phase_deg)
+        charts["water"] = spectrum_figures.water(results.water, results.water_phase_deg)
     molal = [
         row
         for row in results.concentrations
@@ -178,6 +183,14 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
             "mmol per kg tissue water",
         )
     return charts
+
+
+def _conditions(results: ScanResults) -> tuple[list[str], list[int]]:
+    """Names of the conditions, rest first, and their places in the averages."""
+    names = results.record("preprocess").get("conditions") or []
+    rest = results.record("response").get("rest")
+    order = sorted(range(len(names)), key=lambda c: names[c] != rest)
+    return [names[c] for c in order], order
 
 
 def unaligned(results: ScanResults):
@@ -222,6 +235,7 @@ def _tiles(results: ScanResults) -> list[dict]:
 
 def headline(changes: Sequence[Row]) -> Row | None:
     """The change of glutamate that a report tells first: block averages, line widths matched."""
+    changes = [row for row in changes if row["change_percent"] != "n/a"]
     for matched in ("true", "false"):
         for quantity in QUANTITIES:
             for row in changes:

@@ -7,9 +7,9 @@ import io
 import numpy as np
 from matplotlib.figure import Figure
 
-from fmrsflow.report.figures import PEAKS, PPM_RANGE, phased
 from fmrsflow.report.plot import BLACK, BLUE, GREY, VERMILLION
 from fmrsflow.report.results import View
+from fmrsflow.report.spectrum_figures import PEAKS, PPM_RANGE, phased
 
 
 def picture(view: View) -> Figure:

@@ -141,7 +141,7 @@ class ScanSummary:
     reached : str
         Last stage that it passed; "" where not even conversion worked.
     failed_at : str
-        Stage where it failed or was excluded; "" otherwise.
+        Stage that failed (the response too), or where it was excluded; "" otherwise.
     quality : dict
         `snr_tcr`, `fwhm_tcr_hz`, `drift_hz`, `fqn`, `rejected_percent`; missing ones left out.
     line : array (n,) or None

@@ -23,6 +23,10 @@ MIN_COVERAGE = 0.98
 """Share of the voxel that the tissue maps must cover."""
 
 
+OPTIONAL = ("anatomy", "response")
+"""Stages whose failure leaves a scan that can be used: quantification falls back on assumed tissue
+fractions or ratios, and a scan at rest has concentrations without a response."""
+
 LABELS = {
     "use": "Use this scan",
     "care": "Use with care",
@@ -35,18 +39,22 @@ def verdict(results: ScanResults) -> Verdict:
     """Judge a scan by its records, its limits and its negative controls."""
     for stage in STAGES:
         record = results.records.get(stage)
-        # Without tissue fractions quantification falls back, and says so: no failure of the scan.
-        if record and record["status"] == "failed" and stage != "anatomy":
+        if record and record["status"] == "failed" and stage not in OPTIONAL:
             reason = f"{record['failed_at']}: {record['reason']}"
             return Verdict("failed", LABELS["failed"], (reason,))
-    missing = [s for s in STAGES if s not in results.records and s not in ("anatomy", "response")]
+    missing = [s for s in STAGES if s not in results.records and s not in OPTIONAL]
     if missing:
         return Verdict("failed", "Not finished yet", (f"{missing[0]} has not run yet",))
     for stage in STAGES:
         record = results.records.get(stage)
         if record and record["status"] == "excluded":
             return Verdict("excluded", LABELS["excluded"], (record["reason"],))
-    reasons = (*_quality(results), *_anatomy(results), *_controls(results), *_warnings(results))
+    reasons = (
+        *_quality(results),
+        *_anatomy(results),
+        *_response(results),
+        *_warnings(results),
+    )
     kind = "care" if reasons else "use"
     return Verdict(kind, LABELS[kind], tuple(dict.fromkeys(reasons)))
 
@@ -84,7 +92,10 @@ def _anatomy(results: ScanResults):
         yield f"the tissue maps cover {100 * record['coverage']:.0f} % of the voxel"
 
 
-def _controls(results: ScanResults):
+def _response(results: ScanResults):
+    record = results.records.get("response")
+    if record and record["status"] == "failed":
+        yield f"no response to a task: {record['reason']}"
     for row in results.controls:
         if row["flag"] not in ("", "n/a", "false"):
             yield f"negative control {row['control']}: {row['flag']}"

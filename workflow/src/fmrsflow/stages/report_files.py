@@ -193,8 +193,9 @@ def read_group(study: Study, analysis: str) -> list[tuple[ScanSummary, ScanResul
     for scan in study.scans:
         results = read_scan(study, analysis, scan, {}, light=True)
         judged = verdict(results)
-        failed = next((r for r in results.records.values() if r["status"] != "ok"), {})
-        failed = failed if judged.kind in ("failed", "excluded") else {}
+        failed = next(
+            (r for s, r in results.records.items() if r["status"] != "ok" and s != "anatomy"), {}
+        )
         reached = [stage for stage in STAGES if results.record(stage)]
         summary = ScanSummary(
             scan=scan,
