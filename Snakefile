@@ -89,6 +89,7 @@ include: "rules/basis.smk"
 include: "rules/preprocess.smk"
 include: "rules/quantify.smk"
 include: "rules/response.smk"
+include: "rules/bold.smk"
 include: "rules/sites.smk"
 include: "rules/report.smk"
 
@@ -97,6 +98,7 @@ rule all:
     default_target: True
     input:
         expand("{results}/{analysis}/report/index.html", results=RESULTS, analysis=ANALYSES),
+        expand("{results}/{analysis}/bold/record.json", results=RESULTS, analysis=ANALYSES),
 
 
 onstart:

@@ -166,7 +166,7 @@ def bold_run(
     events: list[dict],
     tr_s: float = 2.0,
     target_radius_mm: float = 12.0,
-    noise_percent: float = 1.2,
+    noise_percent: float = 0.8,
 ) -> BoldRun:
     """Make a run of a whole brain.
 
@@ -242,13 +242,13 @@ def write_bold_run(plan, scan, head, root: Path) -> None:
     place = generator(plan, "voxel", visit.site.name, visit.person, scan.session, region.acq)
     mrs_affine = voxel_affine(head, region.centre_mni_mm, region.size_mm, place)
     glutamate = true_changes(plan, scan).get("Glu", 1.0)
-    height = (1.0 if glutamate >= 0 else -1.0) * (0.5 + 0.05 * abs(glutamate))
+    height = (1.0 if glutamate >= 0 else -1.0) * (0.8 + 0.05 * abs(glutamate))
     conditions = (f"{plan.design.task}A", f"{plan.design.task}B")
     rng = generator(plan, "bold", visit.site.name, visit.person, scan.session, region.acq)
     truth = Truth(
         peak_percent={conditions[0]: height, conditions[1]: 0.8 * height},
         shared_percent=0.3,
-        ppi={conditions[0]: 0.8},
+        ppi={conditions[0]: 1.5},
         target_ratio={name: 0.5 for name in conditions},
     )
     brain, affine = _coarse(head, 4.0)

@@ -1,0 +1,51 @@
+# BOLD in the MRS voxel: a scan with a BOLD run, then accord with glutamate over an analysis.
+
+BOLD_BATCHES = [
+    batch
+    for site in STUDY.sites
+    for batch in batches(
+        [scan for scan in STUDY.scans if scan.site == site and scan.bold], STUDY.config["batch"]
+    )
+]
+
+for number, batch in enumerate(BOLD_BATCHES):
+
+    rule:
+        name:
+            f"bold_{number}"
+        input:
+            records("convert", batch),
+            sources(batch, "bold", "bold_events", "bold_confounds"),
+        output:
+            records("bold", batch),
+        params:
+            scans=keys(batch),
+            settings=json.dumps(STUDY.config["bold"], sort_keys=True),
+            rows=rows(batch, "bold", "bold_events", "bold_confounds"),
+            code=code_digest("bold"),
+        log:
+            f"{RESULTS}/logs/bold/{number}.log",
+        resources:
+            mem_mb=memory(3000),
+            runtime=60,
+        shell:
+            "fmrsflow bold --study {FROZEN} {params.scans} 2> {log}"
+
+
+rule bold:
+    input:
+        records("bold", [scan for scan in STUDY.scans if scan.bold]),
+        lambda wildcards: records("response", STUDY.units(), ANALYSES[wildcards.analysis]),
+        lambda wildcards: records("preprocess", STUDY.scans, ANALYSES[wildcards.analysis]),
+    output:
+        f"{RESULTS}/{{analysis}}/bold/record.json",
+    params:
+        settings=json.dumps([STUDY.config["bold"], STUDY.config["sites"]], sort_keys=True),
+        code=code_digest("bold"),
+    log:
+        f"{RESULTS}/logs/{{analysis}}/bold.log",
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
+    shell:
+        "fmrsflow bold --study {FROZEN} --analysis {wildcards.analysis} 2> {log}"

@@ -1,0 +1,339 @@
+"""BOLD over all scans of an analysis: accord with glutamate, group maps of connectivity."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fmrsflow.bold.concordance import Pair, concordance, linewidth_narrowing
+from fmrsflow.edge import MISSING, read_json, read_table, write_bytes, write_json, write_table
+from fmrsflow.errors import DataError
+from fmrsflow.study import Scan, Study, Unit, directory
+
+REST = "rest"
+
+MEASURES = {
+    "area": "Mean area under the BOLD response (% s)",
+    "linewidth": "Narrowing of tCr in the task (Hz)",
+}
+"""Measures of BOLD: from fMRI, and from the spectra alone."""
+
+PAIR_COLUMNS = {
+    "measure": ("area (fMRI, percent s) or linewidth (narrowing of tCr, Hz)", ""),
+    "site": ("site", ""),
+    "subject": ("BIDS label", ""),
+    "person": ("identity across sites", ""),
+    "label": ("session, voxel and run", ""),
+    "bold": ("measure of BOLD; positive where activity rises", "percent s or Hz"),
+    "bold_se": ("its standard error", "percent s or Hz"),
+    "contrast": ("contrast of the change", ""),
+    "change_percent": ("percent change of the metabolite", "percent"),
+    "change_se": ("its standard error", "percent"),
+    "same_sign": ("both estimates have one sign", ""),
+    "p_same_sign": ("probability that both true values have one sign", ""),
+    "note": ("what to know of this row; why values are missing", ""),
+}
+
+TEST_COLUMNS = {
+    "measure": ("as in concordance.tsv", ""),
+    "n": ("pairs", ""),
+    "n_persons": ("persons", ""),
+    "same_sign": ("pairs whose estimates have one sign", ""),
+    "expected_share": ("mean probability of one sign given the errors", "1"),
+    "p_value": ("one-sided p, signs random in each pair", ""),
+    "p_value_persons": ("one-sided p, signs random in each person", ""),
+    "slope": ("percent change per unit of BOLD, errors on both axes", "percent / unit"),
+    "slope_se": ("its standard error", "percent / unit"),
+}
+
+GROUP_COLUMNS = {
+    "contrast": ("contrast of the interaction terms", ""),
+    "region": ("acq label of the MRS voxel", ""),
+    "n_persons": ("persons", ""),
+    "sign": ("1 where the contrast is positive", ""),
+    "n_voxels": ("size", ""),
+    "p_fwe": ("family-wise error of the extent, sign-flipping permutation, both signs", ""),
+    "peak_t": ("largest t", ""),
+    "x_mm": ("peak, MNI", "mm"),
+    "y_mm": ("peak, MNI", "mm"),
+    "z_mm": ("peak, MNI", "mm"),
+}
+
+
+def main(argv: list[str]) -> int:
+    """`fmrsflow bold [--study FILE] --analysis NAME`."""
+    parser = argparse.ArgumentParser(prog="fmrsflow bold")
+    parser.add_argument("--study", default="results/study.json", help="the frozen study")
+    parser.add_argument("--analysis", required=True, help="analysis that gives the change")
+    arguments = parser.parse_args(argv)
+    study = Study.load(arguments.study)
+    folder = study.results / arguments.analysis / "bold"
+    names = study.config["analyses"][arguments.analysis]
+    rows = list(pair_rows(study, names))
+    write_table(folder / "concordance.tsv", rows, PAIR_COLUMNS)
+    tests = []
+    for measure in MEASURES:
+        there = [row for row in rows if row["measure"] == measure and row["bold_se"] is not None]
+        there = [row for row in there if row["change_se"] is not None]
+        if there:
+            tests.append(_test(folder, measure, there, study.config["sites"]["metabolite"]))
+    write_table(folder / "concordance_test.tsv", tests, TEST_COLUMNS)
+    group, notes = _group(study, folder)
+    write_table(folder / "group_clusters.tsv", group, GROUP_COLUMNS)
+    write_json(
+        folder / "record.json",
+        {
+            "stage": "bold",
+            "analysis": arguments.analysis,
+            "settings": names,
+            "metabolite": study.config["sites"]["metabolite"],
+            "tests": tests,
+            "group": notes,
+            "GeneratedBy": [study.software] if study.software else [],
+        },
+    )
+    return 0
+
+
+def pair_rows(study: Study, names: dict[str, str]) -> Iterator[dict]:
+    """Rows of concordance.tsv: each unit with each measure that it has."""
+    for unit in study.units():
+        change = _change(study, unit, names)
+        person = study.person(unit.scan)
+        identity = {
+            "site": unit.scan.site,
+            "subject": unit.scan.subject,
+            "person": person,
+            "label": " ".join(
+                one for one in (unit.scan.subject, unit.scan.session, unit.scan.acq, unit.scan.run)
+                if one
+            ),
+            **{key: change.get(key) for key in ("contrast", "change_percent", "change_se")},
+        }  # fmt: skip
+        for measure, found in (
+            ("area", _area(study, unit)),
+            ("linewidth", _width(study, unit, names)),
+        ):
+            if found is None:
+                continue
+            value, se, note = found
+            row = {**identity, "measure": measure, "bold": value, "bold_se": se}
+            row["note"] = "; ".join(one for one in (note, change.get("note", "")) if one)
+            if se is not None and identity["change_se"] is not None:
+                pair = Pair("", person, value, se, row["change_percent"], row["change_se"])
+                row["same_sign"] = bool((value > 0) == (row["change_percent"] > 0))
+                row["p_same_sign"] = pair.p_same_sign
+            yield row
+
+
+def _test(folder: Path, measure: str, rows: list[dict], metabolite: str) -> dict:
+    from fmrsflow.report.bold_figures import scatter
+
+    pairs = [
+        Pair(row["label"], row["person"], row["bold"], row["bold_se"], row["change_percent"],
+             row["change_se"])
+        for row in rows
+    ]  # fmt: skip
+    found = concordance(pairs)
+    text = (
+        f"{found.same_sign} of {found.n} of one sign, p = {found.p_value:.2g}\n"
+        f"(signs random by person: p = {found.p_value_persons:.2g})"
+    )
+    buffer = io.BytesIO()
+    figure = scatter(rows, MEASURES[measure], metabolite, text)
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    write_bytes(folder / f"concordance_{measure}.png", buffer.getvalue())
+    return {
+        "measure": measure,
+        **{key: getattr(found, key) for key in TEST_COLUMNS if key != "measure"},
+    }
+
+
+def _change(study: Study, unit: Unit, names: dict[str, str]) -> dict:
+    """The unit's change under the main answer's estimator and quantity."""
+    record = read_json(study.record_path("response", names, unit))
+    if record["status"] != "ok":
+        return {"note": f"no change: {record['reason']}"}
+    table = study.path(directory("response", names), unit, "desc-response_change.tsv")
+    setting = study.config["sites"]
+    rows = [
+        row
+        for row in read_table(table)
+        if row["metabolite"] == setting["metabolite"]
+        and row["change_percent"] != MISSING
+        and row["se_percent"] != MISSING
+    ]
+    preferred = (
+        ("estimator", (setting["estimator"], "blocks", "joint", "timecourse")),
+        ("quantity", (setting["quantity"], "molal", "ratio_tcr", "raw")),
+        ("matched", ("true", MISSING, "false")),
+    )
+    for column, order in preferred:
+        first = next((one for one in order if any(row[column] == one for row in rows)), None)
+        rows = [row for row in rows if row[column] == first]
+    if not rows:
+        return {"note": f"no change of {setting['metabolite']}"}
+    row = rows[0]
+    return {
+        "contrast": row["contrast"],
+        "change_percent": float(row["change_percent"]),
+        "change_se": float(row["se_percent"]),
+    }
+
+
+def _area(study: Study, unit: Unit) -> tuple[float | None, float | None, str] | None:
+    """Mean area of the unit's BOLD runs and its error; None where it has no run."""
+    found, notes = [], []
+    for scan in unit.scans:
+        if not scan.bold:
+            continue
+        record = read_json(study.record_path("bold", {}, scan))
+        if record["status"] == "ok":
+            found.append((record["area_mean_percent_s"], record["area_mean_se_percent_s"]))
+        else:
+            notes.append(f"BOLD {record['status']}: {record['reason']}")
+    if not found:
+        return (None, None, "; ".join(notes)) if notes else None
+    values, errors = np.array(found).T
+    return float(values.mean()), float(np.sqrt((errors**2).sum())) / len(found), "; ".join(notes)
+
+
+def _width(study: Study, unit: Unit, names: dict[str, str]):
+    """Narrowing of tCr in the task; None where the transients do not tell."""
+    tables = []
+    for scan in unit.scans:
+        record = read_json(study.record_path("preprocess", names, scan))
+        if record["status"] != "ok":
+            return None, None, f"preprocess {record['status']}: {record['reason']}"
+        path = study.path(directory("preprocess", names), scan, "desc-preprocess_transients.tsv")
+        kept = [
+            row for row in read_table(path)
+            if row["kept"] == "true" and MISSING not in (row["linewidth_hz"], row["condition"])
+        ]  # fmt: skip
+        widths = np.array([float(row["linewidth_hz"]) for row in kept])
+        task = np.array([row["condition"] != REST for row in kept], float)
+        tables.append((widths, task))
+    widths, task = (np.concatenate(one) for one in zip(*tables))
+    if len(tables) > 1:
+        return _between_scans(tables)
+    try:
+        value, se = linewidth_narrowing(widths, task, study.site(unit.scan).tr_s)
+    except ValueError:
+        return None
+    return value, se, ""
+
+
+def _between_scans(tables):
+    from fmrsflow.bold import glm
+
+    rest = [widths for widths, task in tables if not task.any() and len(widths) >= 8]
+    active = [widths for widths, task in tables if task.all() and len(widths) >= 8]
+    if not rest or not active:
+        return None
+    means = []
+    for group in (rest, active):
+        fits = [glm.fit(one[:, None], np.ones((len(one), 1))).contrast([1.0]) for one in group]
+        means.append(
+            (
+                np.mean([one.effect[0] for one in fits]),
+                np.sqrt(np.sum([one.variance[0] for one in fits])) / len(fits),
+            )
+        )
+    (rest_mean, rest_se), (task_mean, task_se) = means
+    note = "rest and task are scans of their own: a change of shim counts as BOLD"
+    return float(rest_mean - task_mean), float(np.hypot(rest_se, task_se)), note
+
+
+def _group(study: Study, folder: Path) -> tuple[list[dict], dict]:
+    """Clusters of each contrast and region over persons, where runs are in MNI space."""
+    runs = [scan for scan in study.scans if scan.bold]
+    if not runs:
+        return [], {"status": "absent", "reason": "no scan has a BOLD run"}
+    if not all("space-MNI" in Path(scan.bold).name for scan in runs):
+        return [], {
+            "status": "absent",
+            "reason": "group maps need every run in MNI space (space-MNI in its name)",
+        }
+    done = [
+        (scan, record)
+        for scan in runs
+        if (record := read_json(study.record_path("bold", {}, scan)))["status"] == "ok"
+        and record.get("connectivity")
+    ]
+    rows, reasons = [], []
+    keys = sorted(
+        {(scan.acq, name) for scan, record in done for name in record["connectivity"]["contrasts"]}
+    )
+    for region, contrast in keys:
+        own = [
+            scan for scan, record in done
+            if scan.acq == region and contrast in record["connectivity"]["contrasts"]
+        ]  # fmt: skip
+        try:
+            rows += _group_map(study, folder, own, region, contrast)
+        except DataError as problem:
+            reasons.append(f"{contrast} {region}: {problem}")
+    return rows, {"status": "ok" if rows or not reasons else "absent", "reason": "; ".join(reasons)}
+
+
+def _group_map(study: Study, folder: Path, scans: list[Scan], region, contrast) -> list[dict]:
+    import nibabel as nib
+    from scipy.ndimage import label
+
+    from fmrsflow.bold.clusters import group_clusters
+
+    setting = study.config["bold"]
+    slug = "".join(one if one.isalnum() else "-" for one in contrast)
+    by_person: dict[str, list] = {}
+    for scan in scans:
+        image = nib.load(study.path("bold", scan, f"desc-bold_ppi-{slug}_effect.nii.gz"))
+        by_person.setdefault(study.person(scan), []).append(image)
+    first = next(iter(by_person.values()))[0]
+    for images in by_person.values():
+        for image in images:
+            if image.shape != first.shape or not np.allclose(image.affine, first.affine, atol=1e-3):
+                raise DataError("runs differ in their grids; resample them to one template")
+    means = [np.mean([one.get_fdata() for one in images], axis=0) for images in by_person.values()]
+    mask = np.all([one != 0 for one in means], axis=0)
+    if mask.sum() < 100:
+        raise DataError(f"{mask.sum()} voxels hold data of every person, 100 are needed")
+    found = group_clusters(
+        [nib.Nifti1Image(one, first.affine) for one in means],
+        nib.Nifti1Image(mask.astype(np.uint8), first.affine),
+        setting["voxel_p"],
+        setting["permutations"],
+    )
+    stem = f"group_{region + '_' if region else ''}ppi-{slug}"
+    for what in ("t", "size", "logp_max_size"):
+        write_bytes(
+            folder / f"{stem}_{what}.nii.gz",
+            gzip.compress(found[what].to_bytes(), compresslevel=1, mtime=0),
+        )
+    t, sizes, logp = (found[what].get_fdata() for what in ("t", "size", "logp_max_size"))
+    rows = []
+    for sign in (1, -1):
+        parts, n = label((sizes > 0) & (sign * t > 0))
+        for number in range(1, n + 1):
+            own = parts == number
+            peak = np.unravel_index(int(np.argmax(np.where(own, np.abs(t), 0))), t.shape)
+            x, y, z = first.affine[:3, :3] @ peak + first.affine[:3, 3]
+            rows.append(
+                {
+                    "contrast": contrast,
+                    "region": region,
+                    "n_persons": len(means),
+                    "sign": sign,
+                    "n_voxels": int(own.sum()),
+                    "p_fwe": float(10 ** -logp[peak]),
+                    "peak_t": float(t[peak]),
+                    "x_mm": float(x),
+                    "y_mm": float(y),
+                    "z_mm": float(z),
+                }
+            )
+    return sorted(rows, key=lambda row: row["p_fwe"])
