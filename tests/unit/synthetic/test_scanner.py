@@ -209,6 +209,34 @@ def test_residual_water_is_its_fraction_of_the_water_and_stands_near_4_65_ppm():
     assert scan.fids.ppm[np.argmax(spectrum)] == pytest.approx(4.65, abs=0.15)
 
 
+def test_water_is_wider_than_the_metabolites_by_its_own_width():
+    water = ing.WaterReference(1e4, 0.03, 2.0, transients=1, width_hz=2.0)
+    scan = simulate(protocol(amplitudes={"Cr": 1.0}, reference=water), 1)
+    ratio = abs(scan.reference.data[0, 0]) / 1e4 / (abs(scan.truth.fids[0]) / 3)
+    assert np.allclose(ratio[:500], np.exp(-np.pi * 2.0 * TIME_S[:500]), rtol=1e-4)
+
+
+def test_single_metabolites_can_be_displaced_and_wider():
+    plain = simulate(protocol(amplitudes={"Cr": 1.0, "NAA": 1.0}), 1).truth.fids[0]
+    both = protocol(
+        amplitudes={"Cr": 1.0, "NAA": 1.0}, shifts_hz={"Cr": 0.4}, natural_widths_hz={"Cr": 1.5}
+    )
+    creatine = simulate(protocol(amplitudes={"Cr": 1.0}), 1).truth.fids[0]
+    moved = creatine * (np.exp(np.pi * (0.8j - 1.5) * TIME_S) - 1)
+    assert np.allclose(simulate(both, 1).truth.fids[0] - plain, moved, atol=1e-12)
+
+
+def test_scalp_lipid_has_its_area_near_1_3_ppm_in_every_transient():
+    lipid = ing.ScalpLipid(0.5, shift_ppm=0.1)
+    with_it, without = (simulate(protocol(scalp_lipid=one), 2).truth.fids for one in (lipid, None))
+    added = with_it - without
+    assert np.allclose(added, added[0])
+    # NAA has 3 x 10 protons; methylene, methyl and allyl weigh 1, 0.25 and 0.1.
+    assert abs(added[0, 0]) == pytest.approx(0.5 * 30 * 1.35)
+    ppm = 4.65 + np.fft.fftshift(np.fft.fftfreq(N, DWELL_S)) / MHZ
+    assert ppm[np.argmax(abs(to_spectrum(added[0])))] == pytest.approx(1.3, abs=0.3)
+
+
 def test_baseline_has_its_share_of_the_largest_peak():
     scan, bare = (simulate(protocol(baseline=b), 3) for b in (ing.Baseline(0.05), None))
     inside = (scan.fids.ppm > 0.2) & (scan.fids.ppm < 4.2)

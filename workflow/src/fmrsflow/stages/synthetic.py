@@ -91,6 +91,8 @@ def _read_scan(study: Study, names: dict, scan: Scan):
     values = {name: record[name] for name in QUANTITIES if _is_number(record.get(name))}
     if "drift_hz" in values:
         values["drift_hz"] = abs(values["drift_hz"])
+        if _record(study, "convert", names, scan)["n_transients"] == 1:
+            del values["drift_hz"]  # averaged by the scanner: nothing is known of its drift
     fit = _record(study, "fit", names, scan)
     if fit is not None:
         numbers = [value for value in _of_spectra(fit.get("fqn")) if _is_number(value)]
@@ -102,7 +104,8 @@ def _read_scan(study: Study, names: dict, scan: Scan):
         for row in read_table(table):
             wanted = row["quantity"] in ("molal", "ratio_tcr") and row["matched"] != "true"
             key = f"{row['metabolite']}:{row['quantity']}"
-            if wanted and row["metabolite"] in METABOLITES and key not in values:
+            known = row["metabolite"] in METABOLITES and key != "tCr:ratio_tcr"
+            if wanted and known and key not in values:
                 values[key] = float(row["value"])
     ppm, spectrum = _spectrum(study, names, scan)
     return Compared(scan.key, values, ppm, spectrum)

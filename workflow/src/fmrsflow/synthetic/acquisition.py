@@ -11,7 +11,7 @@ import numpy as np
 from fmrsflow.basis import sequences
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.simulate import broad_fids, simulate, with_macromolecules
-from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, Tissue, constants
+from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, ConstantsSet, Tissue, constants
 from fmrsflow.synthetic import ingredients as ing
 from fmrsflow.synthetic.normal import LIPIDS, MACROMOLECULES, MM_RELAXATION, OTHER_LINES
 from fmrsflow.synthetic.people import Scan, draw, generator, true_changes, true_concentrations
@@ -114,6 +114,7 @@ def protocol_of(
         te_s=site.te_s,
         tr_s=site.tr_s,
         transients=site.reference_transients,
+        width_hz=_water_width(relaxation, tissue, concentrations, site),
     )
     response, bold = _courses(plan.design, scan, site)
     changes = {n: v for n, v in true_changes(plan, scan).items() if n in basis.names}
@@ -126,7 +127,8 @@ def protocol_of(
         changes_percent=changes,
         response=response,
         bold=bold,
-        natural_widths_hz=_natural_widths(plan, site, concentrations),
+        natural_widths_hz=_natural_widths(relaxation, site, concentrations),
+        shifts_hz=_shifts(plan, site, concentrations, identity),
         lineshape=ing.Lineshape(
             lorentz_hz=max(0.5, draw(site.lorentz_hz, rng)),
             gauss_hz=max(0.0, draw(site.gauss_hz, rng)),
@@ -146,6 +148,7 @@ def protocol_of(
         eddy=ing.EddyCurrent(site.eddy_hz * float(rng.standard_normal())) if site.eddy_hz else None,
         residual_water=ing.ResidualWater(max(1e-5, draw(site.residual_water, rng))),
         baseline=ing.Baseline(site.baseline) if site.baseline else None,
+        scalp_lipid=_scalp_lipid(plan, site, identity),
         lipid_burst=_if(site.lipid_burst_probability, ing.LipidBurst),
         echo=_if(site.echo_probability, ing.Echo),
         noise=ing.Noise(max(1.0, draw(site.snr_tcr, rng))),
@@ -199,14 +202,38 @@ def narrowing_hz(site: SitePlan) -> float:
     return _NARROWING_HZ[7 if site.field_t > 5 else 3]
 
 
-def _natural_widths(plan: Plan, site: SitePlan, names) -> dict[str, float]:
+def _natural_widths(relaxation: ConstantsSet, site: SitePlan, names) -> dict[str, float]:
     """Lorentzian width 1 / (pi T2) of each metabolite beyond that of the longest T2."""
     if not site.natural_widths:
         return {}
-    relaxation = constants(plan.constants, site.field_t)
-    t2_s = {
-        name: np.mean([one.t2_s for one in relaxation.metabolites.get(name, relaxation.other)])
-        for name in names
-    }
-    longest = max(t2_s.values())
-    return {name: float((1 / t2 - 1 / longest) / np.pi) for name, t2 in t2_s.items()}
+    widths = {name: _t2_width(relaxation, name) for name in names}
+    return {name: width - min(widths.values()) for name, width in widths.items()}
+
+
+def _water_width(relaxation: ConstantsSet, tissue: Tissue, names, site: SitePlan) -> float:
+    """Lorentzian width of tissue water beyond the common one, which is that of creatine, or of the
+    longest T2 where metabolites have widths of their own."""
+    parenchyma = tissue.gm + tissue.wm
+    water = sum(getattr(tissue, x) / (np.pi * relaxation.water[x].t2_s) for x in ("gm", "wm"))
+    widths = {name: _t2_width(relaxation, name) for name in names}
+    common = min(widths.values()) if site.natural_widths else widths.get("Cr", 2.0)
+    return max(0.0, water / parenchyma - common)
+
+
+def _t2_width(relaxation: ConstantsSet, name: str) -> float:
+    pair = relaxation.metabolites.get(name, relaxation.other)
+    return 1 / (np.pi * float(np.mean([one.t2_s for one in pair])))
+
+
+def _shifts(plan: Plan, site: SitePlan, names, identity) -> dict[str, float]:
+    if not site.metabolite_shift_hz:
+        return {}
+    rng = generator(plan, "shifts", *identity[:4])
+    return {name: site.metabolite_shift_hz * float(rng.standard_normal()) for name in names}
+
+
+def _scalp_lipid(plan: Plan, site: SitePlan, identity) -> ing.ScalpLipid | None:
+    if not site.scalp_lipids:
+        return None
+    rng = generator(plan, "scalp", *identity[:4])
+    return ing.ScalpLipid(site.scalp_lipids * float(rng.exponential()))

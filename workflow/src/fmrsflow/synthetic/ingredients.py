@@ -131,6 +131,22 @@ class LipidBurst:
 
 
 @dataclass(frozen=True)
+class ScalpLipid:
+    """Lipid from outside the voxel, the same in all transients, of one random phase.
+
+    Attributes
+    ----------
+    amplitude : float
+        Its area at 1.3 ppm, in units of the NAA singlet's area.
+    shift_ppm : float
+        SD of its displacement: its field is not that of the voxel.
+    """
+
+    amplitude: float
+    shift_ppm: float = 0.15
+
+
+@dataclass(frozen=True)
 class Echo:
     """Spurious echo of unspoiled water from outside the voxel.
 
@@ -208,9 +224,12 @@ class WaterReference:
         |FID| at t = 0 (two protons a molecule), in the units of the metabolites' amplitudes.
     te_s, tr_s : float
     transients : int
+    width_hz : float
+        Lorentzian FWHM beyond the common lineshape (water's T2 is shorter than metabolites').
     """
 
     amplitude: float
     te_s: float
     tr_s: float
     transients: int = 4
+    width_hz: float = 0.0

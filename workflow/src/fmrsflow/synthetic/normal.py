@@ -6,8 +6,8 @@ from fmrsflow.concentration import Relaxation
 
 CONCENTRATIONS = {
     "Ala": 0.4, "Asc": 1.1, "Asp": 2.2, "Cr": 4.6, "PCr": 4.6, "GABA": 1.4, "Glc": 1.2,
-    "Gln": 2.8, "Glu": 10.5, "Gly": 0.7, "GPC": 1.1, "PCh": 0.4, "GSH": 1.2, "mI": 7.6,
-    "sI": 0.35, "Lac": 0.8, "NAA": 12.5, "NAAG": 1.3, "PE": 1.4, "Ser": 0.4, "Tau": 1.5,
+    "Gln": 2.4, "Glu": 10.5, "Gly": 0.7, "GPC": 1.1, "PCh": 0.4, "GSH": 1.2, "mI": 7.0,
+    "sI": 0.35, "Lac": 0.8, "NAA": 11.2, "NAAG": 1.2, "PE": 1.4, "Ser": 0.4, "Tau": 1.5,
 }  # fmt: skip
 """Middle of the ranges that Mekle 2009, Terpstra 2016 and Bednarik 2015 report for 3T and 7T."""
 

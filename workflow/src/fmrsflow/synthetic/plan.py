@@ -98,7 +98,9 @@ class SitePlan:
     Times in s, widths and frequencies in Hz, as the ingredients define them; `lorentz_hz`,
     `gauss_hz` and `snr_tcr` vary between scans. `drift_hz` is the SD of the linear drift over a
     scan, `eddy_hz` of the eddy-current offset, `skew_hz` of the B0 skew. `unmodelled_mm`
-    and `lipids` scale macromolecules that common fit models lack, and lipids.
+    and `lipids` scale macromolecules that common fit models lack, and lipids; `scalp_lipids` is the
+    mean area of lipid from outside the voxel over that of NAA, `metabolite_shift_hz` the SD of
+    single metabolites' displacement.
     """
 
     name: str = _limit(pattern=_LABEL)
@@ -125,6 +127,7 @@ class SitePlan:
     skew_hz: float = _limit(0.0, low=0.0)
     bold_narrowing_hz: float | None = _limit(None, low=0.0, high=5.0)
     natural_widths: bool = False
+    metabolite_shift_hz: float = _limit(0.0, low=0.0, high=5.0)
     drift_hz: float = _limit(1.0, low=0.0)
     frequency_step_hz: float = _limit(0.05, low=0.0)
     frequency_jitter_hz: float = _limit(0.2, low=0.0)
@@ -134,10 +137,11 @@ class SitePlan:
     motion_hz: float = _limit(2.0, low=0.0)
     motion_deg: float = _limit(10.0, low=0.0)
     eddy_hz: float = _limit(3.0, low=0.0)
-    residual_water: Spread = Spread(5e-4, 2e-4)
+    residual_water: Spread = Spread(3e-3, 1e-3)
     baseline: float = _limit(0.02, low=0.0, high=1.0)
     unmodelled_mm: float = _limit(1.0, low=0.0, high=10.0)
     lipids: float = _limit(0.2, low=0.0, high=10.0)
+    scalp_lipids: float = _limit(0.0, low=0.0, high=20.0)
     lipid_burst_probability: float = _limit(0.0, low=0.0, high=1.0)
     echo_probability: float = _limit(0.0, low=0.0, high=1.0)
     adc_full_scale: float | None = _limit(None, low=0.1)

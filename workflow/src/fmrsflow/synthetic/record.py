@@ -77,7 +77,8 @@ def study_record(plan: Plan, bases: Mapping[str, Basis]) -> dict:
             "scaled to `baseline` of the largest metabolite peak",
             "residual_water": "three Lorentzian lines about 4.65 ppm, each with its own phase, "
             "10 % SD between transients",
-            "lineshape": "Voigt, common to all signals; B0 skew by an exponential distribution; "
+            "lineshape": "Voigt, common to all signals, water wider by its shorter T2; B0 skew by "
+            "an exponential distribution; "
             "Lorentzian width reduced in proportion to the BOLD response",
             "bold_response": "blocks convolved with a double-gamma haemodynamic response",
             "drift": "linear drift, random walk and jitter of frequency and phase, sudden steps",
@@ -145,6 +146,8 @@ def _site(site: SitePlan, basis: Basis) -> dict:
             "residual water": bool(site.residual_water.mean),
             "baseline": bool(site.baseline),
             "lipids": bool(site.lipids),
+            "scalp lipids": bool(site.scalp_lipids),
+            "metabolite-specific shifts": bool(site.metabolite_shift_hz),
             "lipid bursts": bool(site.lipid_burst_probability),
             "spurious echoes": bool(site.echo_probability),
             "B0 skew": bool(site.skew_hz),

@@ -43,9 +43,11 @@ class Protocol:
         Haemodynamic response, which narrows the lines; None stands for `response`.
     amplitude_drift_percent : float
         Linear change of all amplitudes from the first to the last transient.
-    natural_widths_hz : mapping of name to float
-        Lorentzian width of single metabolites beyond the common one (short T2).
-    lineshape, walk, eddy, residual_water, baseline, lipid_burst, echo, noise, coils, adc
+    natural_widths_hz, shifts_hz : mappings of name to float
+        Lorentzian width of single metabolites beyond the common one (short T2), and their
+        displacement (temperature, pH).
+    lineshape, walk, eddy, residual_water, baseline, scalp_lipid, lipid_burst, echo, noise, coils
+    adc
         Ingredients; None switches one off.
     reference : WaterReference or None
     affine, header
@@ -61,11 +63,13 @@ class Protocol:
     bold: np.ndarray | None = None
     amplitude_drift_percent: float = 0.0
     natural_widths_hz: Mapping[str, float] = field(default_factory=dict)
+    shifts_hz: Mapping[str, float] = field(default_factory=dict)
     lineshape: ing.Lineshape = field(default_factory=ing.Lineshape)
     walk: ing.Walk | None = None
     eddy: ing.EddyCurrent | None = None
     residual_water: ing.ResidualWater | None = None
     baseline: ing.Baseline | None = None
+    scalp_lipid: ing.ScalpLipid | None = None
     lipid_burst: ing.LipidBurst | None = None
     echo: ing.Echo | None = None
     noise: ing.Noise | None = None
@@ -76,8 +80,14 @@ class Protocol:
     header: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        for name in (*self.amplitudes, *self.changes_percent, *self.natural_widths_hz):
-            self.basis.index(name)
+        for names in (
+            self.amplitudes,
+            self.changes_percent,
+            self.natural_widths_hz,
+            self.shifts_hz,
+        ):
+            for name in names:
+                self.basis.index(name)
         for name in ("response", "bold"):
             course = getattr(self, name)
             if course is not None and np.shape(course) != (self.n_transients,):
@@ -151,11 +161,17 @@ def simulate(protocol: Protocol, seed: int | np.random.Generator) -> SimulatedSc
     amplitudes = _amplitudes(p)
     lorentz_hz = _lorentz(p)
     shapes = _decay(time_s, lorentz_hz, p.lineshape)
-    metabolites = basis.fids * np.exp(-np.pi * np.outer(_natural_widths(p), time_s))
+    widths, offsets = (
+        np.array([table.get(name, 0.0) for name in basis.names])
+        for table in (p.natural_widths_hz, p.shifts_hz)
+    )
+    metabolites = basis.fids * np.exp(np.pi * np.outer(2j * offsets - widths, time_s))
     clean = (amplitudes @ metabolites) * shapes
     height, largest = _heights(p, clean)
     if p.baseline:
         clean += _baseline(p, time_s, largest, streams["baseline"])
+    if p.scalp_lipid:
+        clean += _scalp_lipid(p, time_s, streams["scalp"])
     bursts = _happens(p.lipid_burst, p.n_transients, streams["lipid"])
     if bursts.any():
         clean[bursts] += _bursts(p, time_s, int(bursts.sum()), streams["lipid"])
@@ -194,7 +210,7 @@ def simulate(protocol: Protocol, seed: int | np.random.Generator) -> SimulatedSc
 
 
 _STREAMS = (
-    "baseline", "lipid", "water", "walk", "echo", "coils", "noise", "reference",
+    "baseline", "lipid", "water", "walk", "echo", "coils", "noise", "reference", "scalp",
 )  # fmt: skip
 
 
@@ -268,10 +284,6 @@ def _decay(time_s: np.ndarray, lorentz_hz: np.ndarray, shape: ing.Lineshape) -> 
     return decay * (np.exp(-1j * angle) / (1 - 1j * angle))
 
 
-def _natural_widths(p: Protocol) -> np.ndarray:
-    return np.array([p.natural_widths_hz.get(name, 0.0) for name in p.basis.names])
-
-
 def _heights(p: Protocol, clean: np.ndarray) -> tuple[float, float]:
     """Real heights of the first transient's spectrum: in 2.9-3.1 ppm, and the largest of all."""
     ppm = _ppm(p.basis)
@@ -318,15 +330,25 @@ def _happens(ingredient, n: int, rng) -> np.ndarray:
 
 
 def _bursts(p: Protocol, time_s: np.ndarray, n: int, rng) -> np.ndarray:
-    naa = 3.0 * p.amplitudes.get("NAA", 1.0)
-    areas = naa * p.lipid_burst.amplitude * rng.exponential(1.0, n)
-    # Methylene, methyl and the allylic group of subcutaneous fat, broad in its poor field.
-    fat = (
-        _line(p.basis, time_s, 1.30, 0.22)
-        + 0.25 * _line(p.basis, time_s, 0.90, 0.20)
-        + 0.10 * _line(p.basis, time_s, 2.05, 0.25)
-    )
-    return np.outer(areas * np.exp(2j * np.pi * rng.random(n)), fat)
+    areas = _naa(p) * p.lipid_burst.amplitude * rng.exponential(1.0, n)
+    return np.outer(areas * np.exp(2j * np.pi * rng.random(n)), _fat(p.basis, time_s))
+
+
+def _scalp_lipid(p: Protocol, time_s: np.ndarray, rng) -> np.ndarray:
+    area = _naa(p) * p.scalp_lipid.amplitude * np.exp(2j * np.pi * rng.random())
+    shift_ppm = p.scalp_lipid.shift_ppm * float(rng.standard_normal())
+    return area * _fat(p.basis, time_s, shift_ppm)
+
+
+def _naa(p: Protocol) -> float:
+    """Area of the NAA singlet."""
+    return 3.0 * p.amplitudes.get("NAA", 1.0)
+
+
+def _fat(basis: Basis, time_s: np.ndarray, shift_ppm: float = 0.0) -> np.ndarray:
+    """Methylene, methyl and allylic group of subcutaneous fat, broad in its poor field."""
+    lines = ((1.30, 0.22, 1.0), (0.90, 0.20, 0.25), (2.05, 0.25, 0.10))
+    return sum(area * _line(basis, time_s, ppm + shift_ppm, width) for ppm, width, area in lines)
 
 
 def _residual_water(p: Protocol, time_s: np.ndarray, rng) -> np.ndarray:
@@ -430,7 +452,8 @@ def _reference(p: Protocol, time_s, weights, mixing, noise_sd: float, rng) -> Fi
     r = p.reference
     if r is None:
         return None
-    shape = _decay(time_s, np.full(r.transients, p.lineshape.lorentz_hz), p.lineshape)
+    lorentz_hz = np.full(r.transients, p.lineshape.lorentz_hz + r.width_hz)
+    shape = _decay(time_s, lorentz_hz, p.lineshape)
     centre_hz = (WATER_PPM - p.basis.carrier_ppm) * p.basis.frequency_mhz
     phase = 2 * np.pi * centre_hz * time_s + _eddy_phase(p.eddy, time_s)
     data = _receive(r.amplitude * shape * np.exp(1j * phase), weights, mixing, noise_sd, p.adc, rng)
