@@ -66,7 +66,7 @@ def test_noise_covariance_is_that_of_the_noise(sim):
         scan = sim.scan(n=n, snr=1e6)
         seen = received(sim, rng, scan.fids, sensitivity, mixing, 0.5)
         found = coils.noise_covariance(seen)
-        samples = n * seen.n_points / 4
+        samples = n * seen.n_points * 3 / 16
         error = np.linalg.norm(found - 0.5 * covariance) / np.linalg.norm(0.5 * covariance)
         # Sampling error of a covariance; second differences keep 18/35 of the samples' worth.
         assert error < 4 * np.sqrt(len(covariance) / samples)

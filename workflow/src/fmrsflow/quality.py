@@ -11,12 +11,18 @@ from fmrsflow.fids import Fids, frequency_axis, to_spectrum
 NOISE_PPM = (-2.0, 0.0)
 """Window of the noise (Osprey)."""
 
-NOISE_ELSEWHERE_PPM = (8.0, 9.0)
+NOISE_ELSEWHERE_PPM = (8.0, 8.5)
 """Window of the noise where less than half of -2..0 ppm was acquired: Siemens exports of 1.2 kHz
 begin at -0.2 ppm, among lipids and the edge of the filter."""
 
 TCR_PPM = (2.9, 3.1)
 TCR_LINE_PPM = 3.03
+
+
+def quiet_points(n_points: int) -> slice:
+    """Points of a FID that hold noise and next to no signal: 5/8 to 13/16 of its length. The very
+    end is no such place: Siemens exports wrap the delay of the digital filter round to there."""
+    return slice(n_points * 5 // 8, n_points * 13 // 16)
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Line:
 
 
 def noise_window(fids: Fids) -> tuple[float, float]:
-    """Window of the noise, ppm: -2..0, or 8..9 where less than half of that was acquired, or the
+    """Window of the noise, ppm: -2..0, or 8..8.5 where less than half of that was acquired, or the
     upper tenth of a spectrum that holds neither."""
     low, high = fids.ppm[0], fids.ppm[-1]
     if low <= np.mean(NOISE_PPM):

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.fft import fft, next_fast_len
 
 from fmrsflow.fids import Fids, to_fid, to_spectrum
+from fmrsflow.quality import quiet_points
 
 T_MAX_S = 0.1
 """Shortest part of the FID that registration uses, s (Mikkelsen 2020)."""
@@ -158,7 +159,7 @@ def _used_points(data: np.ndarray, dwell_s: float) -> int:
     n_points = data.shape[-1]
     width = max(1, round(SMOOTH_S / dwell_s))
     power = np.mean(np.abs(data) ** 2, axis=0)
-    signal = np.convolve(power - np.mean(power[n_points * 3 // 4 :]), np.full(width, 1 / width))
+    signal = np.convolve(power - np.mean(power[quiet_points(n_points)]), np.full(width, 1 / width))
     signal = signal[width - 1 :]
     start = min(n_points, round(T_MAX_S / dwell_s))
     faint = np.flatnonzero(signal[start:] < FAINT * signal.max())

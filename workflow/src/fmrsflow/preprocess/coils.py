@@ -14,6 +14,7 @@ import numpy as np
 
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.quality import quiet_points
 
 CHUNK_BYTES = 32e6
 """Working memory of one step; 32 coils x 320 transients are never copied as a whole."""
@@ -46,7 +47,7 @@ class CoilWeights:
 def noise_covariance(fids: Fids) -> np.ndarray:
     """Covariance of the noise between coils, complex (n_coils, n_coils).
 
-    From the last quarter of the FID. What is common to all transients (signal that has not
+    From the quiet part of the FID. What is common to all transients (signal that has not
     decayed) is taken out by the mean over transients; with fewer than eight transients by second
     differences in time, which the slow signal near the carrier does not survive.
 
@@ -55,16 +56,17 @@ def noise_covariance(fids: Fids) -> np.ndarray:
     DataError
         A coil without noise (disconnected, or set to zero).
     """
-    start = fids.n_points * 3 // 4
+    quiet = quiet_points(fids.n_points)
+    length = quiet.stop - quiet.start
     many = fids.n_transients >= 8
     total = np.zeros((fids.n_coils, fids.n_coils), complex)
     if many:
-        mean = fids.data[:, :, start:].mean(axis=0)
-        samples = (fids.n_transients - 1) * (fids.n_points - start)
+        mean = fids.data[:, :, quiet].mean(axis=0)
+        samples = (fids.n_transients - 1) * length
     else:
-        samples = fids.n_transients * (fids.n_points - start - 2)
+        samples = fids.n_transients * (length - 2)
     for chunk in _chunks(fids):
-        tail = fids.data[chunk, :, start:]
+        tail = fids.data[chunk, :, quiet]
         tail = tail - mean if many else np.diff(tail, n=2, axis=-1) / np.sqrt(6)
         tail = np.moveaxis(tail, 1, 0).reshape(fids.n_coils, -1)
         total += tail @ tail.conj().T

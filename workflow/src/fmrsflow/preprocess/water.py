@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmrsflow.fids import Fids
+from fmrsflow.quality import quiet_points
 
 ORDER = 25
 """Damped exponentials of a decomposition."""
@@ -91,7 +92,7 @@ def _courses(fids: Fids, window_ppm: tuple[float, float]) -> np.ndarray:
     band = fids.spectra[:, 0, (fids.ppm >= low) & (fids.ppm <= high)]
     rest = band - band.mean(axis=0)
     left, values, _ = np.linalg.svd(rest, full_matrices=False)
-    tail = np.diff(fids.transients[:, fids.n_points * 3 // 4 :], axis=-1)
+    tail = np.diff(fids.transients[:, quiet_points(fids.n_points)], axis=-1)
     sigma = np.sqrt(np.mean(np.abs(tail) ** 2) / 2 * fids.n_points)
     # Largest singular value of white noise of that size, and a tenth for safety.
     edge = 1.1 * sigma * (np.sqrt(n) + np.sqrt(band.shape[1]))
