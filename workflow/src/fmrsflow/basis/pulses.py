@@ -118,7 +118,7 @@ def refocusing(bandwidth_hz: float = 1200.0, time_bandwidth: float = 6.0) -> Sha
 
 
 def goia_wurst(
-    bandwidth_hz: float = 20000.0, duration_s: float = 0.0035, peak_b1_hz: float = 850.0
+    bandwidth_hz: float = 20000.0, duration_s: float = 0.0035, peak_b1_hz: float = 1000.0
 ) -> ShapedPulse:
     """Gradient-modulated adiabatic inversion GOIA-W(16, 4) (Andronesi 2010).
 
