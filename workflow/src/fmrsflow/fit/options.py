@@ -38,7 +38,7 @@ class FitOptions:
     joint: bool = True
     joint_regressor: str = "boxcar"
     joint_linewidth: str = "free"
-    joint_linewidth_regressor: str = "boxcar"
+    joint_linewidth_regressor: str = "hrf"
     joint_narrowing_hz: float = 0.0
     joint_drift_order: int = 1
     joint_alignment: str = "preprocess"

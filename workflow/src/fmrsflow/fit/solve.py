@@ -32,6 +32,9 @@ STEP_TOLERANCE = 1e-4
 """Predicted gain of a step, in units of the residual's variance, below which the fit stands: no
 parameter would move by more than a hundredth of its standard error."""
 
+MAX_REWEIGHTS = 12
+"""Most times that priors are weighed anew by the residual."""
+
 FLOOR = 1e-16
 """Predicted gain of a step relative to the data (squares) that is rounding."""
 
@@ -160,9 +163,13 @@ def search(
     state, stop = minimise(model, target, settle(model, target, state), 1e3)
     if options.baseline == "spline" and options.baseline_smoothness != "fixed":
         smoothness = choose_smoothness(model, target, state, options.baseline_smoothness)
-    variance = max(state.cost / degrees_of_freedom(model, target, state), np.finfo(float).tiny)
-    target = make_target(model, spectrum, variance, smoothness, state.amplitudes)
-    state, stop = minimise(model, target, settle(model, target, state))
+    for _ in range(MAX_REWEIGHTS):
+        variance = state.cost / degrees_of_freedom(model, target, state)
+        target = make_target(model, spectrum, variance, smoothness, state.amplitudes)
+        state, stop = minimise(model, target, settle(model, target, state))
+        # Without noise the priors' own pull is the residual: they fade out.
+        if state.cost / degrees_of_freedom(model, target, state) > 0.25 * variance:
+            break
     return state, target, stop
 
 
