@@ -272,7 +272,8 @@ def block_bootstrap(
     rng: np.random.Generator,
     block: int = 0,
 ) -> tuple[float, float, float]:
-    """SE and 95 % percentile interval of a percent change by resampling blocks of residuals.
+    """SE of a percent change by resampling blocks of residuals, and how far the ends of its 95 %
+    percentile interval lie from the change of the course itself.
 
     Conditions and drift stay in place, since what is resampled is the residual of the model of
     both; blocks keep the correlation of neighbouring transients.
@@ -300,7 +301,8 @@ def block_bootstrap(
     index = (starts[:, :, None] + np.arange(length)).reshape(count, -1)[:, :n] % n
     coefficients = (fitted + residuals[index]) @ inverse.T
     changes = 100 * coefficients[:, task] / coefficients[:, 0]
-    low, high = np.quantile(changes, (0.025, 0.975))
+    own = inverse @ course
+    low, high = np.quantile(changes, (0.025, 0.975)) - 100 * own[task] / own[0]
     return float(changes.std(ddof=1)), float(low), float(high)
 
 

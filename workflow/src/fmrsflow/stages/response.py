@@ -423,8 +423,8 @@ def _row(one: _Estimate, rest: str) -> dict:
         "low_percent": change.low if math.isfinite(change.low) else None,
         "high_percent": change.high if math.isfinite(change.high) else None,
         "bootstrap_se_percent": boot[0],
-        "bootstrap_low_percent": boot[1],
-        "bootstrap_high_percent": boot[2],
+        "bootstrap_low_percent": None if boot[1] is None else change.percent + boot[1],
+        "bootstrap_high_percent": None if boot[2] is None else change.percent + boot[2],
         "reason": reason,
     }
 
