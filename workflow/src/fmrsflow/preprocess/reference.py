@@ -23,8 +23,8 @@ LIKELY_PPM = 0.25
 """SD of a Gaussian that weighs the correlation: among equal matches (a phantom with one line) the
 nearest counts."""
 
-WINDOW_PPM = 0.08
-"""Half width of the windows of the fit."""
+WINDOW_PPM, WINDOW_HZ = 0.08, 7.0
+"""Half width of the windows of the fit, the larger of the two: at 1.5T lines are wider in ppm."""
 
 FIT_REACH_PPM = 0.03
 """Farthest that the fit may move from the maximum of the correlation."""
@@ -77,7 +77,8 @@ def _fit(fid: Fids, signal: np.ndarray, start_hz: float) -> Reference:
 
     time = fid.time_s
     moved = to_spectrum(signal * np.exp(-2j * np.pi * start_hz * time))
-    masks = [np.abs(fid.ppm - line) <= WINDOW_PPM for line in LINES_PPM]
+    half_ppm = max(WINDOW_PPM, WINDOW_HZ / fid.frequency_mhz)
+    masks = [np.abs(fid.ppm - line) <= half_ppm for line in LINES_PPM]
     rows = np.concatenate([np.flatnonzero(mask) for mask in masks])
     sizes = [int(mask.sum()) for mask in masks]
     data = moved[rows]
@@ -90,7 +91,7 @@ def _fit(fid: Fids, signal: np.ndarray, start_hz: float) -> Reference:
         shift, lorentz, gauss = parameters
         decay = np.exp(-np.pi * lorentz * time - (np.pi * gauss * time) ** 2 / (4 * np.log(2)))
         fids = np.exp(2j * np.pi * (places + shift)[:, None] * time) * decay
-        return [(owner == k) * row for k, row in enumerate(to_spectrum(fids)[:, rows])]
+        return to_spectrum(fids)[:, rows]
 
     def solve(parameters):
         design = np.stack([*lines(parameters), *baseline], axis=1)
