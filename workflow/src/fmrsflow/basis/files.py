@@ -99,6 +99,13 @@ class Basis:
         rows = [self.index(name) for name in names]
         return replace(self, names=tuple(names), fids=self.fids[rows])
 
+    def broadened(self, lorentz_hz: float) -> Basis:
+        """The basis with Lorentzian lines, wider by `lorentz_hz` (FWHM)."""
+        time_s = np.arange(self.n_points) * self.dwell_s
+        width = self.made.get("linewidth_hz", 0.0) + lorentz_hz
+        fids = self.fids * np.exp(-np.pi * lorentz_hz * time_s)
+        return replace(self, fids=fids, made={**self.made, "linewidth_hz": width})
+
     def resampled(self, dwell_s: float, n_points: int, frequency_mhz: float) -> Basis:
         """The basis on the time axis of a scan.
 
@@ -272,15 +279,15 @@ def read_lcmodel(path: str | Path) -> Basis:
 def to_lcmodel(basis: Basis) -> str:
     """A basis as text of an LCModel .BASIS file (no ISHIFT, six digits).
 
-    FIDs are written as they are: a simulated basis without decay should be broadened first
-    (LCModel expects lines of about 1 Hz that have decayed at the end).
+    FIDs are written as they are: a simulated basis has lines without decay and should be
+    `broadened` first (LCModel expects FIDs that have decayed at their end).
     """
     n = 2 * basis.n_points
     spectra = np.fft.fft(np.conj(basis.fids), n=n, axis=1) / np.sqrt(n)
     echo = -1.0 if basis.te_s is None else 1000 * basis.te_s
     lines = [
         " $SEQPAR",
-        " FWHMBA = 0.013,",
+        f" FWHMBA = {basis.made.get('linewidth_hz', 0.0) / basis.frequency_mhz:.5f},",
         f" HZPPPM = {basis.frequency_mhz:.6f},",
         f" ECHOT = {echo:.4g},",
         f" SEQ = '{str(basis.made.get('sequence', ' '))[:5]}'",

@@ -8,7 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from fmrsflow.basis import systems
-from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, read_basis, read_npz, to_npz
+from fmrsflow.basis.files import (
+    FIELD_TOLERANCE,
+    Basis,
+    read_basis,
+    read_npz,
+    to_fsl,
+    to_lcmodel,
+    to_npz,
+)
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import digest, shaped_pulses, simulate, with_macromolecules
 from fmrsflow.edge import file_digest, write_bytes, write_json
@@ -29,6 +37,10 @@ DEFAULTS = {
 
 TE_TOLERANCE_S = 0.002
 """Largest difference between the echo times of a basis file and of the site."""
+
+
+EXPORT_LINEWIDTH_HZ = 1.0
+"""Lorentzian width of lines in exported files, Hz; other engines expect FIDs that decay."""
 
 
 def make(site: Site, setting: dict, data_root: Path, cache: Path | None = None) -> Basis:
@@ -123,10 +135,28 @@ def _run(site: Site, setting: dict, cache: Path | None) -> Basis:
     return basis
 
 
+def exported(basis: Basis, site: str, formats: list[str]) -> dict[str, str]:
+    """Files of a basis for other engines (`lcmodel`, `fsl`): name to text."""
+    decaying = basis.broadened(EXPORT_LINEWIDTH_HZ)
+    found = {}
+    if "lcmodel" in formats:
+        found[f"{site}.basis"] = to_lcmodel(decaying)
+    if "fsl" in formats:
+        found |= {f"{site}_fsl/{name}": text for name, text in to_fsl(decaying).items()}
+    return found
+
+
 def main(argv: list[str]) -> int:
     """Make the basis of sites under a named setting."""
     parser = argparse.ArgumentParser(prog="fmrsflow basis", description=main.__doc__)
     parser.add_argument("--study", default="results/study.json", help="the frozen study")
+    parser.add_argument(
+        "--export",
+        action="append",
+        choices=("lcmodel", "fsl"),
+        default=[],
+        help="write the basis for another engine too (may be given twice)",
+    )
     parser.add_argument("name", help="named setting")
     parser.add_argument("sites", nargs="+")
     arguments = parser.parse_args(argv)
@@ -155,5 +185,7 @@ def main(argv: list[str]) -> int:
             path = folder / f"{site}_basis.npz"
             write_bytes(path, to_npz(basis))
             record |= {"files": {path.name: file_digest(path)}, "made": basis.made}
+            for name, text in exported(basis, site, arguments.export).items():
+                write_bytes(folder / name, text.encode())
         write_json(folder / f"{site}_desc-basis_record.json", record)
     return 0
