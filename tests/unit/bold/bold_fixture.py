@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+
 from fmrsflow.edge import Job, write_json, write_table
 from fmrsflow.fids import Fids
 from fmrsflow.sheets import schema

@@ -10,7 +10,7 @@ import numpy as np
 
 from fmrsflow.errors import DataError
 
-SAMPLES = 4
+SAMPLES = 8
 """Points along each edge of an fMRI voxel at which the MRS voxel is asked for."""
 
 Points = Callable[[np.ndarray], np.ndarray]
@@ -80,27 +80,15 @@ def voxel_mask(
     DataError
         The MRS voxel lies outside the run, or where it has no data.
     """
-    share = np.zeros(data.shape)
+    share, covered = np.zeros(data.shape), 0.0
     first, last = _neighbourhood(mrs_affine, bold_affine, data.shape, to_mrs)
-    to_index = np.linalg.inv(mrs_affine)
-    covered = 0.0
     if (last > first).all():
-        counts = last - first
-        steps = (np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5
-        axes = [np.arange(a, b)[:, None] + steps for a, b in zip(first, last)]
-        grid = np.stack(np.meshgrid(*(one.ravel() for one in axes), indexing="ij"), axis=-1)
-        inside = np.empty(grid.shape[:3])
-        # Slab by slab: a fine grid has millions of sampling points.
-        for i, slab in enumerate(grid):
-            points = slab.reshape(-1, 3) @ bold_affine[:3, :3].T + bold_affine[:3, 3]
-            points = to_mrs(points) if to_mrs else points
-            index = points @ to_index[:3, :3].T + to_index[:3, 3]
-            inside[i] = (np.abs(index) <= 0.5).all(axis=1).reshape(slab.shape[:2])
-        fine = inside.reshape(counts[0], SAMPLES, counts[1], SAMPLES, counts[2], SAMPLES)
-        box = tuple(slice(a, b) for a, b in zip(first, last))
-        share[box] = fine.mean(axis=(1, 3, 5))
-        volume = abs(np.linalg.det(bold_affine[:3, :3])) * _stretch(mrs_affine, to_mrs, bold_affine)
-        covered = float((share * data).sum() * volume / abs(np.linalg.det(mrs_affine[:3, :3])))
+        fine = _shares(mrs_affine, bold_affine, first, last, to_mrs)
+        # The neighbourhood may reach beyond the grid: what lies there is not covered.
+        low, high = np.clip(first, 0, data.shape), np.clip(last, 0, data.shape)
+        box = tuple(slice(a, b) for a, b in zip(low, high))
+        share[box] = fine[tuple(slice(a - f, b - f) for a, b, f in zip(low, high, first))]
+        covered = float((share * data).sum() / max(fine.sum(), 1e-12))
     mask = (share >= min_share) & data
     if not mask.any():
         centre = np.round(mrs_affine[:3, 3], 1).tolist()
@@ -114,7 +102,7 @@ def voxel_mask(
             f"no fMRI voxel with data lies at least {min_share:.0%} inside the MRS voxel (centre "
             f"{centre} mm): {covered:.0%} of it holds BOLD signal; check the registration"
         )
-    return VoxelMask(share, mask, min(covered, 1.0))
+    return VoxelMask(share, mask, covered)
 
 
 def _corners(affine: np.ndarray) -> np.ndarray:
@@ -122,40 +110,42 @@ def _corners(affine: np.ndarray) -> np.ndarray:
     return unit @ affine[:3, :3].T + affine[:3, 3]
 
 
+def _shares(mrs_affine, bold_affine, first, last, to_mrs) -> np.ndarray:
+    """Share of each voxel of a box of grid indices that lies inside the MRS voxel."""
+    to_index = np.linalg.inv(mrs_affine)
+    steps = (np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5
+    axes = [(np.arange(a, b)[:, None] + steps).ravel() for a, b in zip(first, last)]
+    inside = np.empty([len(one) for one in axes])
+    # Slab by slab: a fine grid has millions of sampling points.
+    for i, x in enumerate(axes[0]):
+        slab = np.stack(np.meshgrid(x, axes[1], axes[2], indexing="ij"), axis=-1).reshape(-1, 3)
+        points = slab @ bold_affine[:3, :3].T + bold_affine[:3, 3]
+        points = to_mrs(points) if to_mrs else points
+        index = points @ to_index[:3, :3].T + to_index[:3, 3]
+        inside[i] = (np.abs(index) <= 0.5).all(axis=1).reshape(inside.shape[1:])
+    counts = last - first
+    fine = inside.reshape(counts[0], SAMPLES, counts[1], SAMPLES, counts[2], SAMPLES)
+    return fine.mean(axis=(1, 3, 5))
+
+
 def _neighbourhood(mrs_affine, bold_affine, shape, to_mrs) -> tuple[np.ndarray, np.ndarray]:
-    """Box of grid indices round the MRS voxel: first, and one past the last."""
+    """Box of indices round the MRS voxel, first and one past the last, also beyond the grid."""
+    corners = _corners(mrs_affine)
     if to_mrs is None:
         to_grid = np.linalg.inv(bold_affine)
-        corners = _corners(mrs_affine) @ to_grid[:3, :3].T + to_grid[:3, 3]
-        first, last = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0)) + 1
-    else:
-        # Only points of the grid can be moved: take those that come near.
-        index = np.indices(shape).reshape(3, -1).T
-        moved = to_mrs(index @ bold_affine[:3, :3].T + bold_affine[:3, 3])
-        distance = np.linalg.norm(moved - mrs_affine[:3, 3], axis=1)
-        reach = np.linalg.norm(_corners(mrs_affine) - mrs_affine[:3, 3], axis=1).max()
-        near = index[distance <= reach + 2 * np.linalg.norm(bold_affine[:3, :3], axis=0).max()]
-        if not len(near):
-            return np.zeros(3, int), np.zeros(3, int)
-        first, last = near.min(axis=0) - 1, near.max(axis=0) + 2
-    return np.clip(first, 0, shape).astype(int), np.clip(last, 0, shape).astype(int)
-
-
-def _stretch(mrs_affine, to_mrs, bold_affine) -> float:
-    """Volume in the MRS space over that in the BOLD space where the MRS voxel is.
-
-    1 without a transform; an affine has one value everywhere; a warp is taken at the place of the
-    grid that comes to lie nearest the MRS voxel's centre.
-    """
-    if to_mrs is None:
-        return 1.0
-    point = bold_affine[:3, 3]
-    for _ in range(20):  # Newton: the point of the BOLD space that goes to the voxel's centre
-        steps = np.vstack([point, point + np.eye(3)])
-        moved = to_mrs(steps)
-        jacobian = (moved[1:] - moved[0]).T
-        point = point + np.linalg.solve(jacobian, mrs_affine[:3, 3] - moved[0])
-    return float(abs(np.linalg.det(jacobian)))
+        index = corners @ to_grid[:3, :3].T + to_grid[:3, 3]
+        return np.floor(index.min(axis=0)).astype(int), np.ceil(index.max(axis=0)).astype(int) + 1
+    # Only points of the BOLD space can be moved: take those of the grid, and of a margin about
+    # it, that come near.
+    sizes = np.linalg.norm(bold_affine[:3, :3], axis=0)
+    reach = np.linalg.norm(corners - mrs_affine[:3, 3], axis=1).max()
+    margin = np.ceil(2 * reach / sizes).astype(int)
+    index = np.indices(np.array(shape) + 2 * margin).reshape(3, -1).T - margin
+    moved = to_mrs(index @ bold_affine[:3, :3].T + bold_affine[:3, 3])
+    near = index[np.linalg.norm(moved - mrs_affine[:3, 3], axis=1) <= reach + 2 * sizes.max()]
+    if not len(near):
+        return np.zeros(3, int), np.zeros(3, int)
+    return near.min(axis=0) - 1, near.max(axis=0) + 2
 
 
 def read_transform(path: str | Path) -> Points:
