@@ -66,6 +66,20 @@ def test_concentrations_spread_by_their_coefficients_of_variation():
     assert len(ratio) == 1, "Cr and PCr vary as one"
 
 
+def test_sites_differ_half_by_their_calibration_and_half_by_metabolite():
+    big = replace(
+        STUDY,
+        sites=tuple(replace(STUDY.sites[0], name=f"s{n}") for n in range(600)),
+        participants=Participants(per_site=1),
+        concentrations=Concentrations(site_cv=0.10, participant_cv=0.0),
+    )
+    rows = [true_concentrations(big, next(scans(big, visit))) for visit in visits(big)]
+    logs = np.log([[row["Glu"], row["mI"]] for row in rows])
+    assert logs.std(axis=0) == pytest.approx([0.10, 0.10], rel=4 / np.sqrt(2 * 600))
+    # Standard error of a correlation of 0.5: (1 - 0.25) / sqrt(n).
+    assert np.corrcoef(logs.T)[0, 1] == pytest.approx(0.5, abs=4 * 0.75 / np.sqrt(600))
+
+
 def test_a_traveller_is_one_person_everywhere():
     plan = replace(STUDY, participants=Participants(per_site=1, travelling=1))
     travellers = [visit for visit in visits(plan) if visit.person == "travel01"]

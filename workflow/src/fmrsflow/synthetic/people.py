@@ -7,6 +7,7 @@ belongs to, so that neither order nor number of processes, sites or people chang
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -125,18 +126,25 @@ def true_changes(plan: Plan, scan: Scan) -> dict[str, float]:
 def true_concentrations(plan: Plan, scan: Scan) -> dict[str, float]:
     """Concentrations at rest, mmol per kg tissue water, in this session."""
     visit, c = scan.visit, plan.concentrations
-    levels = (
-        (c.vendor_cv, ("vendor", visit.site.vendor)),
-        (c.site_cv, ("site", visit.site.name)),
-        (c.participant_cv, ("person", visit.person)),
-        (c.session_cv, ("session", visit.site.name, visit.person, scan.session)),
-    )
+    site = ("site", visit.site.name)
+    person = ("person", visit.person)
+    session = ("session", visit.site.name, visit.person, scan.session)
     found = {}
     for name, mean in {**CONCENTRATIONS, **c.mean_mmol_per_kg}.items():
         pool = _TOGETHER.get(name, name)
+        # Vendors and sites differ half (in variance) by their calibration, which all share.
+        half = math.sqrt(0.5)
+        deviations = (
+            (half * c.vendor_cv, "all", ("vendor", visit.site.vendor)),
+            (half * c.vendor_cv, pool, ("vendor", visit.site.vendor)),
+            (half * c.site_cv, "all", site),
+            (half * c.site_cv, pool, site),
+            (c.participant_cv, pool, person),
+            (c.session_cv, pool, session),
+        )
         deviation = sum(
-            cv * generator(plan, "concentration", pool, *identity).standard_normal()
-            for cv, identity in levels
+            cv * generator(plan, "concentration", shared, *identity).standard_normal()
+            for cv, shared, identity in deviations
             if cv
         )
         # Log-normal: no negative concentration at any spread.

@@ -56,7 +56,8 @@ def study_record(plan: Plan, bases: Mapping[str, Basis]) -> dict:
         "concentrations": {
             "unit": "mmol per kg tissue water",
             "distribution": "log-normal; independent deviations of vendor, site, participant and "
-            "session add; tNAA, tCr and tCho vary as one",
+            "session add; half the variance of vendor and site is common to all metabolites; "
+            "tNAA, tCr and tCho vary as one",
             "mean": {**CONCENTRATIONS, **plan.concentrations.mean_mmol_per_kg},
             "vendor_cv": plan.concentrations.vendor_cv,
             "site_cv": plan.concentrations.site_cv,
