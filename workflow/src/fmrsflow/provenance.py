@@ -58,7 +58,9 @@ def code_digest(stage: str) -> str:
             seen.add(path)
             waiting += _imports(path)
     digest = hashlib.sha256()
-    for path in sorted(seen):
+    # A module's table (systems.py, systems.tsv) is code too.
+    tables = {path.with_suffix(".tsv") for path in seen}
+    for path in sorted(seen | {path for path in tables if path.exists()}):
         digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
