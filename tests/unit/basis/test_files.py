@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fmrsflow.basis import files
+from fmrsflow.basis import files, formats
 from fmrsflow.basis.files import Basis, read_basis
 from fmrsflow.basis.sequences import press
 from fmrsflow.basis.simulate import simulate
@@ -32,13 +32,13 @@ def naa_ppm(one: Basis) -> float:
 
 
 def write_lcmodel(basis: Basis, path, edit=lambda text: text):
-    path.write_text(edit(files.to_lcmodel(basis)))
+    path.write_text(edit(formats.to_lcmodel(basis)))
     return path
 
 
 def write_fsl(basis: Basis, folder, **changes):
     folder.mkdir(exist_ok=True)
-    for name, text in files.to_fsl(basis).items():
+    for name, text in formats.to_fsl(basis).items():
         content = json.loads(text)
         content["basis"] |= changes
         (folder / name).write_text(json.dumps(content))
@@ -71,10 +71,10 @@ def test_fsl_mrs_round_trip(basis, tmp_path):
 
 
 def test_files_say_how_they_were_made(basis, tmp_path):
-    text = files.to_lcmodel(basis)
+    text = formats.to_lcmodel(basis)
     assert "SEQ = 'PRESS'" in text
     assert f"PRESS ideal {basis.made['digest'][:12]}" in text
-    meta = json.loads(files.to_fsl(basis)["Glu.json"])["meta"]
+    meta = json.loads(formats.to_fsl(basis)["Glu.json"])["meta"]
     assert meta["systems"] == basis.made["systems"]
 
 
@@ -187,6 +187,9 @@ def test_bad_files_are_told(basis, tmp_path):
     (tmp_path / "a.npz").write_bytes(b"PK nothing")
     with pytest.raises(DataError, match="a.npz cannot be read as a basis"):
         read_basis(tmp_path / "a.npz")
+    (tmp_path / "c.npz").write_bytes(files.to_npz(basis)[:-2000])
+    with pytest.raises(DataError, match="c.npz cannot be read as a basis"):
+        read_basis(tmp_path / "c.npz")
     np.savez(tmp_path / "b.npz", names=np.array(["Glu"]))
     with pytest.raises(DataError, match="b.npz is no basis: it lacks carrier_ppm, dwell_s"):
         read_basis(tmp_path / "b.npz")

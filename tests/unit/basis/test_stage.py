@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fmrsflow.basis import files
+from fmrsflow.basis import files, formats
 from fmrsflow.basis.sequences import press
 from fmrsflow.basis.simulate import simulate
 from fmrsflow.errors import DataError
@@ -24,7 +24,7 @@ def folder(tmp_path):
     """A data root with a basis of Glu, NAA and Cr (TE 30 ms, 127.75 MHz) in both formats."""
     made = simulate(press(0.03), 127.75, 1024, 4000.0, ["Glu", "NAA", "Cr"])
     made = replace(made, fids=made.fids * np.exp(-2 * np.pi * np.arange(1024) / 4000))
-    (tmp_path / "leiden.basis").write_text(files.to_lcmodel(made))
+    (tmp_path / "leiden.basis").write_text(formats.to_lcmodel(made))
     (tmp_path / "no-glu.npz").write_bytes(files.to_npz(made.select(["NAA", "Cr"])))
     return tmp_path
 

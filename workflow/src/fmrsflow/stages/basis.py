@@ -13,10 +13,9 @@ from fmrsflow.basis.files import (
     Basis,
     read_basis,
     read_npz,
-    to_fsl,
-    to_lcmodel,
     to_npz,
 )
+from fmrsflow.basis.formats import to_fsl, to_lcmodel
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import digest, shaped_pulses, simulate, with_macromolecules
 from fmrsflow.edge import file_digest, write_bytes, write_json
