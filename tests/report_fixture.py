@@ -97,10 +97,13 @@ def make_study(root, n_sites: int = 4, n_subjects: int = 3, site_names=None) -> 
     return Study(config, sites, scans, (), software)
 
 
-def write_scan(study: Study, scan: Scan, seed: int, n_transients: int = 128) -> None:
-    """Results of every stage for one scan."""
+def write_scan(
+    study: Study, scan: Scan, seed: int, n_transients: int = 128, picture: bool = True
+) -> None:
+    """Results of every stage for one scan; `picture` False leaves the anatomy out."""
     make = _Maker(study, scan, seed, n_transients)
-    for stage in ("convert", "anatomy", "preprocess", "fit", "quantify", "response"):
+    stages = ("convert", "anatomy", "preprocess", "fit", "quantify", "response")
+    for stage in stages if picture else (*stages[:1], *stages[2:]):
         getattr(make, stage)()
 
 

@@ -9,9 +9,10 @@ from html.parser import HTMLParser
 import pytest
 
 from fmrsflow.report.group_pages import answer, consortium_page, flow, promised, site_page
-from fmrsflow.report.pages import headline, scan_page, view_page
+from fmrsflow.report.pages import scan_page, view_page
 from fmrsflow.report.render import PLOTLY, figure_json, short
 from fmrsflow.report.results import View
+from fmrsflow.report.words import headline
 from fmrsflow.stages.report_files import read_consortium, read_scan, read_site
 
 MARKUP = '<img src=x onerror="alert(1)"><b>bold</b>'
@@ -137,7 +138,9 @@ def test_the_answer_is_one_sentence_with_its_interval(study, group):
     pooled = results.pooled
     words = answer(results)
     assert f"by {abs(pooled.value):.1f} %" in words
-    assert f"95 % interval {pooled.low:+.1f} to {pooled.high:+.1f} %" in words
+    assert f"95 % interval +{pooled.low:.1f} to +{pooled.high:.1f} %" in words
+    below = replace(results, pooled=replace(pooled, value=-1.2, low=-2.0, high=-0.4))
+    assert "fell by 1.2 % (95 % interval \u22122.0 to \u22120.4 %)" in answer(below)
     across = replace(results, pooled=replace(pooled, low=-1.0, high=2.0))
     assert "no change at all is still possible" in answer(across)
     assert "cannot be told" in answer(replace(results, pooled=None))
@@ -158,7 +161,8 @@ def test_a_protocol_that_differs_from_its_promise_is_told(study, group):
         (None, "–"),
         ("12.3456", "12.3"),
         (1234.5, "1,234"),
-        (0.0001234, "0.000123"),
+        (0.0001234, "0.0001"),
+        (-0.14, "\u22120.14"),
         (float("nan"), "–"),
         (0, "0"),
     ],

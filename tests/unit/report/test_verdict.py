@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fmrsflow.report.verdict import verdict
+from fmrsflow.report.verdict import broad_hz, verdict
 
 
 def with_record(results, stage, **changes):
@@ -22,9 +22,9 @@ def test_a_good_scan_is_to_be_used_and_nothing_is_held_against_it(results):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"fwhm_tcr_hz": 9.5}, "broad lines: tCr 9.5 Hz wide (excluded above 12 Hz)"),
+        ({"fwhm_tcr_hz": 9.5}, "broad lines: tCr 9.5 Hz wide (good below 9 Hz at this field)"),
         ({"snr_tcr": 12.0}, "weak signal: tCr SNR 12 (excluded below 10)"),
-        ({"drift_hz": 14.0}, "frequency drifted by 14.0 Hz"),
+        ({"drift_hz": -14.0}, "frequency drifted by 14.0 Hz"),
         ({"n_kept": {"rest": 60}, "n_removed": {"rest": 20}}, "20 of 80 transients rejected"),
         ({"warnings": ["no water reference"]}, "no water reference"),
     ],
@@ -76,6 +76,21 @@ def test_a_missing_t1w_is_no_failure_of_the_scan(results):
     judged = verdict(without)
     assert judged.kind == "care"
     assert judged.reasons == ("no tissue fractions: scans.tsv names no T1w",)
+
+
+def test_a_line_width_is_judged_by_the_field():
+    class Scan:
+        limits = {"max_fwhm_tcr_hz": 30.0}
+
+        def __init__(self, field_t):
+            self.site = type("Site", (), {"field_t": field_t})
+
+        def record(self, stage):
+            return {}
+
+    assert broad_hz(Scan(3.0)) == pytest.approx(0.07 * 127.7, rel=1e-3)
+    assert broad_hz(Scan(7.0)) == pytest.approx(0.07 * 298.0, rel=1e-3)
+    assert broad_hz(Scan(11.7)) == 30.0
 
 
 def test_a_scan_at_rest_can_be_used_without_a_response(results):

@@ -191,6 +191,25 @@ def concentrations(rows: Sequence[dict], ranges: dict[str, tuple[float, float]],
     }
 
 
+def close_range(rows: Sequence[dict]) -> list[float]:
+    """Range (%) that holds the intervals of the metabolites measured well: Glu, tNAA, tCr, tCho.
+
+    Weak ones have intervals of tens of percent, beside which the others cannot be told apart.
+    """
+    return _symmetric([r for r in rows if r["metabolite"] in ("Glu", "tNAA", "tCr", "tCho")])
+
+
+def whole_range(rows: Sequence[dict]) -> list[float]:
+    """Range (%) that holds every interval."""
+    return _symmetric(rows)
+
+
+def _symmetric(rows: Sequence[dict]) -> list[float]:
+    ends = np.concatenate([_floats(rows, "low_percent"), _floats(rows, "high_percent")])
+    reach = float(np.nanmax(np.abs(ends), initial=5.0)) * 1.08 if len(ends) else 5.0
+    return [-round(reach, 1), round(reach, 1)]
+
+
 def changes(rows: Sequence[dict], first: str = "") -> dict:
     """Percent change by each estimator with its 95 % interval, a row a metabolite.
 
@@ -245,7 +264,12 @@ def changes(rows: Sequence[dict], first: str = "") -> dict:
         "layout": layout(
             max(280, 14 * len(metabolites) * max(2, len(kinds)) + 130),
             showlegend=True,
-            xaxis=axis("Change while the task runs (%)", zeroline=True, zerolinecolor=BLACK),
+            xaxis=axis(
+                "Change while the task runs (%)",
+                zeroline=True,
+                zerolinecolor=BLACK,
+                range=close_range(rows),
+            ),
             yaxis=axis(
                 tickvals=list(range(len(metabolites))),
                 ticktext=[plain(name) for name in metabolites],

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fmrsflow.report import group_figures as figures
-from fmrsflow.report.render import render, short
+from fmrsflow.report.render import render, short, signed
 from fmrsflow.report.results import ConsortiumResults, Effect, ScanSummary, SiteResults
 
 SHORT_LABELS = {"use": "use", "care": "care", "excluded": "excluded", "failed": "failed"}
@@ -129,8 +129,8 @@ def _site_effect(results: SiteResults) -> str:
             "No change of glutamate can be told for this site: no usable scan with rest and task."
         )
     return (
-        f"Change of glutamate while the task runs, mean of the site: {effect.value:+.1f} % "
-        f"(95 % interval {effect.low:+.1f} to {effect.high:+.1f} %; {effect.note})."
+        f"Change of glutamate while the task runs, mean of the site: {signed(effect.value)} % "
+        f"(95 % interval {signed(effect.low)} to {signed(effect.high)} %; {effect.note})."
     )
 
 
@@ -214,7 +214,7 @@ def answer(results: ConsortiumResults) -> str:
     verb = "rose" if pooled.value >= 0 else "fell"
     words = (
         f"While the task ran, glutamate {verb} by {abs(pooled.value):.1f} % "
-        f"(95 % interval {pooled.low:+.1f} to {pooled.high:+.1f} %) over {pooled.note}"
+        f"(95 % interval {signed(pooled.low)} to {signed(pooled.high)} %) over {pooled.note}"
     )
     if pooled.low <= 0 <= pooled.high:
         return f"{words}; no change at all is still possible."
@@ -270,7 +270,7 @@ def _caveats(results: ConsortiumResults) -> list[str]:
     told = []
     if results.prediction is not None:
         low, high = results.prediction
-        told.append(f"A further site would likely find between {low:+.1f} and {high:+.1f} %.")
+        told.append(f"A further site would likely find between {signed(low)} and {signed(high)} %.")
     if lost:
         told.append(
             f"{lost} of {len(results.scans)} scans take no part "
@@ -320,8 +320,8 @@ def _site_rows(results: ConsortiumResults) -> list[dict]:
 def _forest_words(results: ConsortiumResults) -> str:
     words = f"Change of glutamate at {len(results.effects)} sites."
     if results.pooled is not None:
-        words += f" Together {results.pooled.value:+.1f} % "
-        words += f"({results.pooled.low:+.1f} to {results.pooled.high:+.1f} %)."
+        words += f" Together {signed(results.pooled.value)} % "
+        words += f"({signed(results.pooled.low)} to {signed(results.pooled.high)} %)."
     return words
 
 
@@ -336,8 +336,8 @@ def _curve_words(results: ConsortiumResults) -> str:
         return ""
     clear = sum(one.low > 0 or one.high < 0 for one in effects)
     return (
-        f"{len(effects)} analyses find {min(e.value for e in effects):+.1f} to "
-        f"{max(e.value for e in effects):+.1f} %; in {clear} the interval leaves zero out."
+        f"{len(effects)} analyses find {signed(min(e.value for e in effects))} to "
+        f"{signed(max(e.value for e in effects))} %; in {clear} the interval leaves zero out."
     )
 
 

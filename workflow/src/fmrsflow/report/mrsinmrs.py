@@ -12,6 +12,13 @@ MISSING = "missing at the site"
 """What stands where neither headers nor settings tell; the site has to fill it in."""
 
 
+CHIEF = (
+    *("source", "sequence", "pulses", "engine", "range_low_ppm", "range_high_ppm"),
+    *("macromolecules", "baseline", "lineshape", "joint"),
+)
+"""Settings of basis and fit that a reader asks for; all of them stand in the records."""
+
+
 @dataclass(frozen=True)
 class Item:
     """One line of the checklist; `value` is None where the site has to fill it in.
@@ -229,7 +236,8 @@ def _fit(fitted) -> str | None:
     parts = []
     for stage in ("basis", "fit"):
         setting = settings.get(stage, {})
-        words = [f"{name} {_value(value)}" for name, value in setting.items() if name != "name"]
+        told = [name for name in CHIEF if name in setting] or [n for n in setting if n != "name"]
+        words = [f"{name} {_value(setting[name])}" for name in told]
         parts.append(
             f"{stage} {setting.get('name', '')}" + (f" ({', '.join(words)})" if words else "")
         )

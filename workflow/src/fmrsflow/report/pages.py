@@ -7,24 +7,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fmrsflow.report import figures, spectrum_figures
+from fmrsflow.report import figures, spectrum_figures, words
 from fmrsflow.report.ranges import molal_ranges
-from fmrsflow.report.render import image_uri, render, short
+from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import STAGES, Row, ScanResults, View
-from fmrsflow.report.verdict import MAX_DRIFT_HZ, MAX_FQN, NEAR, verdict
+from fmrsflow.report.verdict import MAX_DRIFT_HZ, MAX_FQN, NEAR, broad_hz, verdict
 
 SHOWN = ("tNAA", "tCr", "tCho", "mI", "Glu", "Gln", "Glx", "GABA", "GSH", "Lac", "Asp", "NAAG")
 """Metabolites of the concentration chart; the table holds all."""
 
-QUANTITIES = {
-    "molal": "concentrations (mmol per kg tissue water)",
-    "ratio_tcr": "ratios to total creatine",
-    "ratio_tnaa": "ratios to total NAA",
-    "molar": "concentrations (mmol per litre)",
-    "alpha_corrected": "tissue-corrected concentrations",
-    "raw": "raw amplitudes",
+BOLD_PICTURES = {
+    "mask": "The MRS voxel on the mean BOLD image.",
+    "response": "BOLD response in the voxel after the onset of a block, in percent.",
+    "histogram": "Area under the response of each BOLD voxel inside the MRS voxel.",
 }
-"""What a change or a concentration was computed from, in words."""
+"""Pictures of the bold stage that the page of a scan shows, and what they are."""
 
 
 def scan_page(results: ScanResults) -> str:
@@ -46,6 +43,7 @@ def scan_page(results: ScanResults) -> str:
                 ("transients", "Transients", charts["after"]),
                 ("stability", "Stability", charts["courses"]),
                 ("voxel", "Voxel", results.voxel_png or results.record("anatomy")),
+                ("bold", "BOLD", results.bold_pictures),
                 ("water", "Water", charts["water"]),
                 ("concentrations", "Concentrations", charts["concentrations"]),
             )
@@ -64,15 +62,20 @@ def scan_page(results: ScanResults) -> str:
         spectra=spectra,
         metabolites=spectrum_figures.parts(results.fit) if spectra else [],
         regions=spectrum_figures.REGIONS,
-        spectrum_words=_spectrum_words(results),
+        spectrum_words=words.spectrum_words(results),
         conditions=conditions,
-        quantities=[(name, QUANTITIES.get(name, name)) for name in quantities],
-        response_words=_response_words(results, quantities),
-        courses_words=_courses_words(results),
+        quantities=[(name, words.QUANTITIES.get(name, name)) for name in quantities],
+        scales=_scales(results.changes),
+        bold_words=words.bold_words(results.record("bold")),
+        bold_pictures=[
+            (BOLD_PICTURES[name], image_uri(png)) for name, png in results.bold_pictures.items()
+        ],
+        response_words=words.response_words(results, quantities),
+        courses_words=words.courses_words(results),
         voxel=image_uri(results.voxel_png) if results.voxel_png else None,
         anatomy=_anatomy_pairs(results.record("anatomy")),
-        tissue_words=_tissue_words(results),
-        concentration_words=_concentration_words(results),
+        tissue_words=words.tissue_words(results),
+        concentration_words=words.concentration_words(results),
         table=results.concentrations,
         quality=_quality_rows(results),
         by_spectrum=_spectrum_rows(results.record("fit")),
@@ -89,7 +92,7 @@ def view_page(view: View) -> str:
         spectra = [str(name) for name in view.fit["spectra"]]
         reference = False
         charts["spectrum"] = spectrum_figures.spectrum(view.fit)
-        words = "Data, fitted model, baseline, and the residual moved up."
+        caption = "Data, fitted model, baseline, and the residual moved up."
         header = []
     else:
         fids = view.fids
@@ -98,7 +101,7 @@ def view_page(view: View) -> str:
         of = (
             "One transient" if fids.n_transients == 1 else f"Mean of {fids.n_transients} transients"
         )
-        words = f"{of}, turned upright by one phase."
+        caption = f"{of}, turned upright by one phase."
         if fids.n_transients > 1 and not reference:
             time = np.arange(fids.n_transients) * (fids.tr_s or 1.0)
             charts["transients"] = spectrum_figures.transients(
@@ -122,7 +125,7 @@ def view_page(view: View) -> str:
         spectra=spectra,
         metabolites=spectrum_figures.parts(view.fit) if spectra else [],
         regions=_regions(bool(spectra), reference),
-        words=words,
+        words=caption,
         header=header,
     )
 
@@ -196,7 +199,7 @@ def _conditions(results: ScanResults) -> tuple[list[str], list[int]]:
 def unaligned(results: ScanResults):
     """The corrected transients with their measured shift and phase put back."""
     shift, phase = (
-        np.array([_number(row[column]) for row in results.transients])
+        np.array([words.number(row[column]) for row in results.transients])
         for column in ("shift_hz", "phase_deg")
     )
     return results.corrected.shifted(np.nan_to_num(shift)).rotated(np.nan_to_num(phase))
@@ -205,7 +208,7 @@ def unaligned(results: ScanResults):
 def _tiles(results: ScanResults) -> list[dict]:
     quality, fit = results.record("preprocess"), results.record("fit")
     kept, removed = (sum((quality.get(n) or {}).values()) for n in ("n_kept", "n_removed"))
-    glutamate = headline(results.changes)
+    glutamate = words.headline(results.changes)
     tiles = [
         ("tCr signal to noise", short(quality.get("snr_tcr")), _place(results, "snr_tcr", True)),
         (
@@ -213,37 +216,28 @@ def _tiles(results: ScanResults) -> list[dict]:
             f"{short(quality.get('fwhm_tcr_hz'))} Hz",
             _place(results, "fwhm_tcr_hz", False),
         ),
-        ("Frequency drift", f"{short(quality.get('drift_hz'))} Hz", "range over the scan"),
+        (
+            "Frequency drift",
+            f"{words.drift_text(quality)} Hz",
+            "from the first transient to the last",
+        ),
         (
             "Transients kept",
             f"{kept} of {kept + removed}" if kept else "–",
             "the others are outliers",
         ),
-        ("Fit quality number", short(_fqn(fit)), "1 is ideal"),
+        ("Fit quality number", short(words.fqn(fit)), "1 is ideal"),
     ]
     if glutamate:
         tiles.append(
             (
                 "Glutamate change",
-                f"{_number(glutamate['change_percent']):+.1f} %",
-                f"95 % interval {_number(glutamate['low_percent']):+.1f} to "
-                f"{_number(glutamate['high_percent']):+.1f} %",
+                f"{signed(words.number(glutamate['change_percent']))} %",
+                f"95 % interval {signed(words.number(glutamate['low_percent']))} to "
+                f"{signed(words.number(glutamate['high_percent']))} %",
             )
         )
     return [{"name": name, "value": value, "note": note} for name, value, note in tiles]
-
-
-def headline(changes: Sequence[Row]) -> Row | None:
-    """The change of glutamate that a report tells first: block averages, line widths matched."""
-    changes = [row for row in changes if row["change_percent"] != "n/a"]
-    for matched in ("true", "false"):
-        for quantity in QUANTITIES:
-            for row in changes:
-                if (row["metabolite"], row["estimator"]) == ("Glu", "blocks") and (
-                    row["matched"] == matched and row["quantity"] == quantity
-                ):
-                    return row
-    return next((row for row in changes if row["metabolite"] == "Glu"), None)
 
 
 def _place(results: ScanResults, figure: str, high_is_good: bool) -> str:
@@ -260,57 +254,15 @@ def _place(results: ScanResults, figure: str, high_is_good: bool) -> str:
     return f"better than {100 * worse:.0f} % of {len(values)} scans"
 
 
-def _spectrum_words(results: ScanResults) -> str:
-    fit = results.record("fit")
-    quality = results.record("preprocess")
-    return (
-        f"tCr line {short(quality.get('fwhm_tcr_hz'))} Hz wide, SNR "
-        f"{short(quality.get('snr_tcr'))}; fit quality number {short(_fqn(fit))} (1: the residual "
-        "is noise alone)."
-    )
-
-
-def _response_words(results: ScanResults, quantities: Sequence[str]) -> str:
-    row = headline(results.changes)
-    if row is None:
-        return "Percent change of each metabolite by each estimator, with 95 % intervals."
-    low, high = _number(row["low_percent"]), _number(row["high_percent"])
-    told = (
-        "the interval holds zero: this scan alone shows no change"
-        if low <= 0 <= high
-        else "the interval leaves zero out"
-    )
-    return (
-        f"Glutamate, {row['task']} against {row['rest']}: "
-        f"{_number(row['change_percent']):+.1f} % (95 % interval {low:+.1f} to {high:+.1f} %); "
-        f"{told}. tNAA and tCr are negative controls."
-    )
-
-
-def _courses_words(results: ScanResults) -> str:
-    drift = results.record("preprocess").get("drift_hz")
-    rows = results.transients
-    rejected = sum(row["kept"] == "false" for row in rows)
-    return (
-        f"Frequency, phase, line width and SNR of each of the {len(rows)} transients: drift "
-        f"{short(drift)} Hz, {rejected} rejected."
-    )
-
-
-def _tissue_words(results: ScanResults) -> str:
-    record = results.record("anatomy")
-    if not record:
-        tissue = results.record("quantify").get("tissue")
-        return "No tissue fractions were measured for this scan" + (
-            f"; quantification assumed {100 * tissue['gm']:.0f} % grey matter, "
-            f"{100 * tissue['wm']:.0f} % white matter, {100 * tissue['csf']:.0f} % CSF."
-            if tissue
-            else "."
+def _scales(changes: Sequence[Row]) -> list[tuple[str, str]]:
+    """Ranges of the chart of changes that the page offers."""
+    return [
+        (",".join(f"{end:g}" for end in ends), told)
+        for ends, told in (
+            (figures.close_range(changes), "for glutamate and the controls"),
+            (figures.whole_range(changes), "for every metabolite"),
         )
-    return (
-        f"The voxel holds {100 * record['v_gm']:.0f} % grey matter, "
-        f"{100 * record['v_wm']:.0f} % white matter and {100 * record['v_csf']:.0f} % CSF."
-    )
+    ]
 
 
 def _anatomy_pairs(record: dict) -> list[tuple[str, str]]:
@@ -333,16 +285,6 @@ def _spread(spread) -> str:
     return "–" if spread is None else f"{100 * spread:.0f} %"
 
 
-def _concentration_words(results: ScanResults) -> str:
-    record = results.record("quantify")
-    return (
-        f"Relative to water, constants set {record.get('constants', 'unknown')}; bars: one "
-        "standard error of the fit. Shaded: healthy adult brain after Govindaraju 2000 (mmol per "
-        "kg wet weight there, divided by a water share of 0.78). A value outside is a reason to "
-        "look, not a diagnosis."
-    )
-
-
 def _quality_rows(results: ScanResults) -> list[dict]:
     quality, fit = results.record("preprocess"), results.record("fit")
     limits = results.limits
@@ -358,7 +300,7 @@ def _quality_rows(results: ScanResults) -> list[dict]:
         (
             "Line width (tCr), Hz",
             quality.get("fwhm_tcr_hz"),
-            f"below {NEAR * width:g}; excluded above {width:g}",
+            f"below {broad_hz(results):.0f} at this field; excluded above {width:g}",
             "full width at half maximum of the tCr line at 3.03 ppm",
             lambda v: v > width,
         ),
@@ -379,22 +321,22 @@ def _quality_rows(results: ScanResults) -> list[dict]:
         (
             "Frequency drift, Hz",
             quality.get("drift_hz"),
-            f"below {MAX_DRIFT_HZ:g}",
-            "range of the transients' frequency over the scan",
-            lambda v: v > MAX_DRIFT_HZ,
+            f"below {MAX_DRIFT_HZ:g} either way",
+            "last minus first value of the line through the transients' frequencies",
+            lambda v: abs(v) > MAX_DRIFT_HZ,
         ),
     ]
     rows += [
         (
             "Fit quality number",
-            _fqn(fit),
+            words.fqn(fit),
             f"1; look above {MAX_FQN:g}",
             "variance of the residual / variance of the noise (Near 2021)",
             lambda v: v > MAX_FQN,
         ),
         (
             "Residual, %",
-            _first(fit.get("mrar_percent")),
+            words.of_all(fit.get("mrar_percent")),
             "about 2 (1.7 ± 0.2 in Korotkov 2026)",
             "100 × SD of the residual / range of the fitted model",
             None,
@@ -448,17 +390,9 @@ def _settings(results: ScanResults) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _quantities(rows) -> list[str]:
     there = {row["quantity"] for row in rows}
-    return [name for name in QUANTITIES if name in there] + sorted(there - set(QUANTITIES))
-
-
-def _fqn(record: dict) -> float | None:
-    return _first(record.get("fqn"))
-
-
-def _first(by_spectrum: dict | None) -> float | None:
-    """The value of the average of all transients, or of the first spectrum."""
-    values = by_spectrum or {}
-    return values.get("all") or next(iter(values.values()), None)
+    return [name for name in words.QUANTITIES if name in there] + sorted(
+        there - set(words.QUANTITIES)
+    )
 
 
 def _spectrum_rows(fit: dict) -> list[dict]:
@@ -472,10 +406,6 @@ def _spectrum_rows(fit: dict) -> list[dict]:
 
 def _has(rows, metabolite: str) -> bool:
     return any(row["metabolite"] == metabolite for row in rows)
-
-
-def _number(text) -> float:
-    return float("nan") if text in (None, "", "n/a") else float(text)
 
 
 def _text(value) -> str:

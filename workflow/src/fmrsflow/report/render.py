@@ -41,9 +41,14 @@ def short(value) -> str:
         number = float(value)
     except ValueError:
         return str(value)
-    if number == 0 or not 0.01 <= abs(number) < 100_000:
-        return f"{number:.3g}"
-    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
+    digits = 1 if 0 < abs(number) < 0.01 else 3
+    shown = f"{number:,.0f}" if 100 <= abs(number) < 1e5 else f"{number:.{digits}g}"
+    return shown.replace("-", "\u2212", 1) if number < 0 else shown
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A number with its sign, the minus as long as the plus."""
+    return f"{value:+.{digits}f}".replace("-", "\u2212")
 
 
 def above(value, limit: float) -> bool:

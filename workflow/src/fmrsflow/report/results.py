@@ -83,6 +83,8 @@ class ScanResults:
     blocks : sequence of (onset_s, end_s, name)
         Task blocks.
     voxel_png : bytes
+    bold_pictures : dict
+        Name of a picture of the bold stage -> PNG.
     peers : dict
         Figure of quality -> its values in all scans of the consortium.
     """
@@ -106,6 +108,7 @@ class ScanResults:
     water_phase_deg: np.ndarray | None = None
     blocks: Sequence[tuple[float, float, str]] = ()
     voxel_png: bytes | None = None
+    bold_pictures: Mapping[str, bytes] = field(default_factory=dict)
     peers: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def record(self, stage: str) -> dict:

@@ -89,7 +89,7 @@ def spectrum(result: dict, first: str | None = None) -> dict:
                     "type": "scatter",
                     "mode": "lines",
                     "name": label,
-                    "x": packed(ppm),
+                    **_even(ppm),
                     "y": packed(values, "i2"),
                     "line": {"color": line[0], "width": line[1]},
                     "visible": name == first,
@@ -106,7 +106,7 @@ def spectrum(result: dict, first: str | None = None) -> dict:
                     "type": "scatter",
                     "mode": "lines",
                     "name": plain(metabolite),
-                    "x": packed(ppm),
+                    **_even(ppm),
                     "y": packed(values, "i2"),
                     "line": {"color": CYCLE[m % len(CYCLE)], "width": 1.4},
                     "fill": "tozeroy",
@@ -344,11 +344,16 @@ def _peak_labels(ppm: np.ndarray, values: np.ndarray) -> list[dict]:
     return labels
 
 
+def _even(x) -> dict:
+    """An evenly spaced axis by its start and step: a page holds many traces on the same axis."""
+    return {"x0": float(x[0]), "dx": float((x[-1] - x[0]) / max(1, len(x) - 1))}
+
+
 def _line(x, y, name: str, colour: str) -> dict:
     return {
         "type": "scatter",
         "mode": "lines",
-        "x": packed(x),
+        **_even(x),
         "y": packed(y, "i2"),
         "name": name,
         "line": {"color": colour, "width": 1.4},

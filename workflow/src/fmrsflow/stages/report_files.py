@@ -16,7 +16,7 @@ from fmrsflow.errors import DataError
 from fmrsflow.report.group_figures import FIGURES
 from fmrsflow.report.methods import methods
 from fmrsflow.report.mrsinmrs import checklist
-from fmrsflow.report.pages import headline
+from fmrsflow.report.pages import BOLD_PICTURES
 from fmrsflow.report.results import (
     STAGES,
     ConsortiumResults,
@@ -26,6 +26,7 @@ from fmrsflow.report.results import (
     SiteResults,
 )
 from fmrsflow.report.verdict import verdict
+from fmrsflow.report.words import headline
 from fmrsflow.stages import report_tables as tables
 from fmrsflow.study import STAGE_SETTINGS, Scan, Study, Unit, directory
 
@@ -44,7 +45,7 @@ def read_scan(
     """What the stages left of a scan under an analysis; `light` without images and FIDs."""
     job = Job("report", study, scan, study.config["analyses"][analysis])
     unit = next(unit for unit in study.units() if any(one is scan for one in unit.scans))
-    items = {stage: unit if stage == "response" else scan for stage in STAGES}
+    items = {stage: unit if stage == "response" else scan for stage in (*STAGES, "bold")}
     records = {
         stage: record for stage, item in items.items() if (record := _record(job, stage, item))
     }
@@ -75,7 +76,12 @@ def read_scan(
         water=read(job.fids, "preprocess", "mrsref"),
         water_phase_deg=_water_phase(read(job.fids, "convert", "mrsref")),
         blocks=_blocks(job),
-        voxel_png=_voxel(read, job),
+        voxel_png=_picture(read, job, "anatomy", "voxel"),
+        bold_pictures={
+            name: png
+            for name in BOLD_PICTURES
+            if (png := _picture(read, job, "bold", name)) is not None
+        },
         peers=peers,
     )
 
@@ -156,8 +162,8 @@ def _blocks(job: Job) -> list[tuple[float, float, str]]:
     ]
 
 
-def _voxel(read: _Reader, job: Job) -> bytes | None:
-    path = read(job.path, "anatomy", "voxel.png")
+def _picture(read: _Reader, job: Job, stage: str, name: str) -> bytes | None:
+    path = read(job.path, stage, f"{name}.png")
     return None if path is None else path.read_bytes()
 
 
@@ -169,7 +175,7 @@ def _water_phase(reference) -> np.ndarray | None:
     from fmrsflow.preprocess.eddy import eddy_phase
 
     eddy = eddy_phase(combine(reference, coil_weights(reference)))
-    count = max(8, min(int(eddy.trusted_s / reference.dwell_s), int(0.4 / reference.dwell_s)))
+    count = max(8, min(int(eddy.trusted_s / reference.dwell_s), int(0.25 / reference.dwell_s)))
     phase, point = np.rad2deg(eddy.phase_rad[:count]), np.arange(count)
     return phase - np.polyval(np.polyfit(point, phase, 1), point)
 
@@ -310,6 +316,8 @@ def _quality(results: ScanResults) -> dict[str, float]:
     """Figures of quality of a scan; missing ones left out."""
     quality, fit = results.record("preprocess"), results.record("fit")
     values = {name: quality.get(name) for name in ("snr_tcr", "fwhm_tcr_hz", "drift_hz")}
+    if values["drift_hz"] is not None:
+        values["drift_hz"] = abs(values["drift_hz"])
     values["fqn"] = next(iter((fit.get("fqn") or {}).values()), None)
     kept, removed = (quality.get(name) for name in ("n_kept", "n_removed"))
     if kept and removed:

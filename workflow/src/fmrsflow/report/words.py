@@ -1,0 +1,123 @@
+"""Sentences and numbers that the page of a scan tells, from its records and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fmrsflow.report.render import short, signed
+from fmrsflow.report.results import Row, ScanResults
+
+QUANTITIES = {
+    "molal": "concentrations (mmol per kg tissue water)",
+    "ratio_tcr": "ratios to total creatine",
+    "ratio_tnaa": "ratios to total NAA",
+    "molar": "concentrations (mmol per litre)",
+    "alpha_corrected": "tissue-corrected concentrations",
+    "raw": "raw amplitudes",
+}
+"""What a change or a concentration was computed from, in words."""
+
+
+def headline(changes: Sequence[Row]) -> Row | None:
+    """The change of glutamate that a report tells first: block averages, line widths matched."""
+    changes = [row for row in changes if row["change_percent"] != "n/a"]
+    for matched in ("true", "false"):
+        for quantity in QUANTITIES:
+            for row in changes:
+                if (row["metabolite"], row["estimator"]) == ("Glu", "blocks") and (
+                    row["matched"] == matched and row["quantity"] == quantity
+                ):
+                    return row
+    return next((row for row in changes if row["metabolite"] == "Glu"), None)
+
+
+def spectrum_words(results: ScanResults) -> str:
+    fit = results.record("fit")
+    quality = results.record("preprocess")
+    return (
+        f"tCr line {short(quality.get('fwhm_tcr_hz'))} Hz wide, SNR "
+        f"{short(quality.get('snr_tcr'))}; fit quality number {short(fqn(fit))} (1: the residual "
+        "is noise alone)."
+    )
+
+
+def response_words(results: ScanResults, quantities: Sequence[str]) -> str:
+    row = headline(results.changes)
+    if row is None:
+        return "Percent change of each metabolite by each estimator, with 95 % intervals."
+    low, high = number(row["low_percent"]), number(row["high_percent"])
+    told = (
+        "the interval holds zero: this scan alone shows no change"
+        if low <= 0 <= high
+        else "the interval leaves zero out"
+    )
+    return (
+        f"Glutamate, {row['task']} against {row['rest']}: "
+        f"{signed(number(row['change_percent']))} % (95 % interval {signed(low)} to "
+        f"{signed(high)} %); {told}. tNAA and tCr are negative controls."
+    )
+
+
+def courses_words(results: ScanResults) -> str:
+    drift = drift_text(results.record("preprocess"))
+    rows = results.transients
+    rejected = sum(row["kept"] == "false" for row in rows)
+    return (
+        f"Frequency, phase, line width and SNR of each of the {len(rows)} transients: drift "
+        f"{drift} Hz, {rejected} rejected."
+    )
+
+
+def tissue_words(results: ScanResults) -> str:
+    record = results.record("anatomy")
+    if not record:
+        tissue = results.record("quantify").get("tissue")
+        return "No tissue fractions were measured for this scan" + (
+            f"; quantification assumed {100 * tissue['gm']:.0f} % grey matter, "
+            f"{100 * tissue['wm']:.0f} % white matter, {100 * tissue['csf']:.0f} % CSF."
+            if tissue
+            else "."
+        )
+    return (
+        f"The voxel holds {100 * record['v_gm']:.0f} % grey matter, "
+        f"{100 * record['v_wm']:.0f} % white matter and {100 * record['v_csf']:.0f} % CSF."
+    )
+
+
+def bold_words(record: dict) -> str:
+    if not record:
+        return ""
+    words = f"{record.get('n_voxels')} voxels of the BOLD series lie inside the MRS voxel."
+    share = record.get("negative_share")
+    if share is not None:
+        words += f" {100 * share:.0f} % of them respond with a fall."
+    return words
+
+
+def concentration_words(results: ScanResults) -> str:
+    record = results.record("quantify")
+    return (
+        f"Relative to water, constants set {record.get('constants', 'unknown')}; bars: one "
+        "standard error of the fit. Shaded: healthy adult brain after Govindaraju 2000 (mmol per "
+        "kg wet weight there, divided by a water share of 0.78). A value outside is a reason to "
+        "look, not a diagnosis."
+    )
+
+
+def fqn(record: dict) -> float | None:
+    return of_all(record.get("fqn"))
+
+
+def drift_text(quality: dict) -> str:
+    drift = quality.get("drift_hz")
+    return "–" if drift is None else signed(drift)
+
+
+def of_all(by_spectrum: dict | None) -> float | None:
+    """The value of the average of all transients, or of the first spectrum."""
+    values = by_spectrum or {}
+    return values.get("all") or next(iter(values.values()), None)
+
+
+def number(text) -> float:
+    return float("nan") if text in (None, "", "n/a") else float(text)
