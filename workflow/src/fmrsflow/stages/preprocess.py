@@ -54,6 +54,11 @@ def process(job: Job) -> dict:
     tr_s = converted["tr_s"] or job.site.tr_s
     labels = _conditions(job, raw.n_transients, tr_s)
     unusable = unusable_transients(raw)
+    if all(unusable):
+        raise DataError(
+            f"all {raw.n_transients} transients are {' or '.join(sorted(set(unusable)))}; "
+            "export the scan again"
+        )
     for j in np.flatnonzero([bool(cause) for cause in unusable]):
         raw.data[j] = 0
     water_reference = job.fids("convert", "mrsref") if converted["reference"] else None
@@ -127,6 +132,11 @@ def check_reference(fids: Fids, reference: Fids) -> None:
         raise DataError(
             f"the water reference has {reference.n_points} points, the scan {fids.n_points}: it is "
             "too short; export it again, or name none in column ref of scans.tsv"
+        )
+    if any(unusable_transients(reference)):
+        raise DataError(
+            "the water reference holds transients that are empty or not finite; export it again, "
+            "or name none in column ref of scans.tsv"
         )
     if reference.n_coils != fids.n_coils:
         raise DataError(
