@@ -1,9 +1,10 @@
 """Restricted maximum likelihood for variance components, nested or crossed.
 
 y = X b + sum_k Z_k u_k + e + m with u_k ~ N(0, theta_k I), e ~ N(0, theta_residual I) and m of
-known variance (the sampling variance of each observation). The factor of most levels is inverted level by
-level, the others by Woodbury's identity, so that a study of a thousand scans costs a millisecond an
-evaluation; the gradient is exact. Patterson & Thompson 1971; Searle, Casella & McCulloch 1992.
+known variance (the sampling variance of each observation). The factor of most levels is inverted
+level by level, the others by Woodbury's identity, so that a study of a thousand scans costs a
+millisecond an evaluation; the gradient is exact. Patterson & Thompson 1971; Searle, Casella &
+McCulloch 1992.
 """
 
 from __future__ import annotations

@@ -301,13 +301,7 @@ class SiteMeans:
 
 
 def site_means(sample: Sample, parts: Decomposition) -> SiteMeans:
-    """Means of sites from participants, weighted by participant and measurement variance.
-
-    Raises
-    ------
-    ValueError
-        Neither a participant variance nor standard errors to weigh with.
-    """
+    """Means of sites from participants, weighted by participant and measurement variance."""
     known, _ = _known(sample)
     known = known * parts.dispersion
     person2, session2 = (parts.variance(name) for name in ("participant", "session"))
@@ -326,9 +320,8 @@ def site_means(sample: Sample, parts: Decomposition) -> SiteMeans:
             weights = 1 / each if (each > 0).all() else np.ones(len(index))
             values.append(float(weights @ sample.value[index] / weights.sum()))
             spreads.append(person2 + (1 / weights.sum() if (each > 0).all() else 0.0))
-        spread = np.array(spreads)
-        if not (spread > 0).all():
-            raise ValueError("cannot be estimated because nothing tells how sure a scan is")
+        # Where nothing tells how sure a scan is, sites weigh by their participants alone.
+        spread = np.maximum(spreads, 1e-6 * float(np.var(sample.value)) + 1e-300)
         weights = 1 / spread
         means.append(float(weights @ values / weights.sum()))
         variances.append(float(1 / weights.sum()))
