@@ -21,6 +21,11 @@ class Lines:
     frequency_hz: np.ndarray
     amplitude: np.ndarray
 
+    def within(self, width_hz: float) -> Lines:
+        """The lines that a receiver of that width, centred on the carrier, passes."""
+        passed = np.abs(self.frequency_hz) < width_hz / 2
+        return Lines(self.frequency_hz[passed], self.amplitude[passed])
+
     def fid(self, n_points: int, dwell_s: float) -> np.ndarray:
         """The FID, complex (n_points,)."""
         # exp(i w (64 a + b) dwell) factorises: a product of two small tables in place of one large.

@@ -163,6 +163,7 @@ def simulate(
     spectral_width_hz: float = 6000.0,
     metabolites=systems.METABOLITES,
     pulses: Mapping[str, ShapedPulse] | None = None,
+    receiver_hz: float | None = None,
 ) -> Basis:
     """Basis of metabolites.
 
@@ -176,11 +177,17 @@ def simulate(
         Names of the table (KeyError otherwise).
     pulses : mapping, optional
         Shaped pulses (see `shaped_pulses`); ideal ones by default.
+    receiver_hz : float, optional
+        Spectral width of the scans where it is narrower: lines outside of it (amide protons at
+        7T) are left out, as the scanner's filter does, so that none folds in.
     """
     names = tuple(metabolites)
     dwell_s = 1 / spectral_width_hz
+    width_hz = min(spectral_width_hz, receiver_hz or spectral_width_hz)
     fids = [
-        metabolite_lines(name, sequence, frequency_mhz, pulses).fid(n_points, dwell_s)
+        metabolite_lines(name, sequence, frequency_mhz, pulses)
+        .within(width_hz)
+        .fid(n_points, dwell_s)
         for name in names
     ]
     return Basis(
@@ -197,13 +204,25 @@ def simulate(
             "pulse_shapes": {shape: pulse.describe() for shape, pulse in (pulses or {}).items()},
             "systems": systems.digest(),
             "citations": systems.citations(names),
-            "digest": digest(sequence, frequency_mhz, n_points, spectral_width_hz, names, pulses),
+            "receiver_hz": width_hz,
+            "digest": digest(
+                sequence,
+                frequency_mhz,
+                n_points,
+                spectral_width_hz,
+                metabolites,
+                pulses,
+                receiver_hz,
+            ),
         },
     )
 
 
-def digest(sequence, frequency_mhz, n_points, spectral_width_hz, names, pulses) -> str:
-    """SHA-256 of everything that a simulated basis depends on, this code among it."""
+def digest(
+    sequence, frequency_mhz, n_points, spectral_width_hz, metabolites, pulses, receiver_hz
+) -> str:
+    """SHA-256 of everything that a simulated basis depends on: the arguments of `simulate`, the
+    table of spin systems and this code."""
     here = Path(__file__).parent
     code = [
         (here / f"{name}.py").read_bytes()
@@ -213,5 +232,6 @@ def digest(sequence, frequency_mhz, n_points, spectral_width_hz, names, pulses) 
         shape: [hashlib.sha256(array.tobytes()).hexdigest() for array in (p.rf_hz, p.gradient)]
         for shape, p in sorted((pulses or {}).items())
     }
-    parts = (sequence, frequency_mhz, n_points, spectral_width_hz, tuple(names), shapes)
+    axis = (frequency_mhz, n_points, spectral_width_hz, receiver_hz)
+    parts = (sequence, axis, tuple(metabolites), shapes)
     return hashlib.sha256(repr((parts, systems.digest())).encode() + b"".join(code)).hexdigest()

@@ -121,6 +121,7 @@ def _run(site: Site, setting: dict, cache: Path | None) -> Basis:
         float(setting["spectral_width_hz"]),
         tuple(setting["metabolites"]),
         shaped_pulses(steps, setting["pulse_bandwidth_hz"] or None) if shaped else None,
+        site.spectral_width_hz,
     )
     path = None if cache is None else cache / f"{digest(*request)}.npz"
     if path is not None and path.is_file():
