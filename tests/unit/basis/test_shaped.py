@@ -63,7 +63,7 @@ def test_a_singlet_keeps_its_protons_and_phase_wherever_it_stands():
 def test_the_four_compartments_of_press_change_the_doublet_as_the_textbook_says(
     te_s, displaced_share
 ):
-    # Lange 2006 (Magn Reson Med 56:1043), Kaiser 2008 (J Magn Reson 195:67): a spin's partner is
+    # Lange 2006 (AJNR 27:895), Kaiser 2008 (J Magn Reson 195:67): a spin's partner is
     # refocused by both pulses, by one of them, or by none; a pulse that misses it turns J's sign.
     j, te1_s, ppm = 7.0, 0.02, (1.32, 4.10)  # lactate
     sequence, pulse = press(te_s, te1_s), refocusing(16e3, 24)

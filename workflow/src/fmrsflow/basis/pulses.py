@@ -2,7 +2,7 @@
 
 No vendor's pulse is in this file. Both are of the families in use: a linear-phase refocusing
 pulse of 1.2 kHz as in PRESS on clinical scanners, and the gradient-modulated adiabatic pulse of
-semi-LASER (Andronesi et al. 2010, J Magn Reson 203:283-293, doi:10.1016/j.jmr.2010.01.002).
+semi-LASER (Andronesi et al. 2010, J Magn Reson 203:283-293).
 """
 
 from __future__ import annotations

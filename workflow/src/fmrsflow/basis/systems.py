@@ -25,13 +25,11 @@ SOURCES = {
     "doi:10.1002/nbm.3336",
     "N2013": "Near, Evans, Puts, Barker, Edden 2013, Magn Reson Med 70:1183-1191, "
     "doi:10.1002/mrm.24572",
-    "K2003": "Krawczyk, Gradowska 2003, J Pharm Biomed Anal 31:455-463, "
-    "doi:10.1016/S0731-7085(02)00690-4",
+    "K2003": "Krawczyk, Gradowska 2003, J Pharm Biomed Anal 31:455-463",
     "T2006": "Terpstra, Marjanska, Henry, Tkac, Gruetter 2006, Magn Reson Med 56:1192-1199, "
     "doi:10.1002/mrm.21073",
     "H1995": "Water at body temperature is the carrier (fids.CARRIER_PPM); shift against DSS: "
     "Hindman 1966, J Chem Phys 44:4582",
-    "LCM": "Provencher, LCModel 6.3, default CHSIMU",
 }
 """Citation of each source named in the table."""
 
