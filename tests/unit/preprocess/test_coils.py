@@ -96,3 +96,19 @@ def test_weights_of_another_coil_are_refused(sim):
     seen = received(sim, rng, sim.scan(n=9).fids, sensitivity, mixing, 0.1)
     with pytest.raises(DataError, match="7 coils, but the scan that gives the weights has 8"):
         coils.combine(seen.with_data(seen.data[:, :7]), coils.coil_weights(seen))
+
+
+def test_combination_never_copies_the_scan(sim, monkeypatch):
+    import tracemalloc
+
+    rng = np.random.default_rng(7)
+    sensitivity, _, mixing = array_of_coils(rng, 32)
+    seen = received(sim, rng, sim.scan(n=32).fids, sensitivity, mixing, 0.1)
+    seen = seen.with_data(seen.data.astype(np.complex64))
+    monkeypatch.setattr(coils, "CHUNK_BYTES", seen.data.nbytes / 16)
+    tracemalloc.start()
+    combined = coils.combine(seen, coils.coil_weights(seen))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # The result itself, and a few chunks at a time.
+    assert peak < combined.data.nbytes + seen.data.nbytes / 2

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from fmrsflow import quality
 from fmrsflow.edge import Job, stage_main
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
-from fmrsflow.preprocess.align import Alignment, align
-from fmrsflow.preprocess.coils import coil_weights, combine, noise_covariance
-from fmrsflow.preprocess.eddy import EddyPhase, correct_eddy, eddy_phase
-from fmrsflow.preprocess.linewidth import match_linewidths, relative_widths
-from fmrsflow.preprocess.outliers import Outliers, mark_outliers, unusable_transients
-from fmrsflow.preprocess.reference import Reference, apply_reference, frequency_reference
-from fmrsflow.preprocess.water import residual_water
+from fmrsflow.preprocess.linewidth import Matching, match_linewidths, relative_widths
+from fmrsflow.preprocess.outliers import unusable_transients
+from fmrsflow.preprocess.scan import Averages, Combined, Corrected, averages, combined, correct
 from fmrsflow.study import conditions as conditions_of
 
 COLUMNS = {
@@ -34,161 +28,50 @@ COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
-class Corrected:
-    """A scan after every correction, before averaging."""
-
-    fids: Fids
-    alignment: Alignment
-    outliers: Outliers
-    reference: Reference
-    water: np.ndarray
-    water_components: int
-
-
 def process(job: Job) -> dict:
     """Preprocess one scan; see docs/preprocess.md."""
     setting = job.settings["preprocess"]
     converted = job.record("convert")
     raw = job.fids("convert", "svs")
+    reference = job.fids("convert", "mrsref") if converted["reference"] else None
     tr_s = converted["tr_s"] or job.site.tr_s
     labels = _conditions(job, raw.n_transients, tr_s)
-    unusable = unusable_transients(raw)
-    if all(unusable):
-        raise DataError(
-            f"all {raw.n_transients} transients are {' or '.join(sorted(set(unusable)))}; "
-            "export the scan again"
-        )
-    for j in np.flatnonzero([bool(cause) for cause in unusable]):
-        raw.data[j] = 0
-    water_reference = job.fids("convert", "mrsref") if converted["reference"] else None
-    if water_reference is not None:
-        check_reference(raw, water_reference)
-    fids, water_reference, eddy = _coils_and_eddy(job, raw, water_reference, setting)
-    del raw
-    done = correct(fids, labels, unusable, setting)
+    unusable = _blank_unusable(raw)
+    scan = combined(raw, reference, setting["eddy"])
+    del raw  # a third of a gigabyte where there are many coils
+    if reference is None and setting["eddy"]:
+        job.warn("no water reference: eddy currents are not corrected")
+    done = correct(scan.fids, labels, unusable, setting)
     for name in done.outliers.spared:
         job.warn(
             f"condition {name}: more than {setting['max_removed_share']:g} of its transients are "
             "outliers; only the farthest were removed (max_removed_share)"
         )
-    names = list(dict.fromkeys(label for label in labels if label is not None))
-    weights = np.where(done.outliers.kept, done.alignment.weights, 0.0)
-    if setting["average"] == "equal":
-        weights = done.outliers.kept.astype(float)
-    member = np.array([[label == name for label in labels] for name in names])
-    by_condition = member * weights
-    by_condition = by_condition / by_condition.sum(axis=1, keepdims=True)
-    averages = done.fids.with_data(by_condition @ done.fids.transients)
-    whole = done.fids.mean(weights)
-    matched, matching = match_linewidths(averages, names, (member * weights).sum(axis=1))
+    mean = averages(done, labels, setting["average"] == "equal")
+    matched, matching = match_linewidths(mean.fids, mean.conditions, mean.shares)
+    line = quality.fwhm_tcr(mean.whole)
     job.save("svs", done.fids)
-    job.save("average", averages)
+    job.save("average", mean.fids)
     job.save("matched", matched)
-    if water_reference is not None:
-        job.save("mrsref", water_reference)
-    line = quality.fwhm_tcr(whole)
-    snr = float(quality.snr_tcr(whole)[0])
-    rows = _rows(done, labels, tr_s, by_condition.sum(axis=0), whole, line.fwhm_hz)
-    job.save("transients", rows, COLUMNS)
-    limits = job.study.config["quality"]
-    if line.fwhm_hz > limits["max_fwhm_tcr_hz"]:
-        job.exclude(f"tCr FWHM {line.fwhm_hz:.1f} Hz > {limits['max_fwhm_tcr_hz']:g} Hz")
-    if snr < limits["min_snr_tcr"]:
-        job.exclude(f"tCr SNR {snr:.1f} < {limits['min_snr_tcr']:g}")
-    kept = done.outliers.kept
-    return {
-        "conditions": names,
-        "n_kept": {name: int(kept[mask].sum()) for name, mask in zip(names, member)},
-        "n_removed": {name: int((~kept[mask]).sum()) for name, mask in zip(names, member)},
-        "snr_tcr": snr,
-        "snr_definition": quality.snr_definition(whole),
-        "fwhm_tcr_hz": line.fwhm_hz,
-        "linewidth_hz": dict(zip(names, (line.fwhm_hz + matching.width_hz).tolist())),
-        "linewidth_se_hz": dict(zip(names, matching.se_hz.tolist())),
-        "fwhm_water_hz": None
-        if water_reference is None
-        else quality.half_height_width(water_reference),
-        "residual_water": None
-        if water_reference is None
-        else float(abs(weights @ done.water / weights.sum()) / abs(water_reference.data[0, 0, 0])),
-        "drift_hz": quality.drift_hz(done.alignment.shift_hz[kept]),
-        "matching_hz": dict(zip(names, matching.added_hz.tolist())),
-        "matching_se_hz": dict(zip(names, matching.added_se_hz.tolist())),
-        "frequency_reference_hz": done.reference.shift_hz,
-        "parameters": _parameters(setting, eddy, done),
-    }
+    if scan.reference is not None:
+        job.save("mrsref", scan.reference)
+    job.save("transients", _rows(done, mean, labels, tr_s, line.fwhm_hz), COLUMNS)
+    record = _record(scan, done, mean, matching, line)
+    _limits(job, record)
+    return {**record, "parameters": _parameters(setting, scan, done)}
 
 
-def check_reference(fids: Fids, reference: Fids) -> None:
-    """DataError where a water reference does not belong to the scan."""
-    if not np.isclose(reference.dwell_s, fids.dwell_s, rtol=1e-4):
+def _blank_unusable(raw: Fids) -> tuple[str, ...]:
+    """Zero the unusable transients in place, because a copy may take a third of a gigabyte."""
+    causes = unusable_transients(raw)
+    if all(causes):
         raise DataError(
-            f"the water reference has a dwell time of {1e6 * reference.dwell_s:g} us, the scan "
-            f"{1e6 * fids.dwell_s:g} us: name the reference of this scan in column ref of "
-            "scans.tsv, or none"
+            f"all {raw.n_transients} transients are {' or '.join(sorted(set(causes)))}; "
+            "export the scan again"
         )
-    if reference.n_points < fids.n_points:
-        raise DataError(
-            f"the water reference has {reference.n_points} points, the scan {fids.n_points}: it is "
-            "too short; export it again, or name none in column ref of scans.tsv"
-        )
-    if any(unusable_transients(reference)):
-        raise DataError(
-            "the water reference holds transients that are empty or not finite; export it again, "
-            "or name none in column ref of scans.tsv"
-        )
-    if reference.n_coils != fids.n_coils:
-        raise DataError(
-            f"the water reference has {reference.n_coils} coils, the scan {fids.n_coils}: name the "
-            "reference of the same export in column ref of scans.tsv"
-        )
-    if abs(reference.frequency_mhz / fids.frequency_mhz - 1) > 1e-3:
-        raise DataError(
-            f"the water reference was measured at {reference.frequency_mhz:g} MHz, the scan at "
-            f"{fids.frequency_mhz:g} MHz: name the right file in column ref of scans.tsv"
-        )
-
-
-def correct(fids: Fids, labels: list, unusable: tuple[str, ...], setting: dict) -> Corrected:
-    """Alignment, outlier marking, residual water, frequency reference of combined FIDs."""
-    window = (setting["water_low_ppm"], setting["water_high_ppm"])
-    aligned, alignment = _align(fids, window, setting)
-    removal = residual_water(aligned, window)
-    clean = aligned.with_data(aligned.transients - removal.fids)
-    # Residual water changes on its own: neither outliers nor the reference may depend on it.
-    outliers = mark_outliers(
-        clean, labels, setting["outlier_z"], setting["max_removed_share"], unusable=unusable
-    )
-    usable = [not cause for cause in unusable]
-    reference = frequency_reference(clean.select(usable).mean(alignment.weights[usable]))
-    return Corrected(
-        apply_reference(clean if setting["water"] == "hlsvd" else aligned, reference),
-        alignment,
-        outliers,
-        reference,
-        removal.fids[:, 0],
-        removal.n_components,
-    )
-
-
-def _align(fids: Fids, window: tuple[float, float], setting: dict) -> tuple[Fids, Alignment]:
-    """Align on what is left without residual water. A second round, because the water of aligned
-    transients is known better: it brings the errors from 1.3-1.7 to 1.1 times their bound."""
-    total = None
-    for _ in range(2):
-        water = residual_water(fids, window).fids
-        fids, alignment = align(
-            fids,
-            setting["align"],
-            (setting["align_low_ppm"], setting["align_high_ppm"]),
-            setting["max_shift_ppm"],
-            water,
-        )
-        total = alignment if total is None else alignment.after(total)
-        if setting["align"] == "none":
-            break
-    return fids, total
+    for j in np.flatnonzero([bool(cause) for cause in causes]):
+        raw.data[j] = 0
+    return causes
 
 
 def _conditions(job: Job, n_transients: int, tr_s: float | None) -> list[str | None]:
@@ -203,29 +86,8 @@ def _conditions(job: Job, n_transients: int, tr_s: float | None) -> list[str | N
     return conditions_of(events, n_transients, tr_s, job.settings["preprocess"]["lag_s"])
 
 
-def _coils_and_eddy(
-    job: Job, raw: Fids, reference: Fids | None, setting: dict
-) -> tuple[Fids, Fids | None, EddyPhase | None]:
-    source = raw if reference is None else reference
-    if raw.n_coils > 1:
-        weights = coil_weights(source, noise_covariance(raw))
-        raw = combine(raw, weights)
-        reference = None if reference is None else combine(reference, weights)
-    if reference is None:
-        if setting["eddy"]:
-            job.warn("no water reference: eddy currents are not corrected")
-        return raw, None, None
-    reference = reference.with_data(reference.data[:, :, : raw.n_points])
-    reference, _ = align(reference)
-    reference = reference.mean()
-    if not setting["eddy"]:
-        return raw, reference, None
-    phase = eddy_phase(reference)
-    return correct_eddy(raw, phase), correct_eddy(reference, phase), phase
-
-
-def _rows(done, labels, tr_s, weight, whole, fwhm_hz) -> list[dict]:
-    widths = relative_widths(done.fids, whole.transients[0]).width_hz
+def _rows(done: Corrected, mean: Averages, labels, tr_s, fwhm_hz: float) -> list[dict]:
+    widths = relative_widths(done.fids, mean.whole.transients[0]).width_hz
     snr = quality.snr_tcr(done.fids)
     shift = done.alignment.shift_hz + done.reference.shift_hz
     phase = done.alignment.phase_deg + done.reference.phase_deg
@@ -242,7 +104,7 @@ def _rows(done, labels, tr_s, weight, whole, fwhm_hz) -> list[dict]:
                 "linewidth_hz": max(0.0, fwhm_hz + widths[j]),
                 "snr": snr[j],
                 "distance": done.outliers.distance[j],
-                "weight": weight[j],
+                "weight": mean.weights[j],
                 "kept": bool(done.outliers.kept[j]),
                 "cause": done.outliers.cause[j],
             }
@@ -250,24 +112,78 @@ def _rows(done, labels, tr_s, weight, whole, fwhm_hz) -> list[dict]:
     return rows
 
 
-def _parameters(setting: dict, eddy: EddyPhase | None, done: Corrected) -> dict:
+def _record(
+    scan: Combined, done: Corrected, mean: Averages, matching: Matching, line: quality.Line
+) -> dict:
+    names, kept = mean.conditions, done.outliers.kept
+    used = mean.weights * (mean.shares @ mean.member)
+    water = abs(used @ done.water)
+
+    def by_condition(values):
+        return dict(zip(names, np.asarray(values).tolist()))
+
     return {
+        "conditions": list(names),
+        "n_kept": by_condition((mean.member & kept).sum(axis=1)),
+        "n_removed": by_condition((mean.member & ~kept).sum(axis=1)),
+        "snr_tcr": float(quality.snr_tcr(mean.whole)[0]),
+        "snr_definition": quality.snr_definition(mean.whole),
+        "fwhm_tcr_hz": line.fwhm_hz,
+        "linewidth_hz": by_condition(line.fwhm_hz + matching.width_hz),
+        "linewidth_se_hz": by_condition(matching.se_hz),
+        "fwhm_water_hz": None
+        if scan.reference is None
+        else quality.half_height_width(scan.reference),
+        "residual_water": None
+        if scan.reference is None
+        else float(water / abs(scan.reference.data[0, 0, 0])),
+        "drift_hz": quality.drift_hz(done.alignment.shift_hz[kept]),
+        "matching_hz": by_condition(matching.added_hz),
+        "matching_se_hz": by_condition(matching.added_se_hz),
+        "frequency_reference_hz": done.reference.shift_hz,
+    }
+
+
+def _limits(job: Job, record: dict) -> None:
+    limits = job.study.config["quality"]
+    fwhm, snr = record["fwhm_tcr_hz"], record["snr_tcr"]
+    if fwhm > limits["max_fwhm_tcr_hz"]:
+        job.exclude(f"tCr FWHM {fwhm:.1f} Hz > {limits['max_fwhm_tcr_hz']:g} Hz")
+    if snr < limits["min_snr_tcr"]:
+        job.exclude(f"tCr SNR {snr:.1f} < {limits['min_snr_tcr']:g}")
+
+
+def _parameters(setting: dict, scan: Combined, done: Corrected) -> dict:
+    weights, eddy = scan.weights, scan.eddy
+    return {
+        "coils": {
+            "n_coils": len(weights.weights) if weights else 1,
+            "gain": weights.gain if weights else None,
+            "from": None if weights is None else "water reference" if scan.reference else "scan",
+        },
         "eddy": {"applied": eddy is not None, "trusted_s": eddy.trusted_s if eddy else None},
         "align": {
             "method": setting["align"],
             "t_max_s": done.alignment.t_max_s,
+            "range_ppm": [setting["align_low_ppm"], setting["align_high_ppm"]]
+            if setting["align"] == "restricted"
+            else None,
             "max_shift_ppm": setting["max_shift_ppm"],
         },
         "outliers": {
             "z": setting["outlier_z"],
             "max_removed_share": setting["max_removed_share"],
         },
-        "water": {"method": setting["water"], "components": done.water_components},
+        "water": {
+            "method": setting["water"],
+            "window_ppm": [setting["water_low_ppm"], setting["water_high_ppm"]],
+            "components": done.water_components,
+        },
         "reference": {
             "shift_hz": done.reference.shift_hz,
             "phase_deg": done.reference.phase_deg,
         },
-        "average": setting["average"],
+        "average": {"weights": setting["average"]},
     }
 
 

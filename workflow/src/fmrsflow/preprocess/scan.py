@@ -1,0 +1,227 @@
+"""All corrections of one scan in their order: coils, eddy currents of each transient, alignment,
+outlier marking, residual water, frequency reference; averaging of each condition comes last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids
+from fmrsflow.preprocess.align import Alignment, align
+from fmrsflow.preprocess.coils import CoilWeights, coil_weights, combine, noise_covariance
+from fmrsflow.preprocess.eddy import EddyPhase, correct_eddy, eddy_phase
+from fmrsflow.preprocess.outliers import Outliers, mark_outliers, unusable_transients
+from fmrsflow.preprocess.reference import Reference, apply_reference, frequency_reference
+from fmrsflow.preprocess.water import residual_water
+
+
+@dataclass(frozen=True)
+class Combined:
+    """A scan with combined coils and its water reference, both without eddy currents.
+
+    Attributes
+    ----------
+    fids : Fids
+    reference : Fids or None
+        One transient.
+    weights : CoilWeights or None
+        None where the coils came combined.
+    eddy : EddyPhase or None
+        None where no eddy currents were corrected.
+    """
+
+    fids: Fids
+    reference: Fids | None
+    weights: CoilWeights | None
+    eddy: EddyPhase | None
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A scan after every correction, before averaging.
+
+    Attributes
+    ----------
+    fids : Fids
+        All transients, rejected ones included.
+    alignment, outliers, reference
+        Results of these steps.
+    water : complex array (n_transients,)
+        Residual water at t = 0.
+    water_components : int
+        HLSVD decompositions that it took.
+    """
+
+    fids: Fids
+    alignment: Alignment
+    outliers: Outliers
+    reference: Reference
+    water: np.ndarray
+    water_components: int
+
+
+@dataclass(frozen=True)
+class Averages:
+    """Averages of a scan.
+
+    Attributes
+    ----------
+    fids : Fids
+        One FID a condition.
+    whole : Fids
+        The average of all kept transients.
+    conditions : tuple of str
+        In the order of their first transients.
+    member : bool array (n_conditions, n_transients)
+    weights : float array (n_transients,)
+        Weight of a transient in the average of its condition.
+    shares : float array (n_conditions,)
+        Weight of a condition in `whole`.
+    """
+
+    fids: Fids
+    whole: Fids
+    conditions: tuple[str, ...]
+    member: np.ndarray
+    weights: np.ndarray
+    shares: np.ndarray
+
+
+def check_reference(fids: Fids, reference: Fids) -> None:
+    """DataError where a water reference does not belong to the scan."""
+    if not np.isclose(reference.dwell_s, fids.dwell_s, rtol=1e-4):
+        raise DataError(
+            f"the water reference has a dwell time of {1e6 * reference.dwell_s:g} us, the scan "
+            f"{1e6 * fids.dwell_s:g} us: name the reference of this scan in column ref of "
+            "scans.tsv, or none"
+        )
+    if reference.n_points < fids.n_points:
+        raise DataError(
+            f"the water reference has {reference.n_points} points, the scan {fids.n_points}: it is "
+            "too short; export it again, or name none in column ref of scans.tsv"
+        )
+    if any(unusable_transients(reference)):
+        raise DataError(
+            "the water reference holds transients that are empty or not finite; export it again, "
+            "or name none in column ref of scans.tsv"
+        )
+    if reference.n_coils != fids.n_coils:
+        raise DataError(
+            f"the water reference has {reference.n_coils} coils, the scan {fids.n_coils}: name the "
+            "reference of the same export in column ref of scans.tsv"
+        )
+    if abs(reference.frequency_mhz / fids.frequency_mhz - 1) > 1e-3:
+        raise DataError(
+            f"the water reference was measured at {reference.frequency_mhz:g} MHz, the scan at "
+            f"{fids.frequency_mhz:g} MHz: name the right file in column ref of scans.tsv"
+        )
+
+
+def combined(fids: Fids, reference: Fids | None, correct_eddies: bool = True) -> Combined:
+    """Combine the coils, average the reference and take its phase off every transient.
+
+    Parameters
+    ----------
+    fids : Fids
+        As measured.
+    reference : Fids or None
+        Water reference as measured; without one the coil weights come from the scan itself and
+        eddy currents stay.
+    correct_eddies : bool
+
+    Raises
+    ------
+    DataError
+        The reference does not belong to the scan, or holds no water; a coil holds no data.
+    """
+    if reference is not None:
+        check_reference(fids, reference)
+    weights = None
+    if fids.n_coils > 1:
+        weights = coil_weights(fids if reference is None else reference, noise_covariance(fids))
+        fids = combine(fids, weights)
+    if reference is None:
+        return Combined(fids, None, weights, None)
+    if weights is not None:
+        reference = combine(reference, weights)
+    reference = reference.with_data(reference.data[:, :, : fids.n_points])
+    reference = align(reference)[0].mean()
+    if not correct_eddies:
+        return Combined(fids, reference, weights, None)
+    phase = eddy_phase(reference)
+    return Combined(correct_eddy(fids, phase), correct_eddy(reference, phase), weights, phase)
+
+
+def correct(fids: Fids, labels: list, unusable: tuple[str, ...], setting: dict) -> Corrected:
+    """Alignment, outlier marking, residual water, frequency reference of combined FIDs.
+
+    Parameters
+    ----------
+    fids : Fids
+        Coils combined; unusable transients set to zero.
+    labels : list of str or None
+        Condition of each transient.
+    unusable : tuple of str
+        From `unusable_transients` of the raw data.
+    setting : dict
+        A complete named setting of this stage.
+
+    Raises
+    ------
+    DataError
+        No transient is left, or too many are unusable.
+    """
+    window = (setting["water_low_ppm"], setting["water_high_ppm"])
+    aligned, alignment = _align(fids, window, setting)
+    removal = residual_water(aligned, window)
+    clean = aligned.with_data(aligned.transients - removal.fids)
+    # Residual water changes on its own: neither outliers nor the reference may depend on it.
+    outliers = mark_outliers(
+        clean, labels, setting["outlier_z"], setting["max_removed_share"], unusable=unusable
+    )
+    usable = [not cause for cause in unusable]
+    reference = frequency_reference(clean.select(usable).mean(alignment.weights[usable]))
+    return Corrected(
+        apply_reference(clean if setting["water"] == "hlsvd" else aligned, reference),
+        alignment,
+        outliers,
+        reference,
+        removal.fids[:, 0],
+        removal.n_components,
+    )
+
+
+def _align(fids: Fids, window: tuple[float, float], setting: dict) -> tuple[Fids, Alignment]:
+    """Align on what is left without residual water. A second round, because the water of aligned
+    transients is known better: it brings the errors from 1.3-1.7 to 1.1 times their bound."""
+    total = None
+    for _ in range(2):
+        water = residual_water(fids, window).fids
+        fids, alignment = align(
+            fids,
+            setting["align"],
+            (setting["align_low_ppm"], setting["align_high_ppm"]),
+            setting["max_shift_ppm"],
+            water,
+        )
+        total = alignment if total is None else alignment.after(total)
+        if setting["align"] == "none":
+            break
+    return fids, total
+
+
+def averages(done: Corrected, labels: Sequence[str | None], equal: bool = False) -> Averages:
+    """Average the kept transients of each condition with weights 1/d^2, or equal ones."""
+    names = tuple(dict.fromkeys(label for label in labels if label is not None))
+    kept = done.outliers.kept
+    weights = kept.astype(float) if equal else np.where(kept, done.alignment.weights, 0.0)
+    member = np.array([[label == name for label in labels] for name in names])
+    each = member * weights
+    shares = each.sum(axis=1)
+    each = each / shares[:, None]
+    fids = done.fids.with_data(each @ done.fids.transients)
+    whole = done.fids.mean(weights)
+    return Averages(fids, whole, names, member, each.sum(axis=0), shares / shares.sum())
