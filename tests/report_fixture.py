@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fmrsflow.edge import Job, write_bytes, write_table
+from fmrsflow.edge import Job, write_bytes
 from fmrsflow.fids import Fids
 from fmrsflow.study import Scan, Site, Study
 
@@ -84,9 +84,17 @@ def make_study(root, n_sites: int = 4, n_subjects: int = 3, site_names=None) -> 
         "basis": {"simulated": {"pulses": "ideal"}},
         "fit": {"spline": {"low_ppm": 0.2, "high_ppm": 4.2, "baseline": "spline"}},
         "concentration": {"osprey": {"constants": "osprey", "tissue": "assumed"}},
-        "response": {"blocks": {"lag_s": 0.0, "rest": "rest"}},
+        "response": {"blocks": {"rest": "rest", "metabolites": ["Glu", "Gln", "tNAA", "tCr"]}},
         "quality": {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0},
-        "sites": {},
+        "sites": {
+            "metabolite": "Glu",
+            "estimator": "blocks",
+            "quantity": "molal",
+            "bootstraps": 0,
+            "equivalence_percent": 2.0,
+            "effect_percent": 3.0,
+            "power": 0.8,
+        },
     }
     software = {"Name": "fmrsflow", "Version": "0.1.0", "Dependencies": {"numpy": "2.4.6"}}
     for name in names:
@@ -379,7 +387,7 @@ class _Maker:
         job = _job(self.study, self.scan, "response")
         rows = []
         for name, truth in (("Glu", self.change["Glu"]), ("Gln", 0.5), ("tNAA", 0.0), ("tCr", 0.1)):
-            for estimator, matched in (("blocks", "true"), ("blocks", "false"), ("joint", "n/a")):
+            for estimator, matched in (("blocks", "true"), ("blocks", "false"), ("joint", "true")):
                 for quantity in ("molal", "ratio_tcr", "raw"):
                     error = 1.4 if name != "Gln" else 4.0
                     value = truth + self.rng.normal(0, 0.3) + 0.9 * (matched == "false")
@@ -419,28 +427,8 @@ class _Maker:
 
 
 def write_tables(study: Study) -> None:
-    """Tables of the sites stage that agree with nothing but themselves."""
-    rng = np.random.default_rng(3)
-    folder = study.results / "main" / "sites"
-    same = {"metabolite": "Glu", "estimator": "blocks", "matched": "true", "quantity": "molal"}
-    means = {name: float(rng.normal(3.0, 0.8)) for name in study.sites}
-    write_table(
-        folder / "sites.tsv",
-        [
-            {**same, "site": name, "n": 3, "change_percent": mean, "se_percent": 0.9}
-            | {"low_percent": mean - 1.8, "high_percent": mean + 1.8}
-            for name, mean in means.items()
-        ],
-    )
-    pooled = float(np.mean(list(means.values())))
-    meta = {**same, "n_sites": len(means), "n": 3 * len(means), "change_percent": pooled}
-    meta |= {"low_percent": pooled - 0.9, "high_percent": pooled + 0.9}
-    write_table(folder / "meta.tsv", [meta])
-    write_table(
-        folder / "variance.tsv",
-        [
-            {**same, "component": name, "share_percent": share}
-            | {"low_share_percent": max(0, share - 15), "high_share_percent": share + 20}
-            for name, share in (("vendor", 4), ("site", 18), ("participant", 50), ("residual", 28))
-        ],
-    )
+    """Tables of the sites stage, by that stage."""
+    from fmrsflow.stages import sites
+
+    sites.write_tables(study, "main")
+    sites.write_multiverse(study)

@@ -41,14 +41,14 @@ def test_every_chart_of_a_group_obeys_plotlys_own_schema(group):
         Effect("A", 2.0, 1.0, 3.0, "3 scans", "site-A.html", "own"),
         Effect("B", 4.0, 2.0, 6.0, "3 scans", "site-B.html", "standardised"),
     ]
-    choices = {"A": {"fit": "spline"}, "B": {"fit": "polynomial"}}
+    choices = [{"fit": "spline"}, {"fit": "polynomial"}]
     power = [{"sites": "4", "participants": "8", "power": "0.6"}]
-    specifications = [Effect("", 2, 1, 3, note="A"), Effect("", 3, 2, 4, note="B")]
+    specifications = [Effect("A", 2, 1, 3), Effect("B", 3, 2, 4)]
     for chart in (
         group_figures.forest(effects, Effect("all", 3, 2, 4), (0.5, 5.5)),
         group_figures.ranked([Effect("A", 2, 1, 3, kind="use")], 2.0),
         group_figures.shares([("site", 20.0, 5.0, 40.0), ("residual", 80.0, 60.0, 95.0)]),
-        group_figures.curve(specifications, choices, "A"),
+        group_figures.curve(specifications, choices, [True, False]),
         group_figures.by_site(scans, {}),
         group_figures.over_time(scans),
         group_figures.against_others(scans, {"snr_tcr": [10.0, 20.0]}, "snr_tcr"),
@@ -150,16 +150,14 @@ def test_the_forest_places_each_site_and_leads_to_its_page():
 
 
 def test_the_specification_curve_is_sorted_and_marks_only_choices_that_differ():
-    effects = [
-        Effect("", value, value - 1, value + 1, note=n) for n, value in zip("abc", (3, 1, 2))
-    ]
-    choices = {
-        n: {"fit": fit, "basis": "same"} for n, fit in zip("abc", ("spline", "poly", "spline"))
-    }
-    chart = group_figures.curve(effects, choices, "a")
-    first, others = chart["data"][:2]
-    assert first["x"] == [3] and others["y"] == [1.0, 2.0]
+    effects = [Effect(n, value, value - 1, value + 1) for n, value in zip("abc", (3, 1, 2))]
+    choices = [{"fit": fit, "basis": "same"} for fit in ("spline", "poly", "spline")]
+    chart = group_figures.curve(effects, choices, [True, False, False])
+    others, first, poly, spline = chart["data"]
+    assert first["x"] == [3] and first["y"] == [3.0]
+    assert others["x"] == [1, 2] and others["y"] == [1.0, 2.0]
     assert chart["layout"]["yaxis2"]["ticktext"] == ["fit: poly", "fit: spline"]
+    assert (poly["x"], spline["x"]) == ([1], [2, 3])
 
 
 @pytest.mark.parametrize("dtype", [None, "i2", "u1"])

@@ -115,7 +115,7 @@ def test_the_chart_library_is_the_version_that_its_name_says():
 
 
 def test_the_headline_is_glutamate_with_line_widths_matched(results):
-    row = headline(results.changes)
+    row = headline(results.changes, results.asked)
     assert (row["metabolite"], row["estimator"], row["matched"], row["quantity"]) == (
         *("Glu", "blocks", "true", "molal"),
     )
@@ -135,13 +135,12 @@ def test_the_flow_loses_each_scan_once_and_says_why(group):
 
 def test_the_answer_is_one_sentence_with_its_interval(study, group):
     results = read_consortium(study, "main", group)
-    pooled = results.pooled
-    words = answer(results)
-    assert f"by {abs(pooled.value):.1f} %" in words
-    assert f"95 % interval +{pooled.low:.1f} to +{pooled.high:.1f} %" in words
+    pooled = replace(results.pooled, value=3.04, low=1.96, high=4.1)
+    words = answer(replace(results, pooled=pooled))
+    assert "glutamate rose by 3.0 % (95 % interval +2.0 to +4.1 %) over 2 sites" in words
     below = replace(results, pooled=replace(pooled, value=-1.2, low=-2.0, high=-0.4))
     assert "fell by 1.2 % (95 % interval \u22122.0 to \u22120.4 %)" in answer(below)
-    across = replace(results, pooled=replace(pooled, low=-1.0, high=2.0))
+    across = replace(results, pooled=replace(pooled, low=-1.0))
     assert "no change at all is still possible" in answer(across)
     assert "cannot be told" in answer(replace(results, pooled=None))
 

@@ -191,12 +191,12 @@ def concentrations(rows: Sequence[dict], ranges: dict[str, tuple[float, float]],
     }
 
 
-def close_range(rows: Sequence[dict]) -> list[float]:
-    """Range (%) that holds the intervals of the metabolites measured well: Glu, tNAA, tCr, tCho.
+def close_range(rows: Sequence[dict], asked: str = "Glu") -> list[float]:
+    """Range (%) that holds the intervals of the main answer and of what is measured well.
 
     Weak ones have intervals of tens of percent, beside which the others cannot be told apart.
     """
-    return _symmetric([r for r in rows if r["metabolite"] in ("Glu", "tNAA", "tCr", "tCho")])
+    return _symmetric([r for r in rows if r["metabolite"] in (asked, "tNAA", "tCr", "tCho")])
 
 
 def whole_range(rows: Sequence[dict]) -> list[float]:
@@ -210,7 +210,7 @@ def _symmetric(rows: Sequence[dict]) -> list[float]:
     return [-round(reach, 1), round(reach, 1)]
 
 
-def changes(rows: Sequence[dict], first: str = "") -> dict:
+def changes(rows: Sequence[dict], first: str = "", asked: str = "Glu") -> dict:
     """Percent change by each estimator with its 95 % interval, a row a metabolite.
 
     Parameters
@@ -219,6 +219,8 @@ def changes(rows: Sequence[dict], first: str = "") -> dict:
         Rows of the response table for one contrast.
     first : str
         Quantity shown at first; traces carry theirs in `meta`.
+    asked : str
+        Metabolite of the main answer: the axis reaches as far as its intervals.
     """
     metabolites = list(dict.fromkeys(row["metabolite"] for row in rows))[::-1]
     kinds = list(dict.fromkeys(_estimator(row) for row in rows))
@@ -268,7 +270,7 @@ def changes(rows: Sequence[dict], first: str = "") -> dict:
                 "Change while the task runs (%)",
                 zeroline=True,
                 zerolinecolor=BLACK,
-                range=close_range(rows),
+                range=close_range(rows, asked),
             ),
             yaxis=axis(
                 tickvals=list(range(len(metabolites))),

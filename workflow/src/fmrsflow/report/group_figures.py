@@ -37,6 +37,7 @@ def forest(
     rows: Sequence[Effect],
     pooled: Effect | None,
     prediction: tuple[float, float] | None = None,
+    what: str = "glutamate",
 ) -> dict:
     """Forest plot: a line an effect, the pooled one below as a diamond, prediction interval dashed.
 
@@ -103,7 +104,7 @@ def forest(
         "layout": layout(
             120 + 28 * (count + 1),
             showlegend=True,
-            xaxis=axis("Change of glutamate while the task runs (%)"),
+            xaxis=axis(f"Change of {what} while the task runs (%)"),
             yaxis=axis(
                 tickvals=places,
                 ticktext=labels,
@@ -115,7 +116,7 @@ def forest(
     }
 
 
-def ranked(rows: Sequence[Effect], pooled: float | None) -> dict:
+def ranked(rows: Sequence[Effect], pooled: float | None, what: str = "glutamate") -> dict:
     """Every scan's effect with its interval, sorted; colour and symbol by verdict."""
     order = sorted(rows, key=lambda row: row.value)
     traces = []
@@ -146,7 +147,7 @@ def ranked(rows: Sequence[Effect], pooled: float | None) -> dict:
             360,
             showlegend=True,
             xaxis=axis("Scans, sorted by their change", showticklabels=False, ticks=""),
-            yaxis=axis("Change of glutamate (%)"),
+            yaxis=axis(f"Change of {what} (%)"),
             shapes=lines,
         ),
     }
@@ -184,46 +185,54 @@ def shares(rows: Sequence[tuple[str, float, float, float]]) -> dict:
 
 
 def curve(
-    effects: Sequence[Effect], choices: Mapping[str, Mapping[str, str]], primary: str
+    effects: Sequence[Effect],
+    choices: Sequence[Mapping[str, str]],
+    primary: Sequence[bool],
+    what: str = "glutamate",
 ) -> dict:
-    """Specification curve: every analysis sorted by its effect, its choices marked below.
+    """Specification curve: every answer sorted by its effect, its choices marked below.
 
     Parameters
     ----------
     effects : sequence of Effect
-        One an analysis; `note` is the analysis, `name` what else distinguishes it.
-    choices : dict
-        Analysis -> {stage: setting}; stages with one setting everywhere are left out.
-    primary : str
-        The analysis that the report tells first.
+        One a way to answer; `name` is the analysis.
+    choices : sequence of dict
+        The choices behind each; those that never differ are not drawn.
+    primary : sequence of bool
+        Which are the main answers.
     """
-    order = sorted(effects, key=lambda one: one.value)
-    places = list(range(1, len(order) + 1))
+    order = sorted(range(len(effects)), key=lambda n: effects[n].value)
+    place = {n: rank for rank, n in enumerate(order, start=1)}
     marks: list[tuple[str, list[int]]] = []
-    for stage in next(iter(choices.values()), {}):
-        names = list(dict.fromkeys(choices[one.note][stage] for one in order))
+    for stage in next(iter(choices), {}):
+        names = list(dict.fromkeys(one[stage] for one in choices))
         if len(names) > 1:
-            for name in names:
-                at = [p for p, one in zip(places, order) if choices[one.note][stage] == name]
-                marks.append((f"{stage}: {name}", at))
-    variants = list(dict.fromkeys(one.name for one in order))
-    if len(variants) > 1:
-        marks += [(v, [p for p, one in zip(places, order) if one.name == v]) for v in variants]
+            for name in sorted(names):
+                at = [place[n] for n, one in enumerate(choices) if one[stage] == name]
+                marks.append((f"{stage}: {name}", sorted(at)))
     traces = []
-    for chosen in (True, False):
-        own = [(p, one) for p, one in zip(places, order) if (one.note == primary) == chosen]
+    for chosen in (False, True):
+        own = [n for n in order if bool(primary[n]) == chosen]
+        if not own:
+            continue
         colour = VERMILLION if chosen else BLUE
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": "reported first" if chosen else "other analyses",
-                "x": [p for p, _ in own],
-                "y": numbers(one.value for _, one in own),
-                "error_y": _interval([one for _, one in own], colour, width=0),
-                "marker": {"color": colour, "size": 8, "symbol": "diamond" if chosen else "circle"},
-                "text": [plain(f"{one.note}, {one.name}") for _, one in own],
-                "hovertemplate": "%{text}<br>%{y:+.2f} %<extra></extra>",
+                "name": "reported first" if chosen else "other ways to answer",
+                "x": [place[n] for n in own],
+                "y": numbers(effects[n].value for n in own),
+                "error_y": _interval([effects[n] for n in own], colour, width=0),
+                "marker": {
+                    "color": colour,
+                    "size": 11 if chosen else 7,
+                    "symbol": "diamond" if chosen else "circle",
+                },
+                "text": [
+                    "<br>".join(plain(f"{k}: {v}") for k, v in choices[n].items()) for n in own
+                ],
+                "hovertemplate": "%{y:+.2f} %<br>%{text}<extra></extra>",
             }
         )
     for row, (_, at) in enumerate(marks):
@@ -235,31 +244,32 @@ def curve(
                 "y": [-row] * len(at),
                 "yaxis": "y2",
                 "showlegend": False,
-                "marker": {"color": BLACK, "size": 8, "symbol": "square"},
+                "marker": {"color": BLACK, "size": 6, "symbol": "square"},
                 "hoverinfo": "skip",
             }
         )
-    height = 300 + 24 * len(marks)
-    split = 24 * len(marks) / height
+    height = 320 + 20 * len(marks)
+    split = 20 * len(marks) / height
     return {
         "data": traces,
         "layout": layout(
             height + 60,
             showlegend=True,
             xaxis=axis(
-                "Analyses, sorted by their effect",
+                "Ways to answer, sorted by their effect",
                 showticklabels=False,
                 ticks="",
                 anchor="y2" if marks else "y",
                 range=[0.3, len(order) + 0.7],
             ),
-            yaxis=axis("Change of glutamate (%)", domain=[split + 0.04 if marks else 0, 1]),
+            yaxis=axis(f"Change of {what} (%)", domain=[split + 0.04 if marks else 0, 1]),
             yaxis2=axis(
                 domain=[0, split],
                 tickvals=[-row for row in range(len(marks))],
                 ticktext=[plain(name) for name, _ in marks],
                 range=[-len(marks) + 0.4, 0.6],
                 visible=bool(marks),
+                tickfont={"size": 11},
             ),
             shapes=[{**_horizontal(0.0, BLACK, "solid"), "yref": "y"}],
         ),

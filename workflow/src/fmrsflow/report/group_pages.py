@@ -126,11 +126,13 @@ def _site_effect(results: SiteResults) -> str:
     effect = results.effect
     if effect is None:
         return (
-            "No change of glutamate can be told for this site: no usable scan with rest and task."
+            f"No change of {results.asked.words} can be told for this site: no usable scan with "
+            "rest and task."
         )
     return (
-        f"Change of glutamate while the task runs, mean of the site: {signed(effect.value)} % "
-        f"(95 % interval {signed(effect.low)} to {signed(effect.high)} %; {effect.note})."
+        f"Change of {results.asked.words} while the task runs, mean of the site: "
+        f"{signed(effect.value)} % (95 % interval {signed(effect.low)} to "
+        f"{signed(effect.high)} %; {effect.note})."
     )
 
 
@@ -154,12 +156,14 @@ def consortium_page(results: ConsortiumResults) -> str:
     """The page of the consortium."""
     pooled = results.pooled
     charts = {
-        "forest": figures.forest(results.effects, pooled, results.prediction)
+        "forest": figures.forest(results.effects, pooled, results.prediction, results.asked.words)
         if results.effects
         else None,
         "ranked": _ranked(results),
         "shares": figures.shares(results.shares) if results.shares else None,
-        "curve": figures.curve(results.multiverse, results.choices, results.analysis)
+        "curve": figures.curve(
+            results.multiverse, results.choices, results.primary, results.asked.words
+        )
         if len(results.multiverse) > 1
         else None,
         "power": figures.power(results.power) if results.power else None,
@@ -180,7 +184,9 @@ def consortium_page(results: ConsortiumResults) -> str:
         ("flow", "Flow"),
         *((id, title) for id, title, chart in titles if charts[chart]),
         ("sites", "Sites"),
+        *([("agreement", "Agreement")] if results.cv else []),
         ("scans", "Scans"),
+        ("problems", "Problems"),
         ("methods", "Methods"),
         ("downloads", "Downloads"),
     ]
@@ -210,10 +216,10 @@ def answer(results: ConsortiumResults) -> str:
     pooled = results.pooled
     if pooled is None:
         why = results.no_answer or "no site has a usable scan with rest and task"
-        return f"The change of glutamate cannot be told: {why}."
+        return f"The change of {results.asked.words} cannot be told: {why}."
     verb = "rose" if pooled.value >= 0 else "fell"
     words = (
-        f"While the task ran, glutamate {verb} by {abs(pooled.value):.1f} % "
+        f"While the task ran, {results.asked.words} {verb} by {abs(pooled.value):.1f} % "
         f"(95 % interval {signed(pooled.low)} to {signed(pooled.high)} %) over {pooled.note}"
     )
     if pooled.low <= 0 <= pooled.high:
@@ -302,7 +308,8 @@ def _ranked(results: ConsortiumResults) -> dict | None:
                 Effect(scan.scan.key, value, low, high, page=scan.page, kind=scan.verdict.kind)
             )
     pooled = results.pooled
-    return figures.ranked(rows, pooled.value if pooled else None) if rows else None
+    mean = pooled.value if pooled else None
+    return figures.ranked(rows, mean, results.asked.words) if rows else None
 
 
 def _site_rows(results: ConsortiumResults) -> list[dict]:
@@ -318,7 +325,7 @@ def _site_rows(results: ConsortiumResults) -> list[dict]:
 
 
 def _forest_words(results: ConsortiumResults) -> str:
-    words = f"Change of glutamate at {len(results.effects)} sites."
+    words = f"Change of {results.asked.words} at {len(results.effects)} sites."
     if results.pooled is not None:
         words += f" Together {signed(results.pooled.value)} % "
         words += f"({signed(results.pooled.low)} to {signed(results.pooled.high)} %)."
@@ -336,7 +343,8 @@ def _curve_words(results: ConsortiumResults) -> str:
         return ""
     clear = sum(one.low > 0 or one.high < 0 for one in effects)
     return (
-        f"{len(effects)} analyses find {signed(min(e.value for e in effects))} to "
+        f"{len(effects)} ways to answer from the same data find "
+        f"{signed(min(e.value for e in effects))} to "
         f"{signed(max(e.value for e in effects))} %; in {clear} the interval leaves zero out."
     )
 

@@ -65,7 +65,7 @@ def scan_page(results: ScanResults) -> str:
         spectrum_words=words.spectrum_words(results),
         conditions=conditions,
         quantities=[(name, words.QUANTITIES.get(name, name)) for name in quantities],
-        scales=_scales(results.changes),
+        scales=_scales(results.changes, results.asked.metabolite),
         bold_words=words.bold_words(results.record("bold")),
         bold_pictures=[
             (BOLD_PICTURES[name], image_uri(png)) for name, png in results.bold_pictures.items()
@@ -162,9 +162,15 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
             results.average.select(order), matched, conditions
         )
     if results.changes:
-        charts["response"] = figures.changes(results.changes, quantities[0])
+        charts["response"] = figures.changes(
+            results.changes, quantities[0], results.asked.metabolite
+        )
     if results.timecourse:
-        shown = [name for name in ("Glu", "tNAA", "tCr") if _has(results.timecourse, name)]
+        shown = [
+            name
+            for name in (results.asked.metabolite, "tNAA", "tCr")
+            if _has(results.timecourse, name)
+        ]
         charts["timecourse"] = figures.timecourse(results.timecourse, shown, results.blocks)
     if results.transients:
         charts["courses"] = figures.courses(results.transients, results.blocks)
@@ -208,7 +214,7 @@ def unaligned(results: ScanResults):
 def _tiles(results: ScanResults) -> list[dict]:
     quality, fit = results.record("preprocess"), results.record("fit")
     kept, removed = (sum((quality.get(n) or {}).values()) for n in ("n_kept", "n_removed"))
-    glutamate = words.headline(results.changes)
+    change = words.headline(results.changes, results.asked)
     tiles = [
         ("tCr signal to noise", short(quality.get("snr_tcr")), _place(results, "snr_tcr", True)),
         (
@@ -228,13 +234,13 @@ def _tiles(results: ScanResults) -> list[dict]:
         ),
         ("Fit quality number", short(words.fqn(fit)), "1 is ideal"),
     ]
-    if glutamate:
+    if change:
         tiles.append(
             (
-                "Glutamate change",
-                f"{signed(words.number(glutamate['change_percent']))} %",
-                f"95 % interval {signed(words.number(glutamate['low_percent']))} to "
-                f"{signed(words.number(glutamate['high_percent']))} %",
+                f"{results.asked.words.capitalize()} change",
+                f"{signed(words.number(change['change_percent']))} %",
+                f"95 % interval {signed(words.number(change['low_percent']))} to "
+                f"{signed(words.number(change['high_percent']))} %",
             )
         )
     return [{"name": name, "value": value, "note": note} for name, value, note in tiles]
@@ -254,12 +260,12 @@ def _place(results: ScanResults, figure: str, high_is_good: bool) -> str:
     return f"better than {100 * worse:.0f} % of {len(values)} scans"
 
 
-def _scales(changes: Sequence[Row]) -> list[tuple[str, str]]:
+def _scales(changes: Sequence[Row], asked: str) -> list[tuple[str, str]]:
     """Ranges of the chart of changes that the page offers."""
     return [
         (",".join(f"{end:g}" for end in ends), told)
         for ends, told in (
-            (figures.close_range(changes), "for glutamate and the controls"),
+            (figures.close_range(changes, asked), "for the main answer and its controls"),
             (figures.whole_range(changes), "for every metabolite"),
         )
     ]

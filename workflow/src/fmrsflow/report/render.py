@@ -84,6 +84,7 @@ def _environment() -> jinja2.Environment:
         "short": short,
         "above": above,
         "points": points,
+        "signed": signed,
     }
     folder = files("fmrsflow.report") / "templates"
     environment.globals |= {

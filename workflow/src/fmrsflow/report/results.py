@@ -59,6 +59,39 @@ class Links:
     tables: Mapping[str, str] = field(default_factory=dict)
 
 
+NAMES = {
+    "Glu": "glutamate",
+    "Gln": "glutamine",
+    "Glx": "glutamate and glutamine",
+    "GABA": "GABA",
+    "Lac": "lactate",
+    "Asp": "aspartate",
+    "Glc": "glucose",
+    "GSH": "glutathione",
+    "mI": "myo-inositol",
+    "tNAA": "total NAA",
+    "tCr": "total creatine",
+    "tCho": "total choline",
+}
+"""Metabolites in words."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a study asks first: columns of the tables of changes, as text."""
+
+    metabolite: str = "Glu"
+    estimator: str = "blocks"
+    matched: str = "true"
+    quantity: str = "molal"
+    contrast: str = ""
+
+    @property
+    def words(self) -> str:
+        """The metabolite in words."""
+        return NAMES.get(self.metabolite, self.metabolite)
+
+
 @dataclass(frozen=True)
 class ScanResults:
     """Everything that the page of one scan shows; None or empty where a stage left nothing.
@@ -87,6 +120,7 @@ class ScanResults:
         Name of a picture of the bold stage -> PNG.
     peers : dict
         Figure of quality -> its values in all scans of the consortium.
+    asked : Question
     """
 
     analysis: str
@@ -110,6 +144,7 @@ class ScanResults:
     voxel_png: bytes | None = None
     bold_pictures: Mapping[str, bytes] = field(default_factory=dict)
     peers: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    asked: Question = Question()
 
     def record(self, stage: str) -> dict:
         """Record of a stage; empty where there is none or the stage failed."""
@@ -152,7 +187,7 @@ class ScanSummary:
     converted : dict
         Record of the conversion.
     change : row or None
-        Row of the response table that the analysis reports first (glutamate).
+        Row of the response table that answers the question of the study.
     """
 
     scan: Scan
@@ -179,7 +214,7 @@ class SiteResults:
         Figure of quality -> its values at all other sites.
     checklist : sequence of mrsinmrs.Item
     effect : Effect or None
-        Change of glutamate at the site.
+        Change at the site.
     links : Links
     """
 
@@ -190,6 +225,7 @@ class SiteResults:
     others: Mapping[str, Sequence[float]]
     checklist: Sequence[Item]
     effect: Effect | None = None
+    asked: Question = Question()
     links: Links = Links()
 
 
@@ -202,8 +238,7 @@ class ConsortiumResults:
     scans : sequence of ScanSummary
     sites : dict
         Name -> Site.
-    choices : dict
-        Analysis -> its named settings.
+    asked : Question
     persons : int
         Participants, travelling ones counted once.
     methods : methods.Methods
@@ -220,7 +255,14 @@ class ConsortiumResults:
     shares : sequence of (component, share, low, high)
         Percent of the variance.
     multiverse : sequence of Effect
-        One an analysis, named in `note`.
+        One a way to answer the question.
+    choices : sequence of dict
+        The choices behind each of `multiverse`.
+    primary : sequence of bool
+        Which of `multiverse` are the main answer of their analysis.
+    cv : rows of cv.tsv
+    problems : sequence of dict
+        `kind`, `stage`, `text`, `count`, `items`.
     power : rows of a power table (`sites`, `participants`, `power`)
     tiles : sequence of (name, value, note)
     caveats : sequence of str
@@ -231,7 +273,7 @@ class ConsortiumResults:
     scans: Sequence[ScanSummary]
     sites: Mapping[str, Site]
     limits: Mapping[str, float]
-    choices: Mapping[str, Mapping[str, str]]
+    asked: Question
     persons: int
     methods: Methods
     links: Links
@@ -242,6 +284,10 @@ class ConsortiumResults:
     prediction: tuple[float, float] | None = None
     shares: Sequence[tuple[str, float, float, float]] = ()
     multiverse: Sequence[Effect] = ()
+    choices: Sequence[Mapping[str, str]] = ()
+    primary: Sequence[bool] = ()
+    cv: Sequence[Row] = ()
+    problems: Sequence[Mapping] = ()
     power: Sequence[Row] = ()
     power_words: str = ""
     tiles: Sequence[tuple[str, str, str]] = ()

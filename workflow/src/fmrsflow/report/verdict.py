@@ -87,11 +87,12 @@ def _quality(results: ScanResults):
     if worst > MAX_FQN:
         yield f"the fit leaves signal behind (fit quality number {worst:.1f}, ideal 1)"
     for row in results.concentrations:
-        if (row["metabolite"], row["quantity"], row["matched"]) == ("Glu", "raw", "false"):
+        asked = (results.asked.metabolite, "raw", "false")
+        if (row["metabolite"], row["quantity"], row["matched"]) == asked:
             crlb = row["crlb_percent"]
             if crlb == "n/a" or float(crlb) > MAX_CRLB_PERCENT:
                 shown = "undefined" if crlb == "n/a" else f"{float(crlb):.0f} %"
-                yield f"glutamate is uncertain ({row['condition']}: CRLB {shown})"
+                yield f"{results.asked.words} is uncertain ({row['condition']}: CRLB {shown})"
 
 
 def _anatomy(results: ScanResults):

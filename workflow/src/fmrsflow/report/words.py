@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fmrsflow.report.render import short, signed
-from fmrsflow.report.results import Row, ScanResults
+from fmrsflow.report.results import Question, Row, ScanResults
 
 QUANTITIES = {
     "molal": "concentrations (mmol per kg tissue water)",
@@ -18,17 +18,23 @@ QUANTITIES = {
 """What a change or a concentration was computed from, in words."""
 
 
-def headline(changes: Sequence[Row]) -> Row | None:
-    """The change of glutamate that a report tells first: block averages, line widths matched."""
-    changes = [row for row in changes if row["change_percent"] != "n/a"]
-    for matched in ("true", "false"):
-        for quantity in QUANTITIES:
-            for row in changes:
-                if (row["metabolite"], row["estimator"]) == ("Glu", "blocks") and (
-                    row["matched"] == matched and row["quantity"] == quantity
-                ):
-                    return row
-    return next((row for row in changes if row["metabolite"] == "Glu"), None)
+def headline(changes: Sequence[Row], asked: Question) -> Row | None:
+    """The change that answers the study's question; else the next best on its metabolite."""
+    own = [
+        row
+        for row in changes
+        if row["metabolite"] == asked.metabolite and row["change_percent"] != "n/a"
+    ]
+    return min(
+        own,
+        key=lambda row: (
+            row["estimator"] != asked.estimator,
+            row["matched"] != asked.matched,
+            row["quantity"] != asked.quantity,
+            asked.contrast not in ("", row["contrast"]),
+        ),
+        default=None,
+    )
 
 
 def spectrum_words(results: ScanResults) -> str:
@@ -42,19 +48,24 @@ def spectrum_words(results: ScanResults) -> str:
 
 
 def response_words(results: ScanResults, quantities: Sequence[str]) -> str:
-    row = headline(results.changes)
+    row = headline(results.changes, results.asked)
     if row is None:
         return "Percent change of each metabolite by each estimator, with 95 % intervals."
     low, high = number(row["low_percent"]), number(row["high_percent"])
+    start = (
+        f"{results.asked.words.capitalize()}, {row['task']} against {row['rest']}: "
+        f"{signed(number(row['change_percent']))} %"
+    )
+    if not low <= high:
+        return f"{start}, with no closed interval. tNAA and tCr are negative controls."
     told = (
         "the interval holds zero: this scan alone shows no change"
         if low <= 0 <= high
         else "the interval leaves zero out"
     )
     return (
-        f"Glutamate, {row['task']} against {row['rest']}: "
-        f"{signed(number(row['change_percent']))} % (95 % interval {signed(low)} to "
-        f"{signed(high)} %); {told}. tNAA and tCr are negative controls."
+        f"{start} (95 % interval {signed(low)} to {signed(high)} %); {told}. tNAA and tCr are "
+        "negative controls."
     )
 
 

@@ -21,6 +21,7 @@ from fmrsflow.report.results import (
     STAGES,
     ConsortiumResults,
     Links,
+    Question,
     ScanResults,
     ScanSummary,
     SiteResults,
@@ -58,6 +59,7 @@ def read_scan(
         site=study.site(scan),
         records=records,
         limits=study.config["quality"],
+        asked=_question(study, analysis),
         concentrations=read(job.table, "quantify", "concentrations") or (),
         changes=read(job.table, "response", "change", unit) or (),
         controls=read(job.table, "response", "controls", unit) or (),
@@ -213,7 +215,7 @@ def read_group(study: Study, analysis: str) -> list[tuple[ScanSummary, ScanResul
             quality=_quality(results),
             line=None if results.fit is None else _line(results.fit),
             converted=results.record("convert"),
-            change=headline(results.changes),
+            change=headline(results.changes, results.asked),
         )
         found.append((summary, results))
     return found
@@ -222,6 +224,7 @@ def read_group(study: Study, analysis: str) -> list[tuple[ScanSummary, ScanResul
 def read_site(study: Study, analysis: str, group, name: str) -> SiteResults:
     """What the page of a site shows."""
     own = [(summary, results) for summary, results in group if summary.scan.site == name]
+    asked = _question(study, analysis)
     names = list(study.sites)
     place = names.index(name)
     passed = {stage: [r.record(stage) for _, r in own if r.record(stage)] for stage in STAGES}
@@ -252,7 +255,8 @@ def read_site(study: Study, analysis: str, group, name: str) -> SiteResults:
             for figure in FIGURES
         },
         checklist=items,
-        effect=tables.site_effects(_tables(study, analysis)).get(name),
+        effect=tables.site_effects(_tables(study, analysis), asked).get(name),
+        asked=asked,
         links=Links(
             home="index.html",
             previous=quote(site_page_name(names[place - 1])) if place else "",
@@ -269,8 +273,12 @@ def read_consortium(study: Study, analysis: str, group) -> ConsortiumResults:
     """What the page of the consortium shows."""
     report = study.results / analysis / "report"
     folder = study.results / analysis / "sites"
-    rows = _tables(study, analysis)
-    analyses = study.config["analyses"]
+    asked = _question(study, analysis)
+    specification = study.results / "multiverse" / "specification.tsv"
+    if specification.exists():
+        curve = read_table(specification)
+    else:
+        curve = []
     site_pages = {name: quote(site_page_name(name)) for name in study.sites}
     downloads = {path.stem: relative(path, report) for path in sorted(folder.glob("*.tsv"))}
     downloads |= {
@@ -283,7 +291,7 @@ def read_consortium(study: Study, analysis: str, group) -> ConsortiumResults:
         scans=[summary for summary, _ in group],
         sites=study.sites,
         limits=study.config["quality"],
-        choices=analyses,
+        asked=asked,
         persons=len({study.person(scan) for scan in study.scans}),
         methods=methods(
             list(study.sites.values()),
@@ -294,10 +302,14 @@ def read_consortium(study: Study, analysis: str, group) -> ConsortiumResults:
         ),
         links=Links(tables=downloads),
         site_pages=site_pages,
-        **tables.answers(
-            rows, {name: _tables(study, name) for name in analyses}, study.sites, site_pages
-        ),
+        **tables.answers(_tables(study, analysis), curve, asked, study.sites, site_pages),
     )
+
+
+def _question(study: Study, analysis: str) -> Question:
+    path = study.results / analysis / "sites" / "record.json"
+    record = read_json(path) if path.exists() else {}
+    return tables.question(record, study.config.get("sites", {}))
 
 
 def _tables(study: Study, analysis: str) -> dict[str, list[dict]]:

@@ -2,81 +2,208 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from fmrsflow.report.results import Effect
+from fmrsflow.edge import MISSING
+from fmrsflow.report.render import signed
+from fmrsflow.report.results import Effect, Question
 from fmrsflow.study import Site
 
-PREFERENCE = (
-    ("estimator", ("blocks", "joint", "timecourse")),
-    ("matched", ("true", "n/a", "false")),
-    ("quantity", ("molal", "ratio_tcr", "raw")),
-)
-"""Which of several rows on glutamate is told first."""
+Row = Mapping[str, str]
+Tables = Mapping[str, Sequence[Row]]
+
+KEYS = ("metabolite", "estimator", "matched", "quantity", "contrast")
+"""Columns that tell one question from another (sites/answer.py)."""
+
+MARKS = ("preprocess", "basis", "fit", "concentration", "response", *KEYS[1:4], "scans")
+"""Choices that the specification curve marks, where they differ."""
 
 
-def site_effects(tables: Mapping[str, Sequence[Mapping]]) -> dict[str, Effect]:
-    """Change of glutamate at each site."""
-    rows = chosen(tables.get("sites", ()))
+def question(record: Mapping, settings: Mapping) -> Question:
+    """The question that the study answers first, from the record of the sites stage; before that
+    stage has run, from its settings."""
+    main = record.get("main")
+    if main:
+        return Question(*(str(one).lower() if one in (True, False) else one for one in main))
+    return Question(
+        settings.get("metabolite", "Glu"),
+        settings.get("estimator", "blocks"),
+        "true",
+        settings.get("quantity", "molal"),
+    )
+
+
+def site_effects(tables: Tables, asked: Question) -> dict[str, Effect]:
+    """Change at each site that has one."""
     return {
-        row["site"]: Effect(
-            name=row["site"],
-            value=float(row["change_percent"]),
-            low=float(row["low_percent"]),
-            high=float(row["high_percent"]),
-            note=f"{row['n']} scans",
-        )
-        for row in rows
-        if row["change_percent"] != "n/a"
+        row["site"]: Effect(row["site"], *_ends(row), note=_scans(int(row["n"])))
+        for row in _of(tables.get("sites", ()), asked)
+        if _known(row, "change_percent", "low_percent", "high_percent")
     }
 
 
 def answers(
-    tables: Mapping[str, Sequence[Mapping]],
-    by_analysis: Mapping[str, Mapping[str, Sequence[Mapping]]],
+    tables: Tables,
+    specification: Sequence[Row],
+    asked: Question,
     sites: Mapping[str, Site],
     pages: Mapping[str, str],
 ) -> dict:
     """The fields of `ConsortiumResults` that come from tables."""
-    from dataclasses import replace
-
-    effects = [
-        replace(effect, page=pages[name], kind=f"{sites[name].protocol} protocol")
-        for name, effect in site_effects(tables).items()
-        if name in sites
-    ]
-    meta = chosen(tables.get("meta", ()))
-    found = {"effects": effects}
-    if meta:
-        found |= _pooled(meta[0])
-    found["shares"] = [
-        (row["component"], *(float(row[f"{end}share_percent"]) for end in ("", "low_", "high_")))
-        for row in chosen(tables.get("variance", ()))
-        if row["share_percent"] != "n/a"
-    ]
-    found["multiverse"] = [
-        Effect("", *(float(row[f"{x}_percent"]) for x in ("change", "low", "high")), note=name)
-        for name, theirs in by_analysis.items()
-        for row in chosen(theirs.get("meta", ()))[:1]
-    ]
+    meta = next(iter(_of(tables.get("meta", ()), asked)), {})
+    found = {
+        "effects": [
+            replace(effect, page=pages[name], kind=f"{sites[name].protocol} protocol")
+            for name, effect in site_effects(tables, asked).items()
+            if name in sites
+        ],
+        "no_answer": meta.get("reason", "").removeprefix("cannot be estimated because "),
+        "shares": _shares(_of(tables.get("variance", ()), asked)),
+        "power": [row for row in tables.get("power", ()) if _known(row, "power")],
+        "power_words": _power_words(tables.get("power", ())),
+        "caveats": _caveats(tables, asked),
+        "cv": [row for row in tables.get("cv", ()) if row["quantity"] == "molal"],
+        "problems": _problems(tables.get("problems", ())),
+        "tiles": _tiles(meta),
+    }
+    found["multiverse"], found["choices"], found["primary"] = _curve(specification)
+    if _known(meta, "change_percent", "low_percent", "high_percent"):
+        sites_in, scans = int(meta["n_sites"]), int(meta["n"])
+        note = f"{_count(sites_in, 'site')} and {_count(scans, 'scan')}"
+        found["pooled"] = Effect("all sites", *_ends(meta), note=note)
+    if _known(meta, "prediction_low_percent", "prediction_high_percent"):
+        found["prediction"] = tuple(
+            float(meta[f"prediction_{end}_percent"]) for end in ("low", "high")
+        )
     return found
 
 
-def chosen(rows: Sequence[Mapping]) -> list[Mapping]:
-    """Rows on glutamate, of the estimator, matching and quantity that are told first."""
-    rows = [row for row in rows if row.get("metabolite") == "Glu"]
-    for column, order in PREFERENCE:
-        there = {row[column] for row in rows if column in row}
-        first = next((value for value in order if value in there), None)
-        if first is not None:
-            rows = [row for row in rows if row.get(column) == first]
-    return rows
+def _of(rows: Sequence[Row], asked: Question) -> list[Row]:
+    """Rows that answer the question; those on concentrations do not."""
+    wanted = dict(zip(KEYS, (asked.metabolite, asked.estimator, asked.matched, asked.quantity)))
+    if asked.contrast:
+        wanted["contrast"] = asked.contrast
+    return [
+        row
+        for row in rows
+        if row.get("outcome", "change") == "change"
+        and all(row.get(name) == value for name, value in wanted.items())
+    ]
 
 
-def _pooled(row: Mapping) -> dict:
-    effect = Effect(
-        "all sites",
-        *(float(row[f"{x}_percent"]) for x in ("change", "low", "high")),
-        note=f"{row['n_sites']} sites and {row['n']} scans",
+def _shares(rows: Sequence[Row]) -> list[tuple[str, float, float, float]]:
+    return [
+        (
+            row["component"],
+            *(
+                float(row[name]) if _known(row, name) else float("nan")
+                for name in ("share_percent", "low_share_percent", "high_share_percent")
+            ),
+        )
+        for row in rows
+        if _known(row, "share_percent")
+    ]
+
+
+def _curve(rows: Sequence[Row]) -> tuple[list[Effect], list[dict[str, str]], list[bool]]:
+    """Effects of the specification curve, the choices behind each, and which is told first."""
+    rows = [row for row in rows if _known(row, "change_percent", "low_percent", "high_percent")]
+    effects = [Effect(row["analysis"], *_ends(row)) for row in rows]
+    choices = [{name: row[name] for name in MARKS if name in row} for row in rows]
+    for one in choices:
+        one["matched"] = {"true": "yes", "false": "no"}.get(one["matched"], one["matched"])
+    return effects, choices, [row["main"] == "true" for row in rows]
+
+
+def _caveats(tables: Tables, asked: Question) -> list[str]:
+    told = []
+    left = _of(tables.get("leave_one_out", ()), asked)
+    values = [float(row["change_percent"]) for row in left if _known(row, "change_percent")]
+    if values:
+        told.append(
+            f"Whichever site is left out, the mean stays between {signed(min(values))} and "
+            f"{signed(max(values))} %."
+        )
+    for row in _of(tables.get("equivalence", ()), asked):
+        if _known(row, "difference_percent"):
+            told.append(
+                f"Sites with their own protocol find {signed(float(row['difference_percent']))} "
+                "percentage points against those with the standardised one (90 % interval "
+                f"{signed(float(row['low90_percent']))} to {signed(float(row['high90_percent']))}; "
+                f"{row['verdict']} within ± {float(row['margin_percent']):g})."
+            )
+    return told
+
+
+def _power_words(rows: Sequence[Row]) -> str:
+    rows = [row for row in rows if _known(row, "power", "minimal_effect_percent")]
+    if not rows:
+        return ""
+    first = rows[0]
+    words = (
+        f"Chance to find a true change of {float(first['effect_percent']):g} % at the 5 % level, "
+        "from this study's own spread: between sites "
+        f"{_short(first['sd_site_percent'])} %, between people "
+        f"{_short(first['sd_participant_percent'])} %, of one scan "
+        f"{_short(first['sd_measurement_percent'])} % (SD)."
     )
-    return {"pooled": effect}
+    enough = [row for row in rows if float(row["power"]) >= 0.8]
+    if enough:
+        least = min(enough, key=lambda row: int(row["sites"]) * int(row["participants"]))
+        words += (
+            f" The smallest design of the table with 80 % power: {least['sites']} sites with "
+            f"{least['participants']} people each."
+        )
+    return words
+
+
+def _tiles(meta: Row) -> list[tuple[str, str, str]]:
+    tiles = []
+    if _known(meta, "tau_percent"):
+        note = "SD of the true change"
+        if _known(meta, "tau_low_percent", "tau_high_percent"):
+            ends = (_short(meta[f"tau_{end}_percent"]) for end in ("low", "high"))
+            note += f"; 95 % interval {' to '.join(ends)} %"
+        tiles.append(("Between sites", f"{_short(meta['tau_percent'])} %", note))
+    if _known(meta, "i2_percent"):
+        note = "of the differences between sites is more than noise"
+        tiles.append(("I²", f"{float(meta['i2_percent']):.0f} %", note))
+    if _known(meta, "p"):
+        p = float(meta["p"])
+        tiles.append(("p of no change", f"{p:.2g}" if p >= 1e-4 else "< 0.0001", meta["method"]))
+    return tiles
+
+
+def _problems(rows: Sequence[Row]) -> list[dict]:
+    """Problems of a run, alike ones told once with how often."""
+    counts = Counter((row["kind"], row["stage"], row["text"]) for row in rows)
+    where: dict[tuple, list[str]] = {}
+    for row in rows:
+        item = row["item"] if row["item"] != MISSING else row["site"]
+        where.setdefault((row["kind"], row["stage"], row["text"]), []).append(item)
+    return [
+        {"kind": kind, "stage": stage, "text": text, "count": n, "items": where[kind, stage, text]}
+        for (kind, stage, text), n in counts.items()
+    ]
+
+
+def _ends(row: Row) -> tuple[float, float, float]:
+    return tuple(float(row[f"{name}_percent"]) for name in ("change", "low", "high"))
+
+
+def _known(row: Row, *columns: str) -> bool:
+    return all(row.get(name) not in (None, "", MISSING) for name in columns)
+
+
+def _scans(number: int) -> str:
+    return _count(number, "scan")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _short(text: str) -> str:
+    return f"{float(text):.2g}" if text not in (None, "", MISSING) else "unknown"
