@@ -140,7 +140,8 @@ def shares(rows: Rows) -> Figure:
             # A white line below the black one shows on dark and light bars alike.
             axes.plot([low, high], [y, y], color="white", lw=4)
             axes.plot([low, high], [y, y], color=DARK, lw=1.6, marker="|", ms=8)
-        text = f"{row['share_percent']:.0f} %   SD {row['sd']:.2g} {row['unit']}"
+        unit = "%" if row["unit"] == "percent" else row["unit"]
+        text = f"{row['share_percent']:.0f} %   SD {row['sd']:.2g} {unit}"
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
     axes.set_yticks(range(len(rows), 0, -1), [row["component"] for row in rows])
     axes.set_xlim(0, 100)
@@ -264,8 +265,12 @@ def bland_altman(first: Sequence[float], second: Sequence[float], row: Mapping) 
     """
     figure, axes = _axes(5.6, 3.8)
     a, b = np.asarray(first, float), np.asarray(second, float)
-    for name, style in (("bias", "-"), ("lower", "--"), ("upper", "--")):
-        axes.axhspan(row[f"{name}_low"], row[f"{name}_high"], color="#d9dde3", alpha=0.6, lw=0)
+    for name, style, shade in (
+        ("lower", "--", "#eceff3"),
+        ("upper", "--", "#eceff3"),
+        ("bias", "-", "#c3cad4"),
+    ):
+        axes.axhspan(row[f"{name}_low"], row[f"{name}_high"], color=shade, lw=0)
         axes.axhline(row[name], color=DARK, lw=1.2, ls=style)
         axes.text(
             1.01, row[name], f"{name} {row[name]:+.2g}", transform=axes.get_yaxis_transform(),

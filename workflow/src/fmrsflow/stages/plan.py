@@ -1,0 +1,102 @@
+"""`fmrsflow plan`: power and minimal detectable change of a study to come, printed, as TSV and as a
+picture; SDs from an analysed study, or given."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from fmrsflow.edge import MISSING, read_table, write_table
+
+
+def main(argv: list[str]) -> int:
+    """Print the table; write plan.tsv, plan.svg and plan.png with --output."""
+    parser = argparse.ArgumentParser(prog="fmrsflow plan", description=__doc__)
+    parser.add_argument("--study", help="the frozen study whose variance components are used")
+    parser.add_argument("--analysis", help="its analysis (default: the primary one)")
+    parser.add_argument("--sd-site", type=float, help="SD between sites, percent")
+    parser.add_argument("--sd-participant", type=float, help="SD between participants, percent")
+    parser.add_argument("--sd-measurement", type=float, help="SD of one scan, percent")
+    parser.add_argument("--effect", type=float, default=3.0, help="true change, percent")
+    parser.add_argument("--power", type=float, default=0.8, help="power of the minimal effect")
+    parser.add_argument("--scans", type=int, default=1, help="scans of each participant")
+    parser.add_argument("--sites", type=_counts, default=[2, 4, 6, 8, 12, 16, 20, 30])
+    parser.add_argument("--participants", type=_counts, default=[2, 4, 8, 12, 16, 24, 40])
+    parser.add_argument("--output", type=Path, help="folder for plan.tsv, plan.svg, plan.png")
+    arguments = parser.parse_args(argv)
+    if not 0.05 < arguments.power < 1 or arguments.scans < 1 or min(arguments.sites) < 2:
+        parser.error("power lies between 0.05 and 1, scans from 1, sites from 2")
+    sds = _study_sds(arguments.study, arguments.analysis) if arguments.study else {}
+    if isinstance(sds, str):
+        print(f"fmrsflow plan: {sds}", file=sys.stderr)
+        return 1
+    for name in ("site", "participant", "measurement"):
+        given = getattr(arguments, f"sd_{name}")
+        sds[name] = given if given is not None else sds.get(name)
+    if sds["site"] is None or sds["participant"] is None:
+        parser.error("give --study, or --sd-site and --sd-participant")
+    sds["measurement"] = sds["measurement"] or 0.0
+    if min(sds.values()) < 0:
+        parser.error("standard deviations must not be negative")
+    _write(arguments, sds)
+    return 0
+
+
+def _write(arguments, sds: dict[str, float]) -> None:
+    from fmrsflow.sites.power import Spread, table
+
+    spread = Spread(**sds, scans=arguments.scans)
+    rows = table(arguments.effect, arguments.sites, arguments.participants, spread, arguments.power)
+    print(
+        f"SD between sites {spread.site:.2f} %, participants {spread.participant:.2f} %, one scan "
+        f"{spread.measurement:.2f} %, {spread.scans} scan(s) each; two-sided test at 5 %"
+    )
+    _print(rows, "power", f"power to find a change of {arguments.effect:g} %", "{:.2f}")
+    least = f"smallest change (%) found with power {arguments.power:g}"
+    _print(rows, "minimal_effect_percent", least, "{:.1f}")
+    if arguments.output:
+        from fmrsflow.report.site_figures import power_surface
+        from fmrsflow.sites.columns import COLUMNS
+
+        figure = power_surface(rows)
+        columns = {name: COLUMNS["power"][name] for name in rows[0]}
+        write_table(arguments.output / "plan.tsv", rows, columns)
+        for kind in ("svg", "png"):
+            figure.savefig(arguments.output / f"plan.{kind}", dpi=130)
+
+
+def _counts(text: str) -> list[int]:
+    """`4,8,12` as numbers; argparse tells what is none."""
+    counts = sorted({int(part) for part in text.split(",")})
+    if counts[0] < 1:
+        raise argparse.ArgumentTypeError("counts start at 1")
+    return counts
+
+
+def _study_sds(study: str, analysis: str | None) -> dict[str, float] | str:
+    """SDs that power.tsv of a study was made with, or why there are none."""
+    from fmrsflow.study import Study
+
+    loaded = Study.load(study)
+    name = analysis or loaded.config["primary"]
+    path = loaded.results / name / "sites" / "power.tsv"
+    if not path.exists():
+        return f"{path} is not there; run the workflow (or `fmrsflow sites {name}`) first"
+    rows = read_table(path)
+    if not rows or rows[0]["sd_site_percent"] == MISSING:
+        reason = rows[0]["reason"] if rows else "it has no response"
+        return f"analysis {name}: {reason}; give --sd-site and --sd-participant"
+    return {
+        part: float(rows[0][f"sd_{part}_percent"])
+        for part in ("site", "participant", "measurement")
+    }
+
+
+def _print(rows: list[dict], column: str, title: str, form: str) -> None:
+    sites = sorted({row["sites"] for row in rows})
+    people = sorted({row["participants"] for row in rows})
+    value = {(row["sites"], row["participants"]): row[column] for row in rows}
+    print(f"\n{title}\n{'participants a site':>20}" + "".join(f"{k:>4} sites" for k in sites))
+    for n in people:
+        print(f"{n:>20}" + "".join(f"{form.format(value[k, n]):>10}" for k in sites))
