@@ -111,20 +111,36 @@ def eigenvariate(data: np.ndarray) -> np.ndarray:
 def task_space(
     timing: Timing, blocks: dict[str, np.ndarray], settle_s: float = SETTLE_S + 10.0
 ) -> np.ndarray:
-    """FIR columns of every condition that hold any response up to `settle_s` after its block.
+    """FIR columns of every condition that hold its response up to `settle_s` after a block.
 
-    Conditions whose blocks differ in length get the lags of the longest.
+    Conditions whose blocks differ in length get the lags of the longest. Where every volume lies
+    at one phase of the repetition time after its onset, any response is held exactly; else lags
+    are half a repetition time apart (or a whole one, where a third of the volumes would not do)
+    and the response is interpolated between them.
 
     Returns
     -------
     array (n_scans, n_columns); columns that no volume falls into are left out
     """
-    columns = []
-    for one in blocks.values():
-        n_lags = int(np.ceil((one[:, 1].max() + settle_s) / timing.tr_s)) + 1
-        lags = np.arange(n_lags) * timing.tr_s
-        # Volumes lie at some phase of the repetition time after an onset.
-        columns.append(fir_columns(timing.frame_times_s, one[:, 0], lags, timing.tr_s / 2))
+    tr_s, times = timing.tr_s, timing.frame_times_s
+    onsets = np.concatenate([one[:, 0] for one in blocks.values()])
+    turns = np.exp(2j * np.pi * (timing.start_s - onsets) / tr_s).mean()
+    lengths = [one[:, 1].max() + settle_s for one in blocks.values()]
+    slack_s = 0.0
+    if abs(turns) > 0.98:
+        first = (np.angle(turns) / (2 * np.pi) + 0.1) % 1 - 0.1
+        first, spacing, slack_s = first * tr_s, tr_s, tr_s / 4
+    else:
+        first, spacing = 0.0, tr_s / 2
+        if sum(lengths) / spacing > timing.n_scans / 3:
+            spacing = tr_s
+    columns = [
+        fir_columns(
+            times, one[:, 0], first + spacing * np.arange(int(np.ceil(length / spacing)) + 1),
+            slack_s,
+        )
+        for one, length in zip(blocks.values(), lengths)
+    ]  # fmt: skip
     both = np.hstack(columns)
     return both[:, np.abs(both).sum(axis=0) > 0]
 

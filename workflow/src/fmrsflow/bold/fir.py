@@ -263,7 +263,7 @@ def mean_response(
     )
 
 
-def density(values: Sequence[np.ndarray], bins: int = 40) -> tuple[np.ndarray, np.ndarray]:
+def density(values: Sequence[np.ndarray], bins: int = 25) -> tuple[np.ndarray, np.ndarray]:
     """Histogram of each condition on common edges, normalised to unit area.
 
     Returns
@@ -271,7 +271,7 @@ def density(values: Sequence[np.ndarray], bins: int = 40) -> tuple[np.ndarray, n
     edges (n + 1,), heights (n_conditions, n)
     """
     both = np.concatenate([np.ravel(one) for one in values])
-    edges = np.histogram_bin_edges(both, bins=min(bins, max(5, int(np.sqrt(both.size) * 2))))
+    edges = np.histogram_bin_edges(both, bins=min(bins, max(5, int(np.sqrt(both.size)))))
     return edges, np.array([np.histogram(one, edges, density=True)[0] for one in values])
 
 

@@ -290,7 +290,7 @@ def _connectivity(
             f"ppi-{slug}",
             figures.slices(
                 mean, image.affine, beyond, voxel.mask, np.asarray(peak, int),
-                f"gPPI of the MRS voxel (outlined), {name}: z beyond p < {setting['voxel_p']:g} "
+                f"gPPI of the MRS voxel (outlined), {name}: z beyond p < {setting['voxel_p']:g}\n"
                 "through the largest cluster; "
                 f"{len(significant)} of {len(listed)} clusters at FWE p < {setting['cluster_p']:g}",
             ),

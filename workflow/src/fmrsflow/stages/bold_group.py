@@ -36,6 +36,7 @@ PAIR_COLUMNS = {
     "change_se": ("its standard error", "percent"),
     "same_sign": ("both estimates have one sign", ""),
     "p_same_sign": ("probability that both true values have one sign", ""),
+    "used": ("takes part in the test", ""),
     "note": ("what to know of this row; why values are missing", ""),
 }
 
@@ -78,8 +79,7 @@ def main(argv: list[str]) -> int:
     write_table(folder / "concordance.tsv", rows, PAIR_COLUMNS)
     tests = []
     for measure in MEASURES:
-        there = [row for row in rows if row["measure"] == measure and row["bold_se"] is not None]
-        there = [row for row in there if row["change_se"] is not None]
+        there = [row for row in rows if row["measure"] == measure and row["used"]]
         if there:
             tests.append(_test(folder, measure, there, study.config["sites"]["metabolite"]))
     write_table(folder / "concordance_test.tsv", tests, TEST_COLUMNS)
@@ -123,6 +123,9 @@ def pair_rows(study: Study, names: dict[str, str]) -> Iterator[dict]:
                 continue
             value, se, note = found
             row = {**identity, "measure": measure, "bold": value, "bold_se": se}
+            # The shims of two scans differ by more than BOLD.
+            shims = measure == "linewidth" and len(unit.scans) > 1
+            row["used"] = se is not None and identity["change_se"] is not None and not shims
             row["note"] = "; ".join(one for one in (note, change.get("note", "")) if one)
             if se is not None and identity["change_se"] is not None:
                 pair = Pair("", person, value, se, row["change_percent"], row["change_se"])
@@ -245,7 +248,7 @@ def _between_scans(tables):
             )
         )
     (rest_mean, rest_se), (task_mean, task_se) = means
-    note = "rest and task are scans of their own: a change of shim counts as BOLD"
+    note = "rest and task are scans of their own: a change of shim counts as BOLD, so not tested"
     return float(rest_mean - task_mean), float(np.hypot(rest_se, task_se)), note
 
 

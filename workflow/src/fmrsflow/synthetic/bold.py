@@ -248,7 +248,7 @@ def write_bold_run(plan, scan, head, root: Path) -> None:
     truth = Truth(
         peak_percent={conditions[0]: height, conditions[1]: 0.8 * height},
         shared_percent=0.3,
-        ppi={conditions[0]: 1.5},
+        ppi={conditions[0]: 2.0},
         target_ratio={name: 0.5 for name in conditions},
     )
     brain, affine = _coarse(head, 4.0)

@@ -1,0 +1,321 @@
+"""Figures of BOLD in the MRS voxel: response, connectivity, clusters, whole chain, speed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import label
+
+from figure import Figure
+from fmrsflow.bold import clusters, connectivity, fir, glm
+from fmrsflow.bold.blocks import blocks_of
+from fmrsflow.bold.mask import with_data
+from fmrsflow.synthetic.bold import Truth, block_design, region_series
+
+LOCALISER = Path(__file__).resolve().parents[2] / "shared" / "data" / "bold-localiser"
+ROOT = Path(__file__).resolve().parents[1]
+Z = 3.0902
+
+
+def figures(quick: bool) -> Iterator[Figure]:
+    """Every figure of the issue; quick: fewer runs and maps, the BOLD part of the chain alone."""
+    yield noise_free()
+    yield from localiser()
+    yield from co_activation(16 if quick else 100)
+    yield interaction(25 if quick else 100)
+    for fwhm in (6.0, 8.0) if quick else (3.0, 4.0, 6.0, 8.0):
+        yield family_wise(fwhm, 100 if quick else 300)
+    yield from speed()
+    yield from chain(quick)
+
+
+def noise_free() -> Figure:
+    """Area of a response known in closed form, no noise."""
+    times = np.arange(190) * 2.0 + 1.0
+    blocks = {
+        "a": np.array([[10.0, 12], [97, 12], [184, 12], [271, 12]]),
+        "b": np.array([[53.0, 12], [140, 12], [228, 12], [315, 12]]),
+    }
+
+    def curve(lag):
+        inside = (lag >= 0) & (lag <= 28)
+        return np.where(inside, np.sin(np.pi * lag / 14) * np.exp(-lag / 9), 0)
+
+    percent = sum(
+        height * curve(times - onset)
+        for name, height in (("a", 1.3), ("b", -0.7))
+        for onset, _ in blocks[name]
+    )
+    data = 900 * (1 + percent[:, None] / 100)
+    found = fir.areas(data, fir.fir_design(times, blocks, glm.nuisance(190, 2.0)))
+    true = np.trapezoid(curve(np.arange(31.0))) * np.array([1.3, -0.7, 0.6])
+    error = float(np.abs(found.area[:, 0] - true).max())
+    return Figure("noise-free area, largest error (% s)", error, "<= 1e-6", error <= 1e-6)
+
+
+def localiser() -> Iterator[Figure]:
+    """Real data: z of the task, and the curve of the best voxel as a picture."""
+    import nibabel as nib
+
+    from fmrsflow.report.bold_figures import response
+
+    if not LOCALISER.is_dir():
+        yield Figure("real localiser, max z", "absent", ">= 10", False, "no ../shared/data")
+        return
+    series = nib.load(next(LOCALISER.glob("*bold.nii.gz"))).get_fdata(dtype=np.float32)
+    with next(LOCALISER.glob("*events.tsv")).open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    data = series[with_data(series)].T
+    times = np.arange(len(data)) * 2.0 + 1.0
+    for name in (None, "task"):
+        blocks = blocks_of([{**row, "trial_type": name or row["trial_type"]} for row in rows])
+        design = fir.fir_design(times, blocks, glm.nuisance(len(data), 2.0), 22.0, 2.0)
+        found = fir.areas(data, design)
+        z = float(found.z[-1].max())
+        what = "one condition" if name else "six conditions, their sum"
+        yield Figure(f"real localiser, max z ({what}, AR(1))", z, ">= 10", z >= 10)
+    best = np.argsort(found.z[-1])[-20:]
+    mean = fir.mean_response(data[:, best], found.baseline[best], design)
+    peak = float(mean.lags_s[np.argmax(mean.percent[0])])
+    picture = Path(tempfile.gettempdir()) / "bold_localiser.png"
+    response(mean.lags_s, mean.percent, mean.se, ["task, 20 best voxels"], 16.0).savefig(picture)
+    yield Figure(
+        "real localiser, peak of the curve (s; blocks of 16 s)", peak, "6 to 18", 6 <= peak <= 18,
+        str(picture),
+    )  # fmt: skip
+
+
+def co_activation(n: int) -> Iterator[Figure]:
+    """No interaction, both regions driven strongly by the task, more by one condition."""
+    truth = Truth(
+        peak_percent={"a": 3.0, "b": 0.9},
+        shared_percent=0.5,
+        target_ratio={"a": 1.0, "b": 1.0},
+        hrf_peak_s=7.0,
+        target_hrf_peak_s=7.5,
+    )
+    both = np.array([_estimates(seed, truth) for seed in range(n)])
+    mean, se = both.mean(axis=0), both.std(axis=0, ddof=1) / np.sqrt(n)
+    note = f"mean {mean[0]:+.3f} +- {se[0]:.3f}, {n} runs"
+    yield Figure(
+        "gPPI-FIR under co-activation, |mean| in SE", float(abs(mean[0]) / se[0]), "<= 2",
+        bool(abs(mean[0]) <= 2 * se[0]), note,
+    )  # fmt: skip
+    yield Figure(
+        "canonical gPPI under co-activation, |mean| in SE", float(abs(mean[1]) / se[1]),
+        "> 2 (biased)", bool(abs(mean[1]) > 2 * se[1]), f"mean {mean[1]:+.3f} +- {se[1]:.3f}",
+    )  # fmt: skip
+
+
+def interaction(n: int, size: float = 0.6) -> Figure:
+    """A true interaction beside co-activation."""
+    truth = Truth(
+        peak_percent={"a": 1.0, "b": 0.5},
+        shared_percent=0.5,
+        ppi={"a": size},
+        target_ratio={"a": 1.0, "b": 1.0},
+    )
+    found = np.array([_estimates(1000 + seed, truth)[0] for seed in range(n)])
+    ratio = float(found.mean() / size)
+    error = found.std(ddof=1) / np.sqrt(n) / size
+    return Figure(
+        "true PPI, mean estimate / truth", ratio, "0.9 to 1.1", abs(ratio - 1) <= 0.1,
+        f"+- {error:.3f}, {n} runs; SD of one run {found.std(ddof=1) / size:.2f}",
+    )  # fmt: skip
+
+
+def family_wise(fwhm: float, n: int) -> Figure:
+    """Smooth noise in an ellipsoid: how often any cluster is called significant."""
+    shape = (48, 56, 44)
+    centre = (np.array(shape) - 1) / 2
+    grid = (np.indices(shape).reshape(3, -1).T - centre) / (np.array(shape) / 2)
+    mask = ((grid**2).sum(axis=1) <= 1).reshape(shape)
+    maps = np.array([field[mask] for field in _fields(shape, fwhm, n, int(10 * fwhm))])
+    maps /= maps.std()
+    smooth = clusters.smoothness(maps[:100], mask)
+    wrong = 0
+    volume = np.full(shape, -np.inf)
+    for one in maps:
+        volume[mask] = one
+        parts, found = label(volume > Z, structure=clusters.CONNECTED)
+        largest = np.bincount(parts.ravel())[1:].max() if found else 0
+        wrong += found > 0 and clusters.extent_p(largest, smooth, int(mask.sum()), Z) < 0.05
+    share = 100 * wrong / n
+    return Figure(
+        f"random-field FWE (%), FWHM {fwhm:g} voxels", float(share), "3 to 7",
+        bool(3 <= share <= 7), f"{n} maps, SE {np.sqrt(5 * 95 / n):.1f}",
+    )  # fmt: skip
+
+
+def speed() -> Iterator[Figure]:
+    """CPU and memory of one person, each in a process of its own."""
+    for what, seconds in (("fir", 10), ("gppi", 180)):
+        done = subprocess.run(
+            [sys.executable, __file__, what], capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "benchmarks")},
+        )  # fmt: skip
+        cpu, peak = map(float, done.stdout.split())
+        name = "FIR GLM, areas, AR(1)" if what == "fir" else "whole gPPI with maps and clusters"
+        size = "42,000 voxels x 400 volumes"
+        yield Figure(f"{name} (CPU s)", cpu, f"<= {seconds}", cpu <= seconds, size)
+        if what == "fir":
+            yield Figure(f"{name} (GB)", peak, "<= 2", peak <= 2, "peak of the process")
+
+
+def chain(quick: bool) -> Iterator[Figure]:
+    """The korotkov preset: signs of the areas, percent changes in their intervals."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        _run(["fmrsflow", "demo", "--preset", "korotkov", "data"], root)
+        config = json.dumps(_config())
+        (root / "config.yaml").write_text(config)
+        targets = ["--until", "bold_0"] if quick else []
+        snakemake = ["snakemake", "-s", str(ROOT / "Snakefile"), "--configfile", "config.yaml"]
+        _run([*snakemake, "-c1", "--scheduler", "greedy", *targets], root)
+        records = sorted((root / "results" / "bold").rglob("*_desc-bold_record.json"))
+        right, notes = 0, []
+        for path in records:
+            record = json.loads(path.read_text())
+            func = path.name.replace("_desc-bold_record", "_space-T1w_desc-preproc_bold")
+            truth = next((root / "data" / "truth").rglob(func))
+            sign = json.loads(truth.read_text())["sign"]
+            right += record["status"] == "ok" and record["sign"] == sign
+            notes.append(
+                f"{record['area_mean_percent_s']:.1f}+-{record['area_mean_se_percent_s']:.1f}"
+            )
+        yield Figure("korotkov: signs of the areas right", right, "4 of 4", right == 4,
+                     " ".join(notes))  # fmt: skip
+        if not quick:
+            inside, notes = _changes(root)
+            yield Figure("korotkov: changes inside their intervals", inside, "4 of 4", inside == 4,
+                         " ".join(notes))  # fmt: skip
+
+
+def _changes(root: Path) -> tuple[int, list[str]]:
+    with (root / "data" / "truth" / "response.tsv").open() as file:
+        truth = {
+            (row["subject"], row["acq"]): float(row["change_percent"])
+            for row in csv.DictReader(file, delimiter="\t")
+            if row["metabolite"] == "Glu" and row["task"] != "rest"
+        }
+    inside, notes = 0, []
+    for path in sorted((root / "results").glob("response-*/**/*_desc-response_change.tsv")):
+        entities = dict(part.split("-", 1) for part in path.name.split("_") if "-" in part)
+        true = truth[entities["sub"], entities["acq"]]
+        with path.open() as file:
+            rows = [
+                row
+                for row in csv.DictReader(file, delimiter="\t")
+                if (row["metabolite"], row["estimator"], row["quantity"])
+                == ("Glu", "blocks", "molal")
+            ]
+        row = next((one for one in rows if one["matched"] == "true"), rows[0])
+        inside += float(row["low_percent"]) <= true <= float(row["high_percent"])
+        notes.append(f"{float(row['change_percent']):.1f}+-{float(row['se_percent']):.1f}({true})")
+    return inside, notes
+
+
+def _config() -> dict:
+    names = {
+        "preprocess": "robust", "basis": "simulated", "fit": "spline", "concentration": "osprey",
+        "response": "blocks",
+    }  # fmt: skip
+    sheets = {f"{one}_sheet": f"data/config/{one}.tsv" for one in ("sites", "scans")}
+    return {
+        "results": "results", "data_root": "data", "batch": 4, **sheets,
+        "analyses": {"main": names}, "primary": "main",
+        **{stage: {name: {}} for stage, name in names.items()},
+    }  # fmt: skip
+
+
+def _run(command: list[str], folder: Path) -> None:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:2])} failed:\n{done.stderr[-2000:]}")
+
+
+def _estimates(seed: int, truth: Truth) -> tuple[float, float]:
+    """Interaction a - b by gPPI-FIR and by canonical gPPI, one run."""
+    rng = np.random.default_rng(seed)
+    events = block_design(("a", "b"), 8, 20.0, 44.0)
+    n = int((events[-1]["onset"] + 60) / 2)
+    series = region_series(rng, events, n, 2.0, truth)
+    seeds = series.seed[:, None] + 0.5 * rng.standard_normal((n, 100))
+    target = (series.target + 0.1 * rng.standard_normal(n))[:, None]
+    timing, blocks = connectivity.Timing(n, 2.0, 1.0), blocks_of(events)
+    nuisance = glm.nuisance(n, 2.0)
+    other = connectivity.orthonormal(connectivity.task_space(timing, blocks), nuisance)
+    clean = connectivity.eigenvariate(glm.residualised(seeds, other))
+    clean = glm.residualised(clean, other)
+    ours = connectivity.ppi_design(
+        clean, timing, blocks, other, connectivity.Deconvolution(timing, other)
+    )
+    plain = connectivity.eigenvariate(glm.residualised(seeds, nuisance))
+    usual = connectivity.canonical_design(plain, timing, blocks, nuisance)
+    return tuple(
+        float(glm.fit(target, one.matrix).contrast(one.weights({"a": 1, "b": -1})).effect[0])
+        for one in (ours, usual)
+    )
+
+
+def _fields(shape, fwhm: float, n: int, seed: int):
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(seed)
+    sigma = fwhm / np.sqrt(8 * np.log(2))
+    pad = int(np.ceil(4 * sigma))
+    cut = tuple(slice(pad, -pad) for _ in shape)
+    for _ in range(n):
+        noise = rng.standard_normal([k + 2 * pad for k in shape])
+        yield gaussian_filter(noise, sigma)[cut]
+
+
+def _timed(what: str) -> tuple[float, float]:
+    """CPU seconds and peak memory (GB) of one person's work, imports not counted in the time."""
+    import nilearn.glm.contrasts  # noqa: F401, I001
+
+    from fmrsflow.bold.inputs import smoothed
+
+    rng = np.random.default_rng(0)
+    shape, n = (40, 40, 40), 400
+    centre = np.indices(shape).reshape(3, -1).T - 19.5
+    radius = np.sort((centre**2).sum(axis=1))[41_999]
+    mask = ((centre**2).sum(axis=1) <= radius).reshape(shape)
+    data = (1000 + 10 * rng.standard_normal((n, int(mask.sum())), dtype=np.float32)).astype("f4")
+    blocks = blocks_of(block_design(("a", "b"), 9, 14.0, 43.0))
+    nuisance = glm.nuisance(n, 2.0, rng.standard_normal((n, 14)))
+    timing = connectivity.Timing(n, 2.0, 1.0)
+    start = time.process_time()
+    if what == "fir":
+        design = fir.fir_design(timing.frame_times_s, blocks, nuisance)
+        fir.areas(data, design)
+    else:
+        other = connectivity.orthonormal(connectivity.task_space(timing, blocks), nuisance)
+        percent = data / 10 - 100
+        clean = glm.residualised(percent[:, :300].astype(float), other)
+        seed = glm.residualised(connectivity.eigenvariate(clean), other)
+        design = connectivity.ppi_design(
+            seed, timing, blocks, other, connectivity.Deconvolution(timing, other)
+        )
+        model = glm.fit(smoothed(percent, mask, np.full(3, 2.0)), design.matrix)
+        smooth = clusters.smoothness(model.residuals(), mask)
+        found = np.zeros(shape)
+        found[mask] = model.contrast(design.weights({"a": 1, "b": -1})).z
+        clusters.clusters_of(found, mask, smooth)
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    return time.process_time() - start, used
+
+
+if __name__ == "__main__":
+    print(*_timed(sys.argv[1]))

@@ -1,0 +1,256 @@
+"""Stage bold on files: what it writes, and what it says of bad input."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bold"))
+
+import bold_fixture as made  # noqa: E402
+
+from fmrsflow.edge import Job, read_json, read_table, run_jobs, write_table  # noqa: E402
+from fmrsflow.stages.bold import process  # noqa: E402
+from fmrsflow.stages.bold_group import main as group_main  # noqa: E402
+from fmrsflow.study import Study  # noqa: E402
+
+
+def run(study: Study, scan=None) -> dict:
+    scan = scan or study.scans[0]
+    assert run_jobs([Job("bold", study, scan, {})], process) == 0
+    return read_json(study.record_path("bold", {}, scan))
+
+
+def output(study: Study, what: str) -> Path:
+    return study.path("bold", study.scans[0], f"desc-bold_{what}")
+
+
+@pytest.fixture(scope="module")
+def bold_data():
+    return made.small_run(ppi=3.0)
+
+
+@pytest.fixture(scope="module")
+def done(bold_data, tmp_path_factory):
+    root = tmp_path_factory.mktemp("bold")
+    atlas = np.zeros(bold_data.data.shape[:3], np.int16)
+    atlas[10:14, 10:14, 6:10], atlas[4:8, 14:18, 6:10] = 1, 2
+    made.write_image(root / "data" / "atlas.nii.gz", atlas, bold_data.affine, 0)
+    write_table(
+        root / "data" / "atlas.tsv", [{"index": 1, "name": "one"}, {"index": 2, "name": "two"}]
+    )
+    study = made.make_study(root, bold_data, atlas="atlas.nii.gz", atlas_labels="atlas.tsv")
+    return study, run(study)
+
+
+def test_area_has_the_true_sign_and_lies_within_its_interval(done, bold_data):
+    study, record = done
+    assert record["status"] == "ok", record["reason"]
+    rows = {row["condition"]: row for row in read_table(output(study, "area.tsv"))}
+    true = {**bold_data.truth["area_percent_s"], "sum": bold_data.truth["area_sum_percent_s"]}
+    for name, row in rows.items():
+        assert row["sign"] == "-1"
+        error = abs(float(row["area_mean"]) - true[name]) / float(row["area_mean_se"])
+        assert error < 3
+    assert record["sign"] == -1 and record["negative_share"] > 0.9
+    assert float(rows["sum"]["area_total"]) == pytest.approx(
+        float(rows["sum"]["area_mean"]) * record["n_voxels"], rel=1e-4
+    )
+
+
+def test_mask_lies_where_the_mrs_voxel_is(done):
+    study, record = done
+    image = nib.load(output(study, "mask.nii.gz"))
+    inside = np.argwhere(image.get_fdata() > 0)
+    centre = (inside @ image.affine[:3, :3].T + image.affine[:3, 3]).mean(axis=0)
+    np.testing.assert_allclose(centre, made.MRS_AFFINE[:3, 3], atol=1.0)
+    volume = len(inside) * 64
+    assert volume == pytest.approx(abs(np.linalg.det(made.MRS_AFFINE[:3, :3])), rel=0.1)
+    assert record["covered"] > 0.99
+
+
+def test_every_output_is_there_and_in_the_record(done):
+    study, record = done
+    for what in (
+        "area.tsv", "response.tsv", "voxels.tsv", "histogram.tsv", "clusters.tsv", "roi.tsv",
+        "mask.nii.gz", "area.nii.gz", "areaz.nii.gz", "ppi-easy-hard_z.nii.gz",
+        "ppi-easy-hard_effect.nii.gz", "ppi-easy-hard_clusters.nii.gz", "response.png",
+        "histogram.png", "mask.png", "ppi-easy-hard.png", "roi-easy-hard.png",
+    ):  # fmt: skip
+        assert output(study, what).exists(), what
+        assert output(study, what).name in record["files"]
+    assert len(read_table(output(study, "response.tsv"))) == 2 * 31
+    assert {row["seed"] for row in read_table(output(study, "roi.tsv"))} == {"MRS", "one", "two"}
+
+
+def test_interaction_of_the_target_region_has_the_true_sign(done):
+    study, _ = done
+    effect = nib.load(output(study, "ppi-easy-hard_effect.nii.gz"))
+    z = nib.load(output(study, "ppi-easy-hard_z.nii.gz")).get_fdata()
+    points = np.indices(z.shape).reshape(3, -1).T @ effect.affine[:3, :3].T + effect.affine[:3, 3]
+    ball = (np.linalg.norm(points - made.TARGET_MM, axis=1) < 8).reshape(z.shape)
+    # Three times stronger in `hard`.
+    assert effect.get_fdata()[ball].mean() < -1
+    assert z[ball].mean() < -1.5
+
+
+def test_an_oblique_run_in_another_orientation_gives_the_same_area(done, bold_data, tmp_path):
+    _, record = done
+    image = nib.Nifti1Image(bold_data.data, bold_data.affine)
+    turned = image.as_reoriented(nib.orientations.axcodes2ornt(("I", "R", "P")))
+    other = dataclasses.replace(bold_data, data=np.asarray(turned.dataobj), affine=turned.affine)
+    found = run(made.make_study(tmp_path, other, connectivity=False))
+    assert found["area_mean_percent_s"] == pytest.approx(record["area_mean_percent_s"], rel=1e-6)
+    assert found["n_voxels"] == record["n_voxels"]
+
+
+BAD = {
+    "no events": "scans.tsv names no file in column bold_events",
+    "single volume": "single volume",
+    "tr in ms": "seems to be in ms",
+    "events of another run": "no block of condition",
+    "events in ms": "onsets seem to be in ms",
+    "other confounds": "rows and the BOLD run",
+    "gap in confounds": "no value in column",
+    "outside": "outside the field of view",
+    "no image": "not readable",
+    "no signal": "no positive signal",
+    "missing file": "is not there",
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_bad_input_fails_its_scan_with_a_clear_reason(fault, bold_data, tmp_path):
+    study = made.make_study(tmp_path, bold_data, connectivity=False)
+    scan, data = study.scans[0], tmp_path / "data"
+    if fault == "no events":
+        scan = dataclasses.replace(scan, bold_events="")
+    elif fault == "single volume":
+        made.write_image(data / "bold.nii.gz", bold_data.data[..., 0], bold_data.affine, 2.0)
+    elif fault == "tr in ms":
+        made.write_image(data / "bold.nii.gz", bold_data.data, bold_data.affine, 2000.0)
+    elif fault == "events of another run":
+        rows = [{**row, "onset": row["onset"] + 1000} for row in bold_data.events]
+        write_table(data / "events.tsv", rows)
+    elif fault == "events in ms":
+        rows = [{**row, "onset": 1000 * row["onset"]} for row in bold_data.events]
+        write_table(data / "events.tsv", rows)
+    elif fault == "other confounds":
+        write_table(data / "confounds.tsv", bold_data.confounds[:-3])
+    elif fault == "gap in confounds":
+        rows = [dict(row) for row in bold_data.confounds]
+        rows[7]["rot_x"] = None
+        write_table(data / "confounds.tsv", rows)
+    elif fault == "outside":
+        affine = bold_data.affine.copy()
+        affine[2, 3] += 500
+        made.write_image(data / "bold.nii.gz", bold_data.data, affine, 2.0)
+    elif fault == "no image":
+        (data / "bold.nii.gz").write_bytes(b"this is no image")
+    elif fault == "no signal":
+        made.write_image(data / "bold.nii.gz", 0 * bold_data.data, bold_data.affine, 2.0)
+    else:
+        (data / "bold.nii.gz").unlink()
+    study = dataclasses.replace(study, scans=(scan,))
+    record = run(study, scan)
+    assert record["status"] == "failed" and record["failed_at"] == "bold"
+    assert BAD[fault] in record["reason"]
+
+
+def test_a_failed_conversion_travels_on(bold_data, tmp_path):
+    study = made.make_study(tmp_path, bold_data)
+    job = Job("convert", study, study.scans[0], {})
+    job.finish("failed", "no such coil", "convert", {})
+    record = run(study)
+    assert (record["status"], record["failed_at"]) == ("failed", "convert")
+
+
+def test_a_voxel_with_little_data_is_excluded(bold_data, tmp_path):
+    study = made.make_study(tmp_path, bold_data, connectivity=False, min_coverage=0.5)
+    data = bold_data.data.copy()
+    points = np.indices(data.shape[:3]).reshape(3, -1).T @ bold_data.affine[:3, :3].T
+    data[(points[:, 0] + bold_data.affine[0, 3] > -22).reshape(data.shape[:3])] = 0
+    made.write_image(tmp_path / "data" / "bold.nii.gz", data, bold_data.affine, 2.0)
+    record = run(study)
+    assert record["status"] == "excluded"
+    assert "of the MRS voxel holds BOLD data, limit 50%" in record["reason"]
+
+
+def test_short_gaps_are_warned_of(tmp_path):
+    from fmrsflow.synthetic.bold import Truth, block_design, bold_run
+
+    brain = np.full((14, 14, 12), 0.8)
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    affine[:3, 3] = [-46, -34, -20]
+    events = block_design(("a",), 8, 10.0, 33.0)
+    close = bold_run(
+        np.random.default_rng(0), brain, affine, made.MRS_AFFINE, made.TARGET_MM,
+        Truth({"a": 1.0}), events,
+    )  # fmt: skip
+    record = run(made.make_study(tmp_path, close, connectivity=False))
+    assert record["status"] == "ok", record["reason"]
+    assert any("blocks begin 33.0 s after each other" in text for text in record["warnings"])
+
+
+NAMES = {"preprocess": "p", "basis": "b", "fit": "f", "concentration": "c", "response": "r"}
+
+
+def test_accord_over_an_analysis_from_records_alone(bold_data, tmp_path):
+    """Two persons, glutamate falling with the area; one scan failed in the BOLD stage."""
+    from fmrsflow.study import Scan
+
+    scans = [
+        Scan("north", f"0{i}", "x", task="t", bold="b.nii.gz", events="e.tsv") for i in (1, 2, 3)
+    ]
+    study = made.study_of(tmp_path, scans)
+    config = study.config | {
+        "analyses": {"main": NAMES},
+        "sites": {"metabolite": "Glu", "estimator": "blocks", "quantity": "molal"},
+        **{stage: {name: {}} for stage, name in NAMES.items()},
+    }
+    study = dataclasses.replace(study, config=config)
+    (tmp_path / "study.json").write_text(study.save_text())
+    rng = np.random.default_rng(0)
+    for scan, area, change in zip(scans, (-20.0, 15.0, None), (-6.0, 5.0, 1.0)):
+        job = Job("bold", study, scan, {})
+        if area is None:
+            job.finish("failed", "no events", "bold", {})
+        else:
+            body = {"area_mean_percent_s": area, "area_mean_se_percent_s": 3.0}
+            job.finish("ok", None, None, body)
+        job = Job("preprocess", study, scan, NAMES)
+        rows = [
+            {"kept": True, "condition": ("rest", "t")[j // 16 % 2],
+             "linewidth_hz": 6 - 0.3 * (j // 16 % 2) + 0.2 * rng.standard_normal()}
+            for j in range(128)
+        ]  # fmt: skip
+        job.save("transients", rows)
+        job.finish("ok", None, None, {})
+        unit = next(one for one in study.units() if one.scans == (scan,))
+        job = Job("response", study, unit, NAMES)
+        row = {
+            "metabolite": "Glu", "estimator": "blocks", "matched": True, "quantity": "molal",
+            "contrast": "t-rest", "change_percent": change, "se_percent": 1.5,
+        }  # fmt: skip
+        job.save("change", [row, {**row, "metabolite": "GABA", "change_percent": 99.0}])
+        job.finish("ok", None, None, {})
+    assert group_main(["--study", str(tmp_path / "study.json"), "--analysis", "main"]) == 0
+    folder = tmp_path / "results" / "main" / "bold"
+    rows = read_table(folder / "concordance.tsv")
+    areas = [row for row in rows if row["measure"] == "area"]
+    assert [row["same_sign"] for row in areas] == ["true", "true", "n/a"]
+    assert [row["used"] for row in areas] == ["true", "true", "false"]
+    assert "no events" in areas[2]["note"]
+    widths = [float(row["bold"]) for row in rows if row["measure"] == "linewidth"]
+    # 64 against 64 transients of 0.2 Hz each: SE 0.035 Hz.
+    np.testing.assert_allclose(widths, 0.3, atol=0.12)
+    test = {row["measure"]: row for row in read_table(folder / "concordance_test.tsv")}
+    assert test["area"]["n"] == "2" and float(test["area"]["p_value"]) == 0.25
+    assert test["linewidth"]["n"] == "3"
+    assert (folder / "concordance_area.png").exists()
+    assert read_json(folder / "record.json")["group"]["status"] == "absent"
