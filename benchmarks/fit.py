@@ -38,7 +38,7 @@ FIELDS = {
 }
 POINTS = 2048
 TR_S = 2.0
-BLOCK_S = 64.0
+NULL_BLOCK_S, BLOCK_S = 64.0, 32.0
 
 
 @cache
@@ -142,10 +142,10 @@ def _realisations(n: int) -> Iterator[Figure]:
             yield Figure(f"{name}: coverage %", float(held), "93-97", 93 <= held <= 97)
 
 
-def _task(n: int, narrowing_hz: float, field: str, **changes) -> dict:
+def _task(n: int, narrowing_hz: float, field: str, block_s: float = BLOCK_S, **changes) -> dict:
     """Changes of a protocol to a block design, rest first."""
-    onsets = np.arange(BLOCK_S, n * TR_S, 2 * BLOCK_S)
-    durations = np.full(len(onsets), BLOCK_S)
+    onsets = np.arange(block_s, n * TR_S, 2 * block_s)
+    durations = np.full(len(onsets), block_s)
     lorentz, gauss = FIELDS[field][3:5]
     return {
         "response": boxcar(onsets, durations, n, TR_S),
@@ -195,8 +195,9 @@ def _null(field: str, scans: int) -> Iterator[Figure]:
     n, snr = 128, 14.0 if field == "3T" else 18.0  # the preset `null`
     found = {key: [] for key in ("joint", "matched", "unmatched", "fixed", "hertz")}
     for seed in range(scans // 2):
-        scan = simulate(protocol(field, n, snr, **_task(n, narrowing, field)), 500 + seed)
-        labels = _labels(_task(n, narrowing, field)["response"])
+        task = _task(n, narrowing, field, NULL_BLOCK_S)
+        scan = simulate(protocol(field, n, snr, **task), 500 + seed)
+        labels = _labels(task["response"])
         noise = scan.fids.transients - scan.truth.fids
         both = {key: [] for key in found}
         for sign in (1, -1):

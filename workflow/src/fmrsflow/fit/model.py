@@ -32,9 +32,13 @@ KERNEL_REACH = 5
 KERNEL_SD = 0.1
 """Free lineshape: neighbouring copies on either side, their spacing, SD of their prior."""
 
-GRID = 14
-MAX_DIMENSION_PER_PPM = 7.0
-"""Number of smoothnesses that a criterion is evaluated at, and the most flexible of them."""
+GRID = 8
+MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM = 2.25, 7.0
+"""Number of smoothnesses that a criterion is evaluated at, the stiffest and the most flexible.
+
+Under noise a criterion now and then takes a curved baseline for a straight line; the limit costs
+5 % of the error of glutamate and halves its bias (docs/fit.md).
+"""
 
 FIELD_TOLERANCE = 0.01
 """Relative difference of spectrometer frequencies from which a basis is of another field."""
@@ -191,7 +195,7 @@ def make_model(fids: Fids, basis: Basis, options: FitOptions) -> Model:
     kernel = np.exp(2j * np.pi * KERNEL_STEP_HZ * np.outer(steps, fids.time_s))
     baseline = _baseline(ppm, options)
     span = float(np.ptp(ppm))
-    sizes = np.geomspace(1.2 * 2 / span, MAX_DIMENSION_PER_PPM, GRID) * span
+    sizes = np.geomspace(MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM, GRID) * span
     limits = _limits(options, f0, bool(broad.any()), [names[k] for k in shifts], steps)
     return Model(
         names=names,

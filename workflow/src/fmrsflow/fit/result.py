@@ -221,8 +221,8 @@ def tcr_line(model: Model, state) -> tuple[float, float]:
     rows = [model.names.index(name) for name in ("Cr", "PCr") if name in model.names]
     fid = state.amplitudes[rows] @ state.damped[rows]
     n = len(fid)
-    spectrum = np.fft.fftshift(fft(fid, 8 * n)).real
-    hertz = np.fft.fftshift(np.fft.fftfreq(8 * n, model.dwell_s))
+    spectrum = np.fft.fftshift(fft(fid, 4 * n)).real
+    hertz = np.fft.fftshift(np.fft.fftfreq(4 * n, model.dwell_s))
     # Frequency of the line from the range's own axis.
     inside_hz = np.fft.fftfreq(n, model.dwell_s)[model.index]
     ppm = np.interp(hertz, inside_hz, model.ppm, left=-99.0, right=99.0)

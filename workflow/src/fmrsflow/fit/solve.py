@@ -24,7 +24,7 @@ from fmrsflow.quality import noise_sd
 START_SINGLETS = {"NAA": 12.0, "Cr": 5.0, "PCr": 5.0, "GPC": 1.0, "PCh": 1.0, "Cho": 1.5}
 """Amplitudes of the template that finds frequency and phase."""
 
-START_WIDTHS_HZ = ((2.0, 2.0), (4.0, 4.0), (7.0, 8.0), (12.0, 14.0))
+START_WIDTHS_HZ = ((2.5, 2.5), (5.0, 5.0), (10.0, 12.0))
 """Lorentzian and Gaussian FWHM of the starts."""
 
 MAX_STEPS = 60
@@ -34,6 +34,9 @@ parameter would move by more than a hundredth of its standard error."""
 
 MAX_REWEIGHTS = 12
 """Most times that priors are weighed anew by the residual."""
+
+ROUGH = 1e4
+"""Factor of the tolerance for the fit before the baseline's smoothness is chosen."""
 
 FLOOR = 1e-16
 """Predicted gain of a step relative to the data (squares) that is rounding."""
@@ -159,13 +162,13 @@ def search(
     smoothness = model.smoothness
     target = make_target(model, spectrum, noise**2, smoothness, None)
     state = min((evaluate(model, target, one) for one in starts(model, spectrum)), key=_cost)
-    target = make_target(model, spectrum, noise**2, smoothness, state.amplitudes)
-    state, stop = minimise(model, target, settle(model, target, state), 1e3)
+    target = make_target(model, spectrum, noise**2, smoothness, state)
+    state, stop = minimise(model, target, settle(model, target, state), ROUGH)
     if options.baseline == "spline" and options.baseline_smoothness != "fixed":
         smoothness = choose_smoothness(model, target, state, options.baseline_smoothness)
     for _ in range(MAX_REWEIGHTS):
         variance = state.cost / degrees_of_freedom(model, target, state)
-        target = make_target(model, spectrum, variance, smoothness, state.amplitudes)
+        target = make_target(model, spectrum, variance, smoothness, state)
         state, stop = minimise(model, target, settle(model, target, state))
         # Without noise the priors' own pull is the residual: they fade out.
         if state.cost / degrees_of_freedom(model, target, state) > 0.25 * variance:
@@ -182,16 +185,24 @@ def make_target(
     spectrum: np.ndarray,
     variance: float,
     smoothness: float,
-    amplitudes: np.ndarray | None,
+    state: State | None,
 ) -> Target:
-    """Data with priors on the scale of the noise; `amplitudes` scale the soft ratios."""
-    ratios = np.zeros((len(model.names), len(model.names)))
-    for one, other, ratio, sd in model.ratios if amplitudes is not None else ():
-        size = max(amplitudes[other], 0.3 * amplitudes[one] / ratio)
-        if size > 0:
-            row = np.zeros(len(model.names))
-            row[one], row[other] = 1.0, -ratio
-            ratios += np.outer(row, row) * variance / (sd * size) ** 2
+    """Data with priors on the scale of the noise; amplitudes of `state` scale the soft ratios."""
+    k = len(model.names)
+    ratios = np.zeros((k, k))
+    if state is not None and model.ratios:
+        amplitudes = state.amplitudes
+        spread = variance * np.diag(np.linalg.pinv(state.gram[:k, :k], hermitian=True))
+    for one, other, ratio, sd in model.ratios if state is not None else ():
+        # Size of the denominator from all that are tied to it: its own estimate is noisy, and a
+        # low one would weigh more than a high one.
+        tied = [(i, r) for i, j, r, _ in model.ratios if j == other]
+        size = amplitudes[other] + sum(amplitudes[i] for i, _ in tied)
+        size /= 1 + sum(r for _, r in tied)
+        size2 = size**2 + spread[other]
+        row = np.zeros(k)
+        row[one], row[other] = 1.0, -ratio
+        ratios += np.outer(row, row) * variance / (sd**2 * size2)
     return Target(
         spectrum=spectrum,
         variance=variance,
