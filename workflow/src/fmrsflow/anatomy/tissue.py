@@ -1,8 +1,8 @@
 """Built-in segmentation of a T1w into grey matter, white matter and cerebrospinal fluid.
 
 N4 bias correction (Tustison 2010, by SimpleITK), clipping of bright outliers, a mixture of three
-Gaussians of the intensities, a Markov field on top (mean field, six neighbours). One method for all
-sites; against other usable methods it spreads by about 0.05 in a volume fraction.
+Gaussians and of their partial volumes, a Markov field on top (mean field, six neighbours). One
+method for all sites; against other usable methods it spreads by about 0.05 in a volume fraction.
 """
 
 from __future__ import annotations
@@ -11,12 +11,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmrsflow.anatomy.brain import brain_mask
 from fmrsflow.errors import DataError
 
 MIN_BRAIN_ML = 300.0
 """Smallest brain (mL) that a mask may hold."""
 
 _BINS = 512
+_STEPS = (np.arange(12) + 0.5) / 12
+"""Shares of the brighter tissue by which a class of partial volumes is summed up."""
+_PARTS = np.vstack(
+    [
+        np.eye(3),
+        np.stack([1 - _STEPS, _STEPS, 0 * _STEPS], axis=1),
+        np.stack([0 * _STEPS, 1 - _STEPS, _STEPS], axis=1),
+    ]
+)
+"""Shares of CSF, GM, WM in each component: three pure, then CSF with GM, GM with WM."""
+_CLASS = np.repeat(np.arange(5), [1, 1, 1, len(_STEPS), len(_STEPS)])
+_LEAST_CONTRAST = 0.7
+"""Least distance of neighbouring means, in standard deviations of their difference."""
 _EM_ROUNDS = 200
 _FIELD_ROUNDS = 5
 _N4_SHRINK_MM = 4.0
@@ -31,6 +45,18 @@ class TissueMaps:
     wm: np.ndarray
     csf: np.ndarray
     mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    """Five classes on a histogram: CSF, GM, WM, CSF with GM, GM with WM.
+
+    `logs` (5, bins): log density times share; `upper_share` (2, bins): expected share of the
+    brighter tissue within the two mixed classes.
+    """
+
+    logs: np.ndarray
+    upper_share: np.ndarray
 
 
 def segment(
@@ -69,33 +95,15 @@ def segment(
             "brain? Name tissue maps in columns gm, wm, csf instead"
         )
     corrected = bias_corrected(image, mask, affine)
-    values = corrected[mask]
-    low, high = np.percentile(values, (0.1, clip_high_percentile))
-    values = np.clip(values, low, high)
+    core = _core(mask)
+    low, high = np.percentile(corrected[core], (0.1, clip_high_percentile))
+    if not high > low:
+        raise DataError("the T1w is constant inside the brain; it holds no picture")
+    mixture = _mixture(np.clip(corrected[core], low, high), low, high)
+    place = np.clip((corrected[mask] - low) * (_BINS / (high - low)), 0, _BINS - 1)
     field = np.zeros((3, *image.shape), np.float32)
-    field[:, mask] = _smoothed(_mixture(values), mask, markov_weight)
+    field[:, mask] = _smoothed(mixture, place.astype(np.uint16), mask, markov_weight)
     return TissueMaps(csf=field[0], gm=field[1], wm=field[2], mask=mask)
-
-
-def brain_mask(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Mask of the brain: what is not zero in a skull-stripped image, else the MNI brain laid on it.
-
-    The registration (affine, mutual information) is right to a few mm: enough for an MRS voxel,
-    not for cortical thickness.
-    """
-    background = float((image <= 0).mean())
-    if background > 0.4 and is_stripped(image):
-        return image > 0
-    return _registered_mask(image, affine)
-
-
-def is_stripped(image: np.ndarray) -> bool:
-    """Whether the outside of the brain was set to one value, as skull stripping does.
-
-    A whole head has noise around it and reaches the lower edge of the image (neck).
-    """
-    outer = np.concatenate([face.ravel() for face in (image[:2], image[-2:], image[:, :, :2])])
-    return float((outer == 0).mean()) > 0.98
 
 
 def bias_corrected(image: np.ndarray, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -108,45 +116,83 @@ def bias_corrected(image: np.ndarray, mask: np.ndarray, affine: np.ndarray) -> n
     shrink = [max(1, int(round(_N4_SHRINK_MM / step))) for step in spacing]
     corrector = sitk.N4BiasFieldCorrectionImageFilter()
     corrector.SetNumberOfThreads(1)
-    corrector.SetMaximumNumberOfIterations([50, 50, 30])
+    corrector.SetMaximumNumberOfIterations([50, 50, 50, 50])
     corrector.Execute(sitk.Shrink(picture, shrink), sitk.Shrink(inside, shrink))
     field = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(picture)).T
     return image / np.exp(field)
 
 
-def _mixture(values: np.ndarray) -> np.ndarray:
-    """Log likelihood times share of three Gaussians, CSF, GM, WM: shape (3, n).
+def _core(mask: np.ndarray) -> np.ndarray:
+    """The mask without its rim, in which skull stripping leaves voxels darker than any tissue."""
+    from scipy.ndimage import binary_erosion
 
-    Expectation maximisation on a histogram: the same optimum as on all values, in no time.
+    core = binary_erosion(mask, iterations=2)
+    return core if core.sum() > mask.sum() / 3 else mask
+
+
+def _mixture(values: np.ndarray, low: float, high: float) -> _Mixture:
+    """Expectation maximisation of three tissues and their partial volumes on a histogram.
+
+    A voxel at the border of two tissues has an intensity between them; with three Gaussians alone
+    grey matter, which lies in the middle, takes all of those. Here each pair of neighbours has a
+    class of its own, uniform in the share of the two (Santago & Gage 1993, doi:10.1109/42.241880).
+
+    Raises
+    ------
+    DataError
+        Three tissues cannot be told apart.
     """
-    counts, edges = np.histogram(values, _BINS)
+    counts, edges = np.histogram(values, _BINS, (low, high))
     centres = 0.5 * (edges[1:] + edges[:-1])
-    means = np.percentile(values, (8, 45, 82))
-    sds = np.full(3, values.std() / 3)
-    shares = np.full(3, 1 / 3)
+    # The collapse of a class on one bin would take that bin for itself.
+    least = (2 * (edges[1] - edges[0])) ** 2
+    means = np.percentile(values, (5, 40, 85)).astype(float)
+    variances = np.full(3, values.std(dtype=float) ** 2 / 16)
+    shares = np.array([0.15, 0.35, 0.3, 0.1, 0.1])
     for _ in range(_EM_ROUNDS):
-        logs = _log_gaussians(centres, means, sds, shares)
-        weights = np.exp(logs - logs.max(axis=0))
-        weights *= counts / weights.sum(axis=0)
+        logs = _log_components(centres, means, variances, shares)
+        weights = _softmax(logs) * counts
         total = weights.sum(axis=1)
-        means = weights @ centres / total
-        spread = (weights * (centres - means[:, None]) ** 2).sum(axis=1) / total
-        # A class that collapses on one bin would take it for itself.
-        sds = np.sqrt(np.maximum(spread, (edges[1] - edges[0]) ** 2))
-        shares = np.maximum(total / total.sum(), 1e-6)
-    order = np.argsort(means)
-    return _log_gaussians(values, means[order], sds[order], shares[order]).astype(np.float32)
+        centre = _PARTS @ means
+        precision = 1 / (_PARTS @ variances)
+        means = np.linalg.solve(
+            (_PARTS * (total * precision)[:, None]).T @ _PARTS + 1e-9 * np.eye(3),
+            _PARTS.T @ (precision * (weights @ centres)),
+        )
+        spread = (weights * (centres - centre[:, None]) ** 2).sum(axis=1)
+        variances = np.maximum((_PARTS.T @ spread) / (_PARTS.T @ total), least)
+        shares = np.maximum(np.bincount(_CLASS, total / total.sum()), 1e-6)
+    apart = np.diff(means) / np.sqrt(variances[1:] + variances[:-1])
+    if not (apart > _LEAST_CONTRAST).all():
+        raise DataError(
+            "grey matter, white matter and CSF cannot be told apart in this image; is it a T1w? "
+            "Name tissue maps in columns gm, wm, csf instead"
+        )
+    logs = _log_components(centres, means, variances, shares)
+    densities = np.exp(logs - logs.max())
+    mixed = [densities[number == _CLASS] for number in (3, 4)]
+    pairs = np.stack([_STEPS @ one / np.maximum(one.sum(axis=0), 1e-300) for one in mixed])
+    classes = np.stack([np.logaddexp.reduce(logs[number == _CLASS]) for number in range(5)])
+    return _Mixture(classes.astype(np.float32), pairs.astype(np.float32))
 
 
-def _log_gaussians(values, means, sds, shares) -> np.ndarray:
-    away = (values[None, :] - means[:, None]) / sds[:, None]
-    return np.log(shares / sds)[:, None] - 0.5 * away**2
+def _log_components(centres, means, variances, shares) -> np.ndarray:
+    variance = (_PARTS @ variances)[:, None]
+    away = (centres - (_PARTS @ means)[:, None]) ** 2 / variance
+    return np.log(shares[_CLASS] / np.bincount(_CLASS)[_CLASS])[:, None] - 0.5 * (
+        away + np.log(variance)
+    )
 
 
-def _smoothed(logs: np.ndarray, mask: np.ndarray, weight: float) -> np.ndarray:
-    """Class probabilities (3, n) after mean-field rounds of a Potts field of six neighbours."""
-    field = np.zeros((len(logs), *mask.shape), np.float32)
-    found = _softmax(logs)
+def _smoothed(mixture: _Mixture, place: np.ndarray, mask: np.ndarray, weight: float) -> np.ndarray:
+    """Shares of CSF, GM, WM (3, n) after mean-field rounds of a Potts field, six neighbours.
+
+    `place` (n,): bin of each voxel of the mask.
+    """
+    logs = mixture.logs[:, place]
+    upper = mixture.upper_share[:, place]
+    field = np.zeros((3, *mask.shape), np.float32)
+    found = _tissues(_softmax(logs), upper)
     for _ in range(_FIELD_ROUNDS if weight > 0 else 0):
         field[:, mask] = found
         around = np.zeros_like(field)
@@ -156,7 +202,17 @@ def _smoothed(logs: np.ndarray, mask: np.ndarray, weight: float) -> np.ndarray:
             ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
             around[tuple(behind)] += field[tuple(ahead)]
             around[tuple(ahead)] += field[tuple(behind)]
-        found = _softmax(logs + weight * around[:, mask])
+        near = weight * around[:, mask]
+        prior = np.concatenate([near, 0.5 * (near[:2] + near[1:])])
+        found = _tissues(_softmax(logs + prior), upper)
+    return found
+
+
+def _tissues(classes: np.ndarray, upper_share: np.ndarray) -> np.ndarray:
+    """Shares of the three tissues (3, n) from probabilities of the five classes."""
+    found = classes[:3].copy()
+    found[:2] += classes[3:] * (1 - upper_share)
+    found[1:] += classes[3:] * upper_share
     return found
 
 
@@ -165,49 +221,9 @@ def _softmax(logs: np.ndarray) -> np.ndarray:
     return weights / weights.sum(axis=0)
 
 
-def _registered_mask(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    import SimpleITK as sitk
-    from nilearn.datasets import load_mni152_brain_mask, load_mni152_template
-
-    fixed = _to_sitk_in_space(image, affine)
-    template, brain = load_mni152_template(resolution=2), load_mni152_brain_mask(resolution=2)
-    moving = _to_sitk_in_space(np.asarray(template.dataobj, np.float32), template.affine)
-    mask = _to_sitk_in_space(np.asarray(brain.dataobj, np.float32), brain.affine)
-    start = sitk.CenteredTransformInitializer(
-        fixed, moving, sitk.AffineTransform(3), sitk.CenteredTransformInitializerFilter.MOMENTS
-    )
-    method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
-    method.SetMetricAsMattesMutualInformation(32)
-    method.SetMetricSamplingStrategy(method.REGULAR)
-    method.SetMetricSamplingPercentage(0.2)
-    method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-4, 200)
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel([4, 2])
-    method.SetSmoothingSigmasPerLevel([2, 1])
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetInitialTransform(start, inPlace=True)
-    method.Execute(fixed, moving)
-    laid = sitk.Resample(mask, fixed, start, sitk.sitkLinear, 0.0)
-    return sitk.GetArrayFromImage(laid).T > 0.5
-
-
 def _to_sitk(array: np.ndarray, spacing: np.ndarray):
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
     image.SetSpacing([float(step) for step in spacing])
-    return image
-
-
-def _to_sitk_in_space(array: np.ndarray, affine: np.ndarray):
-    """With origin and direction, in ITK's LPS convention."""
-    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    image = _to_sitk(array, spacing)
-    flip = np.diag([-1.0, -1.0, 1.0])
-    direction = flip @ affine[:3, :3] / spacing
-    # ITK insists on orthonormal axes; scanners' affines are so to rounding.
-    u, _, v = np.linalg.svd(direction)
-    image.SetDirection((u @ v).ravel().tolist())
-    image.SetOrigin((flip @ affine[:3, 3]).tolist())
     return image
