@@ -430,12 +430,13 @@ def power(rows: Sequence[Mapping[str, str]]) -> dict:
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "name": f"{people} per site",
+                "name": f"{people} people a site",
                 "x": [sites for sites, _ in own],
                 "y": [100 * value for _, value in own],
                 "line": {"color": CYCLE[n % len(CYCLE)]},
                 "marker": {"symbol": n % 6, "size": 8},
-                "hovertemplate": "%{x} sites: %{y:.0f} %<extra>" + f"{people} per site</extra>",
+                "hovertemplate": "%{x} sites: %{y:.0f} %<extra>"
+                + f"{people} people a site</extra>",
             }
         )
     return {

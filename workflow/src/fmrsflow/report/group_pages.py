@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fmrsflow.report import group_figures as figures
-from fmrsflow.report.render import render, short, signed
+from fmrsflow.report.alike import alike
+from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import ConsortiumResults, Effect, ScanSummary, SiteResults
 
 SHORT_LABELS = {"use": "use", "care": "care", "excluded": "excluded", "failed": "failed"}
@@ -184,6 +185,7 @@ def consortium_page(results: ConsortiumResults) -> str:
         ("flow", "Flow"),
         *((id, title) for id, title, chart in titles if charts[chart]),
         ("sites", "Sites"),
+        *([("bold", "BOLD")] if results.bold else []),
         *([("agreement", "Agreement")] if results.cv else []),
         ("scans", "Scans"),
         ("problems", "Problems"),
@@ -208,6 +210,13 @@ def consortium_page(results: ConsortiumResults) -> str:
         figures=[(name, figures.FIGURES[name]) for name in present],
         site_rows=_site_rows(results),
         short_labels=SHORT_LABELS,
+        bold=[
+            (
+                f"Change of {results.asked.words} against BOLD in the same box: {name}.",
+                image_uri(png),
+            )
+            for name, png in results.bold.items()
+        ],
     )
 
 
@@ -250,9 +259,9 @@ def flow(scans: Sequence[ScanSummary]) -> list[dict]:
 
 
 def _step(name: str, left, lost, scans) -> dict:
-    reasons = Counter("; ".join(scan.verdict.reasons) for scan in lost)
-    shown = [{"scans": n, "why": why} for why, n in reasons.most_common(6)]
-    rest = sum(reasons.values()) - sum(one["scans"] for one in shown)
+    reasons = alike([_why(scan) for scan in lost])
+    shown = [{"scans": len(places), "why": why} for why, places in reasons[:6]]
+    rest = len(lost) - sum(one["scans"] for one in shown)
     if rest:
         shown.append({"scans": rest, "why": "for other reasons (table of scans below)"})
     return {
@@ -262,6 +271,14 @@ def _step(name: str, left, lost, scans) -> dict:
         "percent": round(100 * len(left) / max(1, len(scans))),
         "lost": shown,
     }
+
+
+def _why(scan: ScanSummary) -> str:
+    """Why a scan was lost: the reason of its verdict, or that there is no response."""
+    reasons = scan.verdict.reasons
+    if scan.verdict.kind not in ("failed", "excluded"):
+        reasons = [one for one in reasons if one.startswith("no response")]
+    return "; ".join(reasons)
 
 
 def _answer_kind(pooled: Effect | None) -> str:
@@ -280,8 +297,8 @@ def _caveats(results: ConsortiumResults) -> list[str]:
     if lost:
         told.append(
             f"{lost} of {len(results.scans)} scans take no part "
-            f"({kinds['excluded']} excluded, {kinds['failed']} failed); {kinds['care']} more are "
-            "to be used with care."
+            f"({kinds['excluded']} excluded, {kinds['failed']} failed)"
+            + (f"; {kinds['care']} more are to be used with care." if kinds["care"] else ".")
         )
     return told + list(results.caveats)
 
@@ -329,6 +346,9 @@ def _forest_words(results: ConsortiumResults) -> str:
     if results.pooled is not None:
         words += f" Together {signed(results.pooled.value)} % "
         words += f"({signed(results.pooled.low)} to {signed(results.pooled.high)} %)."
+    missing = [name for name in results.sites if name not in {one.name for one in results.effects}]
+    if missing:
+        words += f" Without a usable scan: {', '.join(missing)}."
     return words
 
 

@@ -263,6 +263,8 @@ class ConsortiumResults:
     cv : rows of cv.tsv
     problems : sequence of dict
         `kind`, `stage`, `text`, `count`, `items`.
+    bold : dict
+        Measure of BOLD -> picture (PNG) of its accord with the change of the metabolite.
     power : rows of a power table (`sites`, `participants`, `power`)
     tiles : sequence of (name, value, note)
     caveats : sequence of str
@@ -288,6 +290,7 @@ class ConsortiumResults:
     primary: Sequence[bool] = ()
     cv: Sequence[Row] = ()
     problems: Sequence[Mapping] = ()
+    bold: Mapping[str, bytes] = field(default_factory=dict)
     power: Sequence[Row] = ()
     power_words: str = ""
     tiles: Sequence[tuple[str, str, str]] = ()

@@ -280,7 +280,10 @@ def read_consortium(study: Study, analysis: str, group) -> ConsortiumResults:
     else:
         curve = []
     site_pages = {name: quote(site_page_name(name)) for name in study.sites}
-    downloads = {path.stem: relative(path, report) for path in sorted(folder.glob("*.tsv"))}
+    folders = (folder, study.results / "multiverse", study.results / analysis / "bold")
+    downloads = {
+        path.stem: relative(path, report) for one in folders for path in sorted(one.glob("*.tsv"))
+    }
     downloads |= {
         "methods paragraph (Markdown)": "methods.md",
         "references (BibTeX)": "references.bib",
@@ -301,6 +304,10 @@ def read_consortium(study: Study, analysis: str, group) -> ConsortiumResults:
             study.config["quality"],
         ),
         links=Links(tables=downloads),
+        bold={
+            path.stem.removeprefix("concordance_"): path.read_bytes()
+            for path in sorted((study.results / analysis / "bold").glob("concordance_*.png"))
+        },
         site_pages=site_pages,
         **tables.answers(_tables(study, analysis), curve, asked, study.sites, site_pages),
     )

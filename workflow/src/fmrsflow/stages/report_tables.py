@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fmrsflow.edge import MISSING
+from fmrsflow.report.alike import alike
 from fmrsflow.report.render import signed
 from fmrsflow.report.results import Effect, Question
 from fmrsflow.study import Site
@@ -177,16 +177,18 @@ def _tiles(meta: Row) -> list[tuple[str, str, str]]:
 
 
 def _problems(rows: Sequence[Row]) -> list[dict]:
-    """Problems of a run, alike ones told once with how often."""
-    counts = Counter((row["kind"], row["stage"], row["text"]) for row in rows)
-    where: dict[tuple, list[str]] = {}
+    """Problems of a run, alike ones told once with how often and where."""
+    kinds: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        item = row["item"] if row["item"] != MISSING else row["site"]
-        where.setdefault((row["kind"], row["stage"], row["text"]), []).append(item)
-    return [
-        {"kind": kind, "stage": stage, "text": text, "count": n, "items": where[kind, stage, text]}
-        for (kind, stage, text), n in counts.items()
-    ]
+        kinds.setdefault((row["kind"], row["stage"]), []).append(row)
+    found = []
+    for (kind, stage), own in kinds.items():
+        for text, places in alike([row["text"] for row in own]):
+            items = [own[place]["item"] for place in places]
+            found.append(
+                {"kind": kind, "stage": stage, "text": text, "count": len(items), "items": items}
+            )
+    return found
 
 
 def _ends(row: Row) -> tuple[float, float, float]:
