@@ -21,9 +21,14 @@ PLAUSIBLE_TE_S = (0.0005, 0.5)
 PLAUSIBLE_TR_S = (0.2, 30.0)
 PLAUSIBLE_VOXEL_MM = (2.0, 120.0)
 PLAUSIBLE_WIDTH_HZ = (500.0, 200_000.0)
-METABOLITE_PPM = (1.8, 3.4)
-REVERSED_RATIO = 1.5
-"""Energy of the mirrored range over that of `METABOLITE_PPM` above which a scan is reversed."""
+SINGLETS_PPM = (2.01, 3.03, 3.22)
+"""NAA, creatine, choline."""
+
+SINGLET_SEARCH_PPM = 0.3
+"""Phantoms at room temperature have NAA near 1.8 ppm."""
+
+REVERSED_RATIO = 2.0
+"""Strength of the pattern on one side over that on the other by which the direction is told."""
 
 
 def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
@@ -109,13 +114,20 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
 def right_way_round(fids: Fids, warn: Callable[[str], None]) -> tuple[Fids, bool]:
     """The scan with NAA, creatine and choline where they belong, and whether it was reversed.
 
-    The energy of 1.8-3.4 ppm is compared with that of its mirror image about the carrier: residual
-    water is symmetric, metabolites are not.
+    The geometric mean of the magnitudes at the three singlets (all three must be there, at the best
+    common shift) is compared with that at their mirror images about the carrier. A Hann window
+    over the first 0.2 s takes the tails of residual water away.
     """
-    energy = _energy(fids)
-    offset = np.array(METABOLITE_PPM) - CARRIER_PPM
-    here = _band(fids, energy, offset)
-    mirrored = _band(fids, energy, -offset[::-1])
+    magnitude = np.sqrt(_energy(fids, window=True))
+    away = fids.ppm - fids.carrier_ppm
+    shifts = np.linspace(-SINGLET_SEARCH_PPM, SINGLET_SEARCH_PPM, 61)
+    lines = np.array(SINGLETS_PPM)[:, None] - CARRIER_PPM + shifts
+
+    def strength(places: np.ndarray) -> float:
+        height = np.interp(places, away, magnitude, left=0.0, right=0.0)
+        return float(np.cbrt(height.prod(axis=0)).max())
+
+    here, mirrored = strength(lines), strength(-lines)
     if mirrored > REVERSED_RATIO * here:
         warn(
             "the frequency axis is reversed in the file (NAA would stand at 7.3 ppm); turned round"
@@ -170,20 +182,17 @@ def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:
     return value
 
 
-def _energy(fids: Fids) -> np.ndarray:
+def _energy(fids: Fids, window: bool = False) -> np.ndarray:
     """Power spectrum (n_points,), summed over coils, of few sums of transients.
 
     Sums of eight keep the signal-to-noise ratio and bear a drift between them.
     """
+    weight = np.ones(fids.n_points)
+    if window:
+        n = min(fids.n_points, int(round(0.2 / fids.dwell_s)))
+        weight = np.pad(np.hanning(n), (0, fids.n_points - n))
     total = np.zeros(fids.n_points)
     for start in range(0, fids.n_transients, 8):
-        part = fids.data[start : start + 8].mean(axis=0)
+        part = fids.data[start : start + 8].mean(axis=0) * weight
         total += (np.abs(to_spectrum(part)) ** 2).sum(axis=0)
     return total
-
-
-def _band(fids: Fids, energy: np.ndarray, offset_ppm: np.ndarray) -> float:
-    away = fids.ppm - fids.carrier_ppm
-    inside = (away >= offset_ppm[0]) & (away <= offset_ppm[1])
-    floor = np.median(energy)
-    return float(np.maximum(energy[inside] - floor, 0).sum()) if inside.any() else 0.0

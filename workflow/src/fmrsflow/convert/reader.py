@@ -6,9 +6,11 @@ prints, exits and may not end on a damaged file; a fork spares its start of a se
 
 from __future__ import annotations
 
+import gzip
 import multiprocessing
 import os
 import re
+import resource
 import struct
 import sys
 import tempfile
@@ -24,8 +26,11 @@ from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.study import Site, spectrometer_mhz
 
 TIME_LIMIT_S = 300
-MOST_BYTES = 16 << 30
+MOST_BYTES = 8 << 30
 """Size of an array above which a header is taken for damaged."""
+
+_SPIKE = 30.0
+"""A point that many times as large as both neighbours, and the largest of its FID, is damage."""
 
 UNREADABLE = (
     OSError,
@@ -88,9 +93,13 @@ def load(path: Path) -> Fids:
     import nibabel as nib
 
     try:
+        if path.name.endswith(".gz"):
+            _check_gzip(path)
         image = nib.load(path)
+        if image.get_data_dtype().kind != "c":
+            raise DataError(f"holds {image.get_data_dtype()}, not complex FIDs; damaged?")
         if np.prod([float(length) for length in image.shape]) * 16 > MOST_BYTES:
-            raise DataError(f"{path.name}: its header tells of {image.shape} points; it is damaged")
+            raise DataError(f"its header tells of {image.shape} points; it is damaged")
         return from_nifti(image)
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
@@ -98,6 +107,13 @@ def load(path: Path) -> Fids:
         raise DataError(
             f"{path.name}: truncated or damaged NIfTI-MRS ({_first_line(error)}); copy it again"
         ) from None
+
+
+def _check_gzip(path: Path) -> None:
+    """Read to the end, where the checksum stands: nibabel stops at the last point."""
+    with gzip.open(path) as file:
+        while file.read(1 << 20):
+            pass
 
 
 def read_lcmodel_raw(path: Path, site: Site) -> Fids:
@@ -125,7 +141,10 @@ def read_lcmodel_raw(path: Path, site: Site) -> Fids:
         raise DataError(
             f"{path.name}: {numbers.size} numbers are no FID (pairs, 64 points or more); truncated?"
         )
-    dwell_s = float(values["DELTAT"]) if "DELTAT" in values else None
+    told = {
+        key: _number(values.get(key)) for key in ("DELTAT", "HZPPPM", "ECHOT", "TRAMP", "VOLUME")
+    }
+    dwell_s = told["DELTAT"]
     if dwell_s is None:
         if site.spectral_width_hz is None:
             raise DataError(
@@ -133,15 +152,23 @@ def read_lcmodel_raw(path: Path, site: Site) -> Fids:
                 f"{site.name} in sites.tsv"
             )
         dwell_s = 1.0 / site.spectral_width_hz
-    frequency = float(values["HZPPPM"]) if "HZPPPM" in values else None
-    scale = float(values.get("TRAMP", 1.0)) / float(values.get("VOLUME", 1.0))
+    scale = (told["TRAMP"] or 1.0) / (told["VOLUME"] or 1.0)
     return Fids(
         data=np.conj(numbers[0::2] + 1j * numbers[1::2])[None, None] * scale,
         dwell_s=dwell_s,
-        frequency_mhz=frequency or spectrometer_mhz(site.vendor, site.field_t),
-        te_s=float(values["ECHOT"]) / 1e3 if float(values.get("ECHOT", -1)) > 0 else None,
+        frequency_mhz=told["HZPPPM"] or spectrometer_mhz(site.vendor, site.field_t),
+        te_s=told["ECHOT"] / 1e3 if told["ECHOT"] else None,
         header={"ConversionMethod": "fmrsflow (LCModel RAW)"},
     )
+
+
+def _number(text: str | None) -> float | None:
+    """A positive number of a namelist; None where there is none."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 0 < value < np.inf else None
 
 
 def _spec2nii(path: Path, kind: str) -> dict[str, Fids]:
@@ -235,6 +262,8 @@ def _run_converter(arguments: list[str], said: Path, name: str) -> str:
 def _child(arguments: list[str], said: Path) -> None:
     from spec2nii.spec2nii import main
 
+    # A damaged header may ask for any amount of memory.
+    resource.setrlimit(resource.RLIMIT_AS, (2 * MOST_BYTES, 2 * MOST_BYTES))
     with said.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -269,6 +298,14 @@ def _check_numbers(fids: Fids, name: str) -> None:
         raise DataError(f"{name}: {fids.n_points} points are no FID; truncated?")
     if not np.isfinite(fids.data.view(fids.data.real.dtype)).all():
         raise DataError(f"{name}: holds values that are no numbers; damaged, export it again")
+    size = np.abs(fids.data)
+    if size.max() > 1e25:
+        raise DataError(f"{name}: holds values up to {size.max():.1g}; damaged, export it again")
+    # One point far above its neighbours and all others is a flipped bit, not a resonance.
+    spike = size[..., 1:-1] > _SPIKE * np.maximum(size[..., :-2], size[..., 2:])
+    spike &= size[..., 1:-1] >= size.max(axis=-1, keepdims=True)
+    if spike[..., 2:].any():
+        raise DataError(f"{name}: single points far above all others; damaged, export it again")
     if not np.any(fids.data):
         raise DataError(f"{name}: holds zeros only; export it again")
 
