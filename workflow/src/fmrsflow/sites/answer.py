@@ -136,6 +136,9 @@ def pool(sample: Sample, means: SiteMeans, parts: Decomposition) -> dict:
         return count | _single_site(sample, means)
     result = meta.random_effects(means.mean, means.variance, within_df=means.df)
     low, high = result.prediction()
+    if result.se == 0:
+        why = "no interval: it cannot be estimated because all site means are the same"
+        return count | {"change_percent": result.mean, "method": "site means", "reason": why}
     row = count | {
         "change_percent": result.mean,
         "se_percent": result.se,
@@ -375,6 +378,9 @@ def _equivalence(means: SiteMeans, sites, settings) -> dict:
         return counts | {"reason": why}
     design = np.column_stack([np.ones(len(own)), own])
     result = meta.random_effects(means.mean, means.variance, design)
+    if result.covariance[1, 1] == 0:
+        why = "cannot be estimated because sites of a protocol do not differ at all"
+        return counts | {"reason": why}
     one = equivalence(
         float(result.coefficients[1]), float(result.covariance[1, 1] ** 0.5), result.df, margin
     )

@@ -63,6 +63,8 @@ class Meta:
         """p of "these coefficients are all zero" (F with df degrees of freedom)."""
         columns = list(columns)
         b = self.coefficients[columns]
+        if not np.diag(self.covariance)[columns].all():  # equal effects: no scatter at all
+            return 0.0 if b.any() else 1.0
         wald = b @ np.linalg.solve(self.covariance[np.ix_(columns, columns)], b) / len(columns)
         return float(f.sf(wald, len(columns), self.df))
 

@@ -1,0 +1,305 @@
+"""The consortium's tables: known truth found, degenerate designs told one by one."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fmrsflow.sites.answer import changes
+from fmrsflow.sites.columns import COLUMNS
+from fmrsflow.sites.levels import agreement, levels, variation
+from fmrsflow.sites.multiverse import choice_variance, specification
+from fmrsflow.sites.variance import Sample
+
+
+def component(tables, name):
+    return next(row for row in tables["variance"] if row["component"] == name)
+
+
+def test_known_mean_and_components_lie_in_their_intervals(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(1), 20, 20)
+    tables = changes(rows, make_sites(20), settings | {"bootstraps": 50})
+    answer = tables["meta"][0]
+    assert answer["low_percent"] < 3.0 < answer["high_percent"]
+    assert answer["tau_low_percent"] < 0.8 < answer["tau_high_percent"]
+    for name, sd in (("site", 0.8), ("participant", 1.5)):
+        row = component(tables, name)
+        assert row["sd_low"] < sd < row["sd_high"]
+        share = 100 * sd**2 / (0.8**2 + 1.5**2 + 1.0)
+        assert row["low_share_percent"] < share < row["high_share_percent"]
+        assert row["boot_low_share_percent"] <= row["share_percent"]
+        assert row["boot_high_share_percent"] >= row["share_percent"]
+    assert component(tables, "measurement")["sd"] == pytest.approx(1.0)
+    shares = [row["share_percent"] for row in tables["variance"]]
+    assert np.nansum(shares) == pytest.approx(100)
+
+
+def test_every_table_has_its_columns_described(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(2), 6, 4, sessions=2)
+    tables = changes(rows, make_sites(6), settings) | agreement(rows, [])
+    assert [name for name, found in tables.items() if not found] == ["bland_altman"]
+    for name, found in tables.items():
+        for row in found:
+            assert set(row) <= set(COLUMNS[name]), name
+
+
+def test_two_sessions_tell_sessions_from_participants(make_responses, make_sites, settings):
+    rng = np.random.default_rng(3)
+    rows = make_responses(rng, 12, 12, se=0.5, sessions=2)
+    for row in rows:
+        row["change_percent"] += rng.normal(0, 0.7)
+    tables = changes(rows, make_sites(12), settings)
+    assert component(tables, "session")["sd_low"] < 0.7 < component(tables, "session")["sd_high"]
+    row = component(tables, "participant")
+    assert row["sd_low"] < 1.5 < row["sd_high"]
+    assert tables["meta"][0]["n_participants"] == 144
+
+
+def test_travelling_participants_are_crossed_with_sites(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(4), 8, 6, se=0.5, travel=True)
+    tables = changes(rows, make_sites(8), settings)
+    answer = tables["meta"][0]
+    assert answer["n_participants"] == 6
+    assert "crossed" in answer["method"]
+    row = component(tables, "participant")
+    assert row["sd_low"] < 1.5 < row["sd_high"]
+    # The people are the same at all sites, so more sites do not make their mean surer.
+    assert answer["se_percent"] > 1.5 / math.sqrt(48)
+
+
+def test_an_effect_of_the_protocol_is_found_and_not_equivalent(
+    make_responses, make_sites, settings
+):
+    sites = make_sites(12)
+    rows = make_responses(np.random.default_rng(5), 12, 12, site_sd=0.3)
+    for row in rows:
+        row["change_percent"] += 3.0 * (sites[row["site"]]["protocol"] == "own")
+    tables = changes(rows, sites, settings)
+    row = next(row for row in tables["moderators"] if row["moderator"] == "protocol")
+    sign = 1 if row["term"].startswith("own") else -1
+    assert row["low_percent"] < sign * 3.0 < row["high_percent"]
+    assert row["p"] < 0.001
+    assert tables["equivalence"][0]["verdict"] == "different"
+
+
+def test_excluded_scans_take_no_part_but_stand_in_the_sensitivity(
+    make_responses, make_sites, settings
+):
+    rows = make_responses(np.random.default_rng(6), 5, 6)
+    rows[0] |= {"used": False, "change_percent": 1000.0}
+    tables = changes(rows, make_sites(5), settings)
+    assert tables["meta"][0]["n"] == 29
+    by_scans = {row["scans"]: row for row in tables["sensitivity"]}
+    assert by_scans["used"]["n"] == 29 and by_scans["with excluded"]["n"] == 30
+    assert by_scans["with excluded"]["change_percent"] > 10
+
+
+def test_a_site_with_all_scans_excluded_is_told(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(7), 4, 3)
+    for row in rows:
+        row["used"] = row["site"] != "s02"
+    tables = changes(rows, make_sites(4), settings)
+    row = next(row for row in tables["sites"] if row["site"] == "s02")
+    assert row["n"] == 0
+    assert row["reason"] == "cannot be estimated because none of its 3 scans can be used"
+    assert tables["meta"][0]["n_sites"] == 3
+
+
+def test_one_site_gives_the_mean_of_its_participants(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(8), 1, 12)
+    tables = changes(rows, make_sites(1), settings)
+    values = [row["change_percent"] for row in rows]
+    answer = tables["meta"][0]
+    assert answer["change_percent"] == pytest.approx(np.mean(values), rel=1e-6)
+    assert answer["se_percent"] == pytest.approx(np.std(values, ddof=1) / 12**0.5, rel=1e-3)
+    assert "there is one site" in answer["reason"]
+    assert "tau_percent" not in answer
+    assert component(tables, "site")["reason"].endswith("because there is one site")
+    assert math.isfinite(component(tables, "participant")["sd"])
+    assert "cannot be estimated" in tables["power"][0]["reason"]
+
+
+def test_one_participant_a_site_tells_site_and_participant_apart_from_nothing(
+    make_responses, make_sites, settings
+):
+    rows = make_responses(np.random.default_rng(9), 12, 1)
+    tables = changes(rows, make_sites(12), settings)
+    why = "no site has more than one participant"
+    assert why in component(tables, "site")["reason"]
+    assert why in component(tables, "participant")["reason"]
+    answer = tables["meta"][0]
+    # The mean has its t interval all the same.
+    values = np.array([row["change_percent"] for row in rows])
+    assert answer["se_percent"] == pytest.approx(values.std(ddof=1) / 12**0.5, rel=1e-3)
+
+
+def test_one_scan_in_all_is_told(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(10), 1, 1)
+    tables = changes(rows, make_sites(1), settings)
+    answer = tables["meta"][0]
+    assert answer["change_percent"] == rows[0]["change_percent"]
+    assert "low_percent" not in answer
+    assert answer["reason"].startswith("cannot be estimated because there is one site with one")
+
+
+def test_no_usable_scan_is_told(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(11), 3, 2)
+    for row in rows:
+        row["used"] = False
+    answer = changes(rows, make_sites(3), settings)["meta"][0]
+    assert answer["reason"] == "cannot be estimated because none of 6 scans can be used"
+
+
+def test_two_sites_have_a_mean_but_no_prediction(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(12), 2, 8)
+    tables = changes(rows, make_sites(2), settings)
+    answer = tables["meta"][0]
+    assert math.isnan(answer["prediction_low_percent"])
+    assert "three sites" in answer["reason"]
+    assert tables["leave_one_out"] == []
+    assert "1 sites with the standardised and 1" in tables["equivalence"][0]["reason"]
+
+
+def test_no_variance_between_sites_gives_zero_with_an_upper_end(
+    make_responses, make_sites, settings
+):
+    rows = make_responses(np.random.default_rng(13), 6, 10, site_sd=0.0)
+    level = {}
+    for row in rows:
+        level.setdefault(row["site"], []).append(row["change_percent"])
+    for row in rows:  # every site has the same mean
+        row["change_percent"] += 3.0 - np.mean(level[row["site"]])
+    tables = changes(rows, make_sites(6), settings)
+    assert tables["meta"][0]["tau_percent"] == 0
+    site = component(tables, "site")
+    assert (site["sd"], site["sd_low"]) == (0, 0) and site["sd_high"] > 0
+
+
+def test_equal_values_everywhere_are_told(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(14), 3, 3)
+    for row in rows:
+        row["change_percent"] = 3.0
+    tables = changes(rows, make_sites(3), settings)
+    assert "all values are the same" in component(tables, "site")["reason"]
+    assert "all site means are the same" in tables["meta"][0]["reason"]
+
+
+def test_one_vendor_and_single_sites_of_vendors_are_told(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(15), 3, 4)
+    tables = changes(rows, make_sites(3), settings)
+    assert "no vendor has more than one site" in component(tables, "vendor")["reason"]
+    sites = {name: one | {"vendor": "GE"} for name, one in make_sites(3).items()}
+    tables = changes(rows, sites, settings)
+    assert "all scanners are of one vendor" in component(tables, "vendor")["reason"]
+    row = next(row for row in tables["moderators"] if row["moderator"] == "vendor")
+    assert row["reason"] == "cannot be estimated because all sites have the same vendor"
+
+
+def test_missing_cells_are_no_obstacle(make_responses, make_sites, settings):
+    rng = np.random.default_rng(16)
+    rows = make_responses(rng, 10, 10, travel=True)
+    rows = [row for row in rows if rng.uniform() > 0.4]
+    answer = changes(rows, make_sites(10), settings)["meta"][0]
+    assert answer["n"] == len(rows)
+    assert math.isfinite(answer["low_percent"])
+
+
+def test_missing_standard_errors_are_filled_and_told(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(17), 4, 4)
+    rows[0]["se_percent"] = math.nan
+    assert "1 values without" in changes(rows, make_sites(4), settings)["meta"][0]["reason"]
+
+
+def test_standard_errors_too_large_for_the_scatter_are_told(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(18), 8, 8, person_sd=0.0, se=1.0)
+    for row in rows:
+        row["se_percent"] = 4.0
+    tables = changes(rows, make_sites(8), settings)
+    assert "scatter less than their standard errors say" in tables["meta"][0]["reason"]
+    assert component(tables, "measurement")["sd"] == pytest.approx(1.0, rel=0.25)
+
+
+def _level_sample(rng, cv_between, cv_within, n_sites, n_people):
+    site = np.repeat(np.arange(n_sites), n_people)
+    value = 10 * (
+        1 + rng.normal(0, cv_between, n_sites)[site] + rng.normal(0, cv_within, len(site))
+    )
+    labels = tuple(f"s{j}" for j in site)
+    return Sample(
+        value, np.full(len(site), 0.1), labels, labels, tuple(f"p{j}" for j in range(len(site)))
+    )
+
+
+def test_cv_intervals_hold_the_truth():
+    row = variation(_level_sample(np.random.default_rng(19), 0.08, 0.12, 15, 10))
+    assert row["low_within_percent"] < 12 < row["high_within_percent"]
+    assert row["low_between_percent"] < 8 < row["high_between_percent"]
+
+
+def test_cv_of_single_scans_is_told():
+    row = variation(_level_sample(np.random.default_rng(20), 0.08, 0.12, 5, 1))
+    assert "within: cannot be estimated" in row["reason"]
+    assert "between: cannot be estimated" in row["reason"]
+
+
+def test_concentrations_get_components_and_cv(make_sites):
+    rng = np.random.default_rng(21)
+    rows = [
+        {
+            "site": site,
+            "person": f"{site}/{j}",
+            "metabolite": "Glu",
+            "quantity": "molal",
+            "condition": "rest",
+            "value": float(rng.normal(10, 1)),
+            "se": 0.3,
+            "unit": "mmol/kg",
+            "used": True,
+        }
+        for site in make_sites(4)
+        for j in range(5)
+    ]
+    tables = levels(rows, make_sites(4))
+    assert len(tables["cv"]) == 1 and len(tables["variance"]) == 5
+    for name in ("cv", "variance"):
+        assert all(set(row) <= set(COLUMNS[name]) for row in tables[name])
+
+
+def test_agreement_of_travellers_and_of_nobody(make_responses):
+    rows = make_responses(np.random.default_rng(22), 3, 10, se=0.3, travel=True)
+    tables = agreement(rows, [])
+    assert [row["over"] for row in tables["agreement"]] == ["sites"]
+    assert 0.5 < tables["agreement"][0]["icc31"] <= 1
+    assert len(tables["bland_altman"]) == 3
+    alone = make_responses(np.random.default_rng(23), 3, 4)
+    assert agreement(alone, [])["agreement"] == [
+        {"reason": "cannot be estimated because nobody was measured twice"}
+    ]
+
+
+def test_multiverse_finds_the_share_of_the_analysis_choice(make_responses, settings):
+    rng = np.random.default_rng(24)
+    rows = make_responses(rng, 10, 10, se=0.01)
+    worlds = {}
+    for k in range(8):
+        shift = rng.normal(0, 0.6)
+        worlds[f"a{k}"] = [
+            row | {"change_percent": row["change_percent"] + shift + rng.normal(0, 0.3)}
+            for row in rows
+        ]
+    found = {row["component"]: row for row in choice_variance(worlds, settings)}
+    for name, sd in (("site", 0.8), ("participant", 1.5), ("analysis", 0.6), ("residual", 0.3)):
+        assert found[name]["sd_low_percent"] < sd < found[name]["sd_high_percent"]
+    one = choice_variance({"a0": worlds["a0"]}, settings)
+    assert "there is one analysis" in one[-1]["reason"]
+
+
+def test_specification_curve_is_sorted_and_names_its_choices(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(25), 4, 4)
+    tables = changes(rows, make_sites(4), settings)["sensitivity"]
+    choices = {"a": {"fit": "one"}, "b": {"fit": "two"}}
+    lines = specification({"a": tables, "b": tables}, choices, "Glu")
+    assert [line["rank"] for line in lines] == list(range(1, len(lines) + 1))
+    values = [line["change_percent"] for line in lines]
+    assert values == sorted(values)
+    assert {line["fit"] for line in lines} == {"one", "two"}
