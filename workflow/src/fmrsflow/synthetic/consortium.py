@@ -5,9 +5,7 @@ The workflow reads the site folders and the sheets, never `truth/`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -83,13 +81,6 @@ TRUTH_COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
-class Written:
-    """Rows of the truth tables of one visit, by table."""
-
-    rows: dict[str, list[dict]]
-
-
 def site_row(site: SitePlan) -> dict:
     """Row of sites.tsv."""
     values = {name: getattr(site, name) for name in SITE_COLUMNS if name != "site"}
@@ -154,10 +145,12 @@ def make(plan: Plan, root: str | Path, cores: int = 1) -> Iterator[Visit]:
     for site in plan.sites:
         _write_site(plan, site, root)
         basis_of(site)  # before the processes start, so that they share it
-    tables = {name: _Table(root / "truth" / f"{name}.tsv", TRUTH_COLUMNS[name]) for name in
-              TRUTH_COLUMNS}  # fmt: skip
-    for visit, written in _each_visit(plan, root, cores):
-        for name, rows in written.rows.items():
+    tables = {
+        name: _Table(root / "truth" / f"{name}.tsv", columns)
+        for name, columns in TRUTH_COLUMNS.items()
+    }
+    for visit, made in _each_visit(plan, root, cores):
+        for name, rows in made.items():
             tables[name].append(rows)
         yield visit
     for table in tables.values():
@@ -167,8 +160,8 @@ def make(plan: Plan, root: str | Path, cores: int = 1) -> Iterator[Visit]:
     write_bytes(root / "methods.md", methods_text(record).encode())
 
 
-def make_visit(plan: Plan, visit: Visit, root: Path) -> Written:
-    """Write all scans of one person at one site; the rows of the truth."""
+def make_visit(plan: Plan, visit: Visit, root: Path) -> dict[str, list[dict]]:
+    """Write all scans of one person at one site; rows of the truth, by table."""
     site = visit.site
     head = heads.make_head(
         generator(plan, "anatomy", visit.person),
@@ -192,13 +185,13 @@ def make_visit(plan: Plan, visit: Visit, root: Path) -> Written:
 
             write_bold_run(plan, scan, head, root)
         _truth(rows, scan, protocol, concentrations, made, shares)
-    return Written(rows)
+    return rows
 
 
 _SUFFIX = {"nifti": ".nii.gz", "sdat": ".SDAT", "rda": ".rda"}
 
 
-def _each_visit(plan, root, cores) -> Iterator[tuple[Visit, Written]]:
+def _each_visit(plan, root, cores) -> Iterator[tuple[Visit, dict[str, list[dict]]]]:
     if cores == 1:
         for visit in visits(plan):
             yield visit, make_visit(plan, visit, root)
@@ -279,10 +272,8 @@ def _write_site(plan: Plan, site: SitePlan, root: Path) -> None:
 
 def _write_anatomy(visit: Visit, head: heads.Head, root: Path) -> None:
     t1w = root / _t1w_path(visit)
-    t1w.parent.mkdir(parents=True, exist_ok=True)
     writers.write_image(head.t1w, head.affine, t1w)
     maps = root / "truth" / t1w.parent.relative_to(root)
-    maps.mkdir(parents=True, exist_ok=True)
     for name, part in head.maps.items():
         path = maps / t1w.name.replace("_T1w", f"_label-{name.upper()}_probseg")
         writers.write_image(np.round(255 * part).astype(np.uint8), head.affine, path, 1 / 255)
@@ -302,7 +293,6 @@ def _write_scan(plan: Plan, scan: Scan, made: SimulatedScan, root: Path) -> None
 
 
 def _write_fids(fids: Fids, path: Path, site: SitePlan, scan: Scan) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".SDAT":
         writers.write_sdat(fids, path, site.sequence)
     elif path.suffix == ".rda":
@@ -322,8 +312,7 @@ def _write_fids(fids: Fids, path: Path, site: SitePlan, scan: Scan) -> None:
         }
         if "_svs" in path.name and scan.task != "rest":
             sidecar["TaskName"] = scan.task
-        text = json.dumps(sidecar, indent=1) + "\n"
-        path.with_name(path.name.replace(".nii.gz", ".json")).write_text(text)
+        write_json(path.with_name(path.name.replace(".nii.gz", ".json")), sidecar)
 
 
 def _truth(rows, scan: Scan, protocol, concentrations, made: SimulatedScan, shares) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fmrsflow.edge import write_bytes
 from fmrsflow.fids import Fids, to_nifti
 
 _SPAR = """!--------------------------------------------------------------------
@@ -140,8 +141,8 @@ def write_sdat(fids: Fids, path: str | Path, sequence: str = "PRESS") -> None:
         off=fids.affine[:3, 3] * (-1, -1, 1),
         angle=angles,
     )
-    path.write_bytes(_vax_floats(fids.transients.astype(np.complex64).view(np.float32)))
-    path.with_suffix(".SPAR").write_text(text)
+    write_bytes(path.with_suffix(".SPAR"), text.encode())
+    write_bytes(path, _vax_floats(fids.transients.astype(np.complex64).view(np.float32)))
 
 
 def write_rda(fids: Fids, path: str | Path, sequence: str = "svs_se") -> None:
@@ -172,14 +173,13 @@ def write_rda(fids: Fids, path: str | Path, sequence: str = "svs_se") -> None:
     )
     # RDA is stored in the sign of NIfTI-MRS, the conjugate of ours.
     content = np.conj(fids.transients.mean(axis=0, dtype=complex)).astype("<c16").tobytes()
-    Path(path).write_bytes(text.replace("\n", "\r\n").encode() + content)
+    write_bytes(path, text.replace("\n", "\r\n").encode() + content)
 
 
-def write_nifti(fids: Fids, path: str | Path, **fields) -> None:
+def write_nifti(fids: Fids, path: str | Path) -> None:
     """Write NIfTI-MRS, compressed; the same FIDs give the same bytes."""
     # Level 1: noise hardly compresses, and it is several times faster.
-    content = gzip.compress(to_nifti(fids, **fields).to_bytes(), compresslevel=1, mtime=0)
-    Path(path).write_bytes(content)
+    write_bytes(path, gzip.compress(to_nifti(fids).to_bytes(), compresslevel=1, mtime=0))
 
 
 def write_image(data: np.ndarray, affine: np.ndarray, path: str | Path, slope: float = 1.0) -> None:
@@ -189,7 +189,7 @@ def write_image(data: np.ndarray, affine: np.ndarray, path: str | Path, slope: f
     image = nib.Nifti1Image(data, affine)
     image.header.set_slope_inter(slope, 0)
     image.header.set_xyzt_units("mm", "sec")
-    Path(path).write_bytes(gzip.compress(image.to_bytes(), compresslevel=3, mtime=0))
+    write_bytes(path, gzip.compress(image.to_bytes(), compresslevel=3, mtime=0))
 
 
 def _rotation(fids: Fids) -> tuple[np.ndarray, np.ndarray]:
