@@ -120,6 +120,7 @@ BAD = {
     "outside": "outside the field of view",
     "no image": "not readable",
     "no signal": "no positive signal",
+    "cut image": "ends before its last volume",
     "missing file": "is not there",
 }
 
@@ -152,6 +153,9 @@ def test_bad_input_fails_its_scan_with_a_clear_reason(fault, bold_data, tmp_path
         made.write_image(data / "bold.nii.gz", bold_data.data, affine, 2.0)
     elif fault == "no image":
         (data / "bold.nii.gz").write_bytes(b"this is no image")
+    elif fault == "cut image":
+        whole = (data / "bold.nii.gz").read_bytes()
+        (data / "bold.nii.gz").write_bytes(whole[: len(whole) // 2])
     elif fault == "no signal":
         made.write_image(data / "bold.nii.gz", 0 * bold_data.data, bold_data.affine, 2.0)
     else:
@@ -254,3 +258,33 @@ def test_accord_over_an_analysis_from_records_alone(bold_data, tmp_path):
     assert test["linewidth"]["n"] == "3"
     assert (folder / "concordance_area.png").exists()
     assert read_json(folder / "record.json")["group"]["status"] == "absent"
+
+
+def test_group_maps_where_runs_are_in_mni_space(tmp_path):
+    from fmrsflow.stages.bold_group import _group
+    from fmrsflow.study import Scan
+
+    scans = [
+        Scan("north", f"0{i}", "x", acq="left", bold=f"{i}_space-MNI152_bold.nii.gz")
+        for i in range(1, 8)
+    ]
+    study = made.study_of(tmp_path, scans, permutations=100)
+    rng = np.random.default_rng(0)
+    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    for scan in scans:
+        effect = rng.standard_normal((9, 9, 9))
+        effect[2:5, 2:5, 2:5] += 12
+        job = Job("bold", study, scan, {})
+        job.save("ppi-a-b_effect", nib.Nifti1Image(effect, affine))
+        job.finish("ok", None, None, {"connectivity": {"contrasts": {"a-b": {}}}})
+    rows, note = _group(study, tmp_path / "group")
+    assert note["status"] == "ok", note
+    best = rows[0]
+    assert (best["region"], best["n_persons"], best["sign"]) == ("left", 7, 1)
+    assert best["n_voxels"] >= 20 and 6 <= best["x_mm"] <= 12
+    # Seven persons have 128 patterns of signs, two of them as extreme.
+    assert best["p_fwe"] < 0.06
+    assert (tmp_path / "group" / "group_left_ppi-a-b_t.nii.gz").exists()
+    mixed = dataclasses.replace(scans[0], bold="native_bold.nii.gz")
+    rows, note = _group(dataclasses.replace(study, scans=(mixed, *scans[1:])), tmp_path)
+    assert not rows and "MNI" in note["reason"]

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fmrsflow.bold import columns
 from fmrsflow.bold.concordance import Pair, concordance, linewidth_narrowing
+from fmrsflow.bold.tables import slug
 from fmrsflow.edge import MISSING, read_json, read_table, write_bytes, write_json, write_table
 from fmrsflow.errors import DataError
 from fmrsflow.study import Scan, Study, Unit, directory
@@ -23,48 +25,6 @@ MEASURES = {
 }
 """Measures of BOLD: from fMRI, and from the spectra alone."""
 
-PAIR_COLUMNS = {
-    "measure": ("area (fMRI, percent s) or linewidth (narrowing of tCr, Hz)", ""),
-    "site": ("site", ""),
-    "subject": ("BIDS label", ""),
-    "person": ("identity across sites", ""),
-    "label": ("session, voxel and run", ""),
-    "bold": ("measure of BOLD; positive where activity rises", "percent s or Hz"),
-    "bold_se": ("its standard error", "percent s or Hz"),
-    "contrast": ("contrast of the change", ""),
-    "change_percent": ("percent change of the metabolite", "percent"),
-    "change_se": ("its standard error", "percent"),
-    "same_sign": ("both estimates have one sign", ""),
-    "p_same_sign": ("probability that both true values have one sign", ""),
-    "used": ("takes part in the test", ""),
-    "note": ("what to know of this row; why values are missing", ""),
-}
-
-TEST_COLUMNS = {
-    "measure": ("as in concordance.tsv", ""),
-    "n": ("pairs", ""),
-    "n_persons": ("persons", ""),
-    "same_sign": ("pairs whose estimates have one sign", ""),
-    "expected_share": ("mean probability of one sign given the errors", "1"),
-    "p_value": ("one-sided p, signs random in each pair", ""),
-    "p_value_persons": ("one-sided p, signs random in each person", ""),
-    "slope": ("percent change per unit of BOLD, errors on both axes", "percent / unit"),
-    "slope_se": ("its standard error", "percent / unit"),
-}
-
-GROUP_COLUMNS = {
-    "contrast": ("contrast of the interaction terms", ""),
-    "region": ("acq label of the MRS voxel", ""),
-    "n_persons": ("persons", ""),
-    "sign": ("1 where the contrast is positive", ""),
-    "n_voxels": ("size", ""),
-    "p_fwe": ("family-wise error of the extent, sign-flipping permutation, both signs", ""),
-    "peak_t": ("largest t", ""),
-    "x_mm": ("peak, MNI", "mm"),
-    "y_mm": ("peak, MNI", "mm"),
-    "z_mm": ("peak, MNI", "mm"),
-}
-
 
 def main(argv: list[str]) -> int:
     """`fmrsflow bold [--study FILE] --analysis NAME`."""
@@ -76,15 +36,15 @@ def main(argv: list[str]) -> int:
     folder = study.results / arguments.analysis / "bold"
     names = study.config["analyses"][arguments.analysis]
     rows = list(pair_rows(study, names))
-    write_table(folder / "concordance.tsv", rows, PAIR_COLUMNS)
+    write_table(folder / "concordance.tsv", rows, columns.CONCORDANCE)
     tests = []
     for measure in MEASURES:
         there = [row for row in rows if row["measure"] == measure and row["used"]]
         if there:
             tests.append(_test(folder, measure, there, study.config["sites"]["metabolite"]))
-    write_table(folder / "concordance_test.tsv", tests, TEST_COLUMNS)
+    write_table(folder / "concordance_test.tsv", tests, columns.TEST)
     group, notes = _group(study, folder)
-    write_table(folder / "group_clusters.tsv", group, GROUP_COLUMNS)
+    write_table(folder / "group_clusters.tsv", group, columns.GROUP)
     write_json(
         folder / "record.json",
         {
@@ -153,7 +113,7 @@ def _test(folder: Path, measure: str, rows: list[dict], metabolite: str) -> dict
     write_bytes(folder / f"concordance_{measure}.png", buffer.getvalue())
     return {
         "measure": measure,
-        **{key: getattr(found, key) for key in TEST_COLUMNS if key != "measure"},
+        **{key: getattr(found, key) for key in columns.TEST if key != "measure"},
     }
 
 
@@ -291,10 +251,10 @@ def _group_map(study: Study, folder: Path, scans: list[Scan], region, contrast) 
     from fmrsflow.bold.clusters import group_clusters
 
     setting = study.config["bold"]
-    slug = "".join(one if one.isalnum() else "-" for one in contrast)
+    name = slug(contrast)
     by_person: dict[str, list] = {}
     for scan in scans:
-        image = nib.load(study.path("bold", scan, f"desc-bold_ppi-{slug}_effect.nii.gz"))
+        image = nib.load(study.path("bold", scan, f"desc-bold_ppi-{name}_effect.nii.gz"))
         by_person.setdefault(study.person(scan), []).append(image)
     first = next(iter(by_person.values()))[0]
     for images in by_person.values():
@@ -311,7 +271,7 @@ def _group_map(study: Study, folder: Path, scans: list[Scan], region, contrast) 
         setting["voxel_p"],
         setting["permutations"],
     )
-    stem = f"group_{region + '_' if region else ''}ppi-{slug}"
+    stem = f"group_{region + '_' if region else ''}ppi-{name}"
     for what in ("t", "size", "logp_max_size"):
         write_bytes(
             folder / f"{stem}_{what}.nii.gz",
