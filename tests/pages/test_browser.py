@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,8 +54,9 @@ def test_a_page_opens_quietly_and_without_network(browser, report, screenshots, 
         assert picture.stat().st_size > 20_000
 
 
-def test_every_link_leads_somewhere(browser, report):
-    seen, waiting, dead = set(), [report / "index.html"], []
+def crawled(browser, report: Path) -> tuple[set[Path], list, list]:
+    """Pages reached from a report's first one, dead links, complaints and requests of the pages."""
+    seen, waiting, dead, noise = set(), [report / "index.html"], [], []
     while waiting:
         path = waiting.pop()
         seen.add(path)
@@ -65,6 +67,8 @@ def test_every_link_leads_somewhere(browser, report):
                 "[...document.querySelectorAll('.chart')].flatMap(c => c.data)"
                 ".flatMap(t => t.customdata || []).map(u => new URL(u, location.href).href)"
             )
+            noise += page.complaints
+            noise += [u for u in page.requests if u != path.as_uri() and u[:5] != "data:"]
         for link in [*links, *clicks]:
             parts = urlsplit(link)
             target = Path(unquote(parts.path))
@@ -75,9 +79,25 @@ def test_every_link_leads_somewhere(browser, report):
                 dead.append((path.name, link))
             elif target.suffix == ".html" and target not in seen and target not in waiting:
                 waiting.append(target)
+    return seen, dead, noise
+
+
+def test_every_link_leads_somewhere_and_every_page_can_be_reached(browser, report):
+    seen, dead, _ = crawled(browser, report)
     assert dead == []
-    # From the consortium's page every page of the report can be reached.
     assert set(report.rglob("*.html")) - seen == {report / "view.html"}
+
+
+def test_the_pages_of_a_real_run_are_quiet_offline_and_linked(browser):
+    """Of the report folder that $FMRSFLOW_REPORT names: that of the demo in CI."""
+    folder = os.environ.get("FMRSFLOW_REPORT")
+    if not folder:
+        pytest.skip("$FMRSFLOW_REPORT names no report folder of a real run")
+    report = Path(folder).resolve()
+    seen, dead, noise = crawled(browser, report)
+    assert (dead, noise) == ([], [])
+    assert set(report.rglob("*.html")) == seen
+    assert max(path.stat().st_size for path in seen) <= 2_000_000
 
 
 def visible_traces(page, chart: str) -> list[dict]:

@@ -48,9 +48,7 @@ def test_an_uncertain_glutamate_asks_for_care(results):
 def test_a_flagged_negative_control_asks_for_care(results):
     rows = [{**results.controls[0], "flag": "tCr changed by 4.1 %, more than its limit"}]
     judged = verdict(replace(results, controls=rows))
-    assert judged.reasons == (
-        "negative control tCr change: tCr changed by 4.1 %, more than its limit",
-    )
+    assert judged.reasons == ("negative control: tCr changed by 4.1 %, more than its limit",)
 
 
 def test_an_excluded_scan_tells_the_limit_it_broke(results):

@@ -222,7 +222,13 @@ def changes(rows: Sequence[dict], first: str = "", asked: str = "Glu") -> dict:
     asked : str
         Metabolite of the main answer: the axis reaches as far as its intervals.
     """
-    metabolites = list(dict.fromkeys(row["metabolite"] for row in rows))[::-1]
+    # The main answer and its controls first: what a reader compares.
+    first_shown = (asked, "tNAA", "tCr", "tCho")
+    metabolites = list(dict.fromkeys(row["metabolite"] for row in rows))
+    metabolites.sort(
+        key=lambda name: first_shown.index(name) if name in first_shown else len(first_shown)
+    )
+    metabolites.reverse()
     kinds = list(dict.fromkeys(_estimator(row) for row in rows))
     traces = []
     for quantity in dict.fromkeys(row["quantity"] for row in rows):

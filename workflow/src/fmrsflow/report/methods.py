@@ -96,8 +96,12 @@ def _preprocessing(ref: _Writer, converted, records, limits) -> str:
         return ""
     setting = _setting(records, "preprocess")
     steps = []
-    if any((record.get("n_coils") or 1) > 1 for record in converted):
-        steps.append(f"coils were combined with noise-whitened SVD weights {ref('Rodgers2010')}")
+    coils = sum((record.get("n_coils") or 1) > 1 for record in converted)
+    if coils:
+        share = "" if coils == len(converted) else f" (in {coils} of {len(converted)} scans)"
+        steps.append(
+            f"coils were combined with noise-whitened SVD weights{share} {ref('Rodgers2010')}"
+        )
     eddy = sum(r.get("parameters", {}).get("eddy", {}).get("applied", False) for r in records)
     if eddy:
         share = "" if eddy == len(records) else f" (in {eddy} of {len(records)} scans)"

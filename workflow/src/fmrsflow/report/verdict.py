@@ -109,7 +109,7 @@ def _response(results: ScanResults):
         yield f"no response to a task: {record['reason']}"
     for row in results.controls:
         if row["flag"] not in ("", "n/a", "false"):
-            yield f"negative control {row['control']}: {row['flag']}"
+            yield f"negative control: {row['flag']}"
 
 
 def _warnings(results: ScanResults):
