@@ -103,6 +103,4 @@ rule all:
 
 onstart:
     # Stages read the resolved study from here; written by the first process of a run alone.
-    write_bytes(
-        FROZEN, dataclasses.replace(STUDY, software=software()).save_text().encode()
-    )
+    write_bytes(FROZEN, dataclasses.replace(STUDY, software=software()).save_text().encode())

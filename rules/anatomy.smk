@@ -13,16 +13,16 @@ for number, owner in enumerate(SEGMENTED.values()):
             sources([owner], "t1w"),
         output:
             records("segment", [owner]),
-        params:
-            scans=keys([owner]),
-            settings=json.dumps(STUDY.config["anatomy"], sort_keys=True),
-            rows=rows([owner], "t1w"),
-            code=code_digest("segment"),
         log:
             f"{RESULTS}/logs/segment/{number}.log",
         resources:
             mem_mb=memory(2000),
             runtime=30,
+        params:
+            scans=keys([owner]),
+            settings=json.dumps(STUDY.config["anatomy"], sort_keys=True),
+            rows=rows([owner], "t1w"),
+            code=code_digest("segment"),
         shell:
             "fmrsflow segment --study {FROZEN} {params.scans} 2> {log}"
 
@@ -44,15 +44,15 @@ for number, batch in enumerate(SCAN_BATCHES):
             sources(batch, "t1w", "gm", "wm", "csf"),
         output:
             records("anatomy", batch),
-        params:
-            scans=keys(batch),
-            settings=json.dumps(STUDY.config["anatomy"], sort_keys=True),
-            rows=rows(batch, "t1w", "gm", "wm", "csf"),
-            code=code_digest("anatomy"),
         log:
             f"{RESULTS}/logs/anatomy/{number}.log",
         resources:
             mem_mb=memory(1500),
             runtime=30,
+        params:
+            scans=keys(batch),
+            settings=json.dumps(STUDY.config["anatomy"], sort_keys=True),
+            rows=rows(batch, "t1w", "gm", "wm", "csf"),
+            code=code_digest("anatomy"),
         shell:
             "fmrsflow anatomy --study {FROZEN} {params.scans} 2> {log}"

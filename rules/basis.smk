@@ -4,14 +4,14 @@
 rule basis:
     output:
         f"{RESULTS}/basis-{{basis}}/{{site}}_desc-basis_record.json",
-    params:
-        settings=setting("basis"),
-        row=lambda wildcards: json.dumps(dataclasses.astuple(STUDY.sites[wildcards.site])),
-        code=code_digest("basis"),
     log:
         f"{RESULTS}/logs/basis-{{basis}}/{{site}}.log",
     resources:
         mem_mb=memory(1500),
         runtime=30,
+    params:
+        settings=setting("basis"),
+        row=lambda wildcards: json.dumps(dataclasses.astuple(STUDY.sites[wildcards.site])),
+        code=code_digest("basis"),
     shell:
         "fmrsflow basis --study {FROZEN} {wildcards.basis} {wildcards.site} 2> {log}"

@@ -18,16 +18,16 @@ for number, batch in enumerate(BOLD_BATCHES):
             sources(batch, "bold", "bold_events", "bold_confounds"),
         output:
             records("bold", batch),
-        params:
-            scans=keys(batch),
-            settings=json.dumps(STUDY.config["bold"], sort_keys=True),
-            rows=rows(batch, "bold", "bold_events", "bold_confounds"),
-            code=code_digest("bold"),
         log:
             f"{RESULTS}/logs/bold/{number}.log",
         resources:
             mem_mb=memory(3000),
             runtime=60,
+        params:
+            scans=keys(batch),
+            settings=json.dumps(STUDY.config["bold"], sort_keys=True),
+            rows=rows(batch, "bold", "bold_events", "bold_confounds"),
+            code=code_digest("bold"),
         shell:
             "fmrsflow bold --study {FROZEN} {params.scans} 2> {log}"
 
@@ -39,13 +39,13 @@ rule bold:
         lambda wildcards: records("preprocess", STUDY.scans, ANALYSES[wildcards.analysis]),
     output:
         f"{RESULTS}/{{analysis}}/bold/record.json",
-    params:
-        settings=json.dumps([STUDY.config["bold"], STUDY.config["sites"]], sort_keys=True),
-        code=code_digest("bold"),
     log:
         f"{RESULTS}/logs/{{analysis}}/bold.log",
     resources:
         mem_mb=memory(2000),
         runtime=60,
+    params:
+        settings=json.dumps([STUDY.config["bold"], STUDY.config["sites"]], sort_keys=True),
+        code=code_digest("bold"),
     shell:
         "fmrsflow bold --study {FROZEN} --analysis {wildcards.analysis} 2> {log}"

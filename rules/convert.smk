@@ -9,14 +9,14 @@ for number, batch in enumerate(SCAN_BATCHES):
             sources(batch, "mrs", "ref"),
         output:
             records("convert", batch),
-        params:
-            scans=keys(batch),
-            rows=rows(batch, "mrs", "ref", "t1w"),
-            code=code_digest("convert"),
         log:
             f"{RESULTS}/logs/convert/{number}.log",
         resources:
             mem_mb=memory(2000),
             runtime=30,
+        params:
+            scans=keys(batch),
+            rows=rows(batch, "mrs", "ref", "t1w"),
+            code=code_digest("convert"),
         shell:
             "fmrsflow convert --study {FROZEN} {params.scans} 2> {log}"

@@ -15,14 +15,14 @@ DEMO_FILES = (
 rule demo:
     output:
         sorted(DEMO_FILES),
-    params:
-        preset=STUDY.config["synthetic"],
-        root=STUDY.config["data_root"],
-        code=code_digest("demo"),
     log:
         f"{RESULTS}/logs/demo.log",
     resources:
         mem_mb=memory(1500),
         runtime=30,
+    params:
+        preset=STUDY.config["synthetic"],
+        root=STUDY.config["data_root"],
+        code=code_digest("demo"),
     shell:
         "fmrsflow demo --preset {params.preset:q} {params.root:q} 2> {log}"

@@ -10,16 +10,16 @@ for number, batch in enumerate(SCAN_BATCHES):
             sources(batch, "events"),
         output:
             records("preprocess", batch),
+        log:
+            f"{RESULTS}/logs/{folder('preprocess')}/{number}.log",
+        resources:
+            mem_mb=memory(2000),
+            runtime=60,
         params:
             scans=keys(batch),
             settings=setting("preprocess"),
             quality=json.dumps(STUDY.config["quality"], sort_keys=True),
             rows=rows(batch, "events", "condition"),
             code=code_digest("preprocess"),
-        log:
-            f"{RESULTS}/logs/{folder('preprocess')}/{number}.log",
-        resources:
-            mem_mb=memory(2000),
-            runtime=60,
         shell:
             "fmrsflow preprocess --study {FROZEN} {wildcards.preprocess} {params.scans} 2> {log}"

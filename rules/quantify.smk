@@ -10,16 +10,16 @@ for number, batch in enumerate(SCAN_BATCHES):
             f"{RESULTS}/{folder('basis')}/{batch[0].site}_desc-basis_record.json",
         output:
             records("fit", batch),
-        params:
-            names=f"{{preprocess}}-{{basis}}-{{fit}}",
-            scans=keys(batch),
-            settings=setting("fit"),
-            code=code_digest("fit"),
         log:
             f"{RESULTS}/logs/{folder('fit')}/{number}.log",
         resources:
             mem_mb=memory(1500),
             runtime=60,
+        params:
+            names=f"{{preprocess}}-{{basis}}-{{fit}}",
+            scans=keys(batch),
+            settings=setting("fit"),
+            code=code_digest("fit"),
         shell:
             "fmrsflow fit --study {FROZEN} {params.names} {params.scans} 2> {log}"
 
@@ -31,15 +31,15 @@ for number, batch in enumerate(SCAN_BATCHES):
             records("anatomy", batch),
         output:
             records("quantify", batch),
-        params:
-            names=f"{{preprocess}}-{{basis}}-{{fit}}-{{concentration}}",
-            scans=keys(batch),
-            settings=setting("concentration"),
-            code=code_digest("quantify"),
         log:
             f"{RESULTS}/logs/{folder('quantify')}/{number}.log",
         resources:
             mem_mb=memory(800),
             runtime=10,
+        params:
+            names=f"{{preprocess}}-{{basis}}-{{fit}}-{{concentration}}",
+            scans=keys(batch),
+            settings=setting("concentration"),
+            code=code_digest("quantify"),
         shell:
             "fmrsflow quantify --study {FROZEN} {params.names} {params.scans} 2> {log}"

@@ -8,18 +8,15 @@ for number, batch in enumerate(SCAN_BATCHES):
         input:
             f"{RESULTS}/{{analysis}}/sites/record.json",
         output:
-            [
-                f"{RESULTS}/{{analysis}}/report/scans/{scan.site}/{scan.stem}.html"
-                for scan in batch
-            ],
-        params:
-            scans=keys(batch),
-            code=code_digest("report"),
+            [f"{RESULTS}/{{analysis}}/report/scans/{scan.site}/{scan.stem}.html" for scan in batch],
         log:
             f"{RESULTS}/logs/{{analysis}}/report-{number}.log",
         resources:
             mem_mb=memory(1500),
             runtime=30,
+        params:
+            scans=keys(batch),
+            code=code_digest("report"),
         shell:
             "fmrsflow report --study {FROZEN} {wildcards.analysis} {params.scans} 2> {log}"
 
@@ -33,12 +30,12 @@ rule report:
         tables=expand("{results}/{all}/sites/record.json", results=RESULTS, all=ANALYSES),
     output:
         f"{RESULTS}/{{analysis}}/report/index.html",
-    params:
-        code=code_digest("report"),
     log:
         f"{RESULTS}/logs/{{analysis}}/report.log",
     resources:
         mem_mb=memory(2000),
         runtime=30,
+    params:
+        code=code_digest("report"),
     shell:
         "fmrsflow report --study {FROZEN} {wildcards.analysis} 2> {log}"

@@ -17,15 +17,15 @@ for number, batch in enumerate(UNIT_BATCHES):
             records("quantify", [scan for unit in batch for scan in unit.scans]),
         output:
             records("response", batch),
-        params:
-            names="-".join(f"{{{name}}}" for name in STAGE_SETTINGS["response"]),
-            scans=keys(batch),
-            settings=setting("response"),
-            code=code_digest("response"),
         log:
             f"{RESULTS}/logs/{folder('response')}/{number}.log",
         resources:
             mem_mb=memory(800),
             runtime=10,
+        params:
+            names="-".join(f"{{{name}}}" for name in STAGE_SETTINGS["response"]),
+            scans=keys(batch),
+            settings=setting("response"),
+            code=code_digest("response"),
         shell:
             "fmrsflow response --study {FROZEN} {params.names} {params.scans} 2> {log}"

@@ -11,13 +11,13 @@ rule sites:
         analysed,
     output:
         f"{RESULTS}/{{analysis}}/sites/record.json",
-    params:
-        settings=json.dumps(STUDY.config["sites"], sort_keys=True),
-        code=code_digest("sites"),
     log:
         f"{RESULTS}/logs/{{analysis}}/sites.log",
     resources:
         mem_mb=memory(2000),
         runtime=60,
+    params:
+        settings=json.dumps(STUDY.config["sites"], sort_keys=True),
+        code=code_digest("sites"),
     shell:
         "fmrsflow sites --study {FROZEN} {wildcards.analysis} 2> {log}"

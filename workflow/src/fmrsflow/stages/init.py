@@ -55,6 +55,60 @@ def commented(top: dict, settings: dict, analyses: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+SHEETS = {
+    "sites": "One row a site: its scanner and the protocol that it promised.",
+    "scans": "One row a scan. Paths are relative to `data_root` and lie below it.",
+    "participants": "One row a participant and site; may be left out.",
+}
+
+
+def readme() -> str:
+    """config/README.md: every column of the sheets, and how settings and analyses are named."""
+    lines = [
+        "# The files of a study",
+        "",
+        "Columns are parted by tabs; `n/a` or nothing is a missing value. `fmrsflow check` tells",
+        "every error of these files at once, with row, column and remedy; so does `snakemake -n`.",
+    ]
+    for sheet, meaning in SHEETS.items():
+        lines += ["", f"## {sheet}.tsv", "", meaning, "", "| column | needed | meaning |"]
+        lines.append("|---|---|---|")
+        for name, rule in schema(f"{sheet}_sheet").items():
+            needed = "yes" if rule.get("required") else ""
+            lines.append(f"| `{name}` | {needed} | {_comment(rule)[2:].replace('|', ', ')} |")
+    return "\n".join([*lines, "", *_SETTINGS_TEXT, ""])
+
+
+_SETTINGS_TEXT = """## config.yaml
+
+Every key of config.yaml stands there with its meaning, unit and limits in the line above it.
+
+The sections `preprocess`, `basis`, `fit`, `concentration` and `response` hold **named settings**:
+a name (small letters and digits) and the keys that differ from the defaults. An **analysis** is one
+name for each of them. Folders of results carry the names, so analyses that share a setting share
+its files, and any number of analyses of the same data (a multiverse) are nothing but more lines:
+
+```yaml
+analyses:
+  main:
+    {preprocess: robust, basis: simulated, fit: spline, concentration: osprey, response: standard}
+  plain:
+    {preprocess: none, basis: simulated, fit: spline, concentration: osprey, response: standard}
+preprocess:
+  robust: {}
+  none: {align: none, average: equal}
+```
+
+## Rest and task
+
+Two ways, told by `scans.tsv` alone:
+
+- blocks in one scan: `events` names a BIDS events.tsv (`onset` and `duration` in s from the first
+  excitation, `trial_type`); time outside every event is rest;
+- one scan each: `condition` names what a whole scan is (rest, task), `events` stays empty; scans
+  of one participant, session, `acq` and `run` belong together, whatever their `task`.""".splitlines()
+
+
 def main(argv: list[str]) -> int:
     """Write DIR/config/config.yaml and the headers of the sheets; nothing is overwritten."""
     parser = argparse.ArgumentParser(prog="fmrsflow init", description=__doc__)
@@ -66,6 +120,7 @@ def main(argv: list[str]) -> int:
     settings = {section: {name: {}} for section, name in USUAL.items()}
     top = {"participants_sheet": "config/participants.tsv", "primary": "main"}
     write_bytes(config / "config.yaml", commented(top, settings, {"main": {}}).encode())
+    write_bytes(config / "README.md", readme().encode())
     for sheet in ("sites", "scans", "participants"):
         header = "\t".join(schema(f"{sheet}_sheet")) + "\n"
         write_bytes(config / f"{sheet}.tsv", header.encode())
@@ -85,8 +140,10 @@ def _comment(rule: dict) -> str:
     limits = []
     if "choices" in rule:
         limits.append(" | ".join(str(choice) for choice in rule["choices"]))
-    if "min" in rule or "max" in rule:
-        limits.append(f"{rule.get('min', '')} to {rule.get('max', '')}".strip())
+    if "min" in rule and "max" in rule:
+        limits.append(f"{rule['min']} to {rule['max']}")
+    elif "min" in rule:
+        limits.append(f"{rule['min']} or more")
     text = " ".join(rule["meaning"].split())
     return f"# {text}" + (f" [{'; '.join(limits)}]" if limits else "")
 
