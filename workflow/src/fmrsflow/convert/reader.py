@@ -103,7 +103,11 @@ def load(path: Path) -> Fids:
         return from_nifti(image)
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
-    except (*UNREADABLE, nib.filebasedimages.ImageFileError) as error:
+    except (
+        *UNREADABLE,
+        nib.filebasedimages.ImageFileError,
+        nib.spatialimages.HeaderDataError,
+    ) as error:
         raise DataError(
             f"{path.name}: truncated or damaged NIfTI-MRS ({_first_line(error)}); copy it again"
         ) from None

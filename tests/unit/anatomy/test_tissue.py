@@ -1,0 +1,97 @@
+"""Built-in segmentation against heads of known tissue, and on a measured T1w."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy.ndimage import distance_transform_edt
+
+from fmrsflow.anatomy.brain import brain_mask, is_stripped
+from fmrsflow.anatomy.tissue import segment
+from fmrsflow.anatomy.voxel import tissue_fractions
+from fmrsflow.convert.reader import read
+from fmrsflow.errors import DataError
+from fmrsflow.study import Site
+from fmrsflow.synthetic.head import fractions, make_head
+
+PHILIPS = "philips-press-3t/sub-01_ses-01"
+SYSTEMATIC = 0.05
+"""Spread of usable segmentations of one image."""
+
+
+def whole_head(brain: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """A brain in cerebrospinal fluid, skull and scalp, with noise in the air."""
+    away = distance_transform_edt(brain <= 0, spacing)
+    white = np.percentile(brain[brain > 0], 90)
+    head = np.array(brain, float)
+    for low, high, level in ((0, 2, 0.25), (2, 6, 0.08), (6, 12, 1.5)):
+        head[(away > low) & (away <= high)] = level * white
+    noise = np.random.default_rng(4).normal(0, 0.015 * white, (2, *head.shape))
+    return np.hypot(head + noise[0], noise[1]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def head():
+    return make_head(np.random.default_rng(0), np.random.default_rng(10))
+
+
+@pytest.fixture(scope="module")
+def maps(head):
+    return segment(head.t1w.astype(np.float32), head.affine)
+
+
+@pytest.mark.parametrize("centre", [(0, -60, 20), (0, -85, 5), (-45, -5, 50)])
+def test_fractions_of_a_known_head_come_out(head, maps, centre):
+    voxel = np.diag([25.0, 25.0, 25.0, 1.0])
+    voxel[:3, 3] = (head.from_mni @ [*centre, 1])[:3]
+    found = tissue_fractions(
+        voxel, {name: (getattr(maps, name), head.affine) for name in ("gm", "wm", "csf")}
+    )
+    true = fractions(head, voxel)
+    for name in ("gm", "wm", "csf"):
+        assert getattr(found, name) == pytest.approx(true[name], abs=SYSTEMATIC)
+
+
+def test_maps_are_probabilities_that_sum_to_one_inside_the_brain(maps):
+    total = maps.gm + maps.wm + maps.csf
+    np.testing.assert_allclose(total[maps.mask], 1, atol=1e-5)
+    assert not total[~maps.mask].any()
+    assert min(one.min() for one in (maps.gm, maps.wm, maps.csf)) >= 0
+
+
+def test_measured_t1w_gives_the_fractions_of_other_tools(shared_data):
+    """Atropos and dipy: GM .53-.60, WM .32-.37, CSF .08-.13, each +-.05 (and 20.280 mL)."""
+    image = nib.load(shared_data / f"{PHILIPS}_T1w_brain.nii.gz")
+    site = Site("a", "Philips", 3.0, "PRESS", 0.03, 2.0, "own")
+    voxel = read(shared_data / f"{PHILIPS}_PRESS_raw-act_noID.SDAT", site).fids.affine
+    maps = segment(image.get_fdata(dtype=np.float32), image.affine)
+    found = tissue_fractions(
+        voxel, {name: (getattr(maps, name), image.affine) for name in ("gm", "wm", "csf")}
+    )
+    assert found.volume_ml == pytest.approx(20.280, rel=1e-3)
+    assert found.coverage == pytest.approx(1, abs=1e-3)
+    assert 0.53 - SYSTEMATIC < found.gm < 0.60 + SYSTEMATIC
+    assert 0.32 - SYSTEMATIC < found.wm < 0.37 + 1.5 * SYSTEMATIC
+    assert 0.08 - SYSTEMATIC < found.csf < 0.13 + SYSTEMATIC
+
+
+def test_brain_is_cut_out_of_a_whole_head(shared_data):
+    image = nib.load(shared_data / f"{PHILIPS}_T1w_brain.nii.gz")
+    brain = image.get_fdata(dtype=np.float32)
+    head = whole_head(brain, np.array(image.header.get_zooms()[:3]))
+    assert is_stripped(brain) and not is_stripped(head)
+    found, true = brain_mask(head, image.affine), brain > 0
+    assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.95
+    # What matters: nothing of the brain's inside is lost, and no scalp is taken.
+    depth = distance_transform_edt(true)
+    assert found[depth > 10].all()
+    assert not found[distance_transform_edt(~true) > 8].any()
+
+
+def test_picture_without_three_tissues_is_refused():
+    rng = np.random.default_rng(1)
+    with pytest.raises(DataError):
+        segment(rng.normal(100, 5, (64, 64, 64)).astype(np.float32), np.diag([3.0, 3, 3, 1]))
+    with pytest.raises(DataError, match="constant"):
+        segment(np.ones((64, 64, 64), np.float32), np.diag([3.0, 3, 3, 1]))

@@ -1,0 +1,113 @@
+"""Scans against their site's row, and the direction of the frequency axis."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fmrsflow.convert.checks import against_site, reference_against_scan, right_way_round
+from fmrsflow.convert.reader import read
+from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids
+from fmrsflow.study import Site
+
+SITE = Site("north", "Philips", 3.0, "PRESS", 0.03, 2.0, "standardised")
+VOXEL = np.diag([25.0, 25.0, 25.0, 1.0])
+
+
+def scan(lines, noise=0.0, **others) -> Fids:
+    """A scan of Lorentzian lines {ppm: amplitude}, 6 Hz wide."""
+    given = {"dwell_s": 5e-4, "frequency_mhz": 127.7, "te_s": 0.03, "tr_s": 2.0, "affine": VOXEL}
+    given |= others
+    t = np.arange(1024) * given["dwell_s"]
+    rng = np.random.default_rng(1)
+    data = sum(
+        size * np.exp(2j * np.pi * (ppm - 4.65) * given["frequency_mhz"] * t - 6 * np.pi * t)
+        for ppm, size in lines.items()
+    )
+    data = data + noise * (rng.normal(size=(8, 1, 1024)) + 1j * rng.normal(size=(8, 1, 1024)))
+    return Fids(data, **given)
+
+
+BRAIN = {2.01: 30.0, 3.03: 20.0, 3.22: 10.0, 4.70: 2000.0}
+
+
+@pytest.mark.parametrize("frequency_mhz", [63.9, 127.7, 297.2])
+def test_reversed_scan_is_turned_round_and_a_right_one_left_alone(frequency_mhz):
+    fids = scan(BRAIN, noise=3.0, frequency_mhz=frequency_mhz)
+    told = []
+    same, turned = right_way_round(fids, told.append)
+    assert same is fids and not turned and not told
+    back, turned = right_way_round(fids.with_data(np.conj(fids.data)), told.append)
+    assert turned and "reversed" in told[0]
+    np.testing.assert_array_equal(back.data, fids.data)
+
+
+@pytest.mark.parametrize("lines", [{4.65: 1e4}, {}])
+def test_direction_is_left_open_where_no_metabolite_tells_it(lines):
+    fids = scan(lines, noise=3.0)
+    told = []
+    same, turned = right_way_round(fids, told.append)
+    assert same is fids and not turned and "not checked" in told[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "philips-press-3t/sub-01_ses-01_PRESS_raw-act_noID.SDAT",
+        "philips-press-3t/sub-01_PRESS_35_act.sdat",
+        "siemens-press-3t/SVS_30.rda",
+        "siemens-press-3t/SVS_30.IMA",
+        "fitting-challenge/jmrui/dataset1_WS.txt",
+        "fitting-challenge/lcmodel/dataset1.RAW",
+        "drift-series/spant_mpress_drift.nii.gz",
+        "phantoms/ge_P1751_svs.nii.gz",
+    ],
+)
+def test_real_scans_have_naa_where_it_belongs_and_their_conjugates_are_found(shared_data, name):
+    fids = read(shared_data / name, replace(SITE, spectral_width_hz=4000.0)).fids
+    assert not right_way_round(fids, lambda text: None)[1]
+    back, turned = right_way_round(fids.with_data(np.conj(fids.data)), lambda text: None)
+    assert turned
+    np.testing.assert_array_equal(back.data, fids.data)
+
+
+def test_implausible_echo_time_gives_way_to_the_sheet_with_a_warning():
+    told = []
+    fids = against_site(scan(BRAIN, te_s=4.2), SITE, told.append)
+    assert fids.te_s == 0.03
+    assert "4.2 s" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ({"te_s": 0.068}, "echo time 68 ms; sites.tsv says 30 ms"),
+        ({"tr_s": 3.0}, "repetition time 3000 ms"),
+        ({"frequency_mhz": 297.2}, "6.98 T"),
+        ({"nucleus": "31P"}, "31P"),
+    ],
+)
+def test_another_protocol_than_the_sites_is_refused_with_both_values(others, words):
+    with pytest.raises(DataError, match=words):
+        against_site(scan(BRAIN, **others), SITE, lambda text: None)
+
+
+def test_scan_without_geometry_goes_on_with_a_warning():
+    told = []
+    assert against_site(scan(BRAIN, affine=None), SITE, told.append).affine is None
+    assert "geometry" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ({"dwell_s": 4e-4}, "400.0 us, the scan 500.0 us"),
+        ({"affine": np.array(VOXEL) + np.eye(4, k=3) * 12}, "12.0 mm"),
+    ],
+)
+def test_reference_of_another_dwell_time_or_voxel_is_refused(others, words):
+    with pytest.raises(DataError, match=words):
+        reference_against_scan(scan({4.65: 1e4}, **others), scan(BRAIN), lambda text: None)

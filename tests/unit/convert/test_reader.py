@@ -1,0 +1,175 @@
+"""Vendor files as they are, mended, damaged."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from fmrsflow.convert import reader
+from fmrsflow.convert.reader import load, read
+from fmrsflow.convert.sidecar import sidecar
+from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids, to_nifti
+from fmrsflow.study import Site
+
+SITE = Site("north", "Siemens", 3.0, "PRESS", 0.03, 2.0, "own", spectral_width_hz=4000.0)
+
+
+@pytest.fixture
+def fids() -> Fids:
+    rng = np.random.default_rng(3)
+    t = np.arange(256) * 5e-4
+    data = np.exp(-t * 20) * (1 + 0.01 * rng.normal(size=(4, 2, 256))).astype(np.complex64)
+    return Fids(data, 5e-4, 123.2, 0.03, 2.0, np.diag([20.0, 20, 20, 1]))
+
+
+def test_siemens_rda_and_dicom_of_one_scan_are_the_same_fid(shared_data):
+    folder = shared_data / "siemens-press-3t"
+    rda, ima = (read(folder / f"SVS_30.{ending}", SITE).fids for ending in ("rda", "IMA"))
+    shared = np.vdot(rda.data, ima.data) / (np.linalg.norm(rda.data) * np.linalg.norm(ima.data))
+    assert abs(shared) > 0.9999
+    assert (rda.n_points, rda.te_s, rda.tr_s) == (1024, 0.03, 2.0)
+    np.testing.assert_allclose(rda.affine, ima.affine, atol=0.01)
+
+
+def test_lcmodel_raw_is_the_jmrui_file_of_the_same_spectrum(shared_data):
+    folder = shared_data / "fitting-challenge"
+    raw = read(folder / "lcmodel/dataset1.RAW", SITE).fids
+    jmrui = read(folder / "jmrui/dataset1_WS.txt", SITE).fids
+    shared = np.vdot(raw.data, jmrui.data)
+    shared /= np.linalg.norm(raw.data) * np.linalg.norm(jmrui.data)
+    assert abs(shared) > 0.9999
+    assert raw.frequency_mhz == pytest.approx(jmrui.frequency_mhz, rel=1e-3)
+
+
+def test_old_spar_without_inversion_time_is_read(shared_data, tmp_path):
+    source = shared_data / "phantoms"
+    shutil.copy(source / "phillips_svs_30_WS.SDAT", tmp_path / "old.sdat")
+    text = (source / "phillips_svs_30_WS_plusTI.SPAR").read_text(errors="replace")
+    lines = [line for line in text.splitlines() if "spectrum_inversion_time" not in line]
+    assert len(lines) < len(text.splitlines())
+    (tmp_path / "old.Spar").write_text("\n".join(lines))
+    assert read(tmp_path / "old.sdat", SITE).fids.n_points >= 1024
+
+
+def test_old_ge_pfile_is_refused_with_what_to_do(shared_data):
+    with pytest.raises(DataError, match="Export the scan as NIfTI-MRS"):
+        read(shared_data / "phantoms/ge_P1751_1.5T_030_2000_redacted.7", SITE)
+
+
+def test_names_and_dates_of_the_source_do_not_come_along(shared_data, tmp_path):
+    source = shared_data / "philips-press-3t/sub-01_ses-01_PRESS_raw-act_noID"
+    shutil.copy(f"{source}.SDAT", tmp_path / "a.SDAT")
+    lines = (source.parent / f"{source.name}.SPAR").read_text(errors="replace").splitlines()
+    secret = {"patient_name": "Muster, Erika", "patient_birth_date": "1964.08.12"}
+    secret |= {"examination_name": "Muster study", "scan_date": "2020.02.29 11:22:33"}
+    lines = [line for line in lines if line.split(":")[0].strip() not in secret]
+    lines += [f"{key} : {value}" for key, value in secret.items()]
+    (tmp_path / "a.SPAR").write_text("\n".join(lines))
+    fids = read(tmp_path / "a.SDAT", SITE).fids
+    written = to_nifti(fids).to_bytes() + json.dumps(sidecar(fids)).encode()
+    for word in (b"Muster", b"Erika", b"1964", b"2020.02", b"11:22", str(tmp_path).encode()):
+        assert word not in written
+
+
+def test_sidecar_has_what_bids_requires(fids):
+    content = sidecar(fids)
+    assert content["ResonantNucleus"] == ["1H"]
+    assert content["SpectrometerFrequency"] == [123.2]
+    assert content["SpectralWidth"] == pytest.approx(2000.0)
+    assert content["EchoTime"] == 0.03
+    assert content["AcquisitionVoxelSize"] == [20.0, 20.0, 20.0]
+
+
+def test_truncated_sdat_tells_both_sizes(shared_data, tmp_path):
+    source = shared_data / "philips-press-3t/sub-01_ses-01_PRESS_raw-act_noID"
+    content = (source.parent / f"{source.name}.SDAT").read_bytes()
+    (tmp_path / "a.SDAT").write_bytes(content[:9000])
+    shutil.copy(f"{source}.SPAR", tmp_path / "a.SPAR")
+    with pytest.raises(DataError, match="9000 bytes where a.SPAR promises"):
+        read(tmp_path / "a.SDAT", SITE)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_flipped_bit_or_cut_of_nifti_gives_the_same_data_or_a_data_error(fids, tmp_path, seed):
+    """A gzip checksum tells every flipped bit of the content."""
+    rng = np.random.default_rng(seed)
+    content = bytearray(gzip.compress(to_nifti(fids).to_bytes(), mtime=0))
+    if seed % 3:
+        content[rng.integers(10, len(content))] ^= 1 << int(rng.integers(8))
+    else:
+        content = content[: rng.integers(1, len(content) - 8)]
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(content)
+    try:
+        found = load(path)
+    except DataError as error:
+        assert "a.nii.gz" in str(error)
+    else:
+        np.testing.assert_array_equal(found.data, fids.data)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_flipped_header_bit_of_plain_nifti_never_crashes(fids, tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    content = bytearray(to_nifti(fids).to_bytes())
+    for _ in range(3):
+        content[rng.integers(900)] ^= 1 << int(rng.integers(8))
+    (tmp_path / "a.nii").write_bytes(content)
+    try:
+        read(tmp_path / "a.nii", SITE)
+    except DataError as error:
+        assert "a.nii" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["rda", "SDAT", "SPAR", "RAW"])
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_vendor_file_is_read_or_refused(shared_data, tmp_path, kind, seed, monkeypatch):
+    monkeypatch.setattr(reader, "TIME_LIMIT_S", 30)
+    philips = shared_data / "philips-press-3t/sub-01_ses-01_PRESS_raw-act_noID"
+    sources = {
+        "rda": shared_data / "siemens-press-3t/SVS_30.rda",
+        "SDAT": philips.with_suffix(".SDAT"),
+        "SPAR": philips.with_suffix(".SPAR"),
+        "RAW": shared_data / "fitting-challenge/lcmodel/dataset1.RAW",
+    }
+    for ending in {"SDAT", "SPAR"} if kind in ("SDAT", "SPAR") else {kind}:
+        shutil.copy(sources[ending], tmp_path / f"a.{ending}")
+    path = tmp_path / f"a.{kind}"
+    rng = np.random.default_rng(seed)
+    content = bytearray(path.read_bytes())
+    if seed % 2:
+        for place in rng.integers(min(len(content), 6000), size=20):
+            content[place] ^= 1 << int(rng.integers(8))
+    else:
+        content = content[: rng.integers(1, len(content))]
+    path.write_bytes(content)
+    try:
+        fids = read(path.with_suffix(".SDAT") if kind == "SPAR" else path, SITE).fids
+    except DataError as error:
+        assert "a." in str(error)
+    else:
+        assert np.isfinite(fids.data).all() and fids.n_points >= 64
+
+
+def test_real_values_are_no_fids(fids, tmp_path):
+    image = to_nifti(fids)
+    plain = nib.Nifti2Image(np.abs(np.asarray(image.dataobj)), image.affine, image.header)
+    plain.set_data_dtype(np.float32)
+    nib.save(plain, tmp_path / "a.nii.gz")
+    with pytest.raises(DataError, match="not complex"):
+        load(tmp_path / "a.nii.gz")
+
+
+def test_single_point_far_above_all_others_is_damage(fids, tmp_path):
+    data = fids.data.copy()
+    data[1, 0, 100] = 1e6
+    nib.save(to_nifti(replace(fids, data=data)), tmp_path / "a.nii.gz")
+    with pytest.raises(DataError, match="single points"):
+        read(tmp_path / "a.nii.gz", SITE)
