@@ -16,10 +16,11 @@ import pytest
 from fmrsflow.concentration import TISSUES, Tissue, constants, molal
 from fmrsflow.edge import read_table
 from fmrsflow.fids import from_nifti
+from fmrsflow.sheets import read_study
 from fmrsflow.stages import demo
 from fmrsflow.study import conditions
 from fmrsflow.synthetic.consortium import make, write_sheets
-from fmrsflow.synthetic.plan import Participants, load_plan
+from fmrsflow.synthetic.plan import PRESETS, Participants, load_plan
 
 SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "record.json"
 
@@ -174,3 +175,25 @@ def test_presets_make_scans(preset, tmp_path):
     plan = replace(plan, sites=(site,), participants=people, regions=regions, responses=responses)
     assert len(list(make(plan, tmp_path))) == 1
     assert read_table(tmp_path / "truth" / "transients.tsv")
+    record = json.loads((tmp_path / "record.json").read_text())
+    jsonschema.validate(record, json.loads(SCHEMA.read_text()))
+
+
+@pytest.mark.parametrize("preset", sorted(path.stem for path in PRESETS.glob("*.yaml")))
+def test_the_workflow_accepts_the_sheets_of_every_preset(preset, tmp_path):
+    plan = load_plan(preset)
+    write_sheets(plan, tmp_path)
+    names = ("preprocess", "basis", "fit", "concentration", "response")
+    config = {
+        "data_root": str(tmp_path),
+        **{f"{sheet}_sheet": str(tmp_path / f"{sheet}.tsv") for sheet in ("sites", "scans")},
+        "participants_sheet": str(tmp_path / "participants.tsv"),
+        "analyses": {"main": dict.fromkeys(names, "plain")},
+        "primary": "main",
+        **{name: {"plain": {}} for name in names},
+    }
+    study = read_study(config)
+    assert len(study.sites) == len(plan.sites)
+    people = {study.person(scan) for scan in study.scans}
+    per_site, travelling = plan.participants.per_site, plan.participants.travelling
+    assert len(people) == per_site * len(plan.sites) + travelling
