@@ -17,6 +17,7 @@ import resource
 import sys
 import tempfile
 import traceback
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -116,7 +117,14 @@ class Job:
         try:
             image = nib.load(path)
             image.get_fdata(dtype="float32")
-        except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            zlib.error,
+            nib.filebasedimages.ImageFileError,
+            nib.spatialimages.HeaderDataError,
+        ) as error:
             raise DataError(f"{path.name}: no readable NIfTI image ({error})") from None
         return image
 
