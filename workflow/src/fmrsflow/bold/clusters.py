@@ -7,6 +7,7 @@ are autocorrelated. A group: permutation of signs by nilearn's `non_parametric_i
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gamma, log, pi
@@ -227,16 +228,22 @@ def group_clusters(maps: Sequence, mask, voxel_p: float = 0.001, n_perm: int = 1
             f"{len(maps)} persons: group inference by sign flips needs 5 or more "
             "(2^-5 = 0.03 is the smallest p)"
         )
-    return non_parametric_inference(
-        list(maps),
-        design_matrix=pd.DataFrame({"intercept": np.ones(len(maps))}),
-        mask=mask,
-        n_perm=n_perm,
-        two_sided_test=True,
-        threshold=voxel_p,
-        random_state=seed,
-        n_jobs=1,
-    )
+    # nilearn collects garbage once a permutation, 0.2 s each with its imports on the heap: these
+    # need no looking at.
+    gc.freeze()
+    try:
+        return non_parametric_inference(
+            list(maps),
+            design_matrix=pd.DataFrame({"intercept": np.ones(len(maps))}),
+            mask=mask,
+            n_perm=n_perm,
+            two_sided_test=True,
+            threshold=voxel_p,
+            random_state=seed,
+            n_jobs=1,
+        )
+    finally:
+        gc.unfreeze()
 
 
 def _and(mask: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
