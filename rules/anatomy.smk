@@ -19,12 +19,13 @@ for number, owner in enumerate(SEGMENTED.values()):
             mem_mb=memory(2000),
             runtime=30,
         params:
+            study=FROZEN,
             scans=keys([owner]),
             settings=json.dumps(STUDY.config["anatomy"], sort_keys=True),
             rows=rows([owner], "t1w"),
             code=code_digest("segment"),
         shell:
-            "fmrsflow segment --study {FROZEN} {params.scans} 2> {log}"
+            "fmrsflow segment --study {params.study} {params.scans} 2> {log}"
 
 
 def segmentations(batch):
@@ -50,9 +51,10 @@ for number, batch in enumerate(SCAN_BATCHES):
             mem_mb=memory(1500),
             runtime=30,
         params:
+            study=FROZEN,
             scans=keys(batch),
             settings=json.dumps(STUDY.config["anatomy"], sort_keys=True),
             rows=rows(batch, "t1w", "gm", "wm", "csf"),
             code=code_digest("anatomy"),
         shell:
-            "fmrsflow anatomy --study {FROZEN} {params.scans} 2> {log}"
+            "fmrsflow anatomy --study {params.study} {params.scans} 2> {log}"

@@ -10,8 +10,9 @@ rule basis:
         mem_mb=memory(1500),
         runtime=30,
     params:
+        study=FROZEN,
         settings=setting("basis"),
         row=lambda wildcards: json.dumps(dataclasses.astuple(STUDY.sites[wildcards.site])),
         code=code_digest("basis"),
     shell:
-        "fmrsflow basis --study {FROZEN} {wildcards.basis} {wildcards.site} 2> {log}"
+        "fmrsflow basis --study {params.study} {wildcards.basis} {wildcards.site} 2> {log}"

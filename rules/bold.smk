@@ -24,18 +24,19 @@ for number, batch in enumerate(BOLD_BATCHES):
             mem_mb=memory(3000),
             runtime=60,
         params:
+            study=FROZEN,
             scans=keys(batch),
             settings=json.dumps(STUDY.config["bold"], sort_keys=True),
             rows=rows(batch, "bold", "bold_events", "bold_confounds"),
             code=code_digest("bold"),
         shell:
-            "fmrsflow bold --study {FROZEN} {params.scans} 2> {log}"
+            "fmrsflow bold --study {params.study} {params.scans} 2> {log}"
 
 
 rule bold:
     input:
         records("bold", [scan for scan in STUDY.scans if scan.bold]),
-        lambda wildcards: records("response", STUDY.units(), ANALYSES[wildcards.analysis]),
+        lambda wildcards: analysed(wildcards.analysis),
         lambda wildcards: records("preprocess", STUDY.scans, ANALYSES[wildcards.analysis]),
     output:
         f"{RESULTS}/{{analysis}}/bold/record.json",
@@ -45,7 +46,8 @@ rule bold:
         mem_mb=memory(2000),
         runtime=60,
     params:
+        study=FROZEN,
         settings=json.dumps([STUDY.config["bold"], STUDY.config["sites"]], sort_keys=True),
         code=code_digest("bold"),
     shell:
-        "fmrsflow bold --study {FROZEN} --analysis {wildcards.analysis} 2> {log}"
+        "fmrsflow bold --study {params.study} --analysis {wildcards.analysis} 2> {log}"

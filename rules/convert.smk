@@ -15,8 +15,9 @@ for number, batch in enumerate(SCAN_BATCHES):
             mem_mb=memory(2000),
             runtime=30,
         params:
+            study=FROZEN,
             scans=keys(batch),
             rows=rows(batch, "mrs", "ref", "t1w"),
             code=code_digest("convert"),
         shell:
-            "fmrsflow convert --study {FROZEN} {params.scans} 2> {log}"
+            "fmrsflow convert --study {params.study} {params.scans} 2> {log}"

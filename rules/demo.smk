@@ -21,8 +21,8 @@ rule demo:
         mem_mb=memory(1500),
         runtime=30,
     params:
-        preset=STUDY.config["synthetic"],
-        root=STUDY.config["data_root"],
+        preset=lambda wildcards: STUDY.config["synthetic"],
+        root=lambda wildcards: STUDY.config["data_root"],
         code=code_digest("demo"),
     shell:
         "fmrsflow demo --preset {params.preset:q} {params.root:q} 2> {log}"

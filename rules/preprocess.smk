@@ -16,10 +16,11 @@ for number, batch in enumerate(SCAN_BATCHES):
             mem_mb=memory(2000),
             runtime=60,
         params:
+            study=FROZEN,
             scans=keys(batch),
             settings=setting("preprocess"),
             quality=json.dumps(STUDY.config["quality"], sort_keys=True),
             rows=rows(batch, "events", "condition"),
             code=code_digest("preprocess"),
         shell:
-            "fmrsflow preprocess --study {FROZEN} {wildcards.preprocess} {params.scans} 2> {log}"
+            "fmrsflow preprocess --study {params.study} {wildcards.preprocess} {params.scans} 2> {log}"

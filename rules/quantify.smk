@@ -16,12 +16,13 @@ for number, batch in enumerate(SCAN_BATCHES):
             mem_mb=memory(1500),
             runtime=60,
         params:
+            study=FROZEN,
             names=f"{{preprocess}}-{{basis}}-{{fit}}",
             scans=keys(batch),
             settings=setting("fit"),
             code=code_digest("fit"),
         shell:
-            "fmrsflow fit --study {FROZEN} {params.names} {params.scans} 2> {log}"
+            "fmrsflow fit --study {params.study} {params.names} {params.scans} 2> {log}"
 
     rule:
         name:
@@ -37,9 +38,10 @@ for number, batch in enumerate(SCAN_BATCHES):
             mem_mb=memory(800),
             runtime=10,
         params:
+            study=FROZEN,
             names=f"{{preprocess}}-{{basis}}-{{fit}}-{{concentration}}",
             scans=keys(batch),
             settings=setting("concentration"),
             code=code_digest("quantify"),
         shell:
-            "fmrsflow quantify --study {FROZEN} {params.names} {params.scans} 2> {log}"
+            "fmrsflow quantify --study {params.study} {params.names} {params.scans} 2> {log}"

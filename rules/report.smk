@@ -15,10 +15,11 @@ for number, batch in enumerate(SCAN_BATCHES):
             mem_mb=memory(1500),
             runtime=30,
         params:
+            study=FROZEN,
             scans=keys(batch),
             code=code_digest("report"),
         shell:
-            "fmrsflow report --study {FROZEN} {wildcards.analysis} {params.scans} 2> {log}"
+            "fmrsflow report --study {params.study} {wildcards.analysis} {params.scans} 2> {log}"
 
 
 rule report:
@@ -36,6 +37,7 @@ rule report:
         mem_mb=memory(2000),
         runtime=30,
     params:
+        study=FROZEN,
         code=code_digest("report"),
     shell:
-        "fmrsflow report --study {FROZEN} {wildcards.analysis} 2> {log}"
+        "fmrsflow report --study {params.study} {wildcards.analysis} 2> {log}"

@@ -23,9 +23,10 @@ for number, batch in enumerate(UNIT_BATCHES):
             mem_mb=memory(800),
             runtime=10,
         params:
+            study=FROZEN,
             names="-".join(f"{{{name}}}" for name in STAGE_SETTINGS["response"]),
             scans=keys(batch),
             settings=setting("response"),
             code=code_digest("response"),
         shell:
-            "fmrsflow response --study {FROZEN} {params.names} {params.scans} 2> {log}"
+            "fmrsflow response --study {params.study} {params.names} {params.scans} 2> {log}"

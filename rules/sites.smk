@@ -1,14 +1,9 @@
 # Tables of an analysis over all sites: the consortium's answer.
 
 
-def analysed(wildcards):
-    """Records of every response unit under an analysis."""
-    return records("response", STUDY.units(), ANALYSES[wildcards.analysis])
-
-
 rule sites:
     input:
-        analysed,
+        lambda wildcards: analysed(wildcards.analysis),
     output:
         f"{RESULTS}/{{analysis}}/sites/record.json",
     log:
@@ -17,7 +12,8 @@ rule sites:
         mem_mb=memory(2000),
         runtime=60,
     params:
+        study=FROZEN,
         settings=json.dumps(STUDY.config["sites"], sort_keys=True),
         code=code_digest("sites"),
     shell:
-        "fmrsflow sites --study {FROZEN} {wildcards.analysis} 2> {log}"
+        "fmrsflow sites --study {params.study} {wildcards.analysis} 2> {log}"

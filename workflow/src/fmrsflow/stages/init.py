@@ -106,7 +106,8 @@ Two ways, told by `scans.tsv` alone:
 - blocks in one scan: `events` names a BIDS events.tsv (`onset` and `duration` in s from the first
   excitation, `trial_type`); time outside every event is rest;
 - one scan each: `condition` names what a whole scan is (rest, task), `events` stays empty; scans
-  of one participant, session, `acq` and `run` belong together, whatever their `task`.""".splitlines()
+  of one participant, session, `acq` and `run` belong together, whatever their `task`.
+""".splitlines()
 
 
 def main(argv: list[str]) -> int:
