@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fmrsflow.concentration import Tissue
+from fmrsflow.synthetic.acquisition import protocol_of
 from fmrsflow.synthetic.normal import CONCENTRATIONS
 from fmrsflow.synthetic.people import scans, true_changes, true_concentrations, visits
 from fmrsflow.synthetic.plan import Concentrations, Participants, Response, load_plan
@@ -104,6 +106,17 @@ def test_korotkov_has_the_four_changes_in_rest_and_task_scans():
         ("02", "left"): 6.9,
         ("02", "right"): 0.6,
     }
+
+
+def test_rest_and_task_scans_of_a_voxel_differ_in_the_response_alone():
+    plan = load_plan("korotkov")
+    rest, task = list(scans(plan, next(visits(plan))))[:2]
+    made = [protocol_of(plan, scan, Tissue(0.6, 0.3, 0.1), np.eye(4))[0] for scan in (rest, task)]
+    assert (rest.condition, task.condition) == ("rest", "memory")
+    assert made[0].amplitudes == made[1].amplitudes
+    assert made[0].reference == made[1].reference
+    assert not made[0].response.any() and made[1].response.all()
+    assert made[1].changes_percent == {"Glu": -6.6}
 
 
 def test_sessions_and_regions_give_scans_of_distinct_names():

@@ -102,7 +102,9 @@ def protocol_of(
         * relaxation.metabolite_factor(name, tissue, site.te_s, site.tr_s)
         for name, value in concentrations.items()
     }
-    amplitudes.update(_broad(site, gain * tissue_water, rng))
+    # Macromolecules belong to the voxel: the same at rest and during the task.
+    broad = generator(plan, "broad", *identity[:4])
+    amplitudes.update(_broad(site, gain * tissue_water, broad))
     reference = ing.WaterReference(
         amplitude=2
         * gain
@@ -118,7 +120,6 @@ def protocol_of(
     )
     response, bold = _courses(plan.design, scan, site)
     changes = {n: v for n, v in true_changes(plan, scan).items() if n in basis.names}
-    # Sum of independent draws in a fixed order: the ingredients' own parameters.
     protocol = Protocol(
         basis=basis,
         amplitudes=amplitudes,
@@ -171,7 +172,7 @@ def _if(probability: float, kind):
 
 
 def _broad(site: SitePlan, scale: float, rng) -> dict[str, float]:
-    """Amplitudes of macromolecules and lipids, each with 10 % of spread between scans."""
+    """Amplitudes of macromolecules and lipids, each with 10 % of spread between voxels."""
     relaxation = MM_RELAXATION[7 if site.field_t > 5 else 3].factor(site.te_s, site.tr_s)
     found = {}
     for names, factor in ((MACROMOLECULES, relaxation), (LIPIDS, relaxation * site.lipids)):

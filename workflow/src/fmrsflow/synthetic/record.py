@@ -67,7 +67,7 @@ def study_record(plan: Plan, bases: Mapping[str, Basis]) -> dict:
         },
         "models": {
             "macromolecules": {
-                "components": "MM lines of the basis, 10 % SD between scans, T1 0.35 s T2 30 ms "
+                "components": "MM lines of the basis, 10 % SD between voxels, T1 0.35 s T2 30 ms "
                 "(3T), T1 0.40 s T2 24 ms (7T)",
                 "mmol_per_kg": MACROMOLECULES,
                 "other_lines_ppm_width_protons": OTHER_LINES["MMother"],
