@@ -28,6 +28,7 @@ from fmrsflow.fit.model import Model, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, make_result
 from fmrsflow.fit.solve import State, Target, search
+from fmrsflow.fit.step import bounded_step
 from fmrsflow.quality import noise_sd
 
 ORDER = 3
@@ -35,8 +36,10 @@ ORDER = 3
 
 MAX_STEPS = 40
 TOLERANCE = 1e-4
-ALIGNMENTS = 3
-"""Rounds of fitting and realigning where frequency and phase of each transient are free."""
+ALIGNMENTS = 40
+ALIGNED_HZ, ALIGNED_RAD = 0.005, 0.001
+"""Most rounds of fitting and realigning where frequency and phase of each transient are free, and
+the changes below which they end."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,9 @@ def fit_joint(
         courses = _reduce(spectra, design, widths)
         state, stop = _minimise(model, target, courses, respond, start, state)
         if number + 1 < rounds:
-            change = _realign(model, target, courses, state, spectra, design, widths)
+            change = _realign(model, target, state, spectra, design, widths)
+            if np.abs(change[0]).max() < ALIGNED_RAD and np.abs(change[1]).max() < ALIGNED_HZ:
+                break
             data *= np.exp(-1j * change[0][:, None] - 2j * np.pi * np.outer(change[1], fids.time_s))
             phase, shift = phase + np.rad2deg(change[0]), shift + change[1]
     aligned = options.joint_alignment == "free"
@@ -419,14 +424,8 @@ def _minimise(model, target, courses, respond, start: State, state: _State | Non
         if fresh:
             gradient, hessian = _projected_normal(model, target, courses, respond, state)
         point = np.concatenate([state.theta, state.delta])
-        stuck = ((point <= lower) & (gradient < 0)) | ((point >= upper) & (gradient > 0))
-        free = np.flatnonzero((upper > lower) & ~stuck)
-        inner = hessian[np.ix_(free, free)]
-        step = np.zeros(len(point))
-        step[free] = np.linalg.solve(inner + damping * np.diag(np.diag(inner)), gradient[free])
+        step, predicted = bounded_step(gradient, hessian, point, lower, upper, damping)
         moved = np.clip(point + step, lower, upper)
-        step = moved - point
-        predicted = float(2 * gradient @ step - step @ hessian @ step)
         size = float(state.rows[-1] @ state.rows[-1])
         if predicted <= 1e-15 * size:
             return state, "converged"
@@ -472,30 +471,33 @@ def _projected_normal(model, target, courses, respond, state: _State):
     return gradient, hessian + np.diag(weight)
 
 
-def _realign(model, target, courses, state, spectra, design, widths):
-    """Phase (rad) and frequency (Hz) by which each transient is off the model."""
-    centred = np.zeros((len(spectra), 0))
-    if widths is not None:
-        centred = widths.matrix - widths.matrix.mean(axis=0)
+def _predicted(model, state: _State, design, widths) -> np.ndarray:
+    """Signal of each transient under the model, in time, complex (n_transients, n_time)."""
     amplitudes = design.matrix @ state.coefficients
-    shapes = np.exp(-np.pi * np.outer(centred @ state.delta, model.time_s))
-    signals = (amplitudes @ state.damped) * shapes
+    signals = amplitudes @ state.damped
+    if widths is None:
+        return signals
+    centred = widths.matrix - widths.matrix.mean(axis=0)
+    return signals * np.exp(-np.pi * np.outer(centred @ state.delta, model.time_s))
+
+
+def _residuals(model, target, state: _State, spectra, signals) -> np.ndarray:
+    """What model and shared baseline leave of each transient, (n_transients, 2, n_points)."""
     phased = spectra * np.conj(model.phase(state.theta))
+    rest = np.stack([phased.real, phased.imag], axis=1) - model.spectrum(signals)
+    return rest - model.baseline.fitted(rest.mean(axis=0), target.smoothness)
+
+
+def _realign(model, target, state: _State, spectra, design, widths):
+    """Phase (rad) and frequency (Hz) by which each transient is off the model."""
+    signals = _predicted(model, state, design, widths)
+    rest = _residuals(model, target, state, spectra, signals).reshape(len(spectra), -1)
     fitted = model.spectrum(signals)
-    slopes = np.stack(
-        [np.stack([-fitted[:, 1], fitted[:, 0]], axis=1),
-         model.spectrum(2j * np.pi * model.time_s * signals)], axis=1,
-    )  # fmt: skip
-    rest = np.stack([phased.real, phased.imag], axis=1) - fitted
-    smooth = model.baseline.fitted(rest.mean(axis=0), target.smoothness)
-    rest = model.baseline.remove(rest - smooth, model.baseline.taken(target.smoothness)).reshape(
-        len(rest), -1
-    )
-    slopes = model.baseline.remove(slopes, model.baseline.taken(target.smoothness)).reshape(
-        *slopes.shape[:2], -1
-    )
+    turned = np.stack([-fitted[:, 1], fitted[:, 0]], axis=1)
+    moved = model.spectrum(2j * np.pi * model.time_s * signals)
+    slopes = np.stack([turned, moved], axis=1).reshape(len(spectra), 2, -1)
     inner = slopes @ slopes.transpose(0, 2, 1)
-    step = np.linalg.solve(inner, (slopes @ rest[:, :, None]))[..., 0]
+    step = np.linalg.solve(inner, slopes @ rest[:, :, None])[..., 0]
     # The mean belongs to the shared phase and shift.
     step -= step.mean(axis=0)
     return step[:, 0], step[:, 1]
@@ -599,22 +601,20 @@ def _changes(model, design, state, columns, signals, covariance):
     return tuple(g for g, _ in groups), base, base_se, np.array(changes), np.array(spreads)
 
 
-def _timecourse(model, target, state, spectra, design, widths, variance):
-    """Amplitudes of single transients by least squares on the shared shapes, (n, n_names)."""
-    phased = spectra * np.conj(model.phase(state.theta))
-    data = np.stack([phased.real, phased.imag], axis=1)
-    shapes = model.spectrum(state.damped)
-    rows = model.baseline.remove(shapes, model.baseline.taken(target.smoothness)).reshape(
-        len(shapes), -1
-    )
+def _timecourse(model, target, state: _State, spectra, design, widths, variance):
+    """Amplitudes of single transients, (n_transients, n_names): those of the model, and what least
+    squares on the shared shapes finds in the residual; and the error of one."""
+    signals = _predicted(model, state, design, widths)
+    rest = _residuals(model, target, state, spectra, signals)
+    rows = model.spectrum(state.damped)
+    taken = model.baseline.taken(target.smoothness)
+    rows = model.baseline.remove(rows, taken).reshape(len(rows), -1)
+    rest = model.baseline.remove(rest, taken).reshape(len(rest), -1)
     active = np.flatnonzero(state.active)
-    gram = rows[active] @ rows[active].T
-    pseudo = np.linalg.solve(gram, rows[active])
-    flat = model.baseline.remove(data, model.baseline.taken(target.smoothness)).reshape(
-        len(data), -1
-    )
-    course = np.full((len(spectra), len(shapes)), np.nan)
-    course[:, active] = flat @ pseudo.T
-    error = np.full(len(shapes), np.nan)
-    error[active] = np.sqrt(variance * np.diag(np.linalg.inv(gram)))
+    inverse = np.linalg.inv(rows[active] @ rows[active].T)
+    course = np.full((len(spectra), len(rows)), np.nan)
+    course[:, active] = (design.matrix @ state.coefficients)[:, active]
+    course[:, active] += rest @ rows[active].T @ inverse
+    error = np.full(len(rows), np.nan)
+    error[active] = np.sqrt(variance * np.diag(inverse))
     return course, error

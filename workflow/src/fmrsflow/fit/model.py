@@ -33,11 +33,11 @@ KERNEL_SD = 0.1
 """Free lineshape: neighbouring copies on either side, their spacing, SD of their prior."""
 
 GRID = 8
-MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM = 2.25, 7.0
+MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM = 1.75, 7.0
 """Number of smoothnesses that a criterion is evaluated at, the stiffest and the most flexible.
 
-Under noise a criterion now and then takes a curved baseline for a straight line; the limit costs
-5 % of the error of glutamate and halves its bias (docs/fit.md).
+Under noise a criterion now and then takes a curved baseline for a straight line, and errors would
+then be told too small (docs/fit.md).
 """
 
 FIELD_TOLERANCE = 0.01

@@ -50,6 +50,8 @@ def solve_nonnegative(
 
 
 def _solve(gram: np.ndarray, product: np.ndarray) -> np.ndarray:
+    if not len(product):
+        return product
     factor, info = lapack.dpotrf(gram, lower=1)
     if info:
         raise LinAlgError("signals of the model are linearly dependent")

@@ -19,6 +19,7 @@ from fmrsflow.fit.model import Model, make_model
 from fmrsflow.fit.nonnegative import solve_nonnegative
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, failed_result, make_result
+from fmrsflow.fit.step import bounded_step
 from fmrsflow.quality import noise_sd
 
 START_SINGLETS = {"NAA": 12.0, "Cr": 5.0, "PCr": 5.0, "GPC": 1.0, "PCh": 1.0, "Cho": 1.5}
@@ -118,24 +119,20 @@ def fit_spectra(fids: Fids, basis: Basis, options: FitOptions | None = None) -> 
     """
     options = options or FitOptions()
     model = make_model(fids, basis, options)
-    with np.errstate(invalid="ignore"):
-        noise = noise_sd(fids)
-    spectra = fft(_halved(fids.transients), axis=1)[:, model.index]
-    return [_fit_one(model, options, one, sd) for one, sd in zip(spectra, noise)]
+    # One by one: vectorised over spectra, the last bits would depend on their number.
+    return [_fit_one(model, options, fids.select([j])) for j in range(fids.n_transients)]
 
 
-def _halved(fids: np.ndarray) -> np.ndarray:
-    fids = np.array(fids, complex)
-    fids[:, 0] *= 0.5
-    return fids
-
-
-def _fit_one(model: Model, options: FitOptions, spectrum: np.ndarray, noise: float) -> FitResult:
+def _fit_one(model: Model, options: FitOptions, fids: Fids) -> FitResult:
+    fid = fids.transients[0].astype(complex)
+    fid[0] *= 0.5
+    spectrum = fft(fid)[model.index]
     if not np.isfinite(spectrum).all():
         return failed_result(model, spectrum, "the FID holds NaN or infinite values")
     scale = float(np.abs(spectrum - spectrum.mean()).max())
     if not scale > 1e-12 * float(np.abs(spectrum).max()) or scale == 0.0:
         return failed_result(model, spectrum, "the spectrum is a flat line")
+    noise = float(noise_sd(fids)[0])
     try:
         state, target, stop = search(model, options, spectrum / scale, noise / scale)
     except LinAlgError as error:
@@ -314,26 +311,18 @@ def minimise(
     """Levenberg-Marquardt with limits from a state; the solution and why it stopped."""
     damping = 1e-3
     size = float(state.gram[-1, -1])
-    movable = model.upper > model.lower
     stop = f"no convergence in {MAX_STEPS} steps"
     dof = degrees_of_freedom(model, target, state)
     fresh = True
     for _ in range(MAX_STEPS):
         if fresh:
             gradient, hessian = _projected_normal(model, target, state)
-        at_limit = ((state.theta <= model.lower) & (gradient < 0)) | (
-            (state.theta >= model.upper) & (gradient > 0)
+        step, predicted = bounded_step(
+            gradient, hessian, state.theta, model.lower, model.upper, damping
         )
-        free = np.flatnonzero(movable & ~at_limit)
-        inner = hessian[np.ix_(free, free)]
-        step = np.zeros(len(gradient))
-        diagonal = np.diag(inner) + 1e-300
-        step[free] = np.linalg.solve(inner + damping * np.diag(diagonal), gradient[free])
-        theta = np.clip(state.theta + step, model.lower, model.upper)
-        step = theta - state.theta
-        predicted = float(2 * gradient @ step - step @ hessian @ step)
         if predicted <= FLOOR * size:
             return state, "converged"
+        theta = np.clip(state.theta + step, model.lower, model.upper)
         trial = evaluate(model, target, theta, state.passive)
         near = predicted <= looseness * STEP_TOLERANCE * state.cost / dof
         fresh = trial.cost < state.cost

@@ -65,7 +65,7 @@ def process(job: Job) -> dict:
     blocks = _blocks(labels, kept, options.timecourse_transients)
     courses = [spectra.with_data(transients.select(b).mean(weights[b]).data) for b in blocks]
     together = spectra.with_data(np.concatenate([one.data for one in (spectra, *courses)]))
-    results = fit_spectra(together, basis, options)
+    results = _fit(together, basis, options)
     fitted = _with_whole_noise(dict(zip(names, results)))
     if fitted["all"].status == "failed":
         raise DataError(f"the average of all transients: {fitted['all'].reason}")
@@ -80,6 +80,14 @@ def process(job: Job) -> dict:
     job.save("result", _arrays(fitted))
     joint = _joint(job, options, transients.select(kept), basis, labels, kept)
     return {**_quality(fitted), "water_amplitude": _water(job), "joint": joint}
+
+
+def _fit(fids: Fids, basis, options: FitOptions) -> list[FitResult]:
+    if options.engine == "fmrsflow":
+        return fit_spectra(fids, basis, options)
+    from fmrsflow.fit.engines import fit_with_engine
+
+    return fit_with_engine(fids, basis, options)
 
 
 def _overall_weights(rows: list[dict], labels: list, kept: np.ndarray) -> np.ndarray:
@@ -155,6 +163,8 @@ def _joint(job: Job, options: FitOptions, fids: Fids, basis, labels: list, kept)
     """Joint fit with the linewidth model of the setting, and without as a control."""
     if not options.joint:
         return {"status": "absent", "reason": "switched off (setting joint)"}
+    if options.engine != "fmrsflow":
+        return {"status": "absent", "reason": f"engine {options.engine} fits single spectra only"}
     try:
         design, width = _designs(job, options, labels)
         design = design.select(kept)

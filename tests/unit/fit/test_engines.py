@@ -1,0 +1,55 @@
+"""Other engines: what is told when they are absent, and what they find where they are there."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from fmrsflow.errors import DataError
+from fmrsflow.fit.engines import COMMANDS, _raw, _read_lcmodel, find_command, fit_with_engine
+from fmrsflow.fit.options import FitOptions
+
+TABLE = """
+$$CONC  4 lines in following concentration table = NCONC+1
+    Conc.  %SD /Cr+PCr  Metabolite
+    9.506   5%   1.151 Glu
+ 2.69E-02 999% 3.3E-03 Gly
+    8.256   2%   1.000 Cr+PCr
+"""
+
+
+@pytest.mark.parametrize("engine", list(COMMANDS))
+def test_an_absent_command_is_told_with_the_way_to_get_it(engine):
+    with pytest.raises(DataError, match="not on this machine's PATH; (install|build)"):
+        find_command(engine, "no-such-command-here")
+
+
+def test_a_table_of_lcmodel_is_read():
+    amplitudes, errors = _read_lcmodel(TABLE, ("Glu", "Gly", "Lac"))
+    np.testing.assert_allclose(amplitudes, [9.506, 0.0269, 0.0])
+    assert errors[0] == pytest.approx(0.4753)
+    assert np.isnan(errors[1:]).all()
+
+
+def test_an_empty_table_is_an_error():
+    with pytest.raises(DataError, match="no concentrations"):
+        _read_lcmodel("LCModel: FATAL", ("Glu",))
+
+
+def test_raw_files_hold_the_conjugate():
+    assert _raw(np.array([1 + 2j])).split()[-2:] == ["1.0000000E+00", "-2.0000000E+00"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine, limit", [("fsl_mrs", 0.06), ("lcmodel", 0.2)])
+def test_engines_find_the_amplitudes_of_a_clean_spectrum(noisy, basis, truth, engine, limit):
+    """LCModel's regularised lineshape and stiff defaults leave it some percent low."""
+    if shutil.which(COMMANDS[engine]) is None:
+        pytest.skip(f"{engine} is not installed here")
+    options = FitOptions(engine=engine, baseline="polynomial", baseline_order=0)
+    result = fit_with_engine(noisy(1, 200.0, 1), basis, options)[0]
+    for name in ("NAA", "Glu", "mI"):
+        k = basis.names.index(name)
+        assert result.amplitudes[k] == pytest.approx(truth[k], rel=limit), name

@@ -1,0 +1,255 @@
+"""The fit of single spectra against known truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids
+from fmrsflow.fit.model import make_model
+from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.solve import (
+    evaluate,
+    fit_spectra,
+    make_target,
+    tangents,
+)
+
+
+@pytest.mark.parametrize("shift_hz, phase_deg, lorentz_hz", [(0, 0, 0), (10, 60, 5), (-10, -60, 8)])
+def test_noise_free_amplitudes_return_from_far_starts(
+    clean, basis, truth, shift_hz, phase_deg, lorentz_hz
+):
+    moved = clean.shifted(shift_hz).rotated(phase_deg).broadened(lorentz_hz, 0.0)
+    result = fit_spectra(moved, basis)[0]
+    assert result.status == "ok"
+    np.testing.assert_allclose(result.amplitudes, truth, rtol=1e-4)
+    assert result.parameters["shift_hz"] == pytest.approx(shift_hz, abs=1e-3)
+    assert result.parameters["lorentz_hz"] == pytest.approx(3.0 + lorentz_hz, abs=1e-2)
+    assert np.sqrt(result.parameters["gauss_hz2"]) == pytest.approx(4.0, abs=1e-2)
+
+
+def test_a_first_order_phase_is_found(clean, basis, truth):
+    options = FitOptions(baseline="none")
+    model = make_model(clean, basis, options)
+    ramp = np.exp(1j * np.deg2rad(4.0) * (clean.ppm - 3.0))
+    spectrum = clean.spectra[0, 0] * ramp
+    fid = np.fft.ifft(np.fft.ifftshift(spectrum))
+    fid[0] *= 2
+    result = fit_spectra(clean.with_data(fid[None]), basis, options)[0]
+    found = np.rad2deg(result.parameters["phase1_rad_per_ppm"])
+    assert found == pytest.approx(4.0, abs=0.01)
+    np.testing.assert_allclose(result.amplitudes, truth, rtol=1e-3)
+    assert model.parameters[1] == "phase1_rad_per_ppm"
+
+
+@pytest.mark.parametrize(
+    "options", [FitOptions(), FitOptions(metabolite_shift_sd_ppm=0.004, lineshape="free")]
+)
+def test_derivatives_are_those_of_finite_differences(clean, basis, options):
+    """The projected slope of the cost must be that of the cost itself."""
+    model = make_model(clean, basis, options)
+    rng = np.random.default_rng(5)
+    theta = np.zeros(len(model.parameters))
+    theta[:7] = 0.1, 0.01, 1.0, 4.0, 9.0, 0.3, -0.5
+    theta[7:] = 0.02 * np.abs(rng.standard_normal(len(theta) - 7))
+    spectrum = np.fft.fft(clean.transients[0])[model.index] / 100
+    spectrum = spectrum + 0.01 * rng.standard_normal(len(spectrum))
+    target = make_target(model, spectrum, 1e-8, model.smoothness, None)
+    state = evaluate(model, target, theta)
+    _, cross = tangents(model, target, state)
+    slope = -2 * cross @ np.append(-state.amplitudes, 1.0)
+    slope += 2 * target.variance * theta / model.prior_sd**2
+    for number, name in enumerate(model.parameters):
+        if name == "phase1_rad_per_ppm":
+            continue  # its slope is taken from the data, see _projected_normal
+        step = np.zeros(len(theta))
+        step[number] = 1e-5 * max(1.0, abs(theta[number]))
+        ahead, behind = (evaluate(model, target, theta + s * step).cost for s in (1, -1))
+        numeric = (ahead - behind) / (2 * step[number])
+        assert slope[number] == pytest.approx(numeric, rel=2e-3, abs=1e-7 * state.cost), name
+
+
+def test_batch_gives_what_single_fits_give(noisy, basis):
+    fids = noisy(4, 20.0, 3)
+    together = fit_spectra(fids, basis)
+    for j, one in enumerate(together):
+        alone = fit_spectra(fids.select([j]), basis)[0]
+        np.testing.assert_array_equal(one.amplitudes, alone.amplitudes)
+        np.testing.assert_array_equal(one.covariance, alone.covariance)
+
+
+def test_errors_are_the_spread_of_repeated_measurements(noisy, basis, truth):
+    """SD over realisations equals the mean Cramer-Rao error; 120 of them know it to 6.5 %."""
+    results = fit_spectra(noisy(120, 40.0, 11), basis)
+    values = np.array([one.amplitudes for one in results])
+    errors = np.array([np.sqrt(np.diag(one.covariance)) for one in results])
+    for name in ("Glu", "NAA", "mI", "GSH"):
+        k = basis.names.index(name)
+        ratio = values[:, k].std(ddof=1) / errors[:, k].mean()
+        assert 0.8 < ratio < 1.2, name
+        held = np.mean(np.abs(values[:, k] - truth[k]) < 1.96 * errors[:, k])
+        assert held > 0.89, name  # 95 % less three standard errors
+
+
+def test_sums_take_their_error_from_the_covariance(noisy, basis):
+    result = fit_spectra(noisy(1, 30.0, 2), basis)[0]
+    names, values, covariance = result.with_sums()
+    i, j = (basis.names.index(name) for name in ("NAA", "NAAG"))
+    k = names.index("tNAA")
+    assert values[k] == pytest.approx(result.amplitudes[i] + result.amplitudes[j])
+    c = result.covariance
+    assert covariance[k, k] == pytest.approx(c[i, i] + c[j, j] + 2 * c[i, j])
+    # NAA and NAAG overlap: their sum is better known than either part's error suggests.
+    assert c[i, j] < 0
+    assert result.correlation("NAA", "NAAG") < 0
+
+
+def test_residual_of_the_true_model_is_noise(noisy, basis):
+    results = fit_spectra(noisy(20, 30.0, 4), basis)
+    assert np.mean([one.fqn for one in results]) == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_curved_baseline_does_not_become_glutamate(clean, noisy, basis, truth):
+    hump = np.exp(-0.5 * ((clean.ppm - 2.4) / 0.45) ** 2) * 0.15 * clean.spectra.real.max()
+    fid = np.fft.ifft(np.fft.ifftshift(hump))
+    fid[0] *= 2
+    fids = noisy(30, 60.0, 8, clean.with_data(clean.transients + fid))
+    results = fit_spectra(fids, basis)
+    k = basis.names.index("Glu")
+    values = np.array([one.amplitudes[k] for one in results])
+    error = np.mean([np.sqrt(one.covariance[k, k]) for one in results])
+    assert abs(values.mean() - truth[k]) < error
+
+
+def test_amplitudes_are_never_negative(noisy, basis):
+    results = fit_spectra(noisy(30, 8.0, 9), basis)
+    assert min(one.amplitudes.min() for one in results) >= 0.0
+
+
+def test_parametric_macromolecules_stand_in_for_those_of_the_basis(clean, basis, truth):
+    names = [name for name in basis.names if not name.startswith("MM")]
+    result = fit_spectra(clean, basis.select(names), FitOptions(exclude=("Lip09", "Lip20")))[0]
+    k = result.names.index("Glu")
+    assert "MM09" in result.names
+    assert result.amplitudes[k] == pytest.approx(truth[names.index("Glu")], rel=0.02)
+
+
+def test_small_shifts_of_single_metabolites_are_found(clean, basis, truth):
+    moved = truth @ basis.fids
+    k = basis.names.index("mI")
+    turn = np.exp(2j * np.pi * 0.4 * clean.time_s)
+    moved = moved + truth[k] * basis.fids[k] * (turn - 1)
+    fids = clean.with_data(moved[None]).broadened(3.0, 4.0)
+    plain = fit_spectra(fids, basis)[0]
+    shifting = fit_spectra(fids, basis, FitOptions(metabolite_shift_sd_ppm=0.004))[0]
+    assert shifting.parameters["shift_hz:mI"] == pytest.approx(0.4, abs=0.05)
+    assert abs(shifting.amplitudes[k] - truth[k]) < abs(plain.amplitudes[k] - truth[k])
+
+
+def test_a_free_lineshape_fits_a_split_line_better(clean, basis):
+    turn = 0.5 * (1 + np.exp(2j * np.pi * 6.0 * clean.time_s))
+    split = clean.with_data(clean.transients * turn)
+    voigt = fit_spectra(split, basis)[0]
+    free = fit_spectra(split, basis, FitOptions(lineshape="free"))[0]
+    assert free.residual_sd < 0.5 * voigt.residual_sd
+
+
+FLAT = np.zeros((1, 1024), complex)
+
+
+def _bad(clean: Fids, noisy) -> dict:
+    rng = np.random.default_rng(1)
+    white = rng.standard_normal((1, 1024)) + 1j * rng.standard_normal((1, 1024))
+    broken = clean.transients.copy()
+    broken[0, 77] = np.nan
+    water = 3e4 * np.exp((-np.pi * 8 + 0.3j) * clean.time_s)
+    return {
+        "flat": clean.with_data(FLAT),
+        "noise": clean.with_data(white),
+        "not a number": clean.with_data(broken),
+        "inverted": noisy(1, 30.0, 1).rotated(180.0),
+        "negative": clean.with_data(-clean.transients),
+        "reversed": clean.with_data(clean.transients.conj()),
+        "huge water": clean.with_data(clean.transients + water),
+        "displaced": clean.shifted(60.0),
+        "too broad": clean.broadened(80.0, 0.0),
+    }
+
+
+@pytest.mark.parametrize(
+    "kind, words",
+    [
+        ("flat", "flat line"),
+        ("noise", "no creatine"),
+        ("not a number", "NaN"),
+        ("inverted", "inverted"),
+        ("negative", "inverted"),
+        ("reversed", "no creatine"),
+        ("huge water", ""),
+        ("displaced", ""),
+        ("too broad", "linewidth"),
+    ],
+)
+def test_what_cannot_be_fitted_fails_with_its_reason(clean, noisy, basis, kind, words):
+    result = fit_spectra(_bad(clean, noisy)[kind], basis)[0]
+    assert result.status == "failed"
+    assert words in result.reason
+    assert np.isnan(result.amplitudes).all()
+
+
+def test_noise_never_passes_for_a_spectrum(clean, basis):
+    rng = np.random.default_rng(2)
+    white = rng.standard_normal((100, 1024)) + 1j * rng.standard_normal((100, 1024))
+    results = fit_spectra(clean.with_data(white), basis)
+    assert [one.status for one in results] == ["failed"] * 100
+
+
+def test_a_spectrum_without_creatine_fails(clean, noisy, basis, truth):
+    without = truth * [name not in ("Cr", "PCr") for name in basis.names]
+    fids = clean.with_data((without @ basis.fids)[None]).broadened(3.0, 4.0)
+    result = fit_spectra(noisy(1, 30.0, 6, fids), basis)[0]
+    assert result.status == "failed"
+    assert "creatine" in result.reason
+
+
+def test_a_failed_spectrum_leaves_its_neighbours(clean, noisy, basis):
+    good = noisy(1, 30.0, 6)
+    both = clean.with_data(np.concatenate([FLAT, good.transients]))
+    first, second = fit_spectra(both, basis)
+    assert (first.status, second.status) == ("failed", "ok")
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda b, f: (replace(b, frequency_mhz=297.2), f), "297.2"),
+        (lambda b, f: (replace(b, dwell_s=2.5e-4), f), "resample"),
+        (lambda b, f: (b.select([n for n in b.names if n not in ("Cr", "PCr")]), f), "neither Cr"),
+        (lambda b, f: (b, f.with_data(f.transients[:, :2])), "2 points"),
+        (lambda b, f: (b, f.with_data(f.transients[:, :100])), "spectral points"),
+    ],
+)
+def test_what_does_not_belong_together_is_told(clean, basis, change, words):
+    wrong, fids = change(basis, clean)
+    with pytest.raises(DataError, match=words):
+        fit_spectra(fids, wrong)
+
+
+def test_challenge_spectra_are_fitted_to_the_noise(shared_data):
+    from fmrsflow.basis.files import read_basis
+
+    folder = shared_data / "fitting-challenge"
+    basis = read_basis(folder / "basis" / "press3T_30ms.BASIS").resampled(250e-6, 2048, 123.22)
+    text = (folder / "jmrui" / "dataset1_WS.txt").read_text()
+    lines = text.split("Signal 1 out of 1 in file")[1].split("\n")[1:]
+    values = np.array([[float(x) for x in line.split()[:2]] for line in lines if line.strip()])
+    fids = Fids((values[:, 0] + 1j * values[:, 1])[None, None], 250e-6, 123.22, 0.03, 10.0)
+    result = fit_spectra(fids, basis)[0]
+    assert result.status == "ok"
+    # Simulated with the same basis and Lorentzian lines: nothing but noise may be left.
+    assert result.fqn == pytest.approx(1.0, abs=0.3)
+    assert result.parameters["gauss_hz2"] < 4.0

@@ -1,0 +1,296 @@
+"""FSL-MRS and LCModel as external commands: files out, results back in the same form.
+
+Both are the user's own installation, found on the PATH or named by the setting `command`; neither
+is imported or shipped. FSL-MRS may be used for non-commercial purposes only. Each runs with one
+thread: default threading makes FSL-MRS three times slower.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fmrsflow.basis.files import Basis
+from fmrsflow.basis.formats import to_fsl, to_lcmodel
+from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids, to_nifti, to_spectrum
+from fmrsflow.fit.mobile import is_broad
+from fmrsflow.fit.model import make_model
+from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.result import FitResult, failed_result
+
+COMMANDS = {"fsl_mrs": "fsl_mrs", "lcmodel": "lcmodel"}
+
+HINTS = {
+    "fsl_mrs": "install it from its conda channel (envs/fsl_mrs.yaml; non-commercial use only)",
+    "fsl_dynmrs": "it comes with FSL-MRS (envs/fsl_mrs.yaml; non-commercial use only)",
+    "lcmodel": "build it from its public source (LCModel.f, gfortran) and put it on the PATH",
+}
+
+TIMEOUT_S = 1800
+
+LCMODEL_KEY = 210387309
+"""The key that its author published when LCModel became free."""
+
+LINEWIDTH_HZ = 1.0
+"""Width given to the basis for LCModel, which expects FIDs that decay."""
+
+
+def find_command(engine: str, command: str = "") -> str:
+    """Path of an engine's command.
+
+    Raises
+    ------
+    DataError
+        It is not there; the message says how to get it.
+    """
+    found = shutil.which(command or COMMANDS.get(engine, engine))
+    if found is None:
+        raise DataError(
+            f"engine {engine}: the command {command or COMMANDS.get(engine, engine)} is not on "
+            f"this machine's PATH; {HINTS[engine]}"
+        )
+    return found
+
+
+def fit_with_engine(fids: Fids, basis: Basis, options: FitOptions) -> list[FitResult]:
+    """Fit each transient of `fids` as a spectrum of its own with `options.engine`.
+
+    Results hold amplitudes per molecule on the scale of the FID, the engine's own errors (on the
+    diagonal of the covariance) and the data; curves and quality figures are NaN.
+
+    Raises
+    ------
+    DataError
+        The command is absent, fails, or writes no result.
+    """
+    run = {"fsl_mrs": run_fsl_mrs, "lcmodel": run_lcmodel}[options.engine]
+    command = find_command(options.engine, options.command)
+    keep = [name for name in basis.names if name not in options.exclude and name != "H2O"]
+    if options.macromolecules == "none":
+        keep = [name for name in keep if not is_broad(name)]
+    basis = basis.select(keep)
+    model = make_model(fids, basis, replace(options, macromolecules="basis"))
+    with tempfile.TemporaryDirectory(prefix="fmrsflow-") as folder:
+        found = run(command, fids, basis, options, Path(folder))
+    spectra = to_spectrum(fids.transients)[:, (model.index + fids.n_points // 2) % fids.n_points]
+    return [
+        replace(
+            failed_result(model, spectrum, ""),
+            status="ok",
+            reason=None,
+            amplitudes=amplitudes,
+            covariance=np.diag(errors**2),
+            stop_reason=f"by {options.engine}",
+        )
+        for spectrum, (amplitudes, errors) in zip(spectra, found)
+    ]
+
+
+def run_fsl_mrs(
+    command: str, fids: Fids, basis: Basis, options: FitOptions, folder: Path
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`fsl_mrs` once a spectrum; amplitudes unscaled, macromolecules in a group of their own."""
+    write_fsl_basis(basis, folder / "basis")
+    found = []
+    for j in range(fids.n_transients):
+        data, out = folder / f"{j}.nii.gz", folder / f"{j}"
+        to_nifti(fids.select([j])).to_filename(data)
+        arguments = ["--data", data, "--basis", folder / "basis", "--output", out, "--overwrite"]
+        arguments += ["--no_rescale", "--baseline", _fsl_baseline(options), "--ppmlim"]
+        arguments += [options.range_low_ppm, options.range_high_ppm]
+        broad = [name for name in basis.names if is_broad(name)]
+        if broad:
+            arguments += ["--metab_groups", "+".join(broad)]
+        _run("fsl_mrs", [command, *arguments], folder)
+        found.append(_read_fsl(out / "all_parameters.csv", basis.names))
+    return found
+
+
+def run_fsl_dynmrs(
+    command: str, fids: Fids, basis: Basis, design: np.ndarray, widths: np.ndarray, folder: Path
+) -> dict[str, float]:
+    """`fsl_dynmrs` on all transients: amplitudes follow `design`, the Lorentzian width `widths`.
+
+    Parameters
+    ----------
+    design : array (n_transients, n_columns)
+        First column constant.
+    widths : array (n_transients,)
+        Course of the Lorentzian width.
+
+    Returns
+    -------
+    dict
+        Free parameters of the dynamic model by FSL-MRS's names (`conc_Glu_beta0`, ...).
+    """
+    write_fsl_basis(basis, folder / "basis")
+    to_nifti(fids).to_filename(folder / "data.nii.gz")
+    n = design.shape[1]
+    np.savetxt(folder / "design.csv", np.column_stack([design, widths]), delimiter=",")
+    (folder / "config.py").write_text(_DYNAMIC.format(n=n))
+    _run(
+        "fsl_dynmrs",
+        [command, "--data", folder / "data.nii.gz", "--basis", folder / "basis", "--output",
+         folder / "out", "--dyn_config", folder / "config.py", "--time_variables",
+         folder / "design.csv", "--baseline", "poly, 0", "--overwrite", "--no_rescale"],
+        folder,
+    )  # fmt: skip
+    path = folder / "out" / "dyn_results.csv"
+    if not path.is_file():
+        raise DataError("fsl_dynmrs wrote no dyn_results.csv")
+    with path.open() as file:
+        rows = list(csv.reader(file))
+    header = rows[0]
+    at = header.index("mean") if "mean" in header else 1
+    return {row[0]: float(row[at]) for row in rows[1:] if row and _is_number(row[at])}
+
+
+def run_lcmodel(
+    command: str, fids: Fids, basis: Basis, options: FitOptions, folder: Path
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """LCModel once a spectrum, with the basis' own macromolecules instead of simulated ones."""
+    time = np.arange(basis.n_points) * basis.dwell_s
+    decay = np.exp(-np.pi * LINEWIDTH_HZ * time)
+    (folder / "set.basis").write_text(to_lcmodel(replace(basis, fids=basis.fids * decay)))
+    own = any(is_broad(name) for name in basis.names)
+    found = []
+    for j, fid in enumerate(fids.transients):
+        (folder / "data.raw").write_text(_raw(fid))
+        control = [
+            f"key={LCMODEL_KEY}",
+            f"nunfil={fids.n_points}, deltat={fids.dwell_s:.9e}, hzpppm={fids.frequency_mhz:.6f}",
+            # LCModel keeps at most 80 characters of a line: names are relative to the folder.
+            "filbas='set.basis', filraw='data.raw', filps='out.ps'",
+            "filtab='out.table', ltable=7",
+            f"ppmst={options.range_high_ppm}, ppmend={options.range_low_ppm}",
+            f"dows=F, doecc=F, neach=0{', nsimul=0' if own else ''}",
+        ]
+        text = " $LCMODL\n " + "\n ".join(control) + "\n $END\n"
+        table = folder / "out.table"
+        table.unlink(missing_ok=True)
+        _run("lcmodel", [command], folder, text)
+        if not table.is_file():
+            raise DataError(f"lcmodel wrote no table for spectrum {j}: is the basis readable?")
+        found.append(_read_lcmodel(table.read_text(), basis.names))
+    return found
+
+
+def write_fsl_basis(basis: Basis, folder: Path) -> None:
+    """A basis as a folder of FSL-MRS JSON files."""
+    folder.mkdir(exist_ok=True)
+    for name, text in to_fsl(basis).items():
+        content = json.loads(text)
+        content["basis"]["basis_width"] = content["basis"]["basis_width"] or 0.0
+        (folder / name).write_text(json.dumps(content))
+
+
+def _run(engine: str, command: list, folder: Path, text: str = "") -> None:
+    single = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=folder,
+            env={**os.environ, **single, "MPLBACKEND": "Agg"},
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise DataError(f"{engine} did not end within {TIMEOUT_S} s") from None
+    if done.returncode:
+        last = (done.stderr or done.stdout).strip().splitlines()
+        raise DataError(
+            f"{engine} ended with code {done.returncode}: {last[-1] if last else 'no message'}"
+        )
+
+
+def _fsl_baseline(options: FitOptions) -> str:
+    # `--baseline_order 0` is ignored by FSL-MRS 2.4.11; this form is not.
+    if options.baseline == "spline":
+        return "spline, moderate"
+    return "off" if options.baseline == "none" else f"poly, {options.baseline_order}"
+
+
+def _read_fsl(path: Path, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    if not path.is_file():
+        raise DataError("fsl_mrs wrote no all_parameters.csv")
+    with path.open() as file:
+        rows = {row["parameter"]: row for row in csv.DictReader(file)}
+    return (
+        np.array([float(rows[name]["mean"]) for name in names]),
+        np.array([float(rows[name]["std"]) for name in names]),
+    )
+
+
+def _raw(fid: np.ndarray) -> str:
+    """An FID as LCModel's .RAW; its sign is the conjugate of `Fids`."""
+    lines = (f"{value.real:16.7E}{-value.imag:16.7E}\n" for value in fid)
+    head = " $NMID ID='fmrsflow', FMTDAT='(2E16.7)', VOLUME=1., TRAMP=1. $END\n"
+    return head + "".join(lines)
+
+
+def _read_lcmodel(text: str, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Amplitudes and CRLBs of LCModel's concentration table; absent metabolites are zero."""
+    rows = {}
+    for line in text.splitlines():
+        match = re.match(r"\s*(\S+)\s+(\d+)%\s+\S+\s+(\S+)\s*$", line)
+        if match:
+            rows[match[3]] = (float(match[1]), float(match[2]))
+    if not rows:
+        raise DataError("lcmodel's table holds no concentrations")
+    values = [rows.get(name, (0.0, 999.0)) for name in names]
+    amplitudes = np.array([value for value, _ in values])
+    percent = np.array([one for _, one in values])
+    # 999 % stands for "larger than can be told".
+    se = np.where(percent < 999, amplitudes * percent / 100, np.nan)
+    return amplitudes, se
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+_DYNAMIC = """from numpy import ones_like
+
+Parameters = {{
+    "conc": {{"dynamic": "model_glm", "params": [f"beta{{i}}" for i in range({n})]}},
+    "gamma": {{"dynamic": "model_width", "params": ["base", "bold"]}},
+    "Phi_0": "fixed",
+    "Phi_1": "fixed",
+    "eps": "fixed",
+    "sigma": "fixed",
+    "baseline": "fixed",
+}}
+Bounds = {{"base": (0, None), "sigma": (0, None), "beta0": (0, None)}}
+
+
+def model_glm(p, t):
+    return t[:, :{n}] @ p
+
+
+def model_width(p, t):
+    return p[0] + p[1] * t[:, {n}]
+
+
+def model_glm_grad(p, t):
+    return t[:, :{n}].T
+
+
+def model_width_grad(p, t):
+    return [ones_like(t[:, 0]), t[:, {n}]]
+"""
