@@ -216,6 +216,7 @@ def test_accord_over_an_analysis_from_records_alone(bold_data, tmp_path):
         "analyses": {"main": NAMES},
         "sites": {"metabolite": "Glu", "estimator": "blocks", "quantity": "molal"},
         **{stage: {name: {}} for stage, name in NAMES.items()},
+        "response": {"r": {"rest": "rest"}},
     }
     study = dataclasses.replace(study, config=config)
     (tmp_path / "study.json").write_text(study.save_text())

@@ -17,8 +17,6 @@ from fmrsflow.edge import MISSING, read_json, read_table, write_bytes, write_jso
 from fmrsflow.errors import DataError
 from fmrsflow.study import Scan, Study, Unit, directory
 
-REST = "rest"
-
 MEASURES = {
     "area": "Mean area under the BOLD response (% s)",
     "linewidth": "Narrowing of tCr in the task (Hz)",
@@ -64,6 +62,7 @@ def pair_rows(study: Study, names: dict[str, str]) -> Iterator[dict]:
     """Rows of concordance.tsv: each unit with each measure that it has."""
     for unit in study.units():
         change = _change(study, unit, names)
+        rest = change.get("rest", study.setting("response", names["response"])["rest"])
         person = study.person(unit.scan)
         identity = {
             "site": unit.scan.site,
@@ -76,8 +75,8 @@ def pair_rows(study: Study, names: dict[str, str]) -> Iterator[dict]:
             **{key: change.get(key) for key in ("contrast", "change_percent", "change_se")},
         }  # fmt: skip
         for measure, found in (
-            ("area", _area(study, unit)),
-            ("linewidth", _width(study, unit, names)),
+            ("area", _area(study, unit, rest)),
+            ("linewidth", _width(study, unit, names, rest)),
         ):
             if found is None:
                 continue
@@ -143,17 +142,18 @@ def _change(study: Study, unit: Unit, names: dict[str, str]) -> dict:
         return {"note": f"no change of {setting['metabolite']}"}
     row = rows[0]
     return {
+        **({"rest": record["rest"]} if record.get("rest") else {}),
         "contrast": row["contrast"],
         "change_percent": float(row["change_percent"]),
         "change_se": float(row["se_percent"]),
     }
 
 
-def _area(study: Study, unit: Unit) -> tuple[float | None, float | None, str] | None:
+def _area(study: Study, unit: Unit, rest: str) -> tuple[float | None, float | None, str] | None:
     """Mean area of the unit's BOLD runs and its error; None where it has no run."""
     found, notes = [], []
     for scan in unit.scans:
-        if not scan.bold:
+        if not scan.bold or scan.condition == rest:
             continue
         record = read_json(study.record_path("bold", {}, scan))
         if record["status"] == "ok":
@@ -166,7 +166,7 @@ def _area(study: Study, unit: Unit) -> tuple[float | None, float | None, str] | 
     return float(values.mean()), float(np.sqrt((errors**2).sum())) / len(found), "; ".join(notes)
 
 
-def _width(study: Study, unit: Unit, names: dict[str, str]):
+def _width(study: Study, unit: Unit, names: dict[str, str], rest: str):
     """Narrowing of tCr in the task; None where the transients do not tell."""
     tables = []
     for scan in unit.scans:
@@ -179,7 +179,7 @@ def _width(study: Study, unit: Unit, names: dict[str, str]):
             if row["kept"] == "true" and MISSING not in (row["linewidth_hz"], row["condition"])
         ]  # fmt: skip
         widths = np.array([float(row["linewidth_hz"]) for row in kept])
-        task = np.array([row["condition"] != REST for row in kept], float)
+        task = np.array([row["condition"] != rest for row in kept], float)
         tables.append((widths, task))
     widths, task = (np.concatenate(one) for one in zip(*tables))
     if len(tables) > 1:
