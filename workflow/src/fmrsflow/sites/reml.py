@@ -21,7 +21,7 @@ RESIDUAL = "residual"
 CUT95 = 3.841458820694124
 """95 % point of chi-square with one degree of freedom."""
 
-SMALLEST = 1e-9
+SMALLEST = 1e-6
 """Least variance of an observation, as a share of the variance of all, where none is known."""
 
 
@@ -186,7 +186,12 @@ class Tie:
 
 
 def search(
-    likelihood: Likelihood, y: np.ndarray, scale: float, start=None, tie: Tie | None = None
+    likelihood: Likelihood,
+    y: np.ndarray,
+    scale: float,
+    start=None,
+    tie: Tie | None = None,
+    precise: bool = True,
 ) -> tuple[np.ndarray, float]:
     """Components of least deviance within theta >= 0, and that deviance.
 
@@ -197,6 +202,8 @@ def search(
     start : array (k,), optional
     tie : Tie, optional
         For profiles.
+    precise : bool
+        Components to six digits; otherwise the deviance to a thousandth, enough for an interval.
     """
     k = likelihood.k
 
@@ -220,7 +227,11 @@ def search(
         jac=True,
         method="L-BFGS-B",
         bounds=[(0.0, None)] * len(first),
-        options={"ftol": 1e-13, "gtol": 1e-7, "maxiter": 200},
+        options={
+            "ftol": 1e-13 if precise else 1e-8,
+            "gtol": 1e-7 if precise else 1e-3,
+            "maxiter": 200,
+        },
     )
     theta = done.x * scale if tie is None else tie.full(done.x * scale)
     return theta, float(done.fun)
@@ -280,19 +291,19 @@ def _profile(data, fitted, tie, best, step, most) -> tuple[float, float]:
     likelihood, scale = Likelihood(data), _scale(data)
 
     def excess(value):
-        return search(likelihood, data.y, scale, fitted.variances, tie(value))[1] - (
+        return search(likelihood, data.y, scale, fitted.variances, tie(value), False)[1] - (
             fitted.deviance + CUT95
         )
 
-    tolerance = 1e-4 * (scale if most == np.inf else 1.0)
+    tolerance = 1e-3 * (scale if most == np.inf else 1.0)
     low = 0.0
     if best > 0 and excess(0.0) > 0:
-        low = brentq(excess, 0.0, best, xtol=tolerance, rtol=1e-4)
+        low = brentq(excess, 0.0, best, xtol=tolerance, rtol=1e-3)
     high = best
     while True:
         before, high = high, min(high + step, most)
         if excess(high) > 0:
-            return low, brentq(excess, before, high, xtol=tolerance, rtol=1e-4)
+            return low, brentq(excess, before, high, xtol=tolerance, rtol=1e-3)
         if high >= most or high > 1e4 * scale + best:
             return low, 1.0 if most < np.inf else np.inf
         step *= 2

@@ -1,0 +1,122 @@
+"""Tables of a made-up study with a failed and an excluded scan: nothing is dropped silently."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fmrsflow.edge import file_digest, read_json, read_table
+from fmrsflow.sheets import schema
+from fmrsflow.sites.columns import COLUMNS
+from fmrsflow.stages.plan import main as plan
+from fmrsflow.stages.sites import main
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+import report_fixture as made  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sites")
+    study = made.make_study(root, n_sites=3, n_subjects=3)
+    defaults = {
+        section: {key: rule["default"] for key, rule in schema(section).items()}
+        for section in ("sites", "response")
+    }
+    main_answer = {"estimator": "blocks", "quantity": "molal", "bootstraps": 20}
+    config = study.config | {"sites": defaults["sites"] | main_answer}
+    config["response"] = {"blocks": defaults["response"]}
+    config["analyses"] = {"main": made.ANALYSIS, "second": made.ANALYSIS}
+    study = replace(study, config=config)
+    for seed, scan in enumerate(study.scans):
+        made.write_scan(study, scan, seed)
+    made.fail_scan(study, study.scans[0], "convert", "truncated file")
+    excluded = study.units()[1]
+    job = made.Job("response", study, excluded, made.ANALYSIS)
+    path = study.record_path("response", made.ANALYSIS, excluded)
+    job.files = read_json(path)["files"]
+    job.finish("excluded", "tCr FWHM 14.0 Hz > 12 Hz", "preprocess", {})
+    (root / "study.json").write_text(study.save_text())
+    for analysis in ("main", "second"):
+        assert main(["--study", str(root / "study.json"), analysis]) == 0
+    assert main(["--study", str(root / "study.json"), "--multiverse"]) == 0
+    return study
+
+
+def table(study, name, folder="main/sites"):
+    return read_table(study.results / folder / f"{name}.tsv")
+
+
+def test_every_scan_stands_in_the_flow_with_its_reason(study):
+    rows = {row["scan"]: row for row in table(study, "scans")}
+    assert len(rows) == 9
+    failed, excluded = (rows[study.scans[j].key] for j in (0, 1))
+    assert (failed["status"], failed["reason"]) == ("failed", "truncated file")
+    assert failed["failed_at"] == "convert"
+    assert (excluded["status"], excluded["stage"]) == ("excluded", "response")
+    assert sum(row["status"] == "ok" for row in rows.values()) == 7
+
+
+def test_excluded_scans_stand_in_the_tables_and_take_no_part(study):
+    rows = [row for row in table(study, "responses") if row["unit"] == study.units()[1].key]
+    assert rows and all(row["used"] == "false" for row in rows)
+    assert all("14.0 Hz" in row["reason"] for row in rows)
+    assert {row["n"] for row in table(study, "meta") if row["metabolite"] == "Glu"} == {"7"}
+
+
+def test_problems_name_each_failure_once(study):
+    rows = [row for row in table(study, "problems") if row["kind"] == "failed"]
+    assert [(row["item"], row["text"]) for row in rows] == [(study.scans[0].key, "truncated file")]
+
+
+def test_every_table_has_a_data_dictionary_and_its_digest(study):
+    folder = study.results / "main" / "sites"
+    record = read_json(folder / "record.json")
+    assert record["scans"] == {"ok": 7, "excluded": 1, "failed": 1}
+    for name, digest in record["files"].items():
+        assert file_digest(folder / name) == digest
+        columns = read_json((folder / name).with_suffix(".json"))
+        assert list(columns) == list(COLUMNS[name.removesuffix(".tsv")])
+
+
+def test_the_main_question_is_matched_glutamate_and_has_figures(study):
+    folder = study.results / "main" / "sites"
+    assert read_json(folder / "record.json")["main"][:4] == ["Glu", "blocks", "true", "molal"]
+    for name in ("forest", "caterpillar", "variance_shares", "specification", "power"):
+        for kind in ("svg", "png"):
+            assert (folder / "figures" / f"{name}.{kind}").stat().st_size > 1000
+
+
+def test_a_second_call_gives_the_same_bytes(study, tmp_path):
+    folder = study.results / "main" / "sites"
+    before = {path: file_digest(path) for path in folder.rglob("*") if path.is_file()}
+    assert main(["--study", str(study.results.parent / "study.json"), "main"]) == 0
+    assert before == {path: file_digest(path) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_multiverse_of_twin_analyses_finds_no_variance_of_the_choice(study):
+    rows = {row["component"]: row for row in table(study, "choices", "multiverse")}
+    assert float(rows["analysis"]["share_percent"]) == pytest.approx(0, abs=1e-3)
+    lines = table(study, "specification", "multiverse")
+    assert {line["analysis"] for line in lines} == {"main", "second"}
+    assert {line["fit"] for line in lines} == {"spline"}
+
+
+def test_plan_takes_its_sds_from_the_study(study, capsys, tmp_path):
+    path = str(study.results.parent / "study.json")
+    arguments = ["--study", path, "--sites", "4,12", "--participants", "8"]
+    assert plan([*arguments, "--output", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    row = table(study, "power")[0]
+    assert f"SD between sites {float(row['sd_site_percent']):.2f} %" in printed
+    assert len(read_table(tmp_path / "plan.tsv")) == 2
+    assert (tmp_path / "plan.svg").exists()
+
+
+def test_plan_without_any_sd_says_what_to_give(capsys):
+    with pytest.raises(SystemExit):
+        plan([])
+    assert "--sd-site and --sd-participant" in capsys.readouterr().err
