@@ -12,6 +12,7 @@ from fmrsflow.fids import Fids
 from fmrsflow.report import figures, group_figures, spectrum_figures
 from fmrsflow.report.pages import _scan_charts
 from fmrsflow.report.plot import packed, plain
+from fmrsflow.report.render import figure_json
 from fmrsflow.report.results import Effect
 
 
@@ -72,6 +73,31 @@ def test_a_packed_spectrum_holds_the_data_within_a_rounding_step(results):
     assert np.max(np.abs(unpacked(trace["y"]) - data * scale)) <= 0.5
     ppm = trace["x0"] + trace["dx"] * np.arange(inside.sum())
     assert np.allclose(ppm, results.fit["ppm"][inside], atol=1e-9)
+
+
+def test_the_largest_fit_to_be_expected_leaves_room_on_its_page():
+    """7 T, 4 kHz in 8192 points: 2,440 points in the range; 7 spectra of 30 metabolites."""
+    ppm = np.linspace(0.1, 4.3, 2500)
+    rng = np.random.default_rng(0)
+    spectra = rng.normal(size=(7, 2500)) * 100
+    fit = {
+        "ppm": ppm,
+        "spectra": np.array([f"s{n}" for n in range(7)]),
+        **{name: spectra for name in ("data", "fit", "baseline", "residual")},
+        "names": np.array([f"m{n}" for n in range(30)]),
+        "metabolites": np.repeat(spectra[:, None], 30, axis=1),
+    }
+    assert len(figure_json(spectrum_figures.spectrum(fit))) < 750_000
+
+
+def test_thinning_keeps_the_shape_of_a_line():
+    ppm = np.linspace(0.2, 4.2, 2400)
+    line = 10_000 / (1 + ((ppm - 2.0) / 0.015) ** 2)
+    thin = spectrum_figures._thinned(ppm, line, 500)
+    x = thin["x0"] + thin["dx"] * np.arange(500)
+    assert x[0] == 0.2 and x[-1] == pytest.approx(4.2)
+    assert np.max(np.abs(np.interp(x, ppm, line) - unpacked(thin["y"]))) <= 0.5
+    assert unpacked(thin["y"]).max() > 0.95 * line.max()
 
 
 def test_only_the_chosen_spectrum_shows_at_first(results):

@@ -42,7 +42,7 @@ def scan_page(results: ScanResults) -> str:
                 ("response", "Response", charts["response"]),
                 ("transients", "Transients", charts["after"]),
                 ("stability", "Stability", charts["courses"]),
-                ("voxel", "Voxel", results.voxel_png or results.record("anatomy")),
+                ("voxel", "Voxel", results.record("convert")),
                 ("bold", "BOLD", results.bold_pictures),
                 ("water", "Water", charts["water"]),
                 ("concentrations", "Concentrations", charts["concentrations"]),

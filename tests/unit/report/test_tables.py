@@ -1,0 +1,129 @@
+"""Tables of the sites stage become answers; what they lack is said, not made up."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import report_fixture as made  # noqa: E402
+from fmrsflow.report.group_pages import answer, consortium_page, site_page  # noqa: E402
+from fmrsflow.report.results import Question  # noqa: E402
+from fmrsflow.sites.columns import COLUMNS  # noqa: E402
+from fmrsflow.stages import report_tables as tables  # noqa: E402
+from fmrsflow.stages.report_files import (  # noqa: E402
+    read_consortium,
+    read_group,
+    read_scan,
+    read_site,
+)
+
+KEY = {
+    "metabolite": "Glu",
+    "estimator": "blocks",
+    "matched": "true",
+    "quantity": "molal",
+    "contrast": "task-rest",
+}
+ASKED = Question(*KEY.values())
+
+
+def row(table: str, **values: str) -> dict[str, str]:
+    """A row of a table of the sites stage: n/a where nothing is given."""
+    blank = dict.fromkeys(COLUMNS[table], "n/a")
+    assert set(values) <= set(blank)
+    return blank | {k: v for k, v in KEY.items() if k in blank} | values
+
+
+def ends(change: float, half: float) -> dict[str, str]:
+    return {
+        "change_percent": str(change),
+        "low_percent": str(change - half),
+        "high_percent": str(change + half),
+    }
+
+
+def test_the_answer_is_that_of_the_main_question_and_no_other():
+    rows = [
+        row("meta", matched="false", n_sites="4", n="12", **ends(9.0, 1.0)),
+        row("meta", n_sites="4", n="12", prediction_low_percent="1", **ends(3.0, 1.0)),
+    ]
+    found = tables.answers({"meta": rows}, [], ASKED, {}, {})
+    assert (found["pooled"].value, found["pooled"].low, found["pooled"].high) == (3.0, 2.0, 4.0)
+    assert found["pooled"].note == "4 sites and 12 scans"
+    assert "prediction" not in found  # one of its ends is missing
+
+
+def test_a_site_without_an_interval_takes_no_line_of_the_forest():
+    rows = [row("sites", site="A", n="3", **ends(2.0, 1.0)), row("sites", site="B", n="0")]
+    assert list(tables.site_effects({"sites": rows}, ASKED)) == ["A"]
+
+
+def test_shares_are_those_of_the_change_and_an_open_end_stays_open():
+    rows = [
+        row("variance", outcome="change", component="site", share_percent="20"),
+        row("variance", outcome="change", component="session", reason="nobody twice"),
+        row("variance", outcome="concentration", component="site", share_percent="70"),
+    ]
+    ((name, share, low, high),) = tables.answers({"variance": rows}, [], ASKED, {}, {})["shares"]
+    assert (name, share) == ("site", 20.0)
+    assert low != low and high != high
+
+
+def test_leaving_sites_out_and_equivalence_are_told_in_sentences():
+    left = [
+        row("leave_one_out", left_out=n, change_percent=v) for n, v in (("A", "2"), ("B", "-1"))
+    ]
+    same = row(
+        "equivalence",
+        difference_percent="-0.5",
+        low90_percent="-1.5",
+        high90_percent="0.5",
+        margin_percent="2",
+        verdict="equivalent",
+    )
+    first, second = tables.answers(
+        {"leave_one_out": left, "equivalence": [same]}, [], ASKED, {}, {}
+    )["caveats"]
+    assert first == "Whichever site is left out, the mean stays between −1.0 and +2.0 %."
+    assert "−0.5 percentage points" in second and "equivalent within ± 2" in second
+
+
+def test_the_question_comes_from_the_record_and_before_that_from_the_settings():
+    assert tables.question({"main": ["Lac", "joint", True, "raw", "a-b"]}, {}) == Question(
+        "Lac", "joint", "true", "raw", "a-b"
+    )
+    asked = tables.question({"main": None}, {"metabolite": "GABA"})
+    assert (asked.metabolite, asked.words) == ("GABA", "GABA")
+
+
+@pytest.mark.parametrize("n_subjects", [1, 2])
+def test_a_study_of_which_nothing_is_left_still_has_its_pages(tmp_path, n_subjects):
+    study = made.make_study(tmp_path, n_sites=2, n_subjects=n_subjects)
+    for scan in study.scans:
+        made.fail_scan(study, scan, "convert", "no file of that name below data_root")
+    made.write_tables(study)
+    group = read_group(study, "main")
+    results = read_consortium(study, "main", group)
+    assert "cannot be told" in answer(results)
+    page = consortium_page(results)
+    assert "no file of that name below data_root" in page
+    for name in study.sites:
+        assert f"0 of {n_subjects} scans usable" in site_page(read_site(study, "main", group, name))
+
+
+def test_one_scan_at_one_site_has_all_its_pages(tmp_path):
+    from fmrsflow.report.pages import scan_page
+
+    study = made.make_study(tmp_path, n_sites=1, n_subjects=1)
+    made.write_scan(study, study.scans[0], 5, picture=False)
+    made.write_tables(study)
+    group = read_group(study, "main")
+    assert "1 of 1 scans usable" in site_page(read_site(study, "main", group, "siteA"))
+    consortium_page(read_consortium(study, "main", group))
+    assert "No tissue fractions were measured" in scan_page(
+        read_scan(study, "main", study.scans[0], {})
+    )
