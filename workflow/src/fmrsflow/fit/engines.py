@@ -159,9 +159,7 @@ def run_lcmodel(
     command: str, fids: Fids, basis: Basis, options: FitOptions, folder: Path
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """LCModel once a spectrum, with the basis' own macromolecules instead of simulated ones."""
-    time = np.arange(basis.n_points) * basis.dwell_s
-    decay = np.exp(-np.pi * LINEWIDTH_HZ * time)
-    (folder / "set.basis").write_text(to_lcmodel(replace(basis, fids=basis.fids * decay)))
+    (folder / "set.basis").write_text(to_lcmodel(basis.broadened(LINEWIDTH_HZ)))
     own = any(is_broad(name) for name in basis.names)
     found = []
     for j, fid in enumerate(fids.transients):

@@ -1,0 +1,203 @@
+"""The stage `fit`: what it writes for a scan, and what becomes of a scan that cannot be fitted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from fmrsflow.basis.files import to_npz
+from fmrsflow.edge import Job, file_digest, read_table, run_job, write_bytes, write_json
+from fmrsflow.fids import Fids
+from fmrsflow.stages.fit import process
+from fmrsflow.study import Scan, Site, Study, directory
+
+SCHEMA = Path(__file__).resolve().parents[3] / "workflow" / "schemas" / "fit.yaml"
+NAMES = {"preprocess": "p", "basis": "b", "fit": "f"}
+LABELS = (["rest"] * 8 + ["task"] * 8) * 2
+BOX = np.array([label == "task" for label in LABELS], float)
+
+
+class Outcome:
+    """Record and files of a fitted scan."""
+
+    def __init__(self, job: Job):
+        self.job = job
+        self.record = json.loads(job.study.record_path("fit", NAMES, job.scan).read_text())
+        names = {**NAMES, "concentration": "c"}
+        self.after = Job("quantify", job.study, job.scan, names)
+
+    def table(self, what: str) -> list[dict]:
+        return self.after.table("fit", what)
+
+
+@pytest.fixture
+def scan(clean, basis, truth, noisy) -> Fids:
+    """32 transients, +6 % Glu and 0.2 Hz of narrowing in the task, SNR 40."""
+    amplitudes = np.tile(truth, (32, 1))
+    amplitudes[:, basis.names.index("Glu")] *= 1 + 0.06 * BOX
+    fids = replace(clean, data=(amplitudes @ basis.fids)[:, None])
+    return noisy(32, 40.0, 5, fids.broadened(3.0 - 0.2 * BOX, 4.0))
+
+
+@pytest.fixture
+def run(tmp_path, basis):
+    """Function that puts a preprocessed scan into a study and fits it."""
+
+    def fit(fids: Fids, labels=LABELS, kept=None, water=50.0, **setting) -> Outcome:
+        defaults = {k: v["default"] for k, v in yaml.safe_load(SCHEMA.read_text()).items()}
+        config = {
+            "results": str(tmp_path / "results"),
+            "data_root": str(tmp_path),
+            "preprocess": {"p": {}},
+            "basis": {"b": {}},
+            "fit": {"f": defaults | setting},
+            "concentration": {"c": {}},
+        }
+        site = Site("here", "Philips", 3.0, "sLASER", 0.028, 2.0, "own")
+        one = Scan("here", "01", "x.nii.gz", task="visual")
+        study = Study(config, {"here": site}, (one,))
+        before = Job("convert", study, one, {})
+        before.finish(
+            "ok", None, None, {"tr_s": 2.0, "te_s": 0.028, "reference": {} if water else None}
+        )
+        kept = np.ones(len(labels), bool) if kept is None else kept
+        conditions = list(dict.fromkeys(labels))
+        member = np.array([[label == name for label in labels] for name in conditions]) * kept
+        weights = member / member.sum(axis=1, keepdims=True)
+        averages = fids.with_data(weights @ fids.transients)
+        job = Job("preprocess", study, one, {"preprocess": "p"})
+        job.save("svs", fids)
+        job.save("average", averages)
+        job.save("matched", averages)
+        if water:
+            decay = water * np.exp(-np.pi * 8 * fids.time_s)
+            job.save("mrsref", fids.with_data(decay[None].astype(complex)))
+        rows = [
+            {"transient": j, "time_s": 2.0 * j, "condition": label, "weight": w, "kept": bool(k)}
+            for j, (label, w, k) in enumerate(zip(labels, weights.sum(axis=0), kept))
+        ]
+        job.save("transients", rows)
+        job.finish("ok", None, None, {"conditions": conditions})
+        folder = study.results / directory("basis", NAMES)
+        write_bytes(folder / "here_basis.npz", to_npz(basis))
+        write_json(
+            folder / "here_desc-basis_record.json",
+            {"status": "ok", "files": {"here_basis.npz": file_digest(folder / "here_basis.npz")}},
+        )
+        job = Job("fit", study, one, NAMES)
+        run_job(job, process)
+        return Outcome(job)
+
+    return fit
+
+
+def test_every_average_is_fitted(run, scan, basis, truth):
+    outcome = run(scan)
+    assert outcome.record["status"] == "ok"
+    arrays = outcome.after.arrays("fit", "result")
+    assert list(arrays["spectra"]) == ["rest", "task", "rest:matched", "task:matched", "all"]
+    assert tuple(arrays["names"]) == basis.names
+    k = basis.names.index("NAA")
+    assert arrays["amplitudes"][4, k] == pytest.approx(truth[k], rel=0.03)
+    np.testing.assert_allclose(
+        arrays["data"], arrays["fit"] + arrays["residual"], rtol=1e-4, atol=1e-3
+    )
+    whole = arrays["baseline"] + arrays["metabolites"].sum(axis=1)
+    np.testing.assert_allclose(arrays["fit"], whole, rtol=1e-4, atol=1e-3)
+    rows = {(row["spectrum"], row["metabolite"]): row for row in outcome.table("amplitudes")}
+    parts = sum(float(rows["all", name]["amplitude"]) for name in ("NAA", "NAAG"))
+    assert float(rows["all", "tNAA"]["amplitude"]) == pytest.approx(parts, rel=1e-5)
+    assert outcome.record["fqn"]["all"] == pytest.approx(1.0, abs=0.35)
+    assert set(outcome.record["correlations"]["all"]) == {"Glu-Gln", "NAA-NAAG", "Cr-PCr"}
+
+
+def test_joint_rows_come_with_and_without_narrowing(run, scan):
+    outcome = run(scan)
+    joint = outcome.record["joint"]
+    assert joint["status"] == "ok"
+    assert joint["linewidth_model"] == "free"
+    rows = {(row["linewidth_model"], row["metabolite"]): row for row in outcome.table("joint")}
+    change, se = (
+        float(rows["free", "Glu"][key]) for key in ("change_percent", "change_se_percent")
+    )
+    assert abs(change - 6.0) < 3 * se
+    assert ("none", "Glu") in rows
+    assert outcome.after.arrays("fit", "joint")["timecourse"].shape[0] == 32
+
+
+def test_rejected_transients_take_no_part(run, scan, clean):
+    kept = np.ones(32, bool)
+    kept[[3, 20]] = False
+    data = scan.transients.copy()
+    data[~kept] += 1e3
+    outcome = run(scan.with_data(data), kept=kept)
+    assert outcome.record["status"] == "ok"
+    assert outcome.record["fqn"]["all"] < 1.4
+    assert len(outcome.after.arrays("fit", "joint")["transients"]) == 30
+
+
+def test_blocks_follow_the_conditions(run, scan):
+    rows = [row for row in run(scan).table("timecourse") if row["metabolite"] == "Glu"]
+    assert [row["condition"] for row in rows] == ["rest", "task", "rest", "task"]
+    assert [float(row["time_s"]) for row in rows] == [7.0, 23.0, 39.0, 55.0]
+
+
+def test_blocks_of_a_set_size(run, scan):
+    rows = [
+        r
+        for r in run(scan, timecourse_transients=4).table("timecourse")
+        if r["metabolite"] == "Glu"
+    ]
+    assert len(rows) == 8
+
+
+def test_water_amplitude_is_that_of_the_reference(run, scan):
+    assert run(scan, water=5e4).record["water_amplitude"] == pytest.approx(5e4, rel=1e-4)
+
+
+def test_without_reference_there_is_no_water_amplitude(run, scan):
+    assert run(scan, water=None).record["water_amplitude"] is None
+
+
+def test_one_condition_has_no_joint_fit_and_says_why(run, scan):
+    outcome = run(scan, labels=["all"] * 32)
+    assert outcome.record["status"] == "ok"
+    assert outcome.record["joint"]["status"] == "failed"
+    assert "one condition" in outcome.record["joint"]["reason"]
+
+
+def test_a_scan_of_noise_fails_with_its_reason(run, scan):
+    rng = np.random.default_rng(0)
+    shape = scan.transients.shape
+    white = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+    outcome = run(scan.with_data(white))
+    assert outcome.record["status"] == "failed"
+    assert "creatine" in outcome.record["reason"]
+
+
+def test_an_absent_engine_fails_with_the_way_to_get_it(run, scan):
+    outcome = run(scan, engine="lcmodel", command="no-such-command-here")
+    assert outcome.record["status"] == "failed"
+    assert "build it" in outcome.record["reason"]
+
+
+def test_a_design_of_the_user_is_followed(run, scan, tmp_path):
+    lines = ["constant\tstimulus\tdrift_1"]
+    lines += [f"1\t{x:g}\t{d:.4f}" for x, d in zip(BOX, np.linspace(-1, 1, 32))]
+    (tmp_path / "sub-01_task-visual_design.tsv").write_text("\n".join(lines) + "\n")
+    outcome = run(scan, joint_design="{stem}_design.tsv")
+    assert outcome.record["joint"]["status"] == "ok"
+    assert {row["contrast"] for row in outcome.table("joint")} == {"stimulus"}
+
+
+def test_tables_have_a_data_dictionary(run, scan):
+    outcome = run(scan)
+    for what in ("amplitudes", "timecourse", "joint"):
+        path = outcome.after.path("fit", f"{what}.tsv")
+        described = json.loads(path.with_suffix(".json").read_text())
+        assert set(read_table(path)[0]) == set(described)
