@@ -291,6 +291,8 @@ def _profile(data, fitted, tie, best, step, most) -> tuple[float, float]:
     likelihood, scale = Likelihood(data), _scale(data)
 
     def excess(value):
+        if value == best:  # by definition; a search from there need not come back exactly
+            return -CUT95
         return search(likelihood, data.y, scale, fitted.variances, tie(value), False)[1] - (
             fitted.deviance + CUT95
         )
