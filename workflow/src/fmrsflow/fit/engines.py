@@ -23,7 +23,7 @@ from fmrsflow.basis.files import Basis
 from fmrsflow.basis.formats import to_fsl, to_lcmodel
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids, to_nifti, to_spectrum
-from fmrsflow.fit.mobile import is_broad
+from fmrsflow.fit.broad import is_broad
 from fmrsflow.fit.model import make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, failed_result

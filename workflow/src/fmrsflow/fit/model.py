@@ -18,7 +18,7 @@ from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.fit import baseline as smooth
-from fmrsflow.fit.mobile import PARAMETRIC, RATIOS, is_broad, parametric
+from fmrsflow.fit.broad import RATIOS, is_broad
 from fmrsflow.fit.options import FitOptions
 
 PIVOT_PPM = 3.0
@@ -254,8 +254,13 @@ def _signals(fids: Fids, basis: Basis, options: FitOptions):
         options.macromolecules == "auto" and not any(is_broad(name) for name in names)
     )
     if add:
-        more = tuple(name for name in PARAMETRIC if name not in options.exclude)
-        lines = parametric(more, fids.dwell_s, fids.n_points, fids.frequency_mhz, fids.carrier_ppm)
+        from fmrsflow.basis import systems
+        from fmrsflow.basis.simulate import broad_fids
+
+        lines = systems.MACROMOLECULES | systems.LIPIDS
+        lines = {name: parts for name, parts in lines.items() if name not in options.exclude}
+        more = tuple(lines)
+        lines = broad_fids(lines, fids.frequency_mhz, fids.n_points, fids.dwell_s)
         names, signals = names + more, np.vstack([signals, lines])
     return names, signals
 
