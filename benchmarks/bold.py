@@ -179,7 +179,7 @@ def chain(quick: bool) -> Iterator[Figure]:
         _run(["fmrsflow", "demo", "--preset", "korotkov", "data"], root)
         config = json.dumps(_config())
         (root / "config.yaml").write_text(config)
-        targets = ["--until", "bold_0"] if quick else []
+        targets = _bold_records(root) if quick else []
         snakemake = ["snakemake", "-s", str(ROOT / "Snakefile"), "--configfile", "config.yaml"]
         _run([*snakemake, "-c1", "--scheduler", "greedy", *targets], root)
         records = sorted((root / "results" / "bold").rglob("*_desc-bold_record.json"))
@@ -199,6 +199,17 @@ def chain(quick: bool) -> Iterator[Figure]:
             inside, notes = _changes(root)
             yield Figure("korotkov: changes inside their intervals", inside, "4 of 4", inside == 4,
                          " ".join(notes))  # fmt: skip
+
+
+def _bold_records(root: Path) -> list[str]:
+    """Records of the BOLD stage of every scan that has a run."""
+    with (root / "data" / "config" / "scans.tsv").open() as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["bold"] != "n/a"]
+    return [
+        f"results/bold/{row['site']}/sub-{row['subject']}/mrs/"
+        f"sub-{row['subject']}_task-{row['task']}_acq-{row['acq']}_desc-bold_record.json"
+        for row in rows
+    ]
 
 
 def _changes(root: Path) -> tuple[int, list[str]]:
