@@ -93,8 +93,8 @@ def test_the_largest_fit_to_be_expected_leaves_room_on_its_page():
 def test_thinning_keeps_the_shape_of_a_line():
     ppm = np.linspace(0.2, 4.2, 2400)
     line = 10_000 / (1 + ((ppm - 2.0) / 0.015) ** 2)
-    thin = spectrum_figures._thinned(ppm, line, 500)
-    x = thin["x0"] + thin["dx"] * np.arange(500)
+    thin = spectrum_figures._thinned(ppm, line, spectrum_figures.METABOLITE_POINTS)
+    x = thin["x0"] + thin["dx"] * np.arange(spectrum_figures.METABOLITE_POINTS)
     assert x[0] == 0.2 and x[-1] == pytest.approx(4.2)
     assert np.max(np.abs(np.interp(x, ppm, line) - unpacked(thin["y"]))) <= 0.5
     assert unpacked(thin["y"]).max() > 0.95 * line.max()

@@ -104,7 +104,7 @@ def forest(
         "layout": layout(
             120 + 28 * (count + 1),
             showlegend=True,
-            xaxis=axis(f"Change of {what} while the task runs (%)"),
+            xaxis=axis(f"Change of {what} (%)"),
             yaxis=axis(
                 tickvals=places,
                 ticktext=labels,

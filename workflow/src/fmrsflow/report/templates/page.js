@@ -27,7 +27,13 @@
     const figure = JSON.parse(document.getElementById(place.id + "-data").textContent);
     place.classList.remove("waiting");
     const narrow = place.clientWidth < 560;
-    if (narrow) Object.assign(figure.layout.margin, { l: 44, r: 6 });
+    if (narrow) {
+      Object.assign(figure.layout.margin, { l: 44, r: 6 });
+      figure.layout.font.size = 11;
+      for (const [key, axis] of Object.entries(figure.layout)) {
+        if (/^[xy]axis/.test(key)) axis.title.font = { size: 11 };
+      }
+    }
     await Plotly.newPlot(place, figure.data, figure.layout, {
       responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover",
       modeBarButtonsToRemove: ["select2d", "lasso2d"],
