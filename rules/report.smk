@@ -28,7 +28,7 @@ rule report:
             f"{RESULTS}/{{analysis}}/report/scans/{scan.site}/{scan.stem}.html"
             for scan in STUDY.scans
         ],
-        tables=expand("{results}/{all}/sites/record.json", results=RESULTS, all=ANALYSES),
+        f"{RESULTS}/multiverse/specification.tsv",
     output:
         f"{RESULTS}/{{analysis}}/report/index.html",
     log:

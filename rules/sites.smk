@@ -17,3 +17,21 @@ rule sites:
         code=code_digest("sites"),
     shell:
         "fmrsflow sites --study {params.study} {wildcards.analysis} 2> {log}"
+
+
+rule multiverse:
+    input:
+        expand("{results}/{analysis}/sites/record.json", results=RESULTS, analysis=ANALYSES),
+    output:
+        f"{RESULTS}/multiverse/specification.tsv",
+    log:
+        f"{RESULTS}/logs/multiverse.log",
+    resources:
+        mem_mb=memory(1000),
+        runtime=30,
+    params:
+        study=FROZEN,
+        settings=json.dumps(STUDY.config["sites"], sort_keys=True),
+        code=code_digest("sites"),
+    shell:
+        "fmrsflow sites --study {params.study} --multiverse 2> {log}"

@@ -40,6 +40,8 @@ def main(argv: list[str]) -> int:
     for analysis in analyses:
         if code := cli.main(["sites", "--study", str(frozen), analysis]):
             return code
+    if code := cli.main(["sites", "--study", str(frozen), "--multiverse"]):
+        return code
     keys = [scan.key for scan in study.scans]
     for analysis in analyses:
         for more in (keys, []):

@@ -1,0 +1,128 @@
+"""Bad input in a study of good scans: each is told with its mend, and every other scan goes on."""
+
+from __future__ import annotations
+
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+from chain_tools import read_records, snakemake, write_config
+
+from fmrsflow.edge import read_table
+from fmrsflow.fids import from_nifti, to_nifti
+
+pytestmark = pytest.mark.slow
+
+GOOD = "alpha/sub-01/mrs/sub-01_task-visual_"
+
+
+def _truncated(root, row):
+    source = root / row["mrs"]
+    (root / "short.SDAT").write_bytes(source.read_bytes()[:20_000])
+    shutil.copy(source.with_suffix(".SPAR"), root / "short.SPAR")
+    return {"mrs": "short.SDAT"}
+
+
+def _other_dwell(root, row):
+    spar = (root / row["ref"]).with_suffix(".SPAR").read_text()
+    (root / "dwell.SPAR").write_text(
+        spar.replace("sample_frequency : 2000", "sample_frequency : 2500")
+    )
+    shutil.copy(root / row["ref"], root / "dwell.SDAT")
+    return {"ref": "dwell.SDAT"}
+
+
+def _other_echo_time(root, row):
+    spar = (root / row["mrs"]).with_suffix(".SPAR").read_text()
+    (root / "te.SPAR").write_text(spar.replace("echo_time : 30", "echo_time : 68"))
+    shutil.copy(root / row["mrs"], root / "te.SDAT")
+    return {"mrs": "te.SDAT"}
+
+
+def _no_event_in_time(root, row):
+    (root / "late.tsv").write_text("onset\tduration\ttrial_type\n9000\t16\tvisual\n")
+    return {"events": "late.tsv"}
+
+
+def _one_condition(root, row):
+    return {"events": "", "condition": "rest"}
+
+
+def _far_voxel(root, row):
+    image = nib.load(root / row["t1w"])
+    moved = image.affine.copy()
+    moved[:3, 3] += 400
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), moved), root / "far_T1w.nii.gz")
+    return {"t1w": "far_T1w.nii.gz"}
+
+
+CASES = {
+    "missing": ("convert", "is not there", lambda root, row: {"mrs": "nothing.SDAT"}),
+    "truncated": ("convert", "truncated", _truncated),
+    "dwell": ("convert", "dwell time", _other_dwell),
+    "echo": ("convert", "echo time 68 ms; sites.tsv says 30 ms", _other_echo_time),
+    "events": ("preprocess", "no event lies within", _no_event_in_time),
+    "single": ("response", "one condition only", _one_condition),
+    "not1w": ("anatomy", "no T1w and no tissue maps", lambda root, row: {"t1w": ""}),
+    "far": ("anatomy", "outside", _far_voxel),
+    "noise": ("fit", "", lambda root, row: {"mrs": "noise.nii.gz", "ref": ""}),
+}
+
+
+@pytest.fixture(scope="module")
+def run(tiny_data, tmp_path_factory):
+    """One good scan of site alpha and one scan for each kind of bad input."""
+    folder = tmp_path_factory.mktemp("bad")
+    root = folder / "data"
+    shutil.copytree(tiny_data, root)
+    sheet = root / "config" / "scans.tsv"
+    good = next(row for row in read_table(sheet) if row["site"] == "alpha")
+    good = {key: "" if value == "n/a" else value for key, value in good.items()}
+    fids = from_nifti(nib.load(next((root / "beta").rglob("*_svs.nii.gz"))))
+    rng = np.random.default_rng(4)
+    noise = rng.normal(size=(32, 1, 1024)) + 1j * rng.normal(size=(32, 1, 1024))
+    nib.save(to_nifti(fids.with_data(noise)), root / "noise.nii.gz")
+    rows = [good]
+    for name, (_, _, change) in CASES.items():
+        rows.append({**good, "subject": name, **change(root, good)})
+    text = ["\t".join(good)] + ["\t".join(row.values()) for row in rows]
+    sheet.write_text("\n".join(text) + "\n")
+    write_config(folder, participants_sheet=None)
+    snakemake(folder, "--cores", "2")
+    return folder / "results"
+
+
+@pytest.fixture(scope="module")
+def records(run):
+    return {
+        (one["stage"], one["scan"].get("subject")): one
+        for one in read_records(run)
+        if "scan" in one
+    }
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input_is_told_where_it_begins(records, name):
+    stage, message, _ = CASES[name]
+    record = records[stage, name]
+    assert record["status"] == "failed"
+    assert record["failed_at"] == stage
+    assert message in record["reason"]
+
+
+def test_the_good_scan_reaches_the_answer(run, records):
+    assert {record["status"] for (_, who), record in records.items() if who == "01"} == {"ok"}
+    assert (run / "main" / "report" / "scans" / "alpha" / "sub-01_task-visual.html").exists()
+    assert (run / "main" / "report" / "index.html").exists()
+
+
+def test_no_geometry_costs_the_tissue_correction_alone(records):
+    """Without a T1w the change of ratios and amplitudes is still there."""
+    assert records["response", "not1w"]["status"] == "ok"
+
+
+def test_every_problem_stands_in_one_table(run):
+    text = "\n".join(row["text"] for row in read_table(run / "main" / "sites" / "problems.tsv"))
+    for stage, message, _ in CASES.values():
+        assert message in text, (stage, message)
