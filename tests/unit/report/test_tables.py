@@ -127,3 +127,14 @@ def test_one_scan_at_one_site_has_all_its_pages(tmp_path):
     assert "No tissue fractions were measured" in scan_page(
         read_scan(study, "main", study.scans[0], {})
     )
+
+
+def test_the_curve_holds_every_analysis_and_agrees_with_the_table_of_the_multiverse(study, group):
+    from fmrsflow.edge import read_table
+
+    results = read_consortium(study, "main", group)
+    table = read_table(study.results / "multiverse" / "specification.tsv")
+    told = [float(one["change_percent"]) for one in table if one["low_percent"] != "n/a"]
+    assert sorted(effect.value for effect in results.multiverse) == told
+    assert sum(results.primary) == 1
+    assert {one["matched"] for one in results.choices} == {"yes", "no"}

@@ -274,11 +274,14 @@ def read_consortium(study: Study, analysis: str, group) -> ConsortiumResults:
     report = study.results / analysis / "report"
     folder = study.results / analysis / "sites"
     asked = _question(study, analysis)
-    specification = study.results / "multiverse" / "specification.tsv"
-    if specification.exists():
-        curve = read_table(specification)
-    else:
-        curve = []
+    # The same rows as those of the multiverse's own table, which need not have been made yet.
+    curve = [
+        {"analysis": name, **choice, **row}
+        | {"main": "true" if row["main"] == "true" and name == analysis else "false"}
+        for name, choice in study.config["analyses"].items()
+        for row in _tables(study, name).get("sensitivity", ())
+        if row["metabolite"] == asked.metabolite
+    ]
     site_pages = {name: quote(site_page_name(name)) for name in study.sites}
     folders = (folder, study.results / "multiverse", study.results / analysis / "bold")
     downloads = {
