@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import LinAlgError, lapack
-from scipy.optimize import nnls
 
 
 def solve_nonnegative(
@@ -44,6 +43,8 @@ def solve_nonnegative(
     factor, info = lapack.dpotrf(gram, lower=0)
     if info:
         raise LinAlgError("signals of the model are linearly dependent")
+    from scipy.optimize import nnls  # rarely reached, and slow to import
+
     target, _ = lapack.dtrtrs(factor, product, lower=0, trans=1)
     a, _ = nnls(np.triu(factor), target, maxiter=50 * len(product))
     return a * scale, a > 0

@@ -189,7 +189,7 @@ def make_target(
     ratios = np.zeros((k, k))
     if state is not None and model.ratios:
         amplitudes = state.amplitudes
-        spread = variance * np.diag(np.linalg.pinv(state.gram[:k, :k], hermitian=True))
+        spread = variance * np.diag(np.linalg.inv(state.gram[:k, :k]))
     for one, other, ratio, sd in model.ratios if state is not None else ():
         # Size of the denominator from all that are tied to it: its own estimate is noisy, and a
         # low one would weigh more than a high one.

@@ -78,7 +78,9 @@ def process(job: Job) -> dict:
     course = _timecourse(blocks, labels, times, results[len(names) :])
     job.save("timecourse", course, TIMECOURSE)
     job.save("result", _arrays(fitted))
-    joint = _joint(job, options, transients.select(kept), basis, labels, kept)
+    # Transients between conditions (lag_s) belong to no regressor.
+    used = kept & np.array([label is not None for label in labels])
+    joint = _joint(job, options, transients.select(used), basis, labels, used)
     return {**_quality(fitted), "water_amplitude": _water(job), "joint": joint}
 
 
@@ -159,7 +161,7 @@ def _timecourse(blocks, labels, times, results: list[FitResult]) -> list[dict]:
     return rows
 
 
-def _joint(job: Job, options: FitOptions, fids: Fids, basis, labels: list, kept) -> dict:
+def _joint(job: Job, options: FitOptions, fids: Fids, basis, labels: list, used) -> dict:
     """Joint fit with the linewidth model of the setting, and without as a control."""
     if not options.joint:
         return {"status": "absent", "reason": "switched off (setting joint)"}
@@ -167,15 +169,15 @@ def _joint(job: Job, options: FitOptions, fids: Fids, basis, labels: list, kept)
         return {"status": "absent", "reason": f"engine {options.engine} fits single spectra only"}
     try:
         design, width = _designs(job, options, labels)
-        design = design.select(kept)
+        design = design.select(used)
         fits = [fit_joint(fids, basis, design, None, options, options.joint_respond)]
         if options.joint_linewidth != "none" and width is not None:
-            width = width.select(kept)
+            width = width.select(used)
             fits.insert(0, fit_joint(fids, basis, design, width, options, options.joint_respond))
     except DataError as failure:
         return {"status": "failed", "reason": " ".join(str(failure).split())}
     job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
-    job.save("joint", _joint_arrays(fits[0], np.flatnonzero(kept)))
+    job.save("joint", _joint_arrays(fits[0], np.flatnonzero(used)))
     first = fits[0]
     free = len(first.narrowing_hz) > 0
     return {
