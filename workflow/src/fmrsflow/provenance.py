@@ -58,9 +58,10 @@ def code_digest(stage: str) -> str:
             seen.add(path)
             waiting += _imports(path)
     digest = hashlib.sha256()
-    # A module's table (systems.py, systems.tsv) is code too, and so are a page's templates.
+    # A module's table (systems.py, systems.tsv) is code too, and so are the templates of pages.
     beside = {path.with_suffix(".tsv") for path in seen}
-    beside |= {file for path in seen for file in (path.parent / "templates").glob("*")}
+    if PACKAGE / "report" / "render.py" in seen:
+        beside |= set((PACKAGE / "report" / "templates").glob("*"))
     for path in sorted(seen | {path for path in beside if path.is_file()}):
         digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
     return digest.hexdigest()[:12]
