@@ -138,3 +138,32 @@ def test_the_curve_holds_every_analysis_and_agrees_with_the_table_of_the_multive
     assert sorted(effect.value for effect in results.multiverse) == told
     assert sum(results.primary) == 1
     assert {one["matched"] for one in results.choices} == {"yes", "no"}
+
+
+def test_two_scans_of_one_session_share_their_response(tmp_path):
+    from dataclasses import replace
+
+    from fmrsflow.edge import Job
+    from fmrsflow.report.pages import scan_page
+    from fmrsflow.report.verdict import verdict
+
+    study = made.make_study(tmp_path, n_sites=1, n_subjects=1)
+    (one,) = study.scans
+    both = tuple(
+        replace(one, task=task, condition=task, events="", mrs=f"{task}.nii.gz")
+        for task in ("rest", "math")
+    )
+    study = replace(study, scans=both)
+    (unit,) = study.units()
+    for seed, scan in enumerate(both):
+        made.write_scan(study, scan, seed, picture=False)
+    job = Job("response", study, unit, made.ANALYSIS)
+    change = dict(zip(COLUMNS["responses"], ["n/a"] * 20)) | KEY | ends(4.0, 2.0)
+    change |= {"rest": "rest", "task": "math", "contrast": "math-rest"}
+    job.save("change", [change])
+    job.finish("ok", None, None, {"rest": "rest", "tasks": ["math"]})
+    for scan in both:
+        results = read_scan(study, "main", scan, {})
+        assert [row["task"] for row in results.changes] == ["math"]
+        assert verdict(results).kind in ("use", "care")
+        assert "Glutamate, math against rest: +4.0 %" in scan_page(results)
