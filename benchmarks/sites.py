@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import minimize
 
+import whole_chain
 from figure import Figure
 from fmrsflow.sites import meta, reml
 from fmrsflow.sites.answer import moderator_design, pool
@@ -49,6 +50,8 @@ def figures(quick: bool) -> Iterator[Figure]:
         rate = 100 * errors[:, k].mean()
         yield _within(f'type-I error of "{name}" (%)', rate, 4, 6, len(errors))
     yield _bootstrap_time(200 if quick else 1000)
+    if not quick:
+        yield from whole_chain.figures()
 
 
 def _within(name: str, value: float, low: float, high: float, n: int) -> Figure:
