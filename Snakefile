@@ -66,3 +66,11 @@ rule all:
 onstart:
     # Stages read the resolved study from here; written by the first process of a run alone.
     write_bytes(FROZEN, dataclasses.replace(STUDY, software=software()).save_text().encode())
+
+
+onsuccess:
+    shell("fmrsflow summary --study {FROZEN}")
+
+
+onerror:
+    shell("fmrsflow summary --study {FROZEN}")
