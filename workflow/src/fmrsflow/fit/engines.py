@@ -145,14 +145,12 @@ def run_fsl_dynmrs(
          folder / "design.csv", "--baseline", "poly, 0", "--overwrite", "--no_rescale"],
         folder,
     )  # fmt: skip
-    path = folder / "out" / "dyn_results.csv"
+    path = folder / "out" / "free_parameters.csv"
     if not path.is_file():
-        raise DataError("fsl_dynmrs wrote no dyn_results.csv")
+        raise DataError("fsl_dynmrs wrote no free_parameters.csv")
     with path.open() as file:
         rows = list(csv.reader(file))
-    header = rows[0]
-    at = header.index("mean") if "mean" in header else 1
-    return {row[0]: float(row[at]) for row in rows[1:] if row and _is_number(row[at])}
+    return {row[0]: float(row[1]) for row in rows[1:] if len(row) > 1 and _is_number(row[1])}
 
 
 def run_lcmodel(
@@ -263,7 +261,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-_DYNAMIC = """from numpy import ones_like
+_DYNAMIC = """from numpy import ones_like, stack
 
 Parameters = {{
     "conc": {{"dynamic": "model_glm", "params": [f"beta{{i}}" for i in range({n})]}},
@@ -290,5 +288,5 @@ def model_glm_grad(p, t):
 
 
 def model_width_grad(p, t):
-    return [ones_like(t[:, 0]), t[:, {n}]]
+    return stack([ones_like(t[:, 0]), t[:, {n}]])
 """
