@@ -12,27 +12,30 @@ transients become a handful of spectra, without loss where noise is white.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
-from math import factorial
 
 import numpy as np
 from scipy.fft import fft
 from scipy.linalg import LinAlgError
 
 from fmrsflow.basis.files import Basis
-from fmrsflow.concentration import SUMS
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.fit.change import JointResult, percent_changes
+from fmrsflow.fit.courses import (
+    Courses,
+    by_order,
+    coefficient,
+    constant_column,
+    reduce_transients,
+    slope,
+)
 from fmrsflow.fit.design import CONSTANT, Design
 from fmrsflow.fit.model import Model, make_model
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.result import FitResult, make_result
+from fmrsflow.fit.result import make_result
 from fmrsflow.fit.solve import State, Target, search
 from fmrsflow.fit.step import bounded_step
 from fmrsflow.quality import noise_sd
-
-ORDER = 3
-"""Powers of the linewidth change; the fourth is below 1e-4 of a line for changes under 1.5 Hz."""
 
 MAX_STEPS = 40
 TOLERANCE = 1e-4
@@ -40,90 +43,6 @@ ALIGNMENTS = 40
 ALIGNED_HZ, ALIGNED_RAD = 0.005, 0.001
 """Most rounds of fitting and realigning where frequency and phase of each transient are free, and
 the changes below which they end."""
-
-
-@dataclass(frozen=True)
-class JointResult:
-    """Joint fit of a scan.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Metabolites, then the sums tNAA, tCr, tCho, Glx.
-    baseline_amplitude, baseline_se : arrays (n_names,)
-        Amplitude where all regressors but the constant are zero.
-    contrasts : tuple of str
-    change_percent, change_se_percent : arrays (n_contrasts, n_names)
-        100 coefficient / baseline amplitude; NaN where the metabolite may not respond or is
-        absent.
-    change_covariance : array (n_contrasts, n_names, n_names)
-        Of the percent changes, percent squared.
-    narrowing_hz, narrowing_se_hz : arrays (n_linewidth_columns,)
-        Lines are narrower by so much where the regressor is 1; no entry without a free linewidth.
-    linewidth_model : "free", "fixed" or "none"
-    timecourse : array (n_transients, n_metabolites)
-        Amplitude of each metabolite in each transient by the shared shapes: model + projected
-        residual; SE of one such value in `timecourse_se` (n_metabolites,).
-    fqn : float
-        Residual over noise variance, all transients.
-    shift_hz, phase_deg : arrays (n_transients,)
-        What was taken off each transient; zero unless free.
-    average : FitResult
-        Fit of the mean of all transients, where the joint fit started.
-    stop_reason : str
-    """
-
-    names: tuple[str, ...]
-    baseline_amplitude: np.ndarray
-    baseline_se: np.ndarray
-    contrasts: tuple[str, ...]
-    change_percent: np.ndarray
-    change_se_percent: np.ndarray
-    change_covariance: np.ndarray
-    narrowing_hz: np.ndarray
-    narrowing_se_hz: np.ndarray
-    linewidth_model: str
-    timecourse: np.ndarray
-    timecourse_se: np.ndarray
-    fqn: float
-    shift_hz: np.ndarray
-    phase_deg: np.ndarray
-    average: FitResult
-    stop_reason: str
-
-    def to_table(self) -> list[dict]:
-        """Rows of the joint table: a contrast and a metabolite or sum each."""
-        return [
-            {
-                "metabolite": name,
-                "baseline_amplitude": float(self.baseline_amplitude[k]),
-                "se": float(self.baseline_se[k]),
-                "contrast": contrast,
-                "change_percent": float(self.change_percent[c, k]),
-                "change_se_percent": float(self.change_se_percent[c, k]),
-                "linewidth_model": self.linewidth_model,
-            }
-            for c, contrast in enumerate(self.contrasts)
-            for k, name in enumerate(self.names)
-        ]
-
-
-@dataclass(frozen=True)
-class _Courses:
-    """The transients reduced to courses over time.
-
-    spectra : complex (n_courses, n_points), their projections; constant (n_courses,): the baseline
-    in each; mixing : (n_series, n_courses, n_columns), design x powers of the linewidth regressors
-    in terms of the courses; powers : tuple of tuples, the regressors in each product; energy:
-    squares outside of the courses; n : number of transients.
-    """
-
-    spectra: np.ndarray
-    constant: np.ndarray
-    mixing: np.ndarray
-    powers: tuple[tuple[int, ...], ...]
-    energy: float
-    n: int
 
 
 @dataclass
@@ -188,7 +107,7 @@ def fit_joint(
     state = None
     for number in range(rounds):
         spectra = fft(data, axis=1)[:, model.index] / scale
-        courses = _reduce(spectra, design, widths)
+        courses = reduce_transients(spectra, design, widths)
         state, stop = _minimise(model, target, courses, respond, start, state)
         if number + 1 < rounds:
             change = _realign(model, target, state, spectra, design, widths)
@@ -260,68 +179,11 @@ def _respond(model: Model, design: Design, responding: tuple[str, ...]) -> np.nd
     return np.where(task[:, None], may[None], True)
 
 
-def _reduce(spectra: np.ndarray, design: Design, widths: Design | None) -> _Courses:
-    """Project the transients on the courses that the model can make."""
-    n = len(spectra)
-    count = 0 if widths is None else widths.matrix.shape[1]
-    powers = [
-        p for order in range(ORDER + 1) for p in combinations_with_replacement(range(count), order)
-    ]
-    # Round the mean width: the series stays short, and the base width is that of the average.
-    centred = np.zeros((n, 0)) if widths is None else widths.matrix - widths.matrix.mean(axis=0)
-    series = np.stack(
-        [design.matrix * np.prod(centred[:, list(p)], axis=1)[:, None] for p in powers]
-    )
-    wide = np.concatenate([np.ones((n, 1)), *series], axis=1)
-    size = np.linalg.norm(wide, axis=0)
-    left, singular, _ = np.linalg.svd(wide / np.where(size > 0, size, 1), full_matrices=False)
-    q = left[:, singular > 1e-10 * singular[0]]
-    # First course: the constant, which alone carries the baseline.
-    first = np.full((n, 1), n**-0.5)
-    rest = q - first @ (first.T @ q)
-    left, singular, _ = np.linalg.svd(rest, full_matrices=False)
-    q = np.concatenate([first, left[:, singular > 1e-8]], axis=1)
-    projected = q.T @ spectra
-    energy = np.sum(np.abs(spectra) ** 2) - np.sum(np.abs(projected) ** 2)
-    return _Courses(
-        projected, q.sum(axis=0), np.einsum("jm,sjp->smp", q, series), tuple(powers),
-        float(max(energy, 0.0)), n,
-    )  # fmt: skip
-
-
-def _derived(model: Model, courses: _Courses, damped: np.ndarray) -> list[np.ndarray]:
+def _derived(model: Model, courses: Courses, damped: np.ndarray) -> list[np.ndarray]:
     """Spectra of all signals under each power of the width derivative, (n_names, 2, n_points)."""
     decay = -np.pi * model.time_s
     orders = sorted({len(p) for p in courses.powers})
     return [model.spectrum(damped * decay**order) for order in orders]
-
-
-def _coefficient(power: tuple[int, ...], delta: np.ndarray) -> float:
-    """Factor of a product of regressors in the power series."""
-    value = 1.0
-    for column in set(power):
-        count = power.count(column)
-        value *= delta[column] ** count / factorial(count)
-    return value
-
-
-def _slope(power: tuple[int, ...], delta: np.ndarray, column: int) -> float:
-    count = power.count(column)
-    if not count:
-        return 0.0
-    value = delta[column] ** (count - 1) / factorial(count - 1)
-    for other in set(power) - {column}:
-        value *= delta[other] ** power.count(other) / factorial(power.count(other))
-    return value
-
-
-def _by_order(courses: _Courses, factors) -> dict[int, np.ndarray]:
-    """Mixing matrices summed over products of the same order, (n_courses, n_columns) each."""
-    summed: dict[int, np.ndarray] = {}
-    for power, factor, mixing in zip(courses.powers, factors, courses.mixing):
-        if factor:
-            summed[len(power)] = summed.get(len(power), 0.0) + factor * mixing
-    return summed
 
 
 def _without_baseline(model: Model, target: Target, rows: np.ndarray) -> np.ndarray:
@@ -337,7 +199,7 @@ def _evaluate(model, target, courses, respond, theta, delta, active) -> _State:
     """Solve all coefficients for given nonlinear parameters."""
     damped = model.damped(theta)
     derived = _derived(model, courses, damped)
-    mixing = _by_order(courses, [_coefficient(p, delta) for p in courses.powers])
+    mixing = by_order(courses, [coefficient(p, delta) for p in courses.powers])
     columns, signals = np.nonzero(respond & active)
     # (coefficient, course, part, point): a signal's spectrum times its course, summed over orders.
     rows = sum(
@@ -365,23 +227,16 @@ def _evaluate(model, target, courses, respond, theta, delta, active) -> _State:
 def _ratio_information(target, courses, columns, signals, n_names) -> np.ndarray:
     """Soft ratios act on the constants; the target's weights are for one spectrum of the mean."""
     chosen = np.zeros((n_names, len(signals)))
-    constant = _constant_column(courses)
+    constant = constant_column(courses)
     inside = columns == constant
     chosen[signals[inside], np.flatnonzero(inside)] = 1.0
     return courses.n * chosen.T @ target.ratios @ chosen
 
 
-def _constant_column(courses: _Courses) -> int:
-    """The design's column that is the first course alone."""
-    first = courses.mixing[0][0]
-    others = np.abs(courses.mixing[0][1:]).sum(axis=0)
-    return int(np.argmax(np.abs(first) - 1e6 * others))
-
-
 def _tangents(model, target, courses, respond, state: _State) -> np.ndarray:
     """Derivatives of the projected model by nonlinear parameters and linewidth coefficients."""
-    factors = [_coefficient(p, state.delta) for p in courses.powers]
-    mixing = _by_order(courses, factors)
+    factors = [coefficient(p, state.delta) for p in courses.powers]
+    mixing = by_order(courses, factors)
     decay = -np.pi * model.time_s
     total = 0.0
     slopes = 0.0
@@ -396,7 +251,7 @@ def _tangents(model, target, courses, respond, state: _State) -> np.ndarray:
     turned = np.stack([-total[:, 1], total[:, 0]], axis=1)
     rows = [np.stack([turned, turned * model.offset_ppm]), slopes]
     for column in range(len(state.delta)):
-        inner = _by_order(courses, [_slope(p, state.delta, column) for p in courses.powers])
+        inner = by_order(courses, [slope(p, state.delta, column) for p in courses.powers])
         rows.append(
             sum(
                 model.spectrum((m @ state.coefficients) @ (state.damped * decay**order))
@@ -447,7 +302,7 @@ def _minimise(model, target, courses, respond, start: State, state: _State | Non
 
 def _active(model, target, courses, respond, theta, delta, active) -> np.ndarray:
     """Signals that are there: the positive ones of the average, less those that turn negative."""
-    constant = _constant_column(courses)
+    constant = constant_column(courses)
     for _ in range(len(active)):
         state = _evaluate(model, target, courses, respond, theta, delta, active)
         negative = active & (state.coefficients[constant] < 0)
@@ -533,7 +388,7 @@ def _result(
     covariance[np.ix_(inside, inside)] = variance * (
         np.linalg.inv(part * np.outer(size, size)) * np.outer(size, size)
     )
-    names, base, base_se, change, spread = _changes(
+    names, base, base_se, change, spread = percent_changes(
         model, design, state, columns, signals, covariance
     )
     course, course_se = _timecourse(model, target, state, spectra, design, widths, variance)
@@ -565,40 +420,6 @@ def _without_nuisance(jacobian: np.ndarray, nuisance: np.ndarray, n_courses: int
     q, _ = np.linalg.qr(directions.T)
     parts = jacobian.reshape(len(jacobian), n_courses, -1)
     return (parts - (parts @ q) @ q.T).reshape(len(jacobian), -1)
-
-
-def _changes(model, design, state, columns, signals, covariance):
-    """Baseline amplitudes and percent changes of metabolites and sums, with their covariance."""
-    groups = [(name, (name,)) for name in model.names]
-    groups += [(s, parts) for s, parts in SUMS.items() if set(parts) <= set(model.names)]
-    constant = design.names.index(CONSTANT)
-    k = len(signals)
-    inner = covariance[:k, :k]
-
-    def pick(column: int) -> np.ndarray:
-        """Matrix (n_groups, n_coefficients) that sums a column's coefficients."""
-        return np.array(
-            [
-                [float(c == column and model.names[s] in parts) for c, s in zip(columns, signals)]
-                for _, parts in groups
-            ]
-        ).reshape(len(groups), k)
-
-    values = state.coefficients[columns, signals]
-    base_pick = pick(constant)
-    base = base_pick @ values
-    base_se = np.sqrt(np.einsum("gi,ij,gj->g", base_pick, inner, base_pick))
-    changes, spreads = [], []
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for contrast in design.contrasts:
-            task_pick = pick(design.names.index(contrast))
-            there = task_pick.any(axis=1) & (base > 0)
-            ratio = np.where(there, (task_pick @ values) / base, np.nan)
-            # First order: d(b/a) = (db - (b/a) da) / a.
-            slope = 100 * (task_pick - ratio[:, None] * base_pick) / base[:, None]
-            changes.append(100 * ratio)
-            spreads.append(slope @ inner @ slope.T)
-    return tuple(g for g, _ in groups), base, base_se, np.array(changes), np.array(spreads)
 
 
 def _timecourse(model, target, state: _State, spectra, design, widths, variance):

@@ -9,8 +9,9 @@ import numpy as np
 from fmrsflow.edge import MISSING, Job, read_table, stage_main
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.fit.change import JointResult
 from fmrsflow.fit.design import Design, condition_design, given_design, linewidth_design
-from fmrsflow.fit.joint import JointResult, fit_joint
+from fmrsflow.fit.joint import fit_joint
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import PAIRS, FitResult
 from fmrsflow.fit.solve import fit_spectra
