@@ -240,7 +240,7 @@ def test_what_does_not_belong_together_is_told(clean, basis, change, words):
 
 
 def test_challenge_spectra_are_fitted_to_the_noise(shared_data):
-    from fmrsflow.basis.files import read_basis
+    from fmrsflow.basis.formats import read_basis
 
     folder = shared_data / "fitting-challenge"
     basis = read_basis(folder / "basis" / "press3T_30ms.BASIS").resampled(250e-6, 2048, 123.22)
