@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from figure import Figure
-from fmrsflow.basis.files import Basis, read_basis
+from fmrsflow.basis.files import Basis
+from fmrsflow.basis.formats import read_basis
 from fmrsflow.basis.sequences import Sequence, press, slaser
 from fmrsflow.basis.simulate import shaped_pulses, simulate
 from fmrsflow.basis.systems import METABOLITES

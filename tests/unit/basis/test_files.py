@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fmrsflow.basis import files, formats
-from fmrsflow.basis.files import Basis, read_basis
+from fmrsflow.basis.files import Basis
+from fmrsflow.basis.formats import read_basis
 from fmrsflow.basis.sequences import press
 from fmrsflow.basis.simulate import simulate
 from fmrsflow.errors import DataError

@@ -11,7 +11,7 @@ from scipy.linalg import expm
 
 from fmrsflow.basis import simulate as sim
 from fmrsflow.basis import systems
-from fmrsflow.basis.files import read_basis
+from fmrsflow.basis.formats import read_basis
 from fmrsflow.basis.sequences import press, pulse_acquire, slaser, special, steam
 from fmrsflow.basis.systems import Part
 from fmrsflow.fids import CARRIER_PPM, to_spectrum

@@ -124,6 +124,6 @@ def test_an_exported_basis_is_read_back_as_the_one_that_was_made(tmp_path):
     assert stage.main([*arguments, "--export", "fsl", "fast", "leiden"]) == 0
     made = files.read_npz(results / "basis-fast/leiden_basis.npz").broadened(1.0)
     for name in ("leiden.basis", "leiden_fsl"):
-        again = files.read_basis(results / "basis-fast" / name).select(made.names)
+        again = formats.read_basis(results / "basis-fast" / name).select(made.names)
         np.testing.assert_allclose(again.fids, made.fids, rtol=2e-3, atol=5e-3)
         assert again.te_s == 0.030

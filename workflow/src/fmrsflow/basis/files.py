@@ -113,32 +113,6 @@ class Basis:
         return replace(self, fids=fids, dwell_s=dwell_s, frequency_mhz=frequency_mhz)
 
 
-def read_basis(path: str | Path) -> Basis:
-    """Read a basis of any format: LCModel .BASIS, a folder of FSL-MRS JSON files, or our .npz.
-
-    Raises
-    ------
-    DataError
-        No such file, not a basis, or NAA not at 2.01 ppm.
-    """
-    # Other formats need more imports than a fit job, which reads our own, should pay for.
-    from fmrsflow.basis.formats import read_fsl, read_lcmodel
-
-    path = Path(path)
-    if path.is_dir():
-        return read_fsl(path)
-    if not path.is_file():
-        raise DataError(f"no basis at {path.name}: neither a file nor a folder is there")
-    if path.suffix == ".npz":
-        return read_npz(path)
-    if path.suffix.lower() == ".basis":
-        return read_lcmodel(path)
-    raise DataError(
-        f"{path.name} is no basis that can be read: give an LCModel .BASIS file, a folder of "
-        "FSL-MRS .json files or an .npz of this workflow"
-    )
-
-
 def read_npz(path: str | Path) -> Basis:
     """Read our own format (see `to_npz`); DataError where it is something else."""
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fmrsflow.basis.files import Basis
+from fmrsflow.basis.files import Basis, read_npz
 from fmrsflow.errors import DataError
 from fmrsflow.fids import to_spectrum
 
@@ -64,6 +64,29 @@ def own_name(name: str) -> str:
 
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][-+]?\d+)?")
+
+
+def read_basis(path: str | Path) -> Basis:
+    """Read a basis of any format: LCModel .BASIS, a folder of FSL-MRS JSON files, or our .npz.
+
+    Raises
+    ------
+    DataError
+        No such file, not a basis, or NAA not at 2.01 ppm.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return read_fsl(path)
+    if not path.is_file():
+        raise DataError(f"no basis at {path.name}: neither a file nor a folder is there")
+    if path.suffix == ".npz":
+        return read_npz(path)
+    if path.suffix.lower() == ".basis":
+        return read_lcmodel(path)
+    raise DataError(
+        f"{path.name} is no basis that can be read: give an LCModel .BASIS file, a folder of "
+        "FSL-MRS .json files or an .npz of this workflow"
+    )
 
 
 def read_lcmodel(path: str | Path) -> Basis:

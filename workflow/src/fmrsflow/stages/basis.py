@@ -8,14 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from fmrsflow.basis import systems
-from fmrsflow.basis.files import (
-    FIELD_TOLERANCE,
-    Basis,
-    read_basis,
-    read_npz,
-    to_npz,
-)
-from fmrsflow.basis.formats import to_fsl, to_lcmodel
+from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, read_npz, to_npz
+from fmrsflow.basis.formats import read_basis, to_fsl, to_lcmodel
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import digest, shaped_pulses, simulate, with_macromolecules
 from fmrsflow.edge import file_digest, write_bytes, write_json

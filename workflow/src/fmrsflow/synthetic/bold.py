@@ -234,9 +234,9 @@ def write_bold_run(plan, scan, head, root: Path) -> None:
     """
     import nibabel as nib
 
-    from fmrsflow.synthetic.consortium import scan_row
     from fmrsflow.synthetic.head import voxel_affine
     from fmrsflow.synthetic.people import generator, true_changes
+    from fmrsflow.synthetic.rows import scan_row
 
     visit, region = scan.visit, scan.region
     place = generator(plan, "voxel", visit.site.name, visit.person, scan.session, region.acq)

@@ -19,17 +19,8 @@ from fmrsflow.synthetic.acquisition import basis_of, blocks, protocol_of
 from fmrsflow.synthetic.people import Scan, Visit, generator, scans, visits
 from fmrsflow.synthetic.plan import Plan, SitePlan
 from fmrsflow.synthetic.record import methods_text, study_record
+from fmrsflow.synthetic.rows import SCAN_COLUMNS, scan_row, site_row, t1w_path
 from fmrsflow.synthetic.scanner import SimulatedScan, simulate
-
-SCAN_COLUMNS = (
-    "site", "subject", "session", "task", "acq", "run", "mrs", "ref", "t1w", "gm", "wm", "csf",
-    "events", "condition", "bold", "bold_events", "bold_confounds",
-)  # fmt: skip
-
-SITE_COLUMNS = (
-    "site", "vendor", "field_t", "sequence", "te_s", "tr_s", "te1_s", "tm_s", "protocol",
-    "transients", "spectral_width_hz",
-)  # fmt: skip
 
 _IDENTITY = {
     "site": ("site", ""),
@@ -79,37 +70,6 @@ TRUTH_COLUMNS = {
         "echo": ("a spurious echo hit it", ""),
     },
 }
-
-
-def site_row(site: SitePlan) -> dict:
-    """Row of sites.tsv."""
-    values = {name: getattr(site, name) for name in SITE_COLUMNS if name != "site"}
-    return {"site": site.name, **values}
-
-
-def scan_row(plan: Plan, scan: Scan) -> dict:
-    """Row of scans.tsv; paths relative to the data root."""
-    site, stem = scan.visit.site, scan.stem
-    mrs = f"{scan.folder}/mrs/{stem}"
-    row = {
-        "site": site.name,
-        "subject": scan.visit.subject,
-        "session": scan.session,
-        "task": scan.task,
-        "acq": scan.region.acq,
-        "mrs": f"{mrs}_svs{_SUFFIX[site.file_format]}",
-        "ref": f"{mrs}_mrsref{_SUFFIX[site.reference_format]}",
-        "t1w": _t1w_path(scan.visit),
-        "condition": scan.condition,
-    }
-    if not scan.condition:
-        row["events"] = f"{mrs}_events.tsv"
-    if plan.bold_runs and scan.condition in ("", plan.design.task):
-        func = f"{scan.folder}/func/{stem}"
-        row["bold"] = f"{func}_space-T1w_desc-preproc_bold.nii.gz"
-        row["bold_events"] = f"{func}_events.tsv"
-        row["bold_confounds"] = f"{func}_desc-confounds_timeseries.tsv"
-    return row
 
 
 def write_sheets(plan: Plan, folder: str | Path) -> None:
@@ -188,9 +148,6 @@ def make_visit(plan: Plan, visit: Visit, root: Path) -> dict[str, list[dict]]:
     return rows
 
 
-_SUFFIX = {"nifti": ".nii.gz", "sdat": ".SDAT", "rda": ".rda"}
-
-
 def _each_visit(plan, root, cores) -> Iterator[tuple[Visit, dict[str, list[dict]]]]:
     if cores == 1:
         for visit in visits(plan):
@@ -247,10 +204,6 @@ def _participant(visit: Visit) -> dict:
     }
 
 
-def _t1w_path(visit: Visit) -> str:
-    return f"{visit.site.name}/sub-{visit.subject}/anat/sub-{visit.subject}_T1w.nii.gz"
-
-
 def _write_site(plan: Plan, site: SitePlan, root: Path) -> None:
     folder = root / site.name
     write_json(
@@ -271,7 +224,7 @@ def _write_site(plan: Plan, site: SitePlan, root: Path) -> None:
 
 
 def _write_anatomy(visit: Visit, head: heads.Head, root: Path) -> None:
-    t1w = root / _t1w_path(visit)
+    t1w = root / t1w_path(visit)
     writers.write_image(head.t1w, head.affine, t1w)
     maps = root / "truth" / t1w.parent.relative_to(root)
     for name, part in head.maps.items():

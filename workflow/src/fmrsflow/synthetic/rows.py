@@ -1,0 +1,54 @@
+"""Rows of the sheets: the names of a synthetic study's files, known from its plan alone."""
+
+from __future__ import annotations
+
+from fmrsflow.synthetic.people import Scan, Visit
+from fmrsflow.synthetic.plan import Plan, SitePlan
+
+SCAN_COLUMNS = (
+    "site", "subject", "session", "task", "acq", "run", "mrs", "ref", "t1w", "gm", "wm", "csf",
+    "events", "condition", "bold", "bold_events", "bold_confounds",
+)  # fmt: skip
+
+SITE_COLUMNS = (
+    "site", "vendor", "field_t", "sequence", "te_s", "tr_s", "te1_s", "tm_s", "protocol",
+    "transients", "spectral_width_hz",
+)  # fmt: skip
+
+_SUFFIX = {"nifti": ".nii.gz", "sdat": ".SDAT", "rda": ".rda"}
+
+
+def site_row(site: SitePlan) -> dict:
+    """Row of sites.tsv."""
+    values = {name: getattr(site, name) for name in SITE_COLUMNS if name != "site"}
+    return {"site": site.name, **values}
+
+
+def scan_row(plan: Plan, scan: Scan) -> dict:
+    """Row of scans.tsv; paths relative to the data root."""
+    site, stem = scan.visit.site, scan.stem
+    mrs = f"{scan.folder}/mrs/{stem}"
+    row = {
+        "site": site.name,
+        "subject": scan.visit.subject,
+        "session": scan.session,
+        "task": scan.task,
+        "acq": scan.region.acq,
+        "mrs": f"{mrs}_svs{_SUFFIX[site.file_format]}",
+        "ref": f"{mrs}_mrsref{_SUFFIX[site.reference_format]}",
+        "t1w": t1w_path(scan.visit),
+        "condition": scan.condition,
+    }
+    if not scan.condition:
+        row["events"] = f"{mrs}_events.tsv"
+    if plan.bold_runs and scan.condition in ("", plan.design.task):
+        func = f"{scan.folder}/func/{stem}"
+        row["bold"] = f"{func}_space-T1w_desc-preproc_bold.nii.gz"
+        row["bold_events"] = f"{func}_events.tsv"
+        row["bold_confounds"] = f"{func}_desc-confounds_timeseries.tsv"
+    return row
+
+
+def t1w_path(visit: Visit) -> str:
+    """Path of a visit's T1w, relative to the data root."""
+    return f"{visit.site.name}/sub-{visit.subject}/anat/sub-{visit.subject}_T1w.nii.gz"
