@@ -7,6 +7,7 @@ import os
 from snakemake.utils import min_version
 
 from fmrsflow.edge import write_bytes
+from fmrsflow.errors import DataError
 from fmrsflow.provenance import code_digest, software
 from fmrsflow.sheets import StudyError, read_study
 from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS, batches, directory
@@ -21,6 +22,19 @@ try:
     STUDY = read_study(config)
 except StudyError as error:
     raise WorkflowError(str(error)) from None
+
+for engine, command in {
+    (fit["engine"], fit["command"])
+    for fit in (STUDY.setting("fit", choice["fit"]) for choice in STUDY.config["analyses"].values())
+    if fit["engine"] != "fmrsflow"
+}:
+    # An external engine that is not installed is told before anything runs.
+    from fmrsflow.fit.engines import find_command
+
+    try:
+        find_command(engine, command)
+    except DataError as error:
+        raise WorkflowError(str(error)) from None
 
 RESULTS = STUDY.config["results"]
 FROZEN = f"{RESULTS}/study.json"

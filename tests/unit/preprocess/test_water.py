@@ -1,7 +1,5 @@
 """Residual water: what is left of it, and what else is lost."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -90,17 +88,6 @@ def test_a_narrow_window_leaves_what_stands_outside(sim):
         rms(clean.with_data(line[None]), 4.2, 4.4), rel=0.02
     )
     assert rms(narrow, 4.2, 4.4) == pytest.approx(rms(fids, 4.2, 4.4), rel=0.01)
-
-
-def test_320_transients_of_4096_points_take_seconds(sim):
-    clean = sim.clean(n_points=4096, dwell_s=2.5e-4)
-    rng = np.random.default_rng(0)
-    size = 500 * np.exp(1j * rng.normal(0, 0.5, 320))
-    data = clean.transients + size[:, None] * np.exp(-np.pi * 8 * clean.time_s)
-    data = data + sim.noise(rng, data.shape, sim.noise_of(clean, 20))
-    start = time.process_time()
-    residual_water(clean.with_data(data))
-    assert time.process_time() - start < 10
 
 
 def test_an_empty_fid_is_left_empty(sim):

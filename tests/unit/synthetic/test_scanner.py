@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -274,11 +273,3 @@ def test_unknown_metabolites_and_courses_of_another_length_are_refused():
         protocol(response=np.zeros(5))
     with pytest.raises(ValueError, match="reference"):
         protocol(residual_water=ing.ResidualWater(1e-3))
-
-
-def test_a_large_scan_takes_three_seconds_at_most():
-    large = protocol(**{**EVERYTHING, "coils": ing.Coils(32)}, n_transients=320)
-    start = time.process_time()
-    scan = simulate(large, 1)
-    assert time.process_time() - start < 3.0
-    assert scan.fids.data.shape == (320, 32, N)

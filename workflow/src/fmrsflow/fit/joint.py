@@ -33,7 +33,7 @@ from fmrsflow.fit.design import CONSTANT, Design
 from fmrsflow.fit.model import Model, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import make_result
-from fmrsflow.fit.solve import State, Target, search
+from fmrsflow.fit.solve import State, Target, degrees_of_freedom, search, tangents
 from fmrsflow.fit.step import bounded_step
 from fmrsflow.quality import noise_sd
 
@@ -163,7 +163,17 @@ def _average(model: Model, options: FitOptions, mean: Fids):
         state, target, stop = search(model, options, spectrum / scale, noise / scale)
     except LinAlgError as error:
         raise DataError(str(error)) from None
-    result = make_result(model, options, spectrum, state, target, scale, noise, stop)
+    result = make_result(
+        model,
+        spectrum,
+        state,
+        target,
+        scale,
+        noise,
+        stop,
+        tangents(model, target, state),
+        degrees_of_freedom(model, target, state),
+    )
     if result.status == "failed":
         raise DataError(f"the average of all transients: {result.reason}")
     return result, state, target, scale

@@ -147,13 +147,14 @@ def failed_result(model: Model, spectrum: np.ndarray, reason: str, stop: str = "
     )
 
 
-def make_result(model, options, spectrum, state, target, scale, noise, stop) -> FitResult:
-    """Result of a finished search, or a failed one where its numbers cannot be trusted."""
-    from fmrsflow.fit.solve import degrees_of_freedom, tangents
+def make_result(model, spectrum, state, target, scale, noise, stop, tangents, freedom) -> FitResult:
+    """Result of a finished search, or a failed one where its numbers cannot be trusted.
 
+    `tangents` and `freedom` are those of `solve` at the end of the search.
+    """
     k = len(model.names)
-    variance = state.cost / degrees_of_freedom(model, target, state)
-    covariance = full_covariance(model, target, state, *tangents(model, target, state), variance)
+    variance = state.cost / freedom
+    covariance = full_covariance(model, target, state, *tangents, variance)
     shown = spectrum * np.conj(model.phase(state.theta))
     columns = scale * state.amplitudes[:, None] * (state.rows[:k, 0] + 1j * state.rows[:k, 1])
     signal = columns.sum(axis=0)

@@ -137,7 +137,17 @@ def _fit_one(model: Model, options: FitOptions, fids: Fids) -> FitResult:
         state, target, stop = search(model, options, spectrum / scale, noise / scale)
     except LinAlgError as error:
         return failed_result(model, spectrum, str(error))
-    return make_result(model, options, spectrum, state, target, scale, noise, stop)
+    return make_result(
+        model,
+        spectrum,
+        state,
+        target,
+        scale,
+        noise,
+        stop,
+        tangents(model, target, state),
+        degrees_of_freedom(model, target, state),
+    )
 
 
 def search(
