@@ -23,7 +23,7 @@ MANIFEST = "MANIFEST.json"
 STUDY = "study.json"
 
 LEAVES = {
-    "convert": ("record.json",),
+    "convert": ("record.json", "svs.json", "mrsref.json"),
     "anatomy": ("record.json",),
     "preprocess": (
         "record.json",
@@ -112,7 +112,7 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         "withheld": "raw FIDs, single transients, water references, images, names of source files",
         "files": {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)},
     }
-    files[MANIFEST] = (json.dumps(manifest, indent=1) + "\n").encode()
+    files[MANIFEST] = _as_json(manifest)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
@@ -211,29 +211,54 @@ def _without_names(scan):
 
 
 def _files_of(study: Study, stage: str, names: dict, item, kinds) -> dict[str, bytes]:
-    found = {}
     where = directory(stage, names)
-    record_path = study.path(where, item, f"desc-{stage}_record.json")
+    prefix = f"desc-{stage}_"
+    record_path = study.path(where, item, f"{prefix}record.json")
     if not record_path.exists():
         raise DataError(f"{item.key}: {stage} has not run; run the workflow to its end first")
-    for kind in kinds:
-        path = study.path(where, item, f"desc-{stage}_{kind}")
-        if path.exists():
-            content = path.read_bytes()
-            if path == record_path:
-                content = _clean_record(content)
-            found[str(path.relative_to(study.results))] = content
-    return found
+    record = json.loads(record_path.read_bytes())
+    own = {study.path(where, item, prefix + kind) for kind in kinds} - {record_path}
+    found = {path: _clean(path) for path in own if path.name in record["files"]}
+    record["files"] = {
+        path.name: hashlib.sha256(content).hexdigest() for path, content in sorted(found.items())
+    }
+    found[record_path] = _clean_record(record, item)
+    return {str(path.relative_to(study.results)): content for path, content in found.items()}
 
 
-def _clean_record(content: bytes) -> bytes:
-    record = json.loads(content)
+def _clean(path: Path) -> bytes:
+    """A file as it leaves; sidecars lose their links, which are names of files at the site."""
+    content = path.read_bytes()
+    if path.name.endswith(("_svs.json", "_mrsref.json")):
+        kept = json.loads(content)
+        for link in ("AnatomicalImage", "ReferenceSignal"):
+            kept.pop(link, None)
+        content = _as_json(kept)
+    return content
+
+
+def _clean_record(record: dict, item) -> bytes:
+    """A record without names of source files, in `sources` as in reasons and warnings."""
     if "sources" in record:
-        record["sources"] = {
-            f"withheld-{number}": digest
-            for number, digest in enumerate(sorted(record["sources"].values()), start=1)
-        }
-    return (json.dumps(record, indent=1) + "\n").encode()
+        digests = sorted(record["sources"].values())
+        record["sources"] = {f"withheld-{n}": one for n, one in enumerate(digests, start=1)}
+    text = _as_json(record).decode()
+    scans = getattr(item, "scans", (item,))
+    named = {getattr(scan, column) for scan in scans for column in PATH_COLUMNS} - {""}
+    # Longest first: a path before its last part, that before the part without ending.
+    parts = {part for name in named for part in (name, PurePosixPath(name).name, _stem(name))}
+    for part in sorted(parts, key=len, reverse=True):
+        if part != item.stem and len(part) > 3:
+            text = re.sub(rf"(?<![\w-]){re.escape(part)}(\.\w+)*(?![\w-])", "withheld", text)
+    return text.encode()
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).name.split(".")[0]
+
+
+def _as_json(content: dict) -> bytes:
+    return (json.dumps(content, indent=1) + "\n").encode()
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> bytes:
