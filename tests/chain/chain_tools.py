@@ -49,6 +49,7 @@ def write_config(folder: Path, **changes) -> None:
     }
     main = config["analyses"][config["primary"]]
     config |= {"analyses": {"main": main}, "primary": "main"}
+    config |= {section: {name: config[section][name]} for section, name in main.items()}
     (folder / "config").mkdir(exist_ok=True)
     (folder / "config" / "config.yaml").write_text(yaml.safe_dump(config | changes))
 

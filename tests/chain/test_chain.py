@@ -52,7 +52,8 @@ def test_every_scan_reaches_the_report(tiny_run):
     report = tiny_run / "results" / "main" / "report"
     assert (report / "index.html").stat().st_size > 10_000
     assert len(list(report.rglob("scans/*/*.html"))) == 4
-    assert read_table(tiny_run / "results" / "main" / "sites" / "problems.tsv") == []
+    problems = read_table(tiny_run / "results" / "main" / "sites" / "problems.tsv")
+    assert {row["kind"] for row in problems} <= {"control", "not estimated"}
 
 
 def test_a_second_call_does_nothing(tiny_run):
