@@ -42,12 +42,42 @@ def figures(quick: bool) -> Iterator[Figure]:
     """Figures of the chain; `quick` leaves out the demo run and the large scan."""
     with tempfile.TemporaryDirectory() as folder:
         yield from _dag(Path(folder), 1000)
+    yield from _creatine()
     if quick:
         return
     with tempfile.TemporaryDirectory() as folder:
         yield from _demo(Path(folder))
     with tempfile.TemporaryDirectory() as folder:
         yield from _memory(Path(folder))
+
+
+def _creatine() -> Iterator[Figure]:
+    """The challenge's creatine pair, molar, with the tissue and relaxation that come with it."""
+    folder = ROOT.parent / "shared" / "data" / "fitting-challenge" / "cr-10mM"
+    if not folder.is_dir():
+        return
+    from math import exp
+
+    from fmrsflow.concentration import Tissue, molar
+    from fmrsflow.convert.reader import read
+    from fmrsflow.fit.options import FitOptions
+    from fmrsflow.fit.solve import fit_spectra
+    from fmrsflow.fit.water import water_amplitude
+    from fmrsflow.stages.basis import make
+    from fmrsflow.study import Site
+
+    site = Site("challenge", "Siemens", 3.0, "PRESS", 0.03, 20.0, "own", te1_s=0.011)
+    stem = "Cr_10mM_test_water_scaling"
+    fids, water = (read(folder / f"{stem}_{kind}.txt", site).fids for kind in ("WS", "nWS"))
+    basis = make(site, {"metabolites": ["Cr", "NAA", "Glu", "GPC", "mI", "PCr"]}, folder)
+    basis = basis.resampled(fids.dwell_s, fids.n_points, fids.frequency_mhz)
+    (result,) = fit_spectra(fids, basis, FitOptions())
+    amplitude = sum(result.amplitudes[result.names.index(name)] for name in ("Cr", "PCr"))
+    relaxed = {"gm": exp(-30 / 110), "wm": exp(-30 / 80), "csf": 1.0}
+    ratio = amplitude / water_amplitude(water)
+    value = molar(ratio, Tissue(0.6, 0.4, 0.0), relaxed, exp(-30 / 160))
+    note = f"creatine's amplitude is {amplitude / (10 * exp(-30 / 160)):.4f} of 10 mM; docs/fit.md"
+    yield Figure("creatine pair, mmol/L", float(value), "10.0 +- 1 %", abs(value - 10) <= 0.1, note)
 
 
 def _snakemake(folder: Path, *arguments: str) -> tuple[float, float]:
