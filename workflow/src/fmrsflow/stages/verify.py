@@ -21,7 +21,8 @@ def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
 
     for record_path in sorted(results.rglob("*record.json")):
         record = read_json(record_path)
-        expected = {record_path.parent / name: made for name, made in record.get("files", {}).items()}
+        files = record.get("files", {})
+        expected = {record_path.parent / name: made for name, made in files.items()}
         expected |= {results / name: made for name, made in record.get("inputs", {}).items()}
         for path, digest in expected.items():
             if now(path) != digest:
