@@ -12,11 +12,13 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from fmrsflow.errors import DataError
-from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS, Study, directory
+from fmrsflow.sheets import LABEL, SETTING_NAME
+from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, STAGE_SETTINGS, Study, directory
 
 FORMAT = 1
 MANIFEST = "MANIFEST.json"
@@ -57,6 +59,18 @@ MOST_BYTES = 2 << 30
 """Unpacked size (bytes) above which a bundle is refused."""
 
 MOST_FILES = 200_000
+
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What a damaged archive raises while it is read; DataError goes through as it is."""
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -135,13 +149,15 @@ def unpack(path: str | Path) -> Bundle:
             if len(entries) > MOST_FILES or sum(one.file_size for one in entries) > MOST_BYTES:
                 raise DataError(f"{name}: larger than a bundle of one site can be; not unpacked")
             content = {one.filename: _read(archive, one, name) for one in entries}
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except DataError:
+        raise
+    except _UNREADABLE as error:
         raise DataError(f"{name}: no readable bundle ({error}); ask the site again") from None
     try:
         manifest = json.loads(content.pop(MANIFEST))
-        digests = manifest["files"]
-        software, made = manifest["software"], manifest["format"]
-    except (KeyError, TypeError, ValueError):
+        digests = dict(manifest["files"])
+        software, made = dict(manifest["software"]), manifest["format"]
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise DataError(f"{name}: no bundle of fmrsflow ({MANIFEST} is missing or bad)") from None
     if made != FORMAT:
         raise DataError(f"{name}: bundle format {made}; this version reads {FORMAT}")
@@ -153,7 +169,10 @@ def unpack(path: str | Path) -> Bundle:
             raise DataError(f"{name}: {entry} is not what the manifest promises; ask again")
     try:
         study = Study.from_text(content.pop(STUDY).decode())
-    except (KeyError, TypeError, ValueError):
+        _check_names(study, content, name)
+    except DataError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise DataError(f"{name}: {STUDY} is missing or bad; ask the site again") from None
     return Bundle(name, study, content, software)
 
@@ -274,6 +293,32 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> bytes:
     return content
 
 
+def _check_names(study: Study, files: dict[str, bytes], name: str) -> None:
+    """Names become paths and pages; a digest tells how they travelled, not that they are good.
+
+    Raises
+    ------
+    DataError
+        More sites than one, a label or setting that is none, or a file of another site.
+    """
+    if len(study.sites) != 1:
+        raise DataError(f"{name}: a bundle holds one site, this one {len(study.sites)}")
+    (site,) = study.sites
+    labels = [site, *(row["site"] for row in study.participants)]
+    for scan in study.scans:
+        labels += [label for label in scan.entities.values() if label]
+    bad = [label for label in labels if not LABEL.fullmatch(label)]
+    names = list(study.config["analyses"])
+    names += [one for stage in ANALYSIS_SETTINGS for one in study.config[stage]]
+    bad += [one for one in names if not SETTING_NAME.fullmatch(one)]
+    if bad:
+        raise DataError(f"{name}: {bad[0]!r} is no label of a study; refused")
+    foreign = {scan.site for scan in study.scans} - {site}
+    foreign |= {path for path in files if PurePosixPath(path).parts[1:2] != (site,)}
+    if foreign:
+        raise DataError(f"{name}: {sorted(foreign)[0]} is not of site {site}; refused")
+
+
 def _comparable(bundle: Bundle) -> dict[str, str]:
     """Everything of configuration and software that must agree, as flat text."""
     skipped = {
@@ -285,6 +330,7 @@ def _comparable(bundle: Bundle) -> dict[str, str]:
         "only_sites",
         "batch",
         "synthetic",
+        "container",
     }
     flat: dict[str, str] = {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import subprocess
 import sys
 from functools import cache
@@ -83,6 +84,8 @@ def _imports(path: Path) -> list[Path]:
 
 
 def _commit() -> str:
+    """That of the checkout; an image has none and is told when it is built (Containerfile)."""
+    unknown = os.environ.get("FMRSFLOW_COMMIT", "unknown")
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--exclude=*"],
@@ -92,5 +95,5 @@ def _commit() -> str:
             timeout=10,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return done.stdout.strip() if done.returncode == 0 else "unknown"
+        return unknown
+    return done.stdout.strip() if done.returncode == 0 else unknown
