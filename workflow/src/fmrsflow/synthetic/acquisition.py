@@ -13,8 +13,21 @@ from fmrsflow.basis.files import Basis
 from fmrsflow.basis.simulate import broad_fids, simulate, with_macromolecules
 from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, ConstantsSet, Tissue, constants
 from fmrsflow.synthetic import ingredients as ing
-from fmrsflow.synthetic.normal import LIPIDS, MACROMOLECULES, MM_RELAXATION, OTHER_LINES
-from fmrsflow.synthetic.people import Scan, draw, generator, true_changes, true_concentrations
+from fmrsflow.synthetic.normal import (
+    LIPIDS,
+    MACROMOLECULES,
+    MM_RELAXATION,
+    OTHER_LINES,
+    PYRUVATE,
+)
+from fmrsflow.synthetic.people import (
+    Scan,
+    draw,
+    generator,
+    identity,
+    true_changes,
+    true_concentrations,
+)
 from fmrsflow.synthetic.plan import Design, Plan, SitePlan
 from fmrsflow.synthetic.scanner import Protocol, boxcar, haemodynamic
 
@@ -36,16 +49,23 @@ def frequency_mhz(site: SitePlan) -> float:
 
 
 def basis_of(site: SitePlan) -> Basis:
-    """The basis that the site's protocol gives, simulated once for each distinct protocol."""
-    return _basis(
+    """The basis that the site's scanner gives, simulated once for each distinct protocol; its echo
+    time is the one that is told."""
+    basis = _basis(
         site.sequence,
-        site.te_s,
+        site.actual_te_s or site.te_s,
         site.te1_s,
         site.tm_s,
         frequency_mhz(site),
         site.spectral_width_hz,
         site.points,
     )
+    if site.pyruvate_mmol_per_kg:
+        other = broad_fids(PYRUVATE, basis.frequency_mhz, site.points, basis.dwell_s)
+        basis = replace(
+            basis, names=(*basis.names, *PYRUVATE), fids=np.concatenate([basis.fids, other])
+        )
+    return replace(basis, te_s=site.te_s)
 
 
 @lru_cache(maxsize=32)
@@ -83,15 +103,16 @@ def protocol_of(
         Of the voxel.
     """
     site = scan.visit.site
-    identity = (site.name, scan.visit.person, scan.session, scan.region.acq, scan.task)
-    rng = generator(plan, "acquisition", *identity)
+    te_s = site.actual_te_s or site.te_s
+    who = identity(plan, scan)
+    rng = generator(plan, "acquisition", *who)
     basis = basis_of(site)
     concentrations = {
         name: value
         for name, value in true_concentrations(plan, scan).items()
         if name in basis.names
     }
-    session = generator(plan, "gain", *identity[:4])
+    session = generator(plan, "gain", *who[:4])
     gain = _VENDOR_SCALE[site.vendor] * math.exp(0.1 * session.standard_normal())
     relaxation = constants(plan.constants, site.field_t)
     tissue_water = 1 - tissue.water_mole_fraction("csf")
@@ -99,18 +120,20 @@ def protocol_of(
         name: gain
         * value
         * tissue_water
-        * relaxation.metabolite_factor(name, tissue, site.te_s, site.tr_s)
+        * relaxation.metabolite_factor(name, tissue, te_s, site.tr_s)
         for name, value in concentrations.items()
     }
     # Macromolecules belong to the voxel: the same at rest and during the task.
-    broad = generator(plan, "broad", *identity[:4])
-    amplitudes.update(_broad(site, gain * tissue_water, broad))
+    broad = generator(plan, "broad", *who[:4])
+    amplitudes.update(_broad(site, te_s, gain * tissue_water, broad))
+    if site.pyruvate_mmol_per_kg:
+        amplitudes["Pyr"] = gain * tissue_water * site.pyruvate_mmol_per_kg
     reference = ing.WaterReference(
         amplitude=2
         * gain
         * PURE_WATER_MMOL_PER_KG
         * sum(
-            tissue.water_mole_fraction(x) * relaxation.water_factor(x, site.te_s, site.tr_s)
+            tissue.water_mole_fraction(x) * relaxation.water_factor(x, te_s, site.tr_s)
             for x in ("gm", "wm", "csf")
         ),
         te_s=site.te_s,
@@ -129,7 +152,7 @@ def protocol_of(
         response=response,
         bold=bold,
         natural_widths_hz=_natural_widths(relaxation, site, concentrations),
-        shifts_hz=_shifts(plan, site, concentrations, identity),
+        shifts_hz=_shifts(plan, site, concentrations, who),
         lineshape=ing.Lineshape(
             lorentz_hz=max(0.5, draw(site.lorentz_hz, rng)),
             gauss_hz=max(0.0, draw(site.gauss_hz, rng)),
@@ -137,7 +160,7 @@ def protocol_of(
             narrowing_hz=narrowing_hz(site),
         ),
         walk=ing.Walk(
-            drift_hz=site.drift_hz * float(rng.standard_normal()),
+            drift_hz=site.drift_hz * float(rng.standard_normal()) + site.fixed_drift_hz,
             step_hz=site.frequency_step_hz,
             step_deg=site.phase_step_deg,
             jitter_hz=site.frequency_jitter_hz,
@@ -145,14 +168,17 @@ def protocol_of(
             motions=int(rng.poisson(site.motion_rate)),
             motion_hz=site.motion_hz,
             motion_deg=site.motion_deg,
+            jump_hz=site.jump_hz,
+            offset_deg=site.phase_offset_deg,
         ),
         eddy=ing.EddyCurrent(site.eddy_hz * float(rng.standard_normal())) if site.eddy_hz else None,
         residual_water=ing.ResidualWater(max(1e-5, draw(site.residual_water, rng))),
         baseline=ing.Baseline(site.baseline) if site.baseline else None,
-        scalp_lipid=_scalp_lipid(plan, site, identity),
+        scalp_lipid=_scalp_lipid(plan, site, who),
+        movement=_if(site.movement_probability, ing.Movement),
         lipid_burst=_if(site.lipid_burst_probability, ing.LipidBurst),
         echo=_if(site.echo_probability, ing.Echo),
-        noise=ing.Noise(max(1.0, draw(site.snr_tcr, rng))),
+        noise=ing.Noise(max(1.0, draw(site.snr_tcr, rng)), -1 if scan.visit.mirrored else 1),
         coils=ing.Coils(site.coils, site.coil_correlation) if site.coils > 1 else None,
         adc=ing.Adc(site.adc_full_scale) if site.adc_full_scale else None,
         reference=reference,
@@ -171,9 +197,9 @@ def _if(probability: float, kind):
     return kind(probability) if probability else None
 
 
-def _broad(site: SitePlan, scale: float, rng) -> dict[str, float]:
+def _broad(site: SitePlan, te_s: float, scale: float, rng) -> dict[str, float]:
     """Amplitudes of macromolecules and lipids, each with 10 % of spread between voxels."""
-    relaxation = MM_RELAXATION[7 if site.field_t > 5 else 3].factor(site.te_s, site.tr_s)
+    relaxation = MM_RELAXATION[7 if site.field_t > 5 else 3].factor(te_s, site.tr_s)
     found = {}
     for names, factor in ((MACROMOLECULES, relaxation), (LIPIDS, relaxation * site.lipids)):
         for name, value in names.items():
@@ -226,15 +252,15 @@ def _t2_width(relaxation: ConstantsSet, name: str) -> float:
     return 1 / (np.pi * float(np.mean([one.t2_s for one in pair])))
 
 
-def _shifts(plan: Plan, site: SitePlan, names, identity) -> dict[str, float]:
+def _shifts(plan: Plan, site: SitePlan, names, scan) -> dict[str, float]:
     if not site.metabolite_shift_hz:
         return {}
-    rng = generator(plan, "shifts", *identity[:4])
+    rng = generator(plan, "shifts", *scan[:4])
     return {name: site.metabolite_shift_hz * float(rng.standard_normal()) for name in names}
 
 
-def _scalp_lipid(plan: Plan, site: SitePlan, identity) -> ing.ScalpLipid | None:
+def _scalp_lipid(plan: Plan, site: SitePlan, scan) -> ing.ScalpLipid | None:
     if not site.scalp_lipids:
         return None
-    rng = generator(plan, "scalp", *identity[:4])
+    rng = generator(plan, "scalp", *scan[:4])
     return ing.ScalpLipid(site.scalp_lipids * float(rng.exponential()))

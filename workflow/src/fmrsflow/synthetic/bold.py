@@ -235,16 +235,16 @@ def write_bold_run(plan, scan, head, root: Path) -> None:
     import nibabel as nib
 
     from fmrsflow.synthetic.head import voxel_affine
-    from fmrsflow.synthetic.people import generator, true_changes
+    from fmrsflow.synthetic.people import generator, identity, true_changes
     from fmrsflow.synthetic.rows import scan_row
 
-    visit, region = scan.visit, scan.region
-    place = generator(plan, "voxel", visit.site.name, visit.person, scan.session, region.acq)
-    mrs_affine = voxel_affine(head, region.centre_mni_mm, region.size_mm, place)
+    region = scan.region
+    operator = generator(plan, "voxel", *identity(plan, scan)[:4])
+    mrs_affine = voxel_affine(head, region.centre_mni_mm, region.size_mm, operator)
     glutamate = true_changes(plan, scan).get("Glu", 1.0)
     height = (1.0 if glutamate >= 0 else -1.0) * (0.8 + 0.05 * abs(glutamate))
     conditions = (f"{plan.design.task}A", f"{plan.design.task}B")
-    rng = generator(plan, "bold", visit.site.name, visit.person, scan.session, region.acq)
+    rng = generator(plan, "bold", *identity(plan, scan)[:4])
     truth = Truth(
         peak_percent={conditions[0]: height, conditions[1]: 0.8 * height},
         shared_percent=0.3,

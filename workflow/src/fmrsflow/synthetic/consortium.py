@@ -16,10 +16,10 @@ from fmrsflow.fids import Fids
 from fmrsflow.synthetic import head as heads
 from fmrsflow.synthetic import writers
 from fmrsflow.synthetic.acquisition import basis_of, blocks, protocol_of
-from fmrsflow.synthetic.people import Scan, Visit, generator, scans, visits
+from fmrsflow.synthetic.people import Scan, Visit, generator, identity, place, scans, visits
 from fmrsflow.synthetic.plan import Plan, SitePlan
 from fmrsflow.synthetic.record import methods_text, study_record
-from fmrsflow.synthetic.rows import SCAN_COLUMNS, scan_row, site_row, t1w_path
+from fmrsflow.synthetic.rows import SCAN_COLUMNS, map_path, scan_row, site_row, t1w_path
 from fmrsflow.synthetic.scanner import SimulatedScan, simulate
 
 _IDENTITY = {
@@ -122,23 +122,22 @@ def make(plan: Plan, root: str | Path, cores: int = 1) -> Iterator[Visit]:
 
 def make_visit(plan: Plan, visit: Visit, root: Path) -> dict[str, list[dict]]:
     """Write all scans of one person at one site; rows of the truth, by table."""
-    site = visit.site
     head = heads.make_head(
-        generator(plan, "anatomy", visit.person),
-        generator(plan, "visit", site.name, visit.person),
+        generator(plan, "anatomy", visit.drawn),
+        generator(plan, "visit", place(plan, visit), visit.drawn),
         visit.age,
         plan.participants.spacing_mm,
     )
-    _write_anatomy(visit, head, root)
+    _write_anatomy(plan, visit, head, root)
     rows: dict[str, list[dict]] = {name: [] for name in TRUTH_COLUMNS}
     for scan in scans(plan, visit):
-        place = generator(plan, "voxel", site.name, visit.person, scan.session, scan.region.acq)
-        affine = heads.voxel_affine(head, scan.region.centre_mni_mm, scan.region.size_mm, place)
+        who = identity(plan, scan)
+        operator = generator(plan, "voxel", *who[:4])
+        affine = heads.voxel_affine(head, scan.region.centre_mni_mm, scan.region.size_mm, operator)
         shares = heads.fractions(head, affine)
         tissue = Tissue(gm=shares["gm"], wm=shares["wm"], csf=shares["csf"])
         protocol, concentrations = protocol_of(plan, scan, tissue, affine)
-        identity = (site.name, visit.person, scan.session, scan.region.acq, scan.task)
-        made = simulate(protocol, generator(plan, "signal", *identity))
+        made = simulate(protocol, generator(plan, "signal", *who))
         _write_scan(plan, scan, made, root)
         if scan_row(plan, scan).get("bold"):
             from fmrsflow.synthetic.bold import write_bold_run
@@ -223,13 +222,20 @@ def _write_site(plan: Plan, site: SitePlan, root: Path) -> None:
     write_table(folder / "participants.tsv", people)
 
 
-def _write_anatomy(visit: Visit, head: heads.Head, root: Path) -> None:
+def _write_anatomy(plan: Plan, visit: Visit, head: heads.Head, root: Path) -> None:
     t1w = root / t1w_path(visit)
     writers.write_image(head.t1w, head.affine, t1w)
     maps = root / "truth" / t1w.parent.relative_to(root)
     for name, part in head.maps.items():
         path = maps / t1w.name.replace("_T1w", f"_label-{name.upper()}_probseg")
         writers.write_image(np.round(255 * part).astype(np.uint8), head.affine, path, 1 / 255)
+    if plan.tissue_maps:
+        error = visit.site.tissue_error
+        told = {name: (1 - error) * part for name, part in head.maps.items()}
+        told["csf"] = told["csf"] + error * sum(head.maps.values())
+        for name, part in told.items():
+            path = root / map_path(visit, name)
+            writers.write_image(np.round(255 * part).astype(np.uint8), head.affine, path, 1 / 255)
 
 
 def _write_scan(plan: Plan, scan: Scan, made: SimulatedScan, root: Path) -> None:

@@ -46,6 +46,10 @@ class Walk:
         Sudden movements of the head, at random times.
     motion_hz, motion_deg : float
         SD of the jump of frequency and phase that each movement leaves.
+    jump_hz : float
+        One step of frequency, at a random moment in the middle half of the scan.
+    offset_deg : float
+        Phase of all transients against the water reference.
     """
 
     drift_hz: float = 0.0
@@ -56,6 +60,28 @@ class Walk:
     motions: int = 0
     motion_hz: float = 0.0
     motion_deg: float = 0.0
+    jump_hz: float = 0.0
+    offset_deg: float = 0.0
+
+
+@dataclass(frozen=True)
+class Movement:
+    """The head moves while a transient is measured, and is back for the next.
+
+    Attributes
+    ----------
+    probability : float
+        Per transient.
+    loss : float
+        Largest share of its signal that such a transient loses (uniform from 0).
+    shift_hz, phase_deg : float
+        SD of what it leaves in frequency and phase.
+    """
+
+    probability: float
+    loss: float = 0.7
+    shift_hz: float = 5.0
+    phase_deg: float = 40.0
 
 
 @dataclass(frozen=True)
@@ -175,10 +201,11 @@ class Noise:
 
     `snr_tcr` is that of one transient after ideal coil combination: height of the noise-free
     spectrum (metabolites, macromolecules and lipids) in 2.9-3.1 ppm over the SD of the real noise
-    of the spectrum, one SD (science.md section 2).
+    of the spectrum, one SD (science.md section 2). `sign` -1 turns every random number round.
     """
 
     snr_tcr: float
+    sign: int = 1
 
 
 @dataclass(frozen=True)

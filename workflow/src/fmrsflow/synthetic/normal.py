@@ -30,6 +30,9 @@ OTHER_LINES = {
 By eye from the measured 3T and 7T spectra of the same consensus, within a fifth.
 """
 
+PYRUVATE = {"Pyr": ((2.36, 0.002, 3.0),)}
+"""Methyl singlet of pyruvate (Govindaraju 2000), ppm, width, protons: no common basis holds it."""
+
 LIPIDS = {"Lip13": 1.0, "Lip09": 0.27, "Lip20": 0.15}
 """Lipids in the proportions of science.md section 3."""
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from fmrsflow.concentration import SUMS
 from fmrsflow.synthetic.normal import CONCENTRATIONS
-from fmrsflow.synthetic.plan import Plan, Region, SitePlan, Spread
+from fmrsflow.synthetic.plan import Participants, Plan, Region, SitePlan, Spread
 
 _TOGETHER = {part: total for total, parts in SUMS.items() if total != "Glx" for part in parts}
 """Pools that differ between people as one: a rich tNAA is rich in NAA and NAAG."""
@@ -23,12 +23,22 @@ _TOGETHER = {part: total for total, parts in SUMS.items() if total != "Glx" for 
 
 @dataclass(frozen=True)
 class Visit:
-    """A person at a site: all sessions there."""
+    """A person at a site: all sessions there.
+
+    `drawn` is whose random numbers the person has: their own, or those of the person that they
+    mirror.
+    """
 
     site: SitePlan
     subject: str
     person: str
     age: float
+    drawn: str
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the noise's sign is turned."""
+        return self.drawn != self.person
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,17 @@ def generator(plan: Plan, *identity) -> np.random.Generator:
     return np.random.default_rng([plan.seed, *np.frombuffer(digest, np.uint32).tolist()])
 
 
+def place(plan: Plan, visit: Visit) -> str:
+    """Whose random numbers the site has: its own, or, where sites are paired, those of all."""
+    return "" if plan.paired else visit.site.name
+
+
+def identity(plan: Plan, scan: Scan) -> tuple[str, ...]:
+    """Name of a scan for its random numbers: site, person, session, region, task."""
+    visit = scan.visit
+    return (place(plan, visit), visit.drawn, scan.session, scan.region.acq, scan.task)
+
+
 def draw(spread: Spread, rng: np.random.Generator) -> float:
     """A value of a spread, cut at 3 SD."""
     return spread.mean + spread.sd * float(np.clip(rng.standard_normal(), -3, 3))
@@ -76,14 +97,21 @@ def visits(plan: Plan) -> Iterator[Visit]:
     people = plan.participants
     for site in plan.sites:
         for number in range(1, people.per_site + people.travelling + 1):
-            subject = f"{number:02d}"
-            person = f"{site.name}/{subject}"
-            if number > people.per_site:
-                subject = f"travel{number - people.per_site:02d}"
-                person = subject
+            subject, person = _label(people, site, number)
+            drawn = person
+            if people.mirrored and number % 2 == 0:
+                _, drawn = _label(people, site, number - 1)
             # Adults only, whatever the spread.
-            age = round(max(18.0, draw(people.age, generator(plan, "age", person))), 1)
-            yield Visit(site, subject, person.replace("/", ""), age)
+            age = round(max(18.0, draw(people.age, generator(plan, "age", drawn))), 1)
+            yield Visit(site, subject, person.replace("/", ""), age, drawn.replace("/", ""))
+
+
+def _label(people: Participants, site: SitePlan, number: int) -> tuple[str, str]:
+    """Label of the participant of that number at a site, and name across sites."""
+    if number > people.per_site:
+        label = f"travel{number - people.per_site:02d}"
+        return label, label
+    return f"{number:02d}", f"{site.name}/{number:02d}"
 
 
 def scans(plan: Plan, visit: Visit) -> Iterator[Scan]:
@@ -111,9 +139,9 @@ def true_changes(plan: Plan, scan: Scan) -> dict[str, float]:
             continue
         levels = (
             (response.vendor_sd, ("vendor", visit.site.vendor)),
-            (response.site_sd, ("site", visit.site.name)),
-            (response.participant_sd, ("person", visit.person)),
-            (response.session_sd, ("session", visit.site.name, visit.person, scan.session)),
+            (response.site_sd, ("site", place(plan, visit))),
+            (response.participant_sd, ("person", visit.drawn)),
+            (response.session_sd, ("session", place(plan, visit), visit.drawn, scan.session)),
         )
         found[name] = response.percent + sum(
             sd * generator(plan, "response", name, *identity).standard_normal()
@@ -126,9 +154,9 @@ def true_changes(plan: Plan, scan: Scan) -> dict[str, float]:
 def true_concentrations(plan: Plan, scan: Scan) -> dict[str, float]:
     """Concentrations at rest, mmol per kg tissue water, in this session."""
     visit, c = scan.visit, plan.concentrations
-    site = ("site", visit.site.name)
-    person = ("person", visit.person)
-    session = ("session", visit.site.name, visit.person, scan.session)
+    site = ("site", place(plan, visit))
+    person = ("person", visit.drawn)
+    session = ("session", place(plan, visit), visit.drawn, scan.session)
     found = {}
     for name, mean in {**CONCENTRATIONS, **c.mean_mmol_per_kg}.items():
         pool = _TOGETHER.get(name, name)

@@ -73,11 +73,16 @@ class Design:
 
 @dataclass(frozen=True)
 class Participants:
-    """People of each site, and those who travel to every site (`travelling`, in addition)."""
+    """People of each site, and those who travel to every site (`travelling`, in addition).
+
+    `mirrored` makes each second person the one before with the noise's sign turned (antithetic
+    variates: the mean error of the two has no part that is linear in the noise).
+    """
 
     per_site: int = _limit(3, low=0, high=10000)
     travelling: int = _limit(0, low=0, high=1000)
     sessions: int = _limit(1, low=1, high=100)
+    mirrored: bool = False
     age: Spread = Spread(30.0, 6.0)
     spacing_mm: float = _limit(2.0, low=0.5, high=5.0)
 
@@ -101,6 +106,12 @@ class SitePlan:
     and `lipids` scale macromolecules that common fit models lack, and lipids; `scalp_lipids` is the
     mean area of lipid from outside the voxel over that of NAA, `metabolite_shift_hz` the SD of
     single metabolites' displacement.
+
+    What a site does not know of itself: `fixed_drift_hz` and `jump_hz` in every scan (drift, and a
+    step of frequency at a random moment), `phase_offset_deg` of the scan against its reference,
+    `movement_probability` of a spoilt transient, `actual_te_s` where files and sheets tell `te_s`,
+    `pyruvate_mmol_per_kg` for a metabolite that no common basis holds, `tissue_error` for the share
+    of tissue that its maps call CSF.
     """
 
     name: str = _limit(pattern=_LABEL)
@@ -145,11 +156,22 @@ class SitePlan:
     lipid_burst_probability: float = _limit(0.0, low=0.0, high=1.0)
     echo_probability: float = _limit(0.0, low=0.0, high=1.0)
     adc_full_scale: float | None = _limit(None, low=0.1)
+    fixed_drift_hz: float = 0.0
+    jump_hz: float = 0.0
+    phase_offset_deg: float = 0.0
+    movement_probability: float = _limit(0.0, low=0.0, high=1.0)
+    actual_te_s: float | None = _limit(None, low=0.001, high=0.5)
+    pyruvate_mmol_per_kg: float = _limit(0.0, low=0.0, high=100.0)
+    tissue_error: float = _limit(0.0, low=0.0, high=0.9)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole study. `site_defaults` stands for keys that a site leaves out."""
+    """A whole study. `site_defaults` stands for keys that a site leaves out.
+
+    `paired` sites draw the same random numbers, so that they differ by their keys alone;
+    `tissue_maps` gives the workflow maps of GM, WM and CSF in place of a T1w to segment.
+    """
 
     name: str = _limit(pattern=r"[A-Za-z0-9-]+")
     description: str
@@ -163,6 +185,8 @@ class Plan:
     participants: Participants = Participants()
     regions: tuple[Region, ...] = (Region(),)
     bold_runs: bool = False
+    paired: bool = False
+    tissue_maps: bool = False
 
 
 def load_plan(source: str | Path) -> Plan:

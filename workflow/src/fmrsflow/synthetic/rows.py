@@ -39,6 +39,8 @@ def scan_row(plan: Plan, scan: Scan) -> dict:
         "t1w": t1w_path(scan.visit),
         "condition": scan.condition,
     }
+    if plan.tissue_maps:
+        row |= {name: map_path(scan.visit, name) for name in ("gm", "wm", "csf")}
     if not scan.condition:
         row["events"] = f"{mrs}_events.tsv"
     if plan.bold_runs and scan.condition in ("", plan.design.task):
@@ -47,6 +49,11 @@ def scan_row(plan: Plan, scan: Scan) -> dict:
         row["bold_events"] = f"{func}_events.tsv"
         row["bold_confounds"] = f"{func}_desc-confounds_timeseries.tsv"
     return row
+
+
+def map_path(visit: Visit, tissue: str) -> str:
+    """Path of a visit's map of gm, wm or csf, relative to the data root."""
+    return t1w_path(visit).replace("_T1w", f"_label-{tissue.upper()}_probseg")
 
 
 def t1w_path(visit: Visit) -> str:

@@ -71,6 +71,7 @@ class Protocol:
     baseline: ing.Baseline | None = None
     scalp_lipid: ing.ScalpLipid | None = None
     lipid_burst: ing.LipidBurst | None = None
+    movement: ing.Movement | None = None
     echo: ing.Echo | None = None
     noise: ing.Noise | None = None
     coils: ing.Coils | None = None
@@ -178,6 +179,8 @@ def simulate(protocol: Protocol, seed: int | np.random.Generator) -> SimulatedSc
     if p.residual_water:
         clean += _residual_water(p, time_s, streams["water"]) * shapes
     shift_hz, phase_deg = _walk(p.walk, p.n_transients, streams["walk"])
+    if p.movement:
+        _move(p.movement, clean, shift_hz, phase_deg, streams["movement"])
     clean *= np.exp(
         1j * (2 * np.pi * np.outer(shift_hz, time_s) + np.deg2rad(phase_deg)[:, None])
         + 1j * _eddy_phase(p.eddy, time_s)
@@ -188,7 +191,7 @@ def simulate(protocol: Protocol, seed: int | np.random.Generator) -> SimulatedSc
     noise_sd = 0.0
     if p.noise:
         # The spectrum's first point is halved: n - 3/4 points' worth of noise.
-        noise_sd = height / p.noise.snr_tcr / np.sqrt(basis.n_points - 0.75)
+        noise_sd = p.noise.sign * height / p.noise.snr_tcr / np.sqrt(basis.n_points - 0.75)
     weights, mixing = _array(p.coils, streams["coils"])
     data = _receive(clean, weights, mixing, noise_sd, p.adc, streams["noise"])
     truth = Truth(
@@ -201,7 +204,7 @@ def simulate(protocol: Protocol, seed: int | np.random.Generator) -> SimulatedSc
         bursts=bursts,
         echoes=echoes,
         change_percent=_true_change(p, amplitudes),
-        noise_sd=float(noise_sd),
+        noise_sd=abs(float(noise_sd)),
         tcr_height=float(height),
         coil_weights=weights,
     )
@@ -211,6 +214,7 @@ def simulate(protocol: Protocol, seed: int | np.random.Generator) -> SimulatedSc
 
 _STREAMS = (
     "baseline", "lipid", "water", "walk", "echo", "coils", "noise", "reference", "scalp",
+    "movement",
 )  # fmt: skip
 
 
@@ -367,7 +371,7 @@ def _residual_water(p: Protocol, time_s: np.ndarray, rng) -> np.ndarray:
 
 
 def _walk(walk: ing.Walk | None, n: int, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Frequency (Hz) and phase (degrees) of each transient; both mean zero over the scan."""
+    """Frequency (Hz) and phase (degrees) of each transient; mean zero but for jitter, offset."""
     if walk is None:
         return np.zeros(n), np.zeros(n)
     steps = rng.standard_normal((2, n))
@@ -377,9 +381,24 @@ def _walk(walk: ing.Walk | None, n: int, rng) -> tuple[np.ndarray, np.ndarray]:
         moved[:, at:] += rng.standard_normal((2, 1))
     shift = walk.drift_hz * np.linspace(-0.5, 0.5, n)
     shift = shift + walk.step_hz * np.cumsum(steps[0]) + walk.motion_hz * moved[0]
+    if walk.jump_hz:
+        shift[rng.integers(n // 4, max(n // 4 + 1, 3 * n // 4)) :] += walk.jump_hz
     phase = walk.step_deg * np.cumsum(steps[1]) + walk.motion_deg * moved[1]
     shift, phase = shift - shift.mean(), phase - phase.mean()
+    phase = phase + walk.offset_deg
     return shift + walk.jitter_hz * jitter[0], phase + walk.jitter_deg * jitter[1]
+
+
+def _move(movement: ing.Movement, clean, shift_hz, phase_deg, rng) -> None:
+    """Spoil single transients, in place."""
+    n = len(clean)
+    # All are drawn, so that a higher probability adds transients and changes none.
+    hit = rng.random(n) < movement.probability
+    left = 1 - movement.loss * rng.random(n)
+    turned = rng.standard_normal((2, n))
+    clean[hit] *= left[hit, None]
+    shift_hz[hit] += movement.shift_hz * turned[0, hit]
+    phase_deg[hit] += movement.phase_deg * turned[1, hit]
 
 
 def _eddy_phase(eddy: ing.EddyCurrent | None, time_s: np.ndarray) -> np.ndarray:
