@@ -1,0 +1,99 @@
+"""What is done to the bytes of a file: flips, bursts, cuts, and edits by its format."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import numpy as np
+
+OPERATIONS = ("flip", "edit", "cut", "burst")
+"""`edit` changes one field of a text or header; the others know nothing of the format."""
+
+_NUMBER = re.compile(rb"-?\d+\.?\d*(?:[eE][-+]?\d+)?")
+
+_VALUES = (
+    *(b"", b"0", b"-1", b"nan", b"inf", b"1e99", b"n/a", b"abc", b"\xff\xfe", b"[1, 2]"),
+    *(b"../../etc/passwd", b"/etc/passwd", b"a;touch x", b"$(touch x)", b"<script>", b"null"),
+    *(b"!!python/object/apply:os.system ['touch x']", b"&a [*a]", b"'", b'"', b"\t", b"{"),
+)
+
+
+def mutated(path: Path, operation: str, rng: np.random.Generator) -> tuple[bytes, str]:
+    """Bytes of a file after one random mutation, and in words what was done.
+
+    Parameters
+    ----------
+    path : Path
+    operation : str
+        One of `OPERATIONS`.
+    """
+    content = path.read_bytes()
+    if operation == "flip":
+        place, bit = int(rng.integers(len(content))), int(rng.integers(8))
+        changed = bytearray(content)
+        changed[place] ^= 1 << bit
+        return bytes(changed), f"bit {bit} of byte {place} flipped"
+    if operation == "cut":
+        left = int(rng.integers(len(content)))
+        return content[:left], f"cut to {left} of {len(content)} bytes"
+    if operation == "burst":
+        place, length = int(rng.integers(len(content))), int(rng.integers(2, 64))
+        noise = rng.bytes(length)
+        return content[:place] + noise + content[place + length :], f"{length} bytes from {place}"
+    if path.name.endswith(".nii.gz"):
+        return _nifti_edit(content, rng)
+    if path.suffix == ".SDAT":
+        # No header in the file: one sample gets another exponent.
+        place = 4 * int(rng.integers(len(content) // 4))
+        words = rng.bytes(2)
+        return content[:place] + words + content[place + 2 :], f"another exponent at {place}"
+    header = len(content)
+    if path.suffix == ".rda":
+        header = content.index(b">>> End of header")
+    return _text_edit(content, header, rng)
+
+
+def _text_edit(content: bytes, header: int, rng: np.random.Generator) -> tuple[bytes, str]:
+    """A number or a line of a text before `header` replaced, taken out or written twice."""
+    kind = rng.choice(["number", "nudge", "value", "drop", "double"], p=[0.3, 0.2, 0.3, 0.1, 0.1])
+    if kind in ("number", "nudge"):
+        found = list(_NUMBER.finditer(content, 0, header))
+        one = found[int(rng.integers(len(found)))]
+        if kind == "nudge":
+            value = repr(float(one.group()) * float(rng.choice([0.5, 0.98, 1.02, 10]))).encode()
+        else:
+            value = _VALUES[int(rng.integers(len(_VALUES)))]
+        told = f"number {one.group().decode()} at byte {one.start()} became {value!r}"
+        return content[: one.start()] + value + content[one.end() :], told
+    lines = content[:header].splitlines(keepends=True)
+    place = int(rng.integers(len(lines)))
+    if kind == "drop":
+        new, told = [], f"line {place + 1} taken out"
+    elif kind == "double":
+        new, told = [lines[place]] * 2, f"line {place + 1} twice"
+    else:
+        value = _VALUES[int(rng.integers(len(_VALUES)))]
+        parts = re.split(rb"([:\t])", lines[place].rstrip(b"\r\n"))
+        at = 2 * int(rng.integers(len(parts) // 2 + 1))
+        told = f"line {place + 1}: {parts[at].decode(errors='replace')!r} became {value!r}"
+        parts[at] = value
+        new = [b"".join(parts) + b"\n"]
+    return b"".join([*lines[:place], *new, *lines[place + 1 :]]) + content[header:], told
+
+
+def _nifti_edit(content: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
+    """A damaged header in a gzip file that is whole: its checksum tells nothing."""
+    plain = gzip.decompress(content)
+    start = plain.index(b"{")
+    end = plain.index(b"}", start) + 1
+    if rng.random() < 0.5:
+        changed = bytearray(plain)
+        place, bit = int(rng.integers(540)), int(rng.integers(8))
+        changed[place] ^= 1 << bit
+        return gzip.compress(bytes(changed), 1, mtime=0), f"bit {bit} of header byte {place}"
+    text, told = _text_edit(plain[start:end], end - start, rng)
+    # The extension keeps its length, as that of an editor which knows the format.
+    text = text[: end - start].ljust(end - start)
+    return gzip.compress(plain[:start] + text + plain[end:], 1, mtime=0), f"header: {told}"
