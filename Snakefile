@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import os
+import re
 
+from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
 from fmrsflow.edge import write_bytes
@@ -35,6 +37,23 @@ for engine, command in {
         find_command(engine, command)
     except DataError as error:
         raise WorkflowError(str(error)) from None
+
+IMAGE = STUDY.config["container"]
+if IMAGE and not re.fullmatch(r"[\w./:@+=,~-]+", IMAGE):
+    # It becomes a word of a shell command.
+    raise WorkflowError(f"config.yaml: container: {IMAGE!r} is no name of an image or file")
+if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
+    if not IMAGE:
+        raise WorkflowError("--sdm apptainer: set `container` in config.yaml to an image")
+    if "://" not in IMAGE and not os.path.exists(IMAGE):
+        raise WorkflowError(f"config.yaml: container: there is no file {IMAGE}")
+
+
+container: IMAGE
+
+
+# For envs/core.post-deploy.sh, under --sdm conda.
+os.environ.update(FMRSFLOW_ROOT=str(workflow.basedir))
 
 RESULTS = STUDY.config["results"]
 FROZEN = f"{RESULTS}/study.json"
@@ -75,6 +94,12 @@ rule all:
     input:
         expand("{results}/{analysis}/report/index.html", results=RESULTS, analysis=ANALYSES),
         expand("{results}/{analysis}/bold/record.json", results=RESULTS, analysis=ANALYSES),
+
+
+rule responses:
+    # Every percent change of every analysis, without group statistics and pages.
+    input:
+        [analysed(analysis) for analysis in ANALYSES],
 
 
 onstart:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from fmrsflow.errors import DataError
+from fmrsflow.records import promised, read_record, sealed
 from fmrsflow.sheets import LABEL, SETTING_NAME
 from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, STAGE_SETTINGS, Study, directory
 
@@ -235,9 +236,13 @@ def _files_of(study: Study, stage: str, names: dict, item, kinds) -> dict[str, b
     record_path = study.path(where, item, f"{prefix}record.json")
     if not record_path.exists():
         raise DataError(f"{item.key}: {stage} has not run; run the workflow to its end first")
-    record = json.loads(record_path.read_bytes())
+    record = read_record(record_path)
     own = {study.path(where, item, prefix + kind) for kind in kinds} - {record_path}
-    found = {path: _clean(path) for path in own if path.name in record["files"]}
+    found = {
+        path: _clean(promised(path, record["files"][path.name], record_path))
+        for path in own
+        if path.name in record["files"]
+    }
     record["files"] = {
         path.name: hashlib.sha256(content).hexdigest() for path, content in sorted(found.items())
     }
@@ -269,7 +274,7 @@ def _clean_record(record: dict, item) -> bytes:
     for part in sorted(parts, key=len, reverse=True):
         if part != item.stem and len(part) > 3:
             text = re.sub(rf"(?<![\w-]){re.escape(part)}(\.\w+)*(?![\w-])", "withheld", text)
-    return text.encode()
+    return _as_json(sealed(json.loads(text)))
 
 
 def _stem(name: str) -> str:

@@ -28,6 +28,7 @@ COMMANDS = {
     "index": "write scans.tsv from a BIDS dataset",
     "verify": "what changed since results were made",
     "bundle": "pack what a consortium needs of a site that keeps its raw data",
+    "mismatch": "which analysis breaks when the scanner misbehaves: synthetic doses, scored",
     "merge": "tables and pages of a consortium from its sites' bundles",
 }
 

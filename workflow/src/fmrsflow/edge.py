@@ -24,6 +24,7 @@ from functools import cached_property
 from pathlib import Path
 
 from fmrsflow.errors import DataError
+from fmrsflow.records import InputChanged, Source, promised, read_record, sealed
 from fmrsflow.study import STAGE_SETTINGS, Scan, Site, Study, Unit, directory
 
 MISSING = "n/a"
@@ -50,6 +51,7 @@ class Job:
     files: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     excluded: str | None = None
+    sources: dict[str, Source] = field(default_factory=dict)
 
     @property
     def scan(self) -> Scan:
@@ -107,6 +109,16 @@ class Job:
                 f"{name} is not there (column {column} of scans.tsv, below data_root); "
                 "mend the path or bring the file"
             )
+        for file in sorted(one for one in path.rglob("*") if one.is_file()) or [path]:
+            self.beside(file)
+        return path
+
+    def beside(self, path: Path) -> Path:
+        """A file below the data root that is read beside one of the sheet: its digest goes into
+        the record, and it must still be the same when the stage has done its work."""
+        name = str(path.relative_to(self.study.data_root))
+        if name not in self.sources and path.is_file():
+            self.sources[name] = Source.of(path)
         return path
 
     def image(self, column: str):
@@ -157,7 +169,8 @@ class Job:
         FailedBefore
             The earlier stage failed for that scan.
         """
-        record = read_json(self.study.record_path(stage, self._names_of(stage), scan or self.scan))
+        path = self.study.record_path(stage, self._names_of(stage), scan or self.scan)
+        record = read_record(path)
         if record["status"] == "failed":
             raise FailedBefore(record["reason"], record["failed_at"])
         if record["status"] == "excluded":
@@ -172,8 +185,13 @@ class Job:
         digest = self.record(stage, item)["files"].get(path.name)
         if digest is None:
             raise FileNotFoundError(f"{stage} did not write {path.name}")
+        return self._promised(
+            path, digest, self.study.record_path(stage, self._names_of(stage), item)
+        )
+
+    def _promised(self, path: Path, digest: str, record_path: Path) -> Path:
         self.inputs[str(path.relative_to(self.study.results))] = digest
-        return path
+        return promised(path, digest, record_path)
 
     def fids(self, stage: str, what: str, scan: Scan | None = None):
         """FIDs that an earlier stage wrote."""
@@ -199,12 +217,12 @@ class Job:
         from fmrsflow.basis.files import read_npz
 
         folder = self.study.results / directory("basis", self.names)
-        record = read_json(folder / f"{self.scan.site}_desc-basis_record.json")
+        record_path = folder / f"{self.scan.site}_desc-basis_record.json"
+        record = read_record(record_path)
         if record["status"] == "failed":
             raise FailedBefore(record["reason"], "basis")
         name = f"{self.scan.site}_basis.npz"
-        self.inputs[f"{folder.name}/{name}"] = record["files"][name]
-        return read_npz(folder / name)
+        return read_npz(self._promised(folder / name, record["files"][name], record_path))
 
     def save(self, what: str, content, columns: dict | None = None) -> Path:
         """Write an output beside the record, atomically; its kind follows from the content.
@@ -228,7 +246,16 @@ class Job:
         return {name: self.names[name] for name in STAGE_SETTINGS[stage]}
 
     def finish(self, status: str, reason: str | None, failed_at: str | None, body: dict) -> None:
-        """Write the record, last of all files."""
+        """Write the record, last of all files; what an earlier run left beside it goes first.
+
+        Raises
+        ------
+        InputChanged
+            A source is no longer the file that was read; nothing is written then.
+        """
+        for name, source in self.sources.items():
+            if source.changed():
+                raise InputChanged(f"{name} was changed while it was read; run again")
         record = {
             "stage": self.stage,
             "scan": self.scan.entities,
@@ -242,11 +269,20 @@ class Job:
             },
             "files": self.files,
             "inputs": self.inputs,
+            **(
+                {"sources": {name: one.digest for name, one in self.sources.items()}}
+                if self.sources
+                else {}
+            ),
             "GeneratedBy": [self.study.software] if self.study.software else [],
             **body,
         }
         path = self.study.record_path(self.stage, self._names_of(self.stage), self.item)
-        write_bytes(path, _json(record))
+        # A table of a run whose scan fails now would be taken for its result.
+        for old in path.parent.glob(path.name.removesuffix("record.json") + "*"):
+            if old.name not in self.files and old != path:
+                old.unlink()
+        write_record(path, record)
 
 
 def run_job(job: Job, process: Callable[[Job], dict]) -> None:
@@ -270,6 +306,9 @@ def run_jobs(jobs: Iterable[Job], process: Callable[[Job], dict]) -> int:
         before = _cpu_s()
         try:
             run_job(job, process)
+        except InputChanged as change:
+            faults += 1
+            print(f"{job.item.key}: {job.stage}: {change}", file=sys.stderr)
         except Exception:  # the other scans of the batch go on; the job fails loudly below
             faults += 1
             print(f"{job.item.key}: {job.stage}: a fault of the program:", file=sys.stderr)
@@ -357,6 +396,11 @@ def write_json(path: str | Path, content: dict) -> None:
     write_bytes(path, _json(content))
 
 
+def write_record(path: str | Path, record: dict) -> None:
+    """Write a record with the digest of its content, atomically."""
+    write_bytes(path, _json(sealed(_plain(record))))
+
+
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write a file whole or not at all (temporary name in its folder, then rename)."""
     path = Path(path)
@@ -378,12 +422,6 @@ def data_dictionary(columns: dict) -> dict:
         name: {"Description": description, **({"Units": unit} if unit else {})}
         for name, (description, unit) in columns.items()
     }
-
-
-def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(content: bytes) -> str:

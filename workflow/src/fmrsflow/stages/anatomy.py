@@ -7,8 +7,9 @@ import numpy as np
 
 from fmrsflow.anatomy.maps import FOLDERS, check_map, from_labels, is_label_image, kind_of
 from fmrsflow.anatomy.voxel import tissue_fractions
-from fmrsflow.edge import FailedBefore, Job, read_json, stage_main
+from fmrsflow.edge import FailedBefore, Job, stage_main
 from fmrsflow.errors import DataError
+from fmrsflow.records import promised, read_record
 from fmrsflow.report.voxel_figure import voxel_figure
 
 
@@ -69,10 +70,15 @@ def _maps(job: Job) -> tuple[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
         }
         return kind_of(job.scan.gm), maps
     owner = job.study.segment_owner(job.scan)
-    record = read_json(job.study.record_path("segment", {}, owner))
+    record_path = job.study.record_path("segment", {}, owner)
+    record = read_record(record_path)
     if record["status"] == "failed":
         raise FailedBefore(record["reason"], "segment")
-    images = {name: nib.load(job.study.segment_path(job.scan, name.upper())) for name in FOLDERS}
+    paths = {name: job.study.segment_path(job.scan, name.upper()) for name in FOLDERS}
+    images = {
+        name: nib.load(promised(path, record["files"][path.name], record_path))
+        for name, path in paths.items()
+    }
     return "builtin", {
         name: (image.get_fdata(dtype=np.float32), image.affine) for name, image in images.items()
     }

@@ -12,7 +12,7 @@ from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, read_npz, to_npz
 from fmrsflow.basis.formats import read_basis, to_fsl, to_lcmodel
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import digest, shaped_pulses, simulate, with_macromolecules
-from fmrsflow.edge import file_digest, write_bytes, write_json
+from fmrsflow.edge import file_digest, write_bytes, write_record
 from fmrsflow.errors import DataError
 from fmrsflow.study import Site, Study, directory, spectrometer_mhz
 
@@ -181,5 +181,5 @@ def main(argv: list[str]) -> int:
             record |= {"files": {path.name: file_digest(path)}, "made": basis.made}
             for name, text in exported(basis, site, arguments.export).items():
                 write_bytes(folder / name, text.encode())
-        write_json(folder / f"{site}_desc-basis_record.json", record)
+        write_record(folder / f"{site}_desc-basis_record.json", record)
     return 0

@@ -83,7 +83,7 @@ def process(job: Job) -> dict:
 
 def _read(job: Job, setting: dict) -> tuple[_Run, list[str]]:
     image = _load(job.source("bold"))
-    timing = inputs.timing_of(image, _sidecar(job.source("bold")))
+    timing = inputs.timing_of(image, _sidecar(job, job.source("bold")))
     events = read_table(job.source("bold_events"))
     blocks = blocks_of(events, setting["rest"], setting["merge_gap_s"])
     check_blocks(blocks, timing.n_scans * timing.tr_s)
@@ -295,12 +295,12 @@ def _values(image, name: str) -> np.ndarray:
         raise DataError(f"{name} ends before its last volume or is damaged: {error}") from None
 
 
-def _sidecar(path: Path) -> dict:
+def _sidecar(job: Job, path: Path) -> dict:
     sidecar = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
     if not sidecar.exists():
         return {}
     try:
-        return read_json(sidecar)
+        return read_json(job.beside(sidecar))
     except ValueError:
         raise DataError(f"{sidecar.name} is not readable as JSON") from None
 

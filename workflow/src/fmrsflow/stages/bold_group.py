@@ -13,8 +13,9 @@ import numpy as np
 from fmrsflow.bold import columns
 from fmrsflow.bold.concordance import Pair, concordance, linewidth_narrowing
 from fmrsflow.bold.tables import slug
-from fmrsflow.edge import MISSING, read_json, read_table, write_bytes, write_json, write_table
+from fmrsflow.edge import MISSING, read_table, write_bytes, write_json, write_table
 from fmrsflow.errors import DataError
+from fmrsflow.records import read_record
 from fmrsflow.study import Scan, Study, Unit, directory
 
 MEASURES = {
@@ -118,7 +119,7 @@ def _test(folder: Path, measure: str, rows: list[dict], metabolite: str) -> dict
 
 def _change(study: Study, unit: Unit, names: dict[str, str]) -> dict:
     """The unit's change under the main answer's estimator and quantity."""
-    record = read_json(study.record_path("response", names, unit))
+    record = read_record(study.record_path("response", names, unit))
     if record["status"] != "ok":
         return {"note": f"no change: {record['reason']}"}
     table = study.path(directory("response", names), unit, "desc-response_change.tsv")
@@ -155,7 +156,7 @@ def _area(study: Study, unit: Unit, rest: str) -> tuple[float | None, float | No
     for scan in unit.scans:
         if not scan.bold or scan.condition == rest:
             continue
-        record = read_json(study.record_path("bold", {}, scan))
+        record = read_record(study.record_path("bold", {}, scan))
         if record["status"] == "ok":
             found.append((record["area_mean_percent_s"], record["area_mean_se_percent_s"]))
         else:
@@ -170,7 +171,7 @@ def _width(study: Study, unit: Unit, names: dict[str, str], rest: str):
     """Narrowing of tCr in the task; None where the transients do not tell."""
     tables = []
     for scan in unit.scans:
-        record = read_json(study.record_path("preprocess", names, scan))
+        record = read_record(study.record_path("preprocess", names, scan))
         if record["status"] != "ok":
             return None, None, f"preprocess {record['status']}: {record['reason']}"
         path = study.path(directory("preprocess", names), scan, "desc-preprocess_transients.tsv")
@@ -225,7 +226,7 @@ def _group(study: Study, folder: Path) -> tuple[list[dict], dict]:
     done = [
         (scan, record)
         for scan in runs
-        if (record := read_json(study.record_path("bold", {}, scan)))["status"] == "ok"
+        if (record := read_record(study.record_path("bold", {}, scan)))["status"] == "ok"
         and record.get("connectivity")
     ]
     rows, reasons = [], []

@@ -10,7 +10,7 @@ from fmrsflow.convert import checks
 from fmrsflow.convert.formats import companion
 from fmrsflow.convert.reader import Converted, read, without_frequency_error
 from fmrsflow.convert.sidecar import sidecar
-from fmrsflow.edge import Job, file_digest, stage_main
+from fmrsflow.edge import Job, stage_main
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 
@@ -18,7 +18,7 @@ from fmrsflow.fids import Fids
 def process(job: Job) -> dict:
     """Convert a scan and its water reference."""
     path = job.source("mrs")
-    converted = read(path, job.site)
+    converted = read(_with_companion(job, path), job.site)
     fids, reversed_ = checks.right_way_round(without_frequency_error(converted.fids), job.warn)
     try:
         fids = checks.against_site(fids, job.site, job.warn)
@@ -58,7 +58,6 @@ def process(job: Job) -> dict:
             "tr_s": reference.tr_s,
             "n_transients": reference.n_transients,
         },
-        "sources": _digests(job),
     }
 
 
@@ -66,7 +65,7 @@ def _reference(job: Job, converted: Converted) -> tuple[Fids | None, str]:
     """The water reference that the sheet names, else that of the same file."""
     if job.scan.ref:
         path = job.source("ref")
-        return without_frequency_error(read(path, job.site).fids), path.name
+        return without_frequency_error(read(_with_companion(job, path), job.site).fids), path.name
     if converted.reference is None:
         job.warn(
             "no water reference: no eddy-current correction, no concentrations; name it in "
@@ -85,17 +84,11 @@ def _links(job: Job, reference: Fids | None) -> dict[str, str | None]:
     }
 
 
-def _digests(job: Job) -> dict[str, str]:
-    """SHA-256 of each source file by its path below the data root."""
-    files: list[Path] = []
-    for column in ("mrs", "ref"):
-        if getattr(job.scan, column):
-            path = job.source(column)
-            files += sorted(one for one in path.rglob("*") if one.is_file()) or [path]
-            if path.suffix.lower() == ".sdat":
-                files.append(companion(path, ".spar"))
-    root = job.study.data_root
-    return {str(path.relative_to(root)): file_digest(path) for path in files}
+def _with_companion(job: Job, path: Path) -> Path:
+    """The same path; the header of a Philips scan is a file of its own."""
+    if path.suffix.lower() == ".sdat":
+        job.beside(companion(path, ".spar"))
+    return path
 
 
 main = stage_main("convert", process)

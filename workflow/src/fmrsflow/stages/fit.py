@@ -198,10 +198,10 @@ def _designs(job: Job, options: FitOptions, labels: list) -> tuple[Design, Desig
     if options.joint_design:
         scan = job.scan
         name = options.joint_design.format(stem=scan.stem, **scan.entities)
-        path = job.study.data_root / name
-        if not path.is_file():
+        path, root = job.study.data_root / name, job.study.data_root.resolve()
+        if not (path.is_file() and path.resolve().is_relative_to(root)):
             raise DataError(f"{name} (setting joint_design) is not below the data root")
-        return given_design(read_table(path), len(labels))
+        return given_design(read_table(job.beside(path)), len(labels))
     present = [label for label in dict.fromkeys(labels) if label is not None]
     rest = REST if REST in present else present[0]
     tr_s = job.record("convert")["tr_s"] or job.site.tr_s or 1.0

@@ -212,7 +212,7 @@ def read_group(study: Study, analysis: str) -> list[tuple[ScanSummary, ScanResul
             verdict=judged,
             reached=reached[-1] if reached else "",
             failed_at=failed.get("failed_at") or "",
-            quality=_quality(results),
+            quality=quality_figures(results),
             line=None if results.fit is None else _line(results.fit),
             converted=results.record("convert"),
             change=headline(results.changes, results.asked),
@@ -334,7 +334,7 @@ def _sidecar(job: Job) -> dict:
         return {}
 
 
-def _quality(results: ScanResults) -> dict[str, float]:
+def quality_figures(results: ScanResults) -> dict[str, float]:
     """Figures of quality of a scan; missing ones left out."""
     quality, fit = results.record("preprocess"), results.record("fit")
     values = {name: quality.get(name) for name in ("snr_tcr", "fwhm_tcr_hz", "drift_hz")}

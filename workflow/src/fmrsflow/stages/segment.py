@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 
 from fmrsflow.anatomy.tissue import segment
-from fmrsflow.edge import Job, file_digest, stage_main
+from fmrsflow.edge import Job, stage_main
 from fmrsflow.errors import DataError
 
 
@@ -27,10 +27,7 @@ def process(job: Job) -> dict:
         values = getattr(maps, name.lower())
         job.save(name, nib.Nifti1Image(values.astype(np.float32), image.affine))
     voxel_ml = abs(np.linalg.det(image.affine[:3, :3])) / 1000
-    return {
-        "brain_ml": float(maps.mask.sum() * voxel_ml),
-        "sources": {job.scan.t1w: file_digest(path)},
-    }
+    return {"brain_ml": float(maps.mask.sum() * voxel_ml)}
 
 
 main = stage_main("segment", process)

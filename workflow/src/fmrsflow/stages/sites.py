@@ -11,8 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from zlib import crc32
 
-from fmrsflow.edge import MISSING, file_digest, read_json, read_table, write_bytes, write_json
+from fmrsflow.edge import MISSING, read_table, write_bytes, write_json
 from fmrsflow.edge import write_table as write
+from fmrsflow.records import file_digest, promised, read_record
 from fmrsflow.sites.columns import COLUMNS
 from fmrsflow.study import STAGE_SETTINGS, Scan, Study, Unit, directory
 
@@ -82,16 +83,18 @@ class Reader:
         key = (stage, item.key)
         if key not in self._records:
             own = {name: self.names[name] for name in STAGE_SETTINGS[stage]}
-            self._records[key] = read_json(self.study.record_path(stage, own, item))
+            self._records[key] = read_record(self.study.record_path(stage, own, item))
         return self._records[key]
 
     def table(self, stage: str, what: str, item: Scan | Unit) -> list[dict[str, str]]:
         """Table of a stage; empty where it was not written."""
         name = f"{item.stem}_desc-{stage}_{what}.tsv"
-        if name not in self.record(stage, item).get("files", {}):
+        files = self.record(stage, item).get("files", {})
+        if name not in files:
             return []
-        folder = directory(stage, self.names)
-        return read_table(self.study.path(folder, item, f"desc-{stage}_{what}.tsv"))
+        path = self.study.path(directory(stage, self.names), item, f"desc-{stage}_{what}.tsv")
+        own = {name: self.names[name] for name in STAGE_SETTINGS[stage]}
+        return read_table(promised(path, files[name], self.study.record_path(stage, own, item)))
 
     def last(self, scan: Scan) -> tuple[str, dict]:
         """Last stage that did not fail ("" where none), and the record that tells the status."""

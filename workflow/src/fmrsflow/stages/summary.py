@@ -10,7 +10,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmrsflow.edge import read_json
+from fmrsflow.errors import DataError
+from fmrsflow.records import read_record
 from fmrsflow.study import STAGE_SETTINGS, Study
 
 STAGES = ("convert", "anatomy", "preprocess", "fit", "quantify", "response")
@@ -79,7 +80,11 @@ def progress(study: Study, began: float) -> list[Progress]:
                     continue
                 done += 1
                 new += record_path.stat().st_mtime >= began
-                record = read_json(record_path)
+                try:
+                    record = read_record(record_path)
+                except DataError as error:
+                    lost["failed"][str(error)].append(item.key)
+                    continue
                 if record["status"] != "ok" and record["failed_at"] == stage:
                     lost[record["status"]][record["reason"]].append(item.key)
             found.append(

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from fmrsflow.edge import file_digest, read_json
+from fmrsflow.errors import DataError
+from fmrsflow.records import file_digest, read_record
 from fmrsflow.study import Study
 
 
@@ -20,7 +21,11 @@ def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
         return seen[path]
 
     for record_path in sorted(results.rglob("*record.json")):
-        record = read_json(record_path)
+        try:
+            record = read_record(record_path)
+        except DataError:
+            yield str(record_path), "damaged or edited since it was written"
+            continue
         files = record.get("files", {})
         expected = {record_path.parent / name: made for name, made in files.items()}
         expected |= {results / name: made for name, made in record.get("inputs", {}).items()}
@@ -31,7 +36,7 @@ def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
         for name, digest in record.get("sources", {}).items():
             path = study.data_root / name
             if path.is_file() and now(path) != digest:
-                yield str(path), "source changed since it was converted"
+                yield str(path), f"source changed since {record['stage']} read it"
             elif not path.exists():
                 yield str(path), "source is no longer there"
 

@@ -175,7 +175,9 @@ def protocol_of(
         residual_water=ing.ResidualWater(max(1e-5, draw(site.residual_water, rng))),
         baseline=ing.Baseline(site.baseline) if site.baseline else None,
         scalp_lipid=_scalp_lipid(plan, site, who),
-        movement=_if(site.movement_probability, ing.Movement),
+        movement=ing.Movement(site.movement_probability, reverse=scan.visit.mirrored)
+        if site.movement_probability
+        else None,
         lipid_burst=_if(site.lipid_burst_probability, ing.LipidBurst),
         echo=_if(site.echo_probability, ing.Echo),
         noise=ing.Noise(max(1.0, draw(site.snr_tcr, rng)), -1 if scan.visit.mirrored else 1),

@@ -76,12 +76,15 @@ class Movement:
         Largest share of its signal that such a transient loses (uniform from 0).
     shift_hz, phase_deg : float
         SD of what it leaves in frequency and phase.
+    reverse : bool
+        Whether the last transient comes first; blocks of rest and task change places then.
     """
 
     probability: float
     loss: float = 0.7
     shift_hz: float = 5.0
     phase_deg: float = 40.0
+    reverse: bool = False
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ def generator(plan: Plan, *identity) -> np.random.Generator:
 
 
 def place(plan: Plan, visit: Visit) -> str:
-    """Whose random numbers the site has: its own, or, where sites are paired, those of all."""
-    return "" if plan.paired else visit.site.name
+    """Whose random numbers the site has: its own, or, where sites are paired, those of many."""
+    return visit.site.draws if plan.paired else visit.site.name
 
 
 def identity(plan: Plan, scan: Scan) -> tuple[str, ...]:

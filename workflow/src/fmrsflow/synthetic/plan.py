@@ -75,8 +75,9 @@ class Design:
 class Participants:
     """People of each site, and those who travel to every site (`travelling`, in addition).
 
-    `mirrored` makes each second person the one before with the noise's sign turned (antithetic
-    variates: the mean error of the two has no part that is linear in the noise).
+    `mirrored` makes each second person the one before with the noise's sign turned and movements in
+    reverse order (antithetic variates: the mean error of the two has no part that is linear in
+    either).
     """
 
     per_site: int = _limit(3, low=0, high=10000)
@@ -163,13 +164,15 @@ class SitePlan:
     actual_te_s: float | None = _limit(None, low=0.001, high=0.5)
     pyruvate_mmol_per_kg: float = _limit(0.0, low=0.0, high=100.0)
     tissue_error: float = _limit(0.0, low=0.0, high=0.9)
+    draws: str = _limit("", pattern=r"[A-Za-z0-9]*")
 
 
 @dataclass(frozen=True)
 class Plan:
     """A whole study. `site_defaults` stands for keys that a site leaves out.
 
-    `paired` sites draw the same random numbers, so that they differ by their keys alone;
+    `paired` sites of the same `draws` draw the same random numbers, so that they differ by their
+    other keys alone;
     `tissue_maps` gives the workflow maps of GM, WM and CSF in place of a T1w to segment.
     """
 

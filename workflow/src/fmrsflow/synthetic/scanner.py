@@ -396,6 +396,8 @@ def _move(movement: ing.Movement, clean, shift_hz, phase_deg, rng) -> None:
     hit = rng.random(n) < movement.probability
     left = 1 - movement.loss * rng.random(n)
     turned = rng.standard_normal((2, n))
+    if movement.reverse:
+        hit, left, turned = hit[::-1], left[::-1], turned[:, ::-1]
     clean[hit] *= left[hit, None]
     shift_hz[hit] += movement.shift_hz * turned[0, hit]
     phase_deg[hit] += movement.phase_deg * turned[1, hit]

@@ -1,0 +1,1 @@
+"""The mismatch benchmark: which analysis breaks when the scanner misbehaves."""

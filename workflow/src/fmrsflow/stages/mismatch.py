@@ -1,0 +1,366 @@
+"""`fmrsflow mismatch make EDITION DIR` and `fmrsflow mismatch score DIR`: the mismatch benchmark.
+
+`make` writes a synthetic study and a folder for each run of the workflow on it; `score` reads what
+the runs left. Between the two comes Snakemake (`./run mismatch` does all three).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from fmrsflow.concentration import SUMS
+from fmrsflow.edge import MISSING, read_json, read_table, write_bytes, write_json, write_table
+from fmrsflow.errors import DataError
+from fmrsflow.mismatch.scores import Outcome, attribution, ranks, score
+from fmrsflow.mismatch.variants import (
+    CONTESTANTS,
+    DEFAULT,
+    EDITIONS,
+    ENGINES,
+    Contestant,
+    Edition,
+    Run,
+    Variant,
+)
+from fmrsflow.study import Scan, Study, Unit, directory
+
+METABOLITES = ("Glu", "GABA", "tNAA", "tCr", "tCho", "mI")
+"""Whose concentrations are scored."""
+
+QUALITY = ("snr_tcr", "fwhm_tcr_hz", "drift_hz", "rejected_percent")
+"""Figures of quality that pages know a site by."""
+
+_VARIANT = {
+    "field_t": ("field strength", "T"),
+    "factor": ("what goes wrong, or a combination (docs/mismatch.md)", ""),
+    "dose": ("how much, in the unit of the factor; n/a for nominal and combinations", ""),
+}
+_SCORE = {
+    "n": ("scans", ""),
+    "failures": ("scans without an answer", ""),
+    "bias": ("mean error", "%"),
+    "bias_se": ("standard error of the bias, from pairs of mirrored noise", "%"),
+    "sd": ("standard deviation of the error", "%"),
+    "rmse": ("root mean square error; no answer counts as no change", "%"),
+    "rmse_low": ("lower end of its 95 % bootstrap interval over pairs", "%"),
+    "rmse_high": ("upper end of its 95 % bootstrap interval over pairs", "%"),
+    "coverage": ("share of 95 % intervals that hold the truth", "1"),
+    "flagged": ("share of scans that the pages flag, exclude or call failed", "1"),
+    "cpu_s": ("median CPU time of a scan, preprocess to response", "s"),
+}
+CURVES = {
+    **_VARIANT,
+    "contestant": ("analysis and estimator", ""),
+    **{name: text for name, text in _SCORE.items()},
+    "rank": ("1 + contestants that are better on these scans; ties share a rank", ""),
+}
+CONCENTRATIONS = {
+    **_VARIANT,
+    "analysis": ("analysis", ""),
+    "metabolite": ("name", ""),
+    **{
+        name: text
+        for name, text in _SCORE.items()
+        if name not in ("flagged", "cpu_s", "rmse_low", "rmse_high")
+    },
+}
+ATTRIBUTION = {
+    "field_t": _VARIANT["field_t"],
+    "factor": ("combination", ""),
+    "outcome": ("percent change of Glu, or its concentration", ""),
+    "step": ("step that is given the truth", ""),
+    "share": ("share of the mean square error that is gone then", "1"),
+    "low": ("lower end of its 95 % bootstrap interval", "1"),
+    "high": ("upper end of its 95 % bootstrap interval", "1"),
+    "rmse": ("root mean square error with the truth", "%"),
+}
+SEEN = {
+    **_VARIANT,
+    **{name: (f"median over scans of {name}, analysis main", "") for name in QUALITY},
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run the subcommand; exit code."""
+    parser = argparse.ArgumentParser(prog="fmrsflow mismatch", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    make = commands.add_parser("make", help="write data and configurations")
+    make.add_argument("edition", choices=sorted(EDITIONS))
+    make.add_argument("directory")
+    make.add_argument("--cores", type=int, default=1, help="processes (default: 1)")
+    make.add_argument("--no-engines", action="store_true", help="leave FSL-MRS and LCModel out")
+    make.set_defaults(run=_make)
+    scored = commands.add_parser("score", help="tables of scores from finished runs")
+    scored.add_argument("directory")
+    scored.set_defaults(run=_score)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _make(arguments) -> int:
+    import yaml
+
+    from fmrsflow.synthetic.consortium import make
+    from fmrsflow.synthetic.plan import parse_plan
+
+    edition, root = EDITIONS[arguments.edition], Path(arguments.directory)
+    engines = () if arguments.no_engines else installed_engines()
+    for run in edition.runs(engines):
+        text = yaml.safe_dump(edition.config(run), sort_keys=False)
+        write_bytes(root / run.name / "config" / "config.yaml", text.encode())
+        print(run.name)
+    plan = parse_plan(yaml.safe_dump(edition.plan()), f"edition {edition.name}")
+    for visit in make(plan, root / "data", arguments.cores):
+        print(f"{visit.site.name} sub-{visit.subject}", file=sys.stderr)
+    write_json(root / "edition.json", {"edition": edition.name, "engines": list(engines)})
+    return 0
+
+
+def installed_engines() -> tuple[str, ...]:
+    """Analyses whose command is on the PATH."""
+    return tuple(name for name, command in ENGINES.items() if shutil.which(command))
+
+
+def _score(arguments) -> int:
+    root = Path(arguments.directory)
+    told = read_json(root / "edition.json")
+    edition = EDITIONS[told["edition"]]
+    tables = score_tables(edition, edition.runs(tuple(told["engines"])), root)
+    for name, (rows, columns) in tables.items():
+        write_table(root / f"{name}.tsv", rows, columns)
+        print(root / f"{name}.tsv")
+    return 0
+
+
+def score_tables(edition: Edition, runs: list[Run], root: Path) -> dict[str, tuple]:
+    """Rows and data dictionary of every table of an edition that has run in `root`."""
+    variants = {one.site: one for one in edition.variants()}
+    truth = _Truth(root / "data" / "truth")
+    changes, concentrations, seen = defaultdict(dict), defaultdict(dict), {}
+    for run in runs:
+        reader = _Results(root / run.name, truth)
+        for variant in (variants[site] for site in run.sites):
+            for analysis in run.analyses:
+                # Where a step has the truth, its setting switches the step off.
+                told = "main" if variant.truth else analysis
+                for one in (c for c in CONTESTANTS if c.analysis == told):
+                    found = reader.changes(variant, replace(one, analysis=analysis))
+                    changes[variant.key].setdefault(one.name, []).extend(found)
+                for name in METABOLITES:
+                    found = reader.concentrations(variant, analysis, name)
+                    concentrations[variant.key].setdefault((told, name), []).extend(found)
+            if "main" in run.analyses:
+                seen.setdefault(variant.key, []).extend(reader.quality(variant))
+    tables = {
+        "curves": (_curves(changes, edition.seed), CURVES),
+        "concentrations": (_concentrations(concentrations, edition.seed), CONCENTRATIONS),
+        "quality": (_seen(seen), SEEN),
+    }
+    if edition.truths:
+        rows = _attribution(changes, concentrations, edition.seed)
+        tables["attribution"] = (rows, ATTRIBUTION)
+    return tables
+
+
+def _named(key: tuple) -> dict:
+    return dict(zip(("field_t", "factor", "dose"), key))
+
+
+def _plain(by_key: dict) -> Iterator[tuple]:
+    """Without those where a step has the truth."""
+    return ((key, found) for key, found in by_key.items() if not key[-1])
+
+
+def _curves(changes: dict, seed: int) -> list[dict]:
+    rows = []
+    for key, by_name in _plain(changes):
+        # Engines see one repetition of a variant: they are ranked on that one.
+        fewest = min(len(outcomes) for outcomes in by_name.values())
+        placed = ranks({name: own[:fewest] for name, own in by_name.items()}, seed)
+        own = {name: one for name, one in by_name.items() if len(one) > fewest}
+        placed |= ranks(own, seed) if own else {}
+        for name, outcomes in by_name.items():
+            found = {"contestant": name, **asdict(score(outcomes, seed)), "rank": placed[name]}
+            rows.append(_named(key) | found)
+    return rows
+
+
+def _concentrations(concentrations: dict, seed: int) -> list[dict]:
+    rows = []
+    for key, by_name in _plain(concentrations):
+        for (analysis, metabolite), outcomes in by_name.items():
+            found = asdict(score(outcomes, seed))
+            kept = {name: value for name, value in found.items() if name in CONCENTRATIONS}
+            rows.append(_named(key) | {"analysis": analysis, "metabolite": metabolite, **kept})
+    return rows
+
+
+def _seen(seen: dict) -> list[dict]:
+    rows = []
+    for key, figures in _plain(seen):
+        medians = {name: _median([one[name] for one in figures if name in one]) for name in QUALITY}
+        rows.append(_named(key) | medians)
+    return rows
+
+
+def _attribution(changes: dict, concentrations: dict, seed: int) -> list[dict]:
+    rows = []
+    for key, by_name in changes.items():
+        if not key[-1]:
+            continue
+        before = (*key[:-1], "")
+        n = len(by_name[DEFAULT])
+        pairs = {
+            "change of Glu": (changes[before][DEFAULT][:n], by_name[DEFAULT]),
+            "concentration of Glu": (
+                concentrations[before]["main", "Glu"][:n],
+                concentrations[key]["main", "Glu"],
+            ),
+        }
+        for outcome, (whole, truth) in pairs.items():
+            named = {"field_t": key[0], "factor": key[1], "outcome": outcome, "step": key[-1]}
+            rows.append(named | asdict(attribution(whole, truth, seed)))
+    return rows
+
+
+class _Truth:
+    """True changes and concentrations by site and subject."""
+
+    def __init__(self, folder: Path):
+        self.change = {
+            (row["site"], row["subject"]): float(row["change_percent"])
+            for row in read_table(folder / "response.tsv")
+            if row["metabolite"] == "Glu"
+        }
+        self.concentration: dict[tuple, float] = defaultdict(float)
+
+        for row in read_table(folder / "concentrations.tsv"):
+            value = float(row["mmol_per_kg"])
+            for name in (
+                row["metabolite"],
+                *(s for s, p in SUMS.items() if row["metabolite"] in p),
+            ):
+                self.concentration[row["site"], row["subject"], name] += value
+
+
+class _Results:
+    """Outcomes of a run of the workflow."""
+
+    def __init__(self, folder: Path, truth: _Truth):
+        path = folder / "results" / "study.json"
+        if not path.is_file():
+            raise DataError(f"{path} is not there: run snakemake in {folder.name} (./run mismatch)")
+        study = Study.load(path)
+        paths = {"results": str(folder / "results"), "data_root": str(folder / "../data")}
+        self.study = replace(study, config=study.config | paths)
+        self.truth = truth
+        self.units: dict[str, list[Unit]] = defaultdict(list)
+        for unit in self.study.units():
+            self.units[unit.scan.site].append(unit)
+        self._cpu = _cpu_times(folder / "results" / "logs")
+        self._verdicts: dict[tuple[str, str], tuple[bool, dict]] = {}
+
+    def changes(self, variant: Variant, contestant: Contestant) -> list[Outcome]:
+        """Percent change of Glu of each scan, as a contestant tells it."""
+        analysis = contestant.analysis
+        names = self.study.config["analyses"][analysis]
+        wanted = (contestant.estimator, "true" if contestant.matched else "false", "molal")
+        found = []
+        for unit in self.units[variant.site]:
+            folder = directory("response", names)
+            path = self.study.path(folder, unit, "desc-response_change.tsv")
+            row = {}
+            for one in read_table(path) if path.is_file() else ():
+                keys = (one["estimator"], one["matched"], one["quantity"])
+                if one["metabolite"] == "Glu" and keys == wanted:
+                    row = one
+            truth = self.truth.change[variant.site, unit.scan.subject]
+            numbers = [_number(row.get(f"{key}_percent")) for key in ("change", "low", "high")]
+            found.append(self._outcome(variant, analysis, unit.scan, truth, *numbers))
+        return found
+
+    def concentrations(self, variant: Variant, analysis: str, metabolite: str) -> list[Outcome]:
+        """Concentration at rest of each scan, in percent of the true one."""
+        names = self.study.config["analyses"][analysis]
+        found = []
+        for unit in self.units[variant.site]:
+            folder = directory("quantify", names)
+            path = self.study.path(folder, unit.scan, "desc-quantify_concentrations.tsv")
+            value = half = math.nan
+            for row in read_table(path) if path.is_file() else ():
+                keys = (row["metabolite"], row["quantity"], row["condition"], row["matched"])
+                if keys == (metabolite, "molal", "rest", "false"):
+                    value, half = _number(row["value"]), 1.959964 * _number(row["se"])
+            true = self.truth.concentration[variant.site, unit.scan.subject, metabolite]
+            scale = 100 / true
+            ends = (scale * (value - half), scale * (value + half))
+            found.append(self._outcome(variant, analysis, unit.scan, 100.0, scale * value, *ends))
+        return found
+
+    def quality(self, variant: Variant) -> list[dict[str, float]]:
+        """Figures of quality of each scan under the main analysis."""
+        return [self._verdict("main", unit.scan)[1] for unit in self.units[variant.site]]
+
+    def _outcome(self, variant, analysis, scan: Scan, truth, value, low, high) -> Outcome:
+        number = int(re.sub(r"\D", "", scan.subject))
+        return Outcome(
+            pair=1000 * variant.draw + (number - 1) // 2,
+            truth=truth,
+            value=value,
+            low=low,
+            high=high,
+            flagged=self._verdict(analysis, scan)[0],
+            cpu_s=self._scan_cpu(analysis, scan),
+        )
+
+    def _verdict(self, analysis: str, scan: Scan) -> tuple[bool, dict]:
+        """Whether the page of a scan flags it, and its figures of quality."""
+        from fmrsflow.report.verdict import verdict
+        from fmrsflow.stages.report_files import quality_figures, read_scan
+
+        key = (analysis, scan.key)
+        if key not in self._verdicts:
+            results = read_scan(self.study, analysis, scan, {}, light=True)
+            self._verdicts[key] = (verdict(results).kind != "use", quality_figures(results))
+        return self._verdicts[key]
+
+    def _scan_cpu(self, analysis: str, scan: Scan) -> float:
+        names = self.study.config["analyses"][analysis]
+        stages = ("preprocess", "fit", "quantify", "response")
+        times = [self._cpu.get((directory(stage, names), scan.key)) for stage in stages]
+        return sum(time for time in times if time is not None) if any(times) else math.nan
+
+
+_CPU = re.compile(r"(\S+): \w+: cpu_s ([0-9.]+)")
+
+
+def _cpu_times(logs: Path) -> dict[tuple[str, str], float]:
+    """CPU seconds by folder of the stage and key of the scan, from the logs of the jobs."""
+    found = {}
+    for path in sorted(logs.glob("*/*.log")):
+        for line in path.read_text().splitlines():
+            if match := _CPU.fullmatch(line):
+                found[path.parent.name, match[1]] = float(match[2])
+    return found
+
+
+def _number(text: str | None) -> float:
+    return math.nan if text in (None, "", MISSING) else float(text)
+
+
+def _median(values: list[float]) -> float:
+    values = sorted(values)
+    n = len(values)
+    return math.nan if not n else (values[(n - 1) // 2] + values[n // 2]) / 2
