@@ -146,4 +146,4 @@ def test_verify_finds_nothing_after_a_run_and_what_changed_after_that(
     assert fmrsflow(["verify", "results"]) == 1
     told = capsys.readouterr().out
     assert f"{table.relative_to(folder)}\tchanged since fit recorded it" in told
-    assert "source changed since it was converted" in told
+    assert "source changed since convert read it" in told

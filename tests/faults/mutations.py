@@ -158,13 +158,8 @@ def _outcome(folder: Path, base: Path, name: str) -> tuple[str, str]:
 
 
 def _compared(folder: Path, base: Path, name: str, product: bool) -> tuple[str, str]:
-    now, before = (_results(one, TARGETS[name]) for one in (folder, base))
-    if product:
-        # The mutated file itself is no result.
-        now, before = (
-            {key: one for key, one in found.items() if "/convert/" not in key}
-            for found in (now, before)
-        )
+    stages = STAGES[1:] if product else STAGES  # the mutated product itself is no result
+    now, before = (_results(one, TARGETS[name], stages) for one in (folder, base))
     records = {key: one for key, one in now.items() if isinstance(one, dict)}
     for word in ("failed", "excluded"):
         lost = [one["reason"] for one in records.values() if one["status"] == word]
@@ -208,16 +203,17 @@ def _moved(now: dict, before: dict) -> float:
     return worst
 
 
-def _results(folder: Path, scan: str | None) -> dict:
+def _results(folder: Path, scan: str | None, stages: tuple[str, ...]) -> dict:
     """What the stages gave: tables, and records without the digests of files."""
     found: dict = {}
-    for path in sorted((folder / "results").rglob("*")):
+    site = scan.split("/")[0] if scan else "*"
+    for path in sorted((folder / "results").glob(f"*/{site}/**/*_desc-*")):
         name = str(path.relative_to(folder))
-        if scan and f"/{scan.split('/')[0]}/" not in name:
+        if not any(f"desc-{stage}_" in path.name for stage in stages):
             continue
-        if path.name.endswith("_record.json") and "basis" not in path.parent.name:
-            record = read_json(path)
+        if path.name.endswith("_record.json"):
             dropped = ("files", "inputs", "sources", "digest")
+            record = read_json(path)
             found[name] = {key: one for key, one in record.items() if key not in dropped}
         elif path.suffix == ".tsv":
             found[name] = read_table(path)

@@ -130,6 +130,91 @@ def test_an_absent_file_is_named(study):
         Job("convert", study, Scan("A", "01", "y.rda"), {}).source("mrs")
 
 
+def damage(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("what", ["record.json", "svs.nii.gz"])
+def test_a_damaged_file_of_an_earlier_stage_fails_the_scan_and_says_what_to_delete(study, what):
+    def convert(job):
+        job.save("svs", Fids(np.ones((2, 1, 8), complex), 1e-3, 123.0))
+        return {"te_s": 0.03}
+
+    run_jobs(jobs(study), convert)
+    damage(study.path("convert", study.scans[0], f"desc-convert_{what}"))
+    names = {"preprocess": "robust"}
+    later = jobs(study, "preprocess", names)
+    assert run_jobs(later, lambda job: {"n": job.fids("convert", "svs").n_transients}) == 0
+    first, second, _ = records(study, "preprocess", names)
+    assert (first["status"], second["status"]) == ("failed", "ok")
+    assert f"desc-convert_{what}" in first["reason"]
+    assert "convert_record.json" in first["reason"] and "run again" in first["reason"]
+
+
+def test_a_lost_file_of_an_earlier_stage_fails_the_scan(study):
+    run_jobs(jobs(study), lambda job: job.save("x", [{"a": 1}]) and {})
+    study.path("convert", study.scans[0], "desc-convert_x.tsv").unlink()
+    names = {"preprocess": "robust"}
+    run_jobs(jobs(study, "preprocess", names), lambda job: job.table("convert", "x") and {})
+    assert "desc-convert_x.tsv is missing" in records(study, "preprocess", names)[0]["reason"]
+
+
+def test_every_source_that_is_read_stands_in_the_record(study, tmp_path):
+    (tmp_path / "data" / "x.par").write_text("header")
+    digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+
+    def convert(job):
+        job.beside(job.source("mrs").with_name("x.par"))
+        return {}
+
+    run_jobs(jobs(study), convert)
+    assert list(records(study)[0]["sources"]) == ["x.rda", "x.par"]
+    assert records(study)[0]["sources"]["x.rda"] == digest
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_an_input_replaced_while_it_is_read_leaves_no_record(study, capsys, reads):
+    """A record would be newer than the input, and the next run would find nothing to do."""
+
+    def convert(job):
+        path = job.source("mrs")
+        if job.scan.subject == "01":
+            path.write_text("another measurement")
+            if not reads:
+                raise DataError("x.rda: truncated")
+        return {}
+
+    assert run_jobs(jobs(study), convert) == 1
+    assert "x.rda was changed while it was read; run again" in capsys.readouterr().err
+    assert not study.record_path("convert", {}, study.scans[0]).exists()
+    assert study.record_path("convert", {}, study.scans[1]).exists()
+
+
+def test_a_touched_input_is_the_same_input(study):
+    def convert(job):
+        job.source("mrs").touch()
+        return {}
+
+    assert run_jobs(jobs(study), convert) == 0
+
+
+def test_a_scan_that_fails_now_keeps_no_table_of_an_earlier_run(study):
+    run_jobs(jobs(study), lambda job: job.save("x", [{"a": 1}], {"a": ("x", "")}) and {})
+    table = study.path("convert", study.scans[0], "desc-convert_x.tsv")
+    other = study.path("convert", study.scans[0], "desc-segment_GM.nii.gz")
+    other.write_bytes(b"of another stage")
+    assert table.exists()
+
+    def fails(job):
+        raise DataError("damaged")
+
+    run_jobs(jobs(study), fails)
+    assert not table.exists() and not table.with_suffix(".json").exists()
+    assert other.exists()
+
+
 def test_events_without_a_duration_are_told_with_their_line(study, tmp_path):
     (tmp_path / "data" / "e.tsv").write_text("onset\tduration\ttrial_type\n0\tn/a\ttask\n")
     job = Job("preprocess", study, Scan("A", "01", "x.rda", events="e.tsv"), {})

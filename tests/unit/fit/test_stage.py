@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from fmrsflow.basis.files import to_npz
-from fmrsflow.edge import Job, file_digest, read_table, run_job, write_bytes, write_json
+from fmrsflow.edge import Job, read_table, run_job, write_bytes, write_json
 from fmrsflow.fids import Fids
+from fmrsflow.records import file_digest
 from fmrsflow.stages.fit import process
 from fmrsflow.study import Scan, Site, Study, directory
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fmrsflow.edge import file_digest, read_json, read_table
+from fmrsflow.edge import read_json, read_table
+from fmrsflow.records import file_digest
 from fmrsflow.sheets import schema
 from fmrsflow.sites.columns import COLUMNS
 from fmrsflow.stages.plan import main as plan

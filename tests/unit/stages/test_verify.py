@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 import report_fixture as made
-from fmrsflow.edge import file_digest, read_json, write_bytes, write_json
+from fmrsflow.cli import main as fmrsflow
+from fmrsflow.edge import read_json, write_bytes, write_record
+from fmrsflow.records import file_digest
 from fmrsflow.stages.verify import changes, main
 
 
@@ -22,7 +24,7 @@ def study(tmp_path):
     record_path = made_study.record_path("convert", {}, scan)
     record = read_json(record_path)
     record["sources"] = {scan.mrs: file_digest(made_study.data_root / scan.mrs)}
-    write_json(record_path, record)
+    write_record(record_path, record)
     write_bytes(made_study.results / "study.json", made_study.save_text().encode())
     return made_study
 
@@ -42,7 +44,7 @@ def test_nothing_is_told_of_results_as_they_were_made(study, capsys):
 
 
 def test_one_changed_byte_of_an_output_is_told(study, capsys):
-    table = next(study.results.rglob("*_desc-fit_amplitudes.tsv"))
+    table = next(study.results.rglob("*_desc-fit_timecourse.tsv"))
     table.write_bytes(table.read_bytes().replace(b"1", b"2", 1))
     name = str(table.relative_to(study.results.parent))
     assert (name, "changed since fit recorded it") in found(study)
@@ -61,7 +63,7 @@ def test_a_changed_and_a_lost_source_are_told(study):
     (scan,) = study.scans
     source = study.data_root / scan.mrs
     source.write_bytes(b"Source")
-    assert found(study) == [(f"data/{scan.mrs}", "source changed since it was converted")]
+    assert found(study) == [(f"data/{scan.mrs}", "source changed since convert read it")]
     source.unlink()
     assert found(study) == [(f"data/{scan.mrs}", "source is no longer there")]
 
@@ -76,9 +78,25 @@ def test_an_output_remade_after_the_stage_that_used_it_is_told(study):
     record = read_json(fit)
     source = next(study.results.rglob("*_desc-preprocess_average.nii.gz"))
     record["inputs"] = {str(source.relative_to(study.results)): "0" * 64}
-    write_json(fit, record)
+    write_record(fit, record)
     name = str(source.relative_to(study.results.parent))
     assert found(study) == [(name, "changed since fit recorded it")]
+
+
+def test_an_edited_record_is_told(study):
+    record_path = study.record_path("convert", {}, study.scans[0])
+    text = record_path.read_text()
+    name = str(record_path.relative_to(study.results.parent))
+    for damaged in (text.replace('"ok"', '"no"', 1), text[:-20]):
+        assert damaged != text
+        record_path.write_text(damaged)
+        assert found(study) == [(name, "damaged or edited since it was written")]
+
+
+def test_results_that_are_not_there_are_told_in_a_line(tmp_path, capsys):
+    assert fmrsflow(["verify", str(tmp_path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("fmrsflow verify: ") and "study.json is not there" in line
 
 
 def test_a_withheld_source_of_a_merged_study_is_no_path_out(study, tmp_path):

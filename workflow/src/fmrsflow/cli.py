@@ -6,6 +6,8 @@ import importlib
 import os
 import sys
 
+from fmrsflow.errors import DataError
+
 COMMANDS = {
     "convert": "vendor files to anonymised NIfTI-MRS",
     "segment": "grey matter, white matter and CSF of a T1w",
@@ -51,7 +53,11 @@ def main(argv: list[str] | None = None) -> int:
     # One thread a job: Snakemake starts as many jobs as there are cores. Before numpy is imported.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
-    return importlib.import_module(f"fmrsflow.stages.{argv[0]}").main(argv[1:])
+    try:
+        return importlib.import_module(f"fmrsflow.stages.{argv[0]}").main(argv[1:])
+    except DataError as error:
+        print(f"fmrsflow {argv[0]}: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -242,8 +242,19 @@ class Study:
 
     @classmethod
     def load(cls, path: str | Path) -> Study:
-        """Read a file that holds what `save_text` made."""
-        return cls.from_text(Path(path).read_text())
+        """Read a file that holds what `save_text` made.
+
+        Raises
+        ------
+        DataError
+            No such file, or a damaged one.
+        """
+        try:
+            return cls.from_text(Path(path).read_text())
+        except FileNotFoundError:
+            raise DataError(f"{path} is not there: nothing has run, or it lies elsewhere") from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise DataError(f"{path} is damaged; the next run writes it anew") from None
 
     @classmethod
     def from_text(cls, text: str) -> Study:

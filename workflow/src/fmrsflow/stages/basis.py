@@ -12,8 +12,9 @@ from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, read_npz, to_npz
 from fmrsflow.basis.formats import read_basis, to_fsl, to_lcmodel
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import digest, shaped_pulses, simulate, with_macromolecules
-from fmrsflow.edge import file_digest, write_bytes, write_record
+from fmrsflow.edge import write_bytes, write_record
 from fmrsflow.errors import DataError
+from fmrsflow.records import file_digest
 from fmrsflow.study import Site, Study, directory, spectrometer_mhz
 
 DEFAULTS = {
