@@ -15,6 +15,8 @@ for number, owner in enumerate(SEGMENTED.values()):
             records("segment", [owner]),
         log:
             f"{RESULTS}/logs/segment/{number}.log",
+        conda:
+            "../envs/core.yaml"
         resources:
             mem_mb=memory(2000),
             runtime=30,
@@ -47,6 +49,8 @@ for number, batch in enumerate(SCAN_BATCHES):
             records("anatomy", batch),
         log:
             f"{RESULTS}/logs/anatomy/{number}.log",
+        conda:
+            "../envs/core.yaml"
         resources:
             mem_mb=memory(1500),
             runtime=30,

@@ -6,6 +6,8 @@ rule basis:
         f"{RESULTS}/basis-{{basis}}/{{site}}_desc-basis_record.json",
     log:
         f"{RESULTS}/logs/basis-{{basis}}/{{site}}.log",
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=memory(1500),
         runtime=30,

@@ -20,6 +20,8 @@ for number, batch in enumerate(BOLD_BATCHES):
             records("bold", batch),
         log:
             f"{RESULTS}/logs/bold/{number}.log",
+        conda:
+            "../envs/core.yaml"
         resources:
             mem_mb=memory(3000),
             runtime=60,
@@ -42,6 +44,8 @@ rule bold:
         f"{RESULTS}/{{analysis}}/bold/record.json",
     log:
         f"{RESULTS}/logs/{{analysis}}/bold.log",
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=60,

@@ -11,6 +11,8 @@ for number, batch in enumerate(SCAN_BATCHES):
             records("convert", batch),
         log:
             f"{RESULTS}/logs/convert/{number}.log",
+        conda:
+            "../envs/core.yaml"
         resources:
             mem_mb=memory(2000),
             runtime=30,

@@ -17,6 +17,8 @@ rule demo:
         sorted(DEMO_FILES),
     log:
         f"{RESULTS}/logs/demo.log",
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=memory(1500),
         runtime=30,

@@ -12,6 +12,8 @@ for number, batch in enumerate(SCAN_BATCHES):
             records("preprocess", batch),
         log:
             f"{RESULTS}/logs/{folder('preprocess')}/{number}.log",
+        conda:
+            "../envs/core.yaml"
         resources:
             mem_mb=memory(2000),
             runtime=60,

@@ -12,6 +12,8 @@ for number, batch in enumerate(SCAN_BATCHES):
             records("fit", batch),
         log:
             f"{RESULTS}/logs/{folder('fit')}/{number}.log",
+        conda:
+            "../envs/core.yaml"
         resources:
             mem_mb=memory(1500),
             runtime=60,
@@ -34,6 +36,8 @@ for number, batch in enumerate(SCAN_BATCHES):
             records("quantify", batch),
         log:
             f"{RESULTS}/logs/{folder('quantify')}/{number}.log",
+        conda:
+            "../envs/core.yaml"
         resources:
             mem_mb=memory(800),
             runtime=10,

@@ -11,6 +11,8 @@ for number, batch in enumerate(SCAN_BATCHES):
             [f"{RESULTS}/{{analysis}}/report/scans/{scan.site}/{scan.stem}.html" for scan in batch],
         log:
             f"{RESULTS}/logs/{{analysis}}/report-{number}.log",
+        conda:
+            "../envs/core.yaml"
         resources:
             mem_mb=memory(1500),
             runtime=30,
@@ -33,6 +35,8 @@ rule report:
         f"{RESULTS}/{{analysis}}/report/index.html",
     log:
         f"{RESULTS}/logs/{{analysis}}/report.log",
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=30,

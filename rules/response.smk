@@ -19,6 +19,8 @@ for number, batch in enumerate(UNIT_BATCHES):
             records("response", batch),
         log:
             f"{RESULTS}/logs/{folder('response')}/{number}.log",
+        conda:
+            "../envs/core.yaml"
         resources:
             mem_mb=memory(800),
             runtime=10,

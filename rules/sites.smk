@@ -8,6 +8,8 @@ rule sites:
         f"{RESULTS}/{{analysis}}/sites/record.json",
     log:
         f"{RESULTS}/logs/{{analysis}}/sites.log",
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=60,
@@ -26,6 +28,8 @@ rule multiverse:
         f"{RESULTS}/multiverse/specification.tsv",
     log:
         f"{RESULTS}/logs/multiverse.log",
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=memory(1000),
         runtime=30,
