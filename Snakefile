@@ -9,7 +9,7 @@ from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
 from fmrsflow.edge import write_bytes
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, Unwritable
 from fmrsflow.provenance import code_digest, software
 from fmrsflow.sheets import StudyError, read_study
 from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS, batches, directory
@@ -104,7 +104,11 @@ rule responses:
 
 onstart:
     # Stages read the resolved study from here; written by the first process of a run alone.
-    write_bytes(FROZEN, dataclasses.replace(STUDY, software=software()).save_text().encode())
+    frozen = dataclasses.replace(STUDY, software=software())
+    try:
+        write_bytes(FROZEN, frozen.save_text().encode())
+    except Unwritable as error:
+        raise WorkflowError(str(error)) from None
 
 
 onsuccess:

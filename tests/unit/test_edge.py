@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -247,6 +249,23 @@ def test_nothing_is_written_half(tmp_path, monkeypatch):
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_full_disk_is_told_in_a_line_and_leaves_no_record(study, monkeypatch, capsys):
+    real = os.replace
+
+    def full(source, target):
+        if "sub-02" in str(target):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(source, target)
+
+    monkeypatch.setattr("os.replace", full)
+    assert run_jobs(jobs(study), lambda job: {"value": 1}) == 1
+    told = capsys.readouterr().err
+    assert "No space left on device" in told and "run the same command again" in told
+    assert "Traceback" not in told
+    written = [study.record_path("convert", {}, scan).exists() for scan in study.scans]
+    assert written == [True, False, True]
 
 
 def test_a_stage_is_a_command(study, tmp_path):

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, Unwritable
 
 COMMANDS = {
     "convert": "vendor files to anonymised NIfTI-MRS",
@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         os.environ.setdefault(variable, "1")
     try:
         return importlib.import_module(f"fmrsflow.stages.{argv[0]}").main(argv[1:])
-    except DataError as error:
+    except (DataError, Unwritable) as error:
         print(f"fmrsflow {argv[0]}: {error}", file=sys.stderr)
         return 1
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, Unwritable
 from fmrsflow.records import InputChanged, Source, promised, read_record, sealed
 from fmrsflow.study import STAGE_SETTINGS, Scan, Site, Study, Unit, directory
 
@@ -306,9 +306,9 @@ def run_jobs(jobs: Iterable[Job], process: Callable[[Job], dict]) -> int:
         before = _cpu_s()
         try:
             run_job(job, process)
-        except InputChanged as change:
+        except (InputChanged, Unwritable) as error:
             faults += 1
-            print(f"{job.item.key}: {job.stage}: {change}", file=sys.stderr)
+            print(f"{job.item.key}: {job.stage}: {error}", file=sys.stderr)
         except Exception:  # the other scans of the batch go on; the job fails loudly below
             faults += 1
             print(f"{job.item.key}: {job.stage}: a fault of the program:", file=sys.stderr)
@@ -402,8 +402,21 @@ def write_record(path: str | Path, record: dict) -> None:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file whole or not at all (temporary name in its folder, then rename)."""
+    """Write a file whole or not at all (temporary name in its folder, then rename).
+
+    Raises
+    ------
+    Unwritable
+        Disk full, read-only, no leave to write.
+    """
     path = Path(path)
+    try:
+        _replace(path, content)
+    except OSError as error:
+        raise Unwritable(path, error) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -1,4 +1,4 @@
-"""The one exception that means "these data", as opposed to "this program"."""
+"""Exceptions that mean "these data" or "this disk", as opposed to "this program"."""
 
 
 class DataError(ValueError):
@@ -8,3 +8,16 @@ class DataError(ValueError):
     A stage turns it into ``status: failed`` for that scan and goes on; every other
     exception is a fault of the program and stops the job.
     """
+
+
+class Unwritable(OSError):
+    """An output cannot be written: disk full, no leave to write, read-only.
+
+    The job ends without a record of that scan, so that the same command does it again.
+    """
+
+    def __init__(self, path, error: OSError):
+        super().__init__(
+            f"{path} cannot be written ({error.strerror or error}); make room or get leave to "
+            "write there, then run the same command again"
+        )

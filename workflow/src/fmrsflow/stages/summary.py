@@ -4,6 +4,7 @@ the report lies."""
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 from collections import defaultdict
@@ -16,6 +17,9 @@ from fmrsflow.study import STAGE_SETTINGS, Study
 
 STAGES = ("convert", "anatomy", "preprocess", "fit", "quantify", "response")
 """Stages that leave a record for each scan (or response unit), in the order of the chain."""
+
+LITTLE_ROOM = 50e6
+"""Bytes left on the disk of the results below which that is told."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,12 @@ def main(argv: list[str]) -> int:
     while True:
         found = progress(study, path.stat().st_mtime)
         print(text(study, found, time.time() - path.stat().st_mtime), flush=True)
+        if (free := shutil.disk_usage(path.parent).free) < LITTLE_ROOM:
+            # On a full disk the log of a job stays empty: this is where it is told.
+            print(
+                f"only {free / 1e6:.0f} MB are left on the disk of {path.parent}: make room, then "
+                "run the same command again"
+            )
         if not arguments.watch or all(one.done == one.total for one in found):
             return 0
         time.sleep(arguments.watch)
