@@ -35,6 +35,8 @@ class Factor:
         The dose that `everything` takes.
     key : str
         Key of `synthetic.plan.SitePlan` that the dose sets.
+    why : str
+        What it does to a spectrum and to an analysis, in a sentence.
     """
 
     name: str
@@ -43,34 +45,162 @@ class Factor:
     doses: tuple[float, ...]
     perturbed: float
     key: str
+    why: str
 
 
 FACTORS = (
-    Factor("linewidth", "Broader lines", "Hz", (1, 2, 4, 6), 2, "lorentz_hz"),
-    Factor("drift", "Frequency drift over the scan", "Hz", (1.5, 3, 5, 8), 1.5, "fixed_drift_hz"),
-    Factor("step", "A step of frequency", "Hz", (1.5, 3, 5), 1.5, "jump_hz"),
-    Factor("phase", "Zero-order phase", "degrees", (5, 10, 20, 30), 5, "phase_offset_deg"),
-    Factor("baseline", "Baseline", "of the largest peak", (0.02, 0.05, 0.1), 0.05, "baseline"),
-    Factor("snr", "Noise: SNR of a transient", "dB", (25, 20, 15, 10, 5), 15, "snr_tcr"),
-    Factor("water", "Residual water", "of water", (0.003, 0.01, 0.03, 0.1), 0.01, "residual_water"),
-    Factor("lipid", "Lipid from outside the voxel", "of NAA", (0.5, 2, 5), 0.5, "scalp_lipids"),
-    Factor("eddy", "Eddy currents (SD of the offset)", "Hz", (3, 10, 20), 3, "eddy_hz"),
     Factor(
-        "movement", "Transients spoilt by movement", "of all", (0.05, 0.1, 0.2, 0.3), 0.1,
+        "linewidth",
+        "Broader lines",
+        "Hz",
+        (1, 2, 4, 6),
+        2,
+        "lorentz_hz",
+        "Broad lines overlap: glutamate, glutamine and the macromolecules share their signal, "
+        "so the same noise leaves a larger error.",
+    ),
+    Factor(
+        "drift",
+        "Frequency drift over the scan",
+        "Hz",
+        (1.5, 3, 5, 8),
+        1.5,
+        "fixed_drift_hz",
+        "A drift smears the average unless every transient is brought back first; blocks of "
+        "rest and task alternate, so what is left of it touches both alike.",
+    ),
+    Factor(
+        "step",
+        "A step of frequency",
+        "Hz",
+        (1.5, 3, 5),
+        1.5,
+        "jump_hz",
+        "A step moves part of the transients in one go, as when the head settles; alignment "
+        "finds it like any other shift.",
+    ),
+    Factor(
+        "phase",
+        "Zero-order phase",
+        "degrees",
+        (5, 10, 20, 30),
+        5,
+        "phase_offset_deg",
+        "A constant phase turns absorption into dispersion; the frequency reference and the "
+        "fit find it, as long as it is common to all transients.",
+    ),
+    Factor(
+        "baseline",
+        "Baseline",
+        "of the largest peak",
+        (0.02, 0.05, 0.1),
+        0.05,
+        "baseline",
+        "A smooth signal under the peaks is told from them only by its width; it is the same "
+        "at rest and during the task, so a change suffers less than a concentration.",
+    ),
+    Factor(
+        "snr",
+        "Noise: SNR of a transient",
+        "dB",
+        (25, 20, 15, 10, 5),
+        15,
+        "snr_tcr",
+        "Noise sets the error of every estimate; a joint fit of all transients loses nothing "
+        "to averaging, but alignment needs a signal to see.",
+    ),
+    Factor(
+        "water",
+        "Residual water",
+        "of water",
+        (0.003, 0.01, 0.03, 0.1),
+        0.01,
+        "residual_water",
+        "What water suppression leaves reaches into the fitted range with its tails and "
+        "changes from transient to transient.",
+    ),
+    Factor(
+        "lipid",
+        "Lipid from outside the voxel",
+        "of NAA",
+        (0.5, 2, 5),
+        0.5,
+        "scalp_lipids",
+        "Lipid from the scalp lies under 0.9-1.5 ppm with a phase of its own; it misleads "
+        "lactate first and glutamate through the baseline.",
+    ),
+    Factor(
+        "eddy",
+        "Eddy currents (SD of the offset)",
+        "Hz",
+        (3, 10, 20),
+        3,
+        "eddy_hz",
+        "Eddy currents distort every line alike; the phase of the water reference takes them off.",
+    ),
+    Factor(
+        "movement",
+        "Transients spoilt by movement",
+        "of all",
+        (0.05, 0.1, 0.2, 0.3),
+        0.1,
         "movement_probability",
+        "A transient during which the head moved has lost signal, frequency and phase; kept, "
+        "it lowers the condition that it falls into.",
     ),
-    Factor("narrowing", "BOLD narrowing", "Hz", (0.2, 0.5, 1.0), 0.2, "bold_narrowing_hz"),
-    Factor("echo", "Echo time longer than told", "ms", (2, 5, 10), 2, "actual_te_s"),
     Factor(
-        "missing", "Metabolite that the basis lacks (pyruvate)", "mmol/kg", (0.25, 0.5, 1), 0.25,
+        "narrowing",
+        "BOLD narrowing",
+        "Hz",
+        (0.2, 0.5, 1.0),
+        0.2,
+        "bold_narrowing_hz",
+        "BOLD narrows the lines during the task; a fit of constant width reads the higher "
+        "peaks as more glutamate.",
+    ),
+    Factor(
+        "echo",
+        "Echo time longer than told",
+        "ms",
+        (2, 5, 10),
+        2,
+        "actual_te_s",
+        "At another echo time the J-coupled multiplets have another shape than the basis "
+        "says, and relaxation is corrected for the wrong time; both are the same at rest and "
+        "during the task.",
+    ),
+    Factor(
+        "missing",
+        "Metabolite that the basis lacks (pyruvate)",
+        "mmol/kg",
+        (0.25, 0.5, 1),
+        0.25,
         "pyruvate_mmol_per_kg",
+        "The methyl line of pyruvate lies on glutamate's at 2.35 ppm; a fit without it gives "
+        "its signal to glutamate, and a constant addition dilutes the percent change.",
     ),
     Factor(
-        "macromolecules", "Macromolecules that the model lacks", "of usual", (0.5, 1, 2), 1,
+        "macromolecules",
+        "Macromolecules that the model lacks",
+        "of usual",
+        (0.5, 1, 2),
+        1,
         "unmodelled_mm",
+        "Macromolecules that the model lacks go into the baseline and into the metabolites "
+        "they resemble; they do not respond, and dilute the change of what they are taken "
+        "for.",
     ),
-    Factor("tissue", "Tissue taken for CSF", "of all", (0.05, 0.1, 0.2), 0.05, "tissue_error"),
-)  # fmt: skip
+    Factor(
+        "tissue",
+        "Tissue taken for CSF",
+        "of all",
+        (0.05, 0.1, 0.2),
+        0.05,
+        "tissue_error",
+        "Tissue counted as CSF raises every molal concentration alike; a percent change does "
+        "not know of it.",
+    ),
+)
 """Every factor, in the order of tables and pages."""
 
 FIELDS_T = (3, 7)
@@ -252,7 +382,7 @@ class Edition:
     truths : bool
         Whether the truth is put in, step by step.
     draws : int
-        Repetitions of nominal and of combinations, which the ranks are told for.
+        Repetitions of nominal, published and everything: their ranks need more scans than a bias.
     seed : int
     """
 
@@ -287,7 +417,7 @@ class Edition:
                         yield Variant(site, field_t, name, truth=step, doses=left)
 
     def _repeated(self, name: str, field_t: int, doses: dict) -> Iterator[Variant]:
-        for draw in range(self.draws):
+        for draw in range(1 if name == LIMITS else self.draws):
             site = f"{name}at{field_t}T" + (f"again{draw}" if draw else "")
             yield Variant(site, field_t, name, draw=draw, doses=doses)
 
@@ -361,7 +491,7 @@ class Edition:
 EDITIONS = {
     "full": Edition(
         "full", FIELDS_T, 8, True,
-        ("main", "restricted", "uncorrected", "polynomial", "stiff", "flat"), True, draws=3,
+        ("main", "restricted", "uncorrected", "polynomial", "stiff", "flat"), True, draws=5,
     ),
     "small": Edition("small", (3,), 2, False, ("main", "restricted", "uncorrected"), False),
 }  # fmt: skip
@@ -369,7 +499,7 @@ EDITIONS = {
 _NOMINAL_SITE = {
     "vendor": "Siemens",
     "sequence": "sLASER",
-    "tr_s": 2.0,
+    "tr_s": 4.0,
     "transients": 64,
     "reference_transients": 2,
     "snr_tcr": SNR,

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fmrsflow.mismatch.costs import Cost
+from fmrsflow.mismatch.variants import FACTORS, FIELDS_T
 from fmrsflow.report import group_figures as figures
 from fmrsflow.report.alike import alike
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import ConsortiumResults, Effect, ScanSummary, SiteResults
+from fmrsflow.study import Site
 
 SHORT_LABELS = {"use": "use", "care": "care", "excluded": "excluded", "failed": "failed"}
 HIGH_IS_GOOD = {"snr_tcr"}
@@ -33,6 +36,7 @@ def site_page(results: SiteResults) -> str:
         ("verdict", "Overview"),
         ("scans", "All scans"),
         *([("lost", "Failed and excluded")] if lost else []),
+        *([("costs", "What the quality costs")] if results.costs else []),
         *([("time", "Over time")] if charts["over_time"] else []),
         *([("against", "Against the consortium")] if charts["against"] else []),
         ("protocol", "Protocol"),
@@ -48,6 +52,7 @@ def site_page(results: SiteResults) -> str:
         headline=headline,
         kind=kind,
         effect_words=_site_effect(results),
+        costs=[_cost_words(one, results.site) for one in results.costs],
         tiles=_site_tiles(results),
         promised=promised(results),
         missing=sum(item.value is None for item in results.checklist),
@@ -135,6 +140,22 @@ def _site_effect(results: SiteResults) -> str:
         f"{signed(effect.value)} % (95 % interval {signed(effect.low)} to "
         f"{signed(effect.high)} %; {effect.note})."
     )
+
+
+def _cost_words(cost: Cost, site: Site) -> dict:
+    factor = next(one for one in FACTORS if one.name == cost.factor)
+    near = min(FIELDS_T, key=lambda one: abs(one - site.field_t))
+    dose = f"{cost.dose:g} {factor.unit}"
+    error = f" ± {cost.bias_se:.1f}" if cost.bias_se == cost.bias_se else ""
+    text = (
+        f"{figures.FIGURES[cost.figure]} {short(cost.value)} (median) is as in synthetic {near}T "
+        f"scans with “{factor.title.lower()}, {dose}”. There the default analysis was off by "
+        f"{signed(cost.bias)}{error} points in the change of glutamate, its error was "
+        f"{cost.rmse / cost.rmse_nominal:.1f} times that of good scans, and "
+        f"{cost.flagged:.0%} of the scans were flagged. "
+    )
+    kept = ", ".join(cost.survivors) or "none of the analyses tried"
+    return {"text": text + f"Without bias and as precise as any: {kept}.", "factor": factor.name}
 
 
 def _site_tiles(results: SiteResults) -> list[dict]:

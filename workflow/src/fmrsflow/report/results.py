@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fmrsflow.fids import Fids
+from fmrsflow.mismatch.costs import Cost
 from fmrsflow.report.methods import Methods
 from fmrsflow.report.mrsinmrs import Item
 from fmrsflow.study import Scan, Site
@@ -215,6 +216,8 @@ class SiteResults:
     checklist : sequence of mrsinmrs.Item
     effect : Effect or None
         Change at the site.
+    costs : sequence of costs.Cost
+        What the site's quality costs, by the mismatch benchmark.
     links : Links
     """
 
@@ -224,6 +227,7 @@ class SiteResults:
     limits: Mapping[str, float]
     others: Mapping[str, Sequence[float]]
     checklist: Sequence[Item]
+    costs: Sequence[Cost] = ()
     effect: Effect | None = None
     asked: Question = Question()
     links: Links = Links()

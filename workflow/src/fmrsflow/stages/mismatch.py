@@ -141,7 +141,34 @@ def _score(arguments) -> int:
     for name, (rows, columns) in tables.items():
         write_table(root / f"{name}.tsv", rows, columns)
         print(root / f"{name}.tsv")
+    from fmrsflow.report.mismatch_page import mismatch_page
+    from fmrsflow.stages.report_files import read_benchmark
+
+    write_json(root / "made.json", _made(edition, told["engines"]))
+    page = mismatch_page(read_benchmark(root))
+    write_bytes(root / "mismatch.html", page.encode())
+    print(root / "mismatch.html")
     return 0
+
+
+def _made(edition: Edition, engines: list[str]) -> dict:
+    """How an edition was made."""
+    from datetime import UTC, datetime
+
+    from fmrsflow.provenance import software
+
+    own = software()
+    variants = edition.variants()
+    return {
+        "edition": edition.name,
+        "date": datetime.now(UTC).date().isoformat(),
+        "version": f"{own['Name']} {own['Version']}",
+        "commit": own["Commit"],
+        "seed": str(edition.seed),
+        "variants": str(len({one.key for one in variants})),
+        "scans": str(edition.people * len(variants)),
+        "engines": ", ".join(ENGINES[name] for name in engines) or "none but our own",
+    }
 
 
 def score_tables(edition: Edition, runs: list[Run], root: Path) -> dict[str, tuple]:

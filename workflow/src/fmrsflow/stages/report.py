@@ -46,15 +46,21 @@ def write_scan_pages(study: Study, analysis: str, keys: list[str]) -> None:
 def write_group_pages(study: Study, analysis: str) -> None:
     """Write report/index.html, report/site-<site>.html, the checklists, methods and references."""
     from fmrsflow.report.group_pages import consortium_page, site_page
+    from fmrsflow.report.mismatch_page import mismatch_page
     from fmrsflow.report.mrsinmrs import to_markdown, to_rows
 
     report = study.results / analysis / "report"
     group = files.read_group(study, analysis)
+    costly = False
     for name in study.sites:
         results = files.read_site(study, analysis, group, name)
+        costly = costly or bool(results.costs)
         write_table(report / f"mrsinmrs-{name}.tsv", to_rows(results.checklist), CHECKLIST)
         write_bytes(report / f"mrsinmrs-{name}.md", to_markdown(name, results.checklist).encode())
         write_bytes(report / files.site_page_name(name), site_page(results).encode())
+    if costly:
+        page = mismatch_page(files.read_benchmark(files.BENCHMARK), home="index.html")
+        write_bytes(report / "mismatch.html", page.encode())
     consortium = files.read_consortium(study, analysis, group)
     write_bytes(report / "methods.md", consortium.methods.markdown.encode())
     write_bytes(report / "references.bib", consortium.methods.bibtex.encode())

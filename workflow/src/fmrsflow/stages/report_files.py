@@ -13,8 +13,10 @@ import numpy as np
 
 from fmrsflow.edge import Job, read_json, read_table
 from fmrsflow.errors import DataError
+from fmrsflow.mismatch.costs import site_costs
 from fmrsflow.report.group_figures import FIGURES
 from fmrsflow.report.methods import methods
+from fmrsflow.report.mismatch_page import Tables
 from fmrsflow.report.mrsinmrs import checklist
 from fmrsflow.report.pages import BOLD_PICTURES
 from fmrsflow.report.results import (
@@ -221,10 +223,32 @@ def read_group(study: Study, analysis: str) -> list[tuple[ScanSummary, ScanResul
     return found
 
 
+BENCHMARK = Path(__file__).resolve().parents[4] / "docs" / "mismatch"
+"""Committed tables of the mismatch benchmark."""
+
+
+def read_benchmark(folder: Path) -> Tables | None:
+    """Tables of a scored edition of the mismatch benchmark; None where there are none."""
+    if not (folder / "made.json").is_file():
+        return None
+    names = ("curves", "concentrations", "attribution", "quality")
+    tables = {
+        name: read_table(path) if (path := folder / f"{name}.tsv").is_file() else ()
+        for name in names
+    }
+    return Tables(**tables, made=read_json(folder / "made.json"))
+
+
 def read_site(study: Study, analysis: str, group, name: str) -> SiteResults:
     """What the page of a site shows."""
     own = [(summary, results) for summary, results in group if summary.scan.site == name]
     asked = _question(study, analysis)
+    medians = {
+        figure: float(np.median(values))
+        for figure in FIGURES
+        if (values := [s.quality[figure] for s, _ in own if figure in s.quality])
+    }
+    benchmark = read_benchmark(BENCHMARK)
     names = list(study.sites)
     place = names.index(name)
     passed = {stage: [r.record(stage) for _, r in own if r.record(stage)] for stage in STAGES}
@@ -255,6 +279,9 @@ def read_site(study: Study, analysis: str, group, name: str) -> SiteResults:
             for figure in FIGURES
         },
         checklist=items,
+        costs=site_costs(medians, study.sites[name].field_t, benchmark.curves, benchmark.quality)
+        if benchmark
+        else (),
         effect=tables.site_effects(_tables(study, analysis), asked).get(name),
         asked=asked,
         links=Links(

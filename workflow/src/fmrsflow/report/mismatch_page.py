@@ -1,0 +1,363 @@
+"""The page of the mismatch benchmark: who leads, what a dose costs, which step leaves the error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fmrsflow.mismatch.costs import SURVIVES, survivors
+from fmrsflow.mismatch.variants import (
+    CONTESTANTS,
+    DEFAULT,
+    EVERYTHING,
+    FACTORS,
+    LIMITS,
+    NOMINAL,
+    PUBLISHED,
+    Factor,
+)
+from fmrsflow.report.plot import BLACK, CYCLE, GREY, axis, layout, numbers, plain
+from fmrsflow.report.render import render, short, signed
+
+Row = Mapping[str, str]
+
+COMBINATIONS = {
+    NOMINAL: "Nominal",
+    PUBLISHED: "Published perturbed values",
+    LIMITS: "All limits at once",
+    EVERYTHING: "Everything perturbed",
+}
+"""Combinations and nominal, as pages call them."""
+
+STEPS = {
+    "alignment": "alignment of transients",
+    "eddy": "eddy-current correction",
+    "water": "removal of residual water",
+    "model": "fit model (baseline, lipid, macromolecules, basis)",
+    "tissue": "tissue fractions",
+}
+
+DRAWN = ("default", "no linewidth model", "blocks", "restricted alignment", "no correction",
+         "polynomial baseline", "no baseline")  # fmt: skip
+"""Contestants of the dose curves; the table has all."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables of a scored edition (docs/mismatch.md); cells are text.
+
+    `made` is how they were made: edition, versions, date.
+    """
+
+    curves: Sequence[Row]
+    concentrations: Sequence[Row]
+    attribution: Sequence[Row]
+    quality: Sequence[Row]
+    made: Mapping[str, str]
+
+
+def mismatch_page(tables: Tables, home: str = "") -> str:
+    """The page as HTML; `home` is the address of the report that links to it."""
+    fields = sorted({row["field_t"] for row in tables.curves}, key=float)
+    headline = _headline(tables.curves, fields)
+    factors = [
+        {
+            "factor": factor,
+            "words": words(factor, tables.curves, fields),
+            "chart": dose_chart(factor, tables.curves, fields),
+            "rows": _dose_rows(factor, tables.curves, fields),
+        }
+        for factor in FACTORS
+        if any(row["factor"] == factor.name for row in tables.curves)
+    ]
+    return render(
+        "mismatch.html.j2",
+        home=home,
+        made=tables.made,
+        headline=headline,
+        kind="care" if ":" in headline else "use",
+        leaderboards=[
+            (f"{title}, {field} T", _leaderboard(tables.curves, name, field))
+            for name, title in COMBINATIONS.items()
+            for field in fields
+        ],
+        factors=factors,
+        attribution=_attribution(tables.attribution),
+        concentrations=_concentrations(tables.concentrations, fields),
+        survives=SURVIVES,
+        sections=[
+            ("answer", "Answer"),
+            ("leaderboard", "Leaderboard"),
+            *((one["factor"].name, one["factor"].title) for one in factors),
+            ("steps", "Which step"),
+            ("concentrations", "Concentrations"),
+            ("made", "How it was made"),
+        ],
+    )
+
+
+def words(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> str:
+    """What a factor costs the default, in a sentence a field, from the table."""
+    told = []
+    for field in fields:
+        own = _own(curves, field, factor.name, DEFAULT)
+        nominal = _own(curves, field, NOMINAL, DEFAULT)
+        if not own or not nominal:
+            continue
+        held = [row for row in own if _within(row)]
+        worst = own[-1]
+        until = [row for n, row in enumerate(own) if all(_within(one) for one in own[: n + 1])]
+        if len(held) == len(own):
+            sentence = (
+                f"at {field} T the default's bias stays within {SURVIVES:g} points (or within "
+                f"its own error) at every dose; at {_dose(worst, factor)} its error is "
+                f"{_ratio(worst, nominal[0])} times the nominal one"
+            )
+        else:
+            first = next(row for row in own if not _within(row))
+            start = f"up to {_dose(until[-1], factor)} it holds; " if until else ""
+            sentence = (
+                f"at {field} T {start}at {_dose(first, factor)} the default is off by "
+                f"{signed(float(first['bias']), 2)} points and "
+                f"{float(first['flagged']):.0%} of the scans are flagged"
+            )
+        told.append(sentence)
+    text = "; ".join(told)
+    return text[:1].upper() + text[1:] + "." if text else ""
+
+
+def dose_chart(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> dict:
+    """Bias (left) and root mean square error (right) of the change of Glu over the dose, a row a
+    field."""
+    traces, options = [], {}
+    colours = {name: CYCLE[n % len(CYCLE)] for n, name in enumerate(DRAWN)}
+    for line, field in enumerate(fields):
+        top = 1 - line / len(fields)
+        domain = [top - 1 / len(fields) + 0.09, top - 0.03]
+        ends = _ends(factor, curves, field)
+        for column, (key, title) in enumerate((("bias", "Bias"), ("rmse", "Error (RMS)"))):
+            number = 2 * line + column + 1
+            suffix = "" if number == 1 else str(number)
+            options[f"xaxis{suffix}"] = axis(
+                f"{factor.title} ({factor.unit})",
+                domain=[0.55 * column, 0.45 + 0.55 * column],
+                anchor=f"y{suffix}",
+                **({"autorange": "reversed"} if factor.name == "snr" else {}),
+            )
+            low, high = ends[key]
+            options[f"yaxis{suffix}"] = axis(
+                f"{title}, {field} T (points)",
+                domain=domain,
+                anchor=f"x{suffix}",
+                range=[low, high],
+            )
+            for name in DRAWN:
+                rows = _with_nominal(factor, curves, field, name)
+                if len(rows) < 2:
+                    continue
+                main = name == DEFAULT
+                traces.append(
+                    {
+                        "type": "scatter",
+                        "mode": "lines+markers",
+                        "name": plain(name),
+                        "legendgroup": name,
+                        "showlegend": number == 1,
+                        "xaxis": f"x{suffix}",
+                        "yaxis": f"y{suffix}",
+                        "x": [dose for dose, _ in rows],
+                        "y": numbers(_number(row[key]) for _, row in rows),
+                        "line": {"color": colours[name], "width": 3 if main else 1.4},
+                        "marker": {"size": 7 if main else 5},
+                        "hovertemplate": f"{plain(name)}: %{{y:.2f}}<extra></extra>",
+                        **(_bars(rows, key, colours[name]) if main else {}),
+                    }
+                )
+    shapes = [
+        {
+            "type": "line", "xref": f"x{n} domain", "yref": f"y{n}", "x0": 0, "x1": 1, "y0": y,
+            "y1": y, "line": {"color": GREY if y else BLACK, "width": 1,
+                              "dash": "dot" if y else "solid"},
+        }
+        for n in [*("" if not k else str(2 * k + 1) for k in range(len(fields)))]
+        for y in (-SURVIVES, 0.0, SURVIVES)
+    ]  # fmt: skip
+    return {
+        "data": traces,
+        "layout": layout(330 * len(fields), showlegend=True, shapes=shapes, **options),
+    }
+
+
+def _bars(rows, key: str, colour: str) -> dict:
+    """95 % intervals of the default's line."""
+    if key == "bias":
+        half = [1.96 * _number(row["bias_se"]) for _, row in rows]
+        bars = {"array": numbers(half)}
+    else:
+        bars = {
+            "symmetric": False,
+            "array": numbers(_number(row["rmse_high"]) - _number(row["rmse"]) for _, row in rows),
+            "arrayminus": numbers(
+                _number(row["rmse"]) - _number(row["rmse_low"]) for _, row in rows
+            ),
+        }
+    return {"error_y": {"type": "data", "color": colour, "thickness": 1.2, "width": 3, **bars}}
+
+
+def _ends(factor: Factor, curves, field: str) -> dict[str, tuple[float, float]]:
+    """Ends of the axes: all that is drawn but the analysis without correction, which dwarfs it."""
+    rows = [
+        row
+        for name in DRAWN
+        if name != "no correction"
+        for _, row in _with_nominal(factor, curves, field, name)
+    ]
+    bias = [abs(_number(row["bias"])) for row in rows if row["bias"] != "n/a"]
+    most = max([2 * SURVIVES, *bias]) * 1.15
+    rmse = [_number(row["rmse"]) for row in rows]
+    return {"bias": (-most, most), "rmse": (0.0, 1.15 * max([1.0, *rmse]))}
+
+
+def _with_nominal(factor: Factor, curves, field: str, name: str) -> list[tuple[float, Row]]:
+    """Doses and rows of a contestant, nominal first."""
+    zero = 29.54 if factor.name == "snr" else 0.0
+    rows = [(zero, row) for row in _own(curves, field, NOMINAL, name)]
+    return rows + [(float(row["dose"]), row) for row in _own(curves, field, factor.name, name)]
+
+
+def _own(curves: Sequence[Row], field: str, factor: str, contestant: str) -> list[Row]:
+    return [
+        row
+        for row in curves
+        if (row["field_t"], row["factor"], row["contestant"]) == (field, factor, contestant)
+    ]
+
+
+def _dose_rows(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> list[dict]:
+    rows = []
+    for field in fields:
+        nominal = _own(curves, field, NOMINAL, DEFAULT)
+        for own in _own(curves, field, factor.name, DEFAULT):
+            same = [
+                row
+                for row in curves
+                if (row["field_t"], row["factor"], row["dose"]) == (field, factor.name, own["dose"])
+            ]
+            rows.append(
+                {
+                    "field": field,
+                    "dose": _dose(own, factor),
+                    "bias": _plus_minus(own),
+                    "broken": not _within(own),
+                    "ratio": _ratio(own, nominal[0]) if nominal else "–",
+                    "coverage": short(own["coverage"]),
+                    "flagged": f"{float(own['flagged']):.0%}",
+                    "survivors": ", ".join(survivors(same)) or "none",
+                }
+            )
+    return rows
+
+
+def _leaderboard(curves: Sequence[Row], name: str, field: str) -> list[dict]:
+    own = [row for row in curves if (row["factor"], row["field_t"]) == (name, field)]
+    order = {one.name: n for n, one in enumerate(CONTESTANTS)}
+    own.sort(key=lambda row: (int(row["rank"]), order[row["contestant"]]))
+    ranks = [row["rank"] for row in own]
+    return [
+        {
+            "rank": f"{row['rank']}{'=' if ranks.count(row['rank']) > 1 else ''}",
+            "contestant": row["contestant"],
+            "default": row["contestant"] == DEFAULT,
+            "rmse": f"{short(row['rmse'])} ({short(row['rmse_low'])} to {short(row['rmse_high'])})",
+            "bias": _plus_minus(row),
+            "sd": short(row["sd"]),
+            "coverage": short(row["coverage"]),
+            "failures": f"{row['failures']} of {row['n']}",
+            "flagged": f"{float(row['flagged']):.0%}",
+            "cpu": short(row["cpu_s"]),
+        }
+        for row in own
+    ]
+
+
+def _attribution(rows: Sequence[Row]) -> list[dict]:
+    return [
+        {
+            "where": f"{COMBINATIONS[row['factor']]}, {row['field_t']} T",
+            "outcome": row["outcome"],
+            "step": STEPS[row["step"]],
+            "share": _percent(row["share"]),
+            "interval": f"{_percent(row['low'])} to {_percent(row['high'])}",
+            "rmse": short(row["rmse"]),
+        }
+        for row in rows
+    ]
+
+
+def _concentrations(rows: Sequence[Row], fields: Sequence[str]) -> list[dict]:
+    found = []
+    for field in fields:
+        for factor, title in COMBINATIONS.items():
+            own = [
+                row
+                for row in rows
+                if (row["field_t"], row["factor"], row["analysis"]) == (field, factor, "main")
+            ]
+            if own:
+                found.append(
+                    {
+                        "where": f"{title}, {field} T",
+                        "cells": {
+                            row["metabolite"]: f"{_plus_minus(row)}; SD {short(row['sd'])}"
+                            for row in own
+                        },
+                    }
+                )
+    return found
+
+
+def _headline(curves: Sequence[Row], fields: Sequence[str]) -> str:
+    """Where the default stands."""
+    places = []
+    for name in (NOMINAL, PUBLISHED, EVERYTHING):
+        for field in fields:
+            for row in _own(curves, field, name, DEFAULT):
+                same = [
+                    one["rank"]
+                    for one in curves
+                    if (one["factor"], one["field_t"]) == (name, field)
+                ]
+                tied = same.count(row["rank"]) > 1
+                places.append((f"{COMBINATIONS[name].lower()} at {field} T", row["rank"], tied))
+    first = [where for where, rank, _ in places if rank == "1"]
+    others = [f"{where}: {rank}{' (tied)' if tied else ''}" for where, rank, tied in places
+              if rank != "1"]  # fmt: skip
+    text = f"The default analysis is first or tied for first in {len(first)} of {len(places)} cases"
+    return text + (f" ({'; '.join(others)})." if others else ".")
+
+
+def _within(row: Row) -> bool:
+    """Whether a bias is within what survives, or not told from it."""
+    bias, se = _number(row["bias"]), _number(row["bias_se"])
+    return abs(bias) - (1.96 * se if se == se else 0.0) <= SURVIVES
+
+
+def _ratio(row: Row, nominal: Row) -> str:
+    return f"{float(row['rmse']) / float(nominal['rmse']):.1f}"
+
+
+def _plus_minus(row: Row) -> str:
+    bias, se = _number(row["bias"]), _number(row["bias_se"])
+    return signed(bias, 2) + (f" ± {se:.2f}" if se == se else "")
+
+
+def _dose(row: Row, factor: Factor) -> str:
+    return f"{float(row['dose']):g} {factor.unit}"
+
+
+def _percent(share: str) -> str:
+    return f"{100 * float(share):.0f} %".replace("-", "\u2212")
+
+
+def _number(text: str) -> float:
+    return float("nan") if text in ("", "n/a") else float(text)
