@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -192,6 +193,27 @@ def test_an_input_replaced_while_it_is_read_leaves_no_record(study, capsys, read
     assert "x.rda was changed while it was read; run again" in capsys.readouterr().err
     assert not study.record_path("convert", {}, study.scans[0]).exists()
     assert study.record_path("convert", {}, study.scans[1]).exists()
+
+
+def test_an_input_replaced_before_its_batch_ends_leaves_no_record(study, capsys):
+    """Snakemake dates all records of a batch at its end."""
+    sources = {}
+
+    def convert(job):
+        path = job.source("mrs")
+        if job.scan.subject == "03":
+            sources["01"].write_text("another measurement")
+        sources[job.scan.subject] = path
+        return {}
+
+    scans = tuple(replace(scan, mrs=f"{scan.subject}.rda") for scan in study.scans)
+    for scan in scans:
+        (study.data_root / scan.mrs).write_text("x")
+    one_each = replace(study, scans=scans)
+    assert run_jobs(jobs(one_each), convert) == 1
+    assert "A/sub-01: convert: 01.rda was changed" in capsys.readouterr().err
+    written = [study.record_path("convert", {}, scan).exists() for scan in scans]
+    assert written == [False, True, True]
 
 
 def test_a_touched_input_is_the_same_input(study):

@@ -68,6 +68,11 @@ class Job:
         """The site's row of sites.tsv."""
         return self.study.site(self.scan)
 
+    @property
+    def record_path(self) -> Path:
+        """The record that this job writes."""
+        return self.study.record_path(self.stage, self._names_of(self.stage), self.item)
+
     @cached_property
     def settings(self) -> dict[str, dict]:
         """Resolved settings by stage: the named ones that this stage depends on, and its section
@@ -242,6 +247,12 @@ class Job:
             self.files[dictionary.name] = _digest(dictionary.read_bytes())
         return path
 
+    def check_sources(self) -> None:
+        """InputChanged where a source is no longer the file that was read."""
+        for name, source in self.sources.items():
+            if source.changed():
+                raise InputChanged(f"{name} was changed while it was read; run again")
+
     def _names_of(self, stage: str) -> dict[str, str]:
         return {name: self.names[name] for name in STAGE_SETTINGS[stage]}
 
@@ -253,9 +264,7 @@ class Job:
         InputChanged
             A source is no longer the file that was read; nothing is written then.
         """
-        for name, source in self.sources.items():
-            if source.changed():
-                raise InputChanged(f"{name} was changed while it was read; run again")
+        self.check_sources()
         record = {
             "stage": self.stage,
             "scan": self.scan.entities,
@@ -277,7 +286,7 @@ class Job:
             "GeneratedBy": [self.study.software] if self.study.software else [],
             **body,
         }
-        path = self.study.record_path(self.stage, self._names_of(self.stage), self.item)
+        path = self.record_path
         # A table of a run whose scan fails now would be taken for its result.
         for old in path.parent.glob(path.name.removesuffix("record.json") + "*"):
             if old.name not in self.files and old != path:
@@ -302,10 +311,12 @@ def run_job(job: Job, process: Callable[[Job], dict]) -> None:
 def run_jobs(jobs: Iterable[Job], process: Callable[[Job], dict]) -> int:
     """Run a stage for each job; exit code 1 where the program itself failed for any of them."""
     faults = 0
+    done = []
     for job in jobs:
         before = _cpu_s()
         try:
             run_job(job, process)
+            done.append(job)
         except (InputChanged, Unwritable) as error:
             faults += 1
             print(f"{job.item.key}: {job.stage}: {error}", file=sys.stderr)
@@ -314,6 +325,15 @@ def run_jobs(jobs: Iterable[Job], process: Callable[[Job], dict]) -> int:
             print(f"{job.item.key}: {job.stage}: a fault of the program:", file=sys.stderr)
             traceback.print_exc()
         print(f"{job.item.key}: {job.stage}: cpu_s {_cpu_s() - before:.3f}", file=sys.stderr)
+    for job in done:
+        # Snakemake dates all records of a batch at its end: one of an input that was replaced
+        # since it was read would then look newer than that input, and never be made again.
+        try:
+            job.check_sources()
+        except InputChanged as change:
+            faults += 1
+            job.record_path.unlink()
+            print(f"{job.item.key}: {job.stage}: {change}", file=sys.stderr)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"job: cpu_s {_cpu_s():.3f} peak_mb {peak_mb:.0f}", file=sys.stderr)
     return 1 if faults else 0
