@@ -493,7 +493,7 @@ EDITIONS = {
         "full", FIELDS_T, 8, True,
         ("main", "restricted", "uncorrected", "polynomial", "stiff", "flat"), True, draws=5,
     ),
-    "small": Edition("small", (3,), 2, False, ("main", "restricted", "uncorrected"), False),
+    "small": Edition("small", (3,), 2, False, ("main",), False),
 }  # fmt: skip
 
 _NOMINAL_SITE = {

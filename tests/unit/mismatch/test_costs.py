@@ -1,0 +1,51 @@
+"""What quality costs: only beyond the first dose, read from the right row."""
+
+from __future__ import annotations
+
+from fmrsflow.mismatch.costs import site_costs, survivors
+
+
+def row(factor, dose, contestant="default", bias=0.1, rank=1, rmse=2.0, **more):
+    cells = {
+        "field_t": 3, "factor": factor, "dose": dose, "contestant": contestant, "bias": bias,
+        "bias_se": 0.05, "rmse": rmse, "flagged": 0.5, "failures": 0, "rank": rank,
+    }  # fmt: skip
+    return {key: str(value) for key, value in (cells | more).items()}
+
+
+CURVES = [
+    row("nominal", "n/a", rmse=1.0),
+    row("drift", 1.5),
+    row("drift", 8, bias=0.6, rmse=4.0),
+    row("drift", 8, "restricted alignment", bias=0.2, rank=1),
+    row("drift", 8, "blocks", bias=0.0, rank=2),
+    row("snr", 20),
+    row("snr", 10, rmse=6.0),
+]
+QUALITY = [
+    {"field_t": "3", "factor": "drift", "dose": "1.5", "drift_hz": "1.4"},
+    {"field_t": "3", "factor": "drift", "dose": "8", "drift_hz": "7.8"},
+    {"field_t": "3", "factor": "snr", "dose": "20", "snr_tcr": "80"},
+    {"field_t": "3", "factor": "snr", "dose": "10", "snr_tcr": "25"},
+    {"field_t": "3", "factor": "linewidth", "dose": "1", "fwhm_tcr_hz": "6.5"},
+]
+
+
+def test_good_quality_costs_nothing():
+    good = {"drift_hz": 0.5, "snr_tcr": 150.0, "fwhm_tcr_hz": 5.0}
+    assert site_costs(good, 2.89, CURVES, QUALITY) == []
+
+
+def test_the_worst_dose_that_is_reached_is_told():
+    drift, snr = site_costs({"drift_hz": 9.0, "snr_tcr": 60.0}, 3.0, CURVES, QUALITY)
+    assert (drift.factor, drift.dose, drift.bias, drift.rmse / drift.rmse_nominal) == (
+        "drift", 8, 0.6, 4.0,
+    )  # fmt: skip
+    assert (snr.factor, snr.dose) == ("snr", 20)
+
+
+def test_only_an_unbiased_and_unbeaten_analysis_survives():
+    rows = [one for one in CURVES if one["dose"] == "8"]
+    assert survivors(rows) == ("restricted alignment",)
+    lost = [row("drift", 8, bias=0.0, failures=2)]
+    assert survivors(lost) == ()

@@ -1,0 +1,96 @@
+"""The page of the mismatch benchmark and the words on a site's page."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fmrsflow.edge import write_json, write_table
+from fmrsflow.mismatch.variants import CONTESTANTS, DEFAULT, EVERYTHING, FACTORS, NOMINAL, PUBLISHED
+from fmrsflow.report.mismatch_page import Tables, dose_chart, mismatch_page, words
+from fmrsflow.stages import report_files
+from fmrsflow.stages.report import write_group_pages
+
+
+def row(factor, dose, contestant=DEFAULT, field=3, **more):
+    cells = {
+        "field_t": field, "factor": factor, "dose": dose, "contestant": contestant, "n": 8,
+        "failures": 0, "bias": 0.05, "bias_se": 0.02, "sd": 1.0, "rmse": 1.0, "rmse_low": 0.8,
+        "rmse_high": 1.2, "coverage": 0.95, "flagged": 0.1, "cpu_s": 0.9, "rank": 1,
+    }  # fmt: skip
+    return {key: str(value) for key, value in (cells | more).items()}
+
+
+@pytest.fixture
+def tables():
+    named = [c.name for c in CONTESTANTS[:6]]
+    curves = [
+        row(name, "n/a", one, field)
+        for name in (NOMINAL, PUBLISHED, EVERYTHING)
+        for field in (3, 7)
+        for one in named
+    ]
+    for factor in FACTORS:
+        for field in (3, 7):
+            for step, dose in enumerate(factor.doses):
+                bias = 0.5 * step if factor.name == "drift" else 0.05
+                curves += [row(factor.name, dose, one, field, bias=bias) for one in named]
+    share = {"field_t": "3", "factor": EVERYTHING, "outcome": "change of Glu", "step": "model",
+             "share": "-0.02", "low": "-0.1", "high": "0.3", "rmse": "1.1"}  # fmt: skip
+    glu = row(NOMINAL, "n/a") | {"analysis": "main", "metabolite": "Glu"}
+    seen = [
+        {"field_t": "3", "factor": "drift", "dose": str(dose), "drift_hz": str(dose),
+         "snr_tcr": "100", "fwhm_tcr_hz": "99", "rejected_percent": "99"}
+        for dose in FACTORS[1].doses
+    ]  # fmt: skip
+    made = {"edition": "full", "date": "2026-01-01", "variants": "9", "scans": "72"}
+    return Tables(curves, [glu], [share], seen, made)
+
+
+def test_the_page_has_every_curve_and_where_the_default_stands(tables):
+    page = mismatch_page(tables, home="index.html")
+    assert "first or tied for first in 6 of 6 cases" in page
+    assert all(f'id="{factor.name}"' in page and factor.title in page for factor in FACTORS)
+    assert 'href="index.html"' in page and "1=" in page and "\u22122 %" in page
+
+
+def test_a_curve_is_told_in_a_sentence_with_its_numbers(tables):
+    drift = words(FACTORS[1], tables.curves, ["3"])
+    assert drift.startswith("At 3 T up to 1.5 Hz it holds; at 3 Hz the default is off by +0.50")
+    held = words(FACTORS[0], tables.curves, ["3", "7"])
+    assert held.count("stays within 0.3 points") == 2
+
+
+def test_charts_are_valid_and_noise_runs_from_quiet_to_loud(tables):
+    validator = pytest.importorskip("plotly.graph_objects")
+    for factor in FACTORS:
+        chart = dose_chart(factor, tables.curves, ["3", "7"])
+        validator.Figure(json.loads(json.dumps(chart)))
+        main = next(one for one in chart["data"] if one["name"] == DEFAULT)
+        assert len(main["x"]) == 1 + len(factor.doses)
+    snr = dose_chart(FACTORS[5], tables.curves, ["3"])
+    assert snr["layout"]["xaxis"]["autorange"] == "reversed"
+
+
+def test_a_drifting_site_is_led_to_what_its_drift_costs(tables, tmp_path, monkeypatch, study):
+    folder = tmp_path / "benchmark"
+    for name in ("curves", "concentrations", "attribution", "quality"):
+        write_table(folder / f"{name}.tsv", list(getattr(tables, name)))
+    write_json(folder / "made.json", dict(tables.made))
+    monkeypatch.setattr(report_files, "BENCHMARK", folder)
+    quality = report_files.quality_figures
+
+    def drifting(results):
+        found = quality(results)
+        site = results.site.name
+        return found | ({"drift_hz": 3.5} if found and site == next(iter(study.sites)) else {})
+
+    monkeypatch.setattr(report_files, "quality_figures", drifting)
+    write_group_pages(study, "main")
+    report = study.results / "main" / "report"
+    first, second, *_ = study.sites
+    assert 'href="mismatch.html#drift"' in (report / f"site-{first}.html").read_text()
+    assert "drift over the scan, 3 Hz" in (report / f"site-{first}.html").read_text()
+    assert "#drift" not in (report / f"site-{second}.html").read_text()
+    assert (report / "mismatch.html").exists()
