@@ -18,6 +18,8 @@ from fmrsflow.errors import DataError
 from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, Scan, Site, Study
 
 LABEL = re.compile(r"[A-Za-z0-9]+")
+FOLDER = re.compile(r"[\w./+@=-]+")
+"""A folder that stands in command lines as it is."""
 SETTING_NAME = re.compile(r"[a-z][a-z0-9]*")
 PLAIN_SECTIONS = ("anatomy", "quality", "bold", "sites")
 
@@ -31,6 +33,7 @@ _WORDS = {
     "dict": "a table",
     "label": "letters and digits only",
     "path": "a path below data_root",
+    "folder": "a folder's name",
 }
 
 
@@ -197,6 +200,8 @@ def _check_value(value, rule: dict):
         return value, f"{value!r} is not {_WORDS.get(kind, kind)}"
     if kind == "label" and not LABEL.fullmatch(value):
         return value, f"{value!r} holds other than letters and digits"
+    if kind == "folder" and (not FOLDER.fullmatch(value) or value.startswith("-")):
+        return value, f"{value!r} holds other than letters, digits and . _ / + @ = -"
     if kind == "path":
         problem = _path_problem(value)
         if problem:
@@ -215,8 +220,8 @@ def _path_problem(value: str) -> str | None:
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts or value.startswith("~"):
         return f"{value!r} leads out of data_root; write it relative to that folder"
-    if any(ord(letter) < 32 for letter in value) or "\\" in value:
-        return f"{value!r} holds a backslash or a control character"
+    if any(ord(letter) < 32 or letter in "\\{}" for letter in value):
+        return f"{value!r} holds a backslash, a brace or a control character; rename the file"
     return None
 
 

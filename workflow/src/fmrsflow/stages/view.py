@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+import zipfile
+import zlib
 from pathlib import Path
 
 from fmrsflow.edge import write_bytes
@@ -69,15 +71,10 @@ def view(path: Path, out: Path | None = None) -> Path:
 
 
 def _nifti(path: Path):
-    import nibabel as nib
-
-    from fmrsflow.fids import from_nifti
+    from fmrsflow.convert.reader import load
     from fmrsflow.report.results import View
 
-    try:
-        fids = from_nifti(nib.load(path))
-    except nib.filebasedimages.ImageFileError as problem:
-        raise DataError(f"{path.name} cannot be read as NIfTI: {problem}") from None
+    fids = load(path)
     if fids.n_coils > 1:
         from fmrsflow.preprocess.coils import coil_weights, combine
 
@@ -90,8 +87,11 @@ def _fit(path: Path):
 
     from fmrsflow.report.results import View
 
-    with np.load(path, allow_pickle=False) as content:
-        arrays = dict(content)
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            arrays = dict(content)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path.name} cannot be read as a fit: {error}") from None
     needed = {"ppm", "spectra", "data", "fit", "baseline", "residual", "names", "metabolites"}
     if needed - set(arrays):
         raise DataError(
