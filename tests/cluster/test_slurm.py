@@ -43,7 +43,7 @@ def slurm(tmp_path_factory):
         pytest.skip("the executor plugin cannot be installed here (no pip, or no package index)")
     subprocess.run(["bash", str(SCRIPT), "start", str(state)], check=True, timeout=60)
     path = f"{plugins}:{os.environ.get('PYTHONPATH', '')}".rstrip(":")
-    yield {**environment(), "PYTHONPATH": path}
+    yield {**environment(), "PYTHONPATH": path, "SLURM_TEST_STATE": str(state)}
     subprocess.run(["bash", str(SCRIPT), "stop", str(state)], check=True, timeout=60)
 
 
@@ -79,3 +79,36 @@ def test_slurm_gives_the_same_bytes_and_retries_a_killed_job(slurm, tiny_data, t
     assert killed
     assert "Trying to restart job" in log.read_text()
     assert tables(tmp_path / "results") == tables(tiny_run / "results")
+
+
+def test_a_killed_node_daemon_costs_no_scan(slurm, tiny_data, tiny_run, tmp_path):
+    """Jobs go on without it, and the one that starts next takes them over."""
+    shutil.copytree(tiny_data, tmp_path / "data")
+    write_config(tmp_path)
+    profile = str(ROOT / "workflow" / "profiles" / "slurm")
+    stage = Path("results/preprocess-robust/alpha")
+    target = str(stage / "sub-01" / "mrs" / "sub-01_task-visual_desc-preprocess_record.json")
+    arguments = ["--workflow-profile", profile, "--latency-wait", "10", *FAST, target]
+    state = Path(slurm["SLURM_TEST_STATE"])
+    log = tmp_path / "snakemake.log"
+    with (
+        log.open("w") as file,
+        subprocess.Popen(
+            command(tmp_path, *arguments), env=slurm, stdout=file, stderr=subprocess.STDOUT
+        ) as run,
+    ):
+        # The moment at which a job runs on the node.
+        while (
+            run.poll() is None and subprocess.run(["pgrep", "-f", "fmrsflow convert "]).returncode
+        ):
+            time.sleep(0.1)
+        os.kill(int((state / "slurmd.pid").read_text()), signal.SIGKILL)
+        time.sleep(3)
+        subprocess.run(["/usr/sbin/slurmd", "-f", str(state / "slurm.conf")], check=True)
+    if run.returncode:  # its jobs were given up: the same command again, as docs/scale.md says
+        done = subprocess.run(
+            command(tmp_path, *arguments), env=slurm, capture_output=True, text=True, timeout=600
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+    found, wanted = tables(tmp_path / stage), tables(tiny_run / stage)
+    assert len(found) == 2 and found == wanted
