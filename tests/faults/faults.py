@@ -4,6 +4,7 @@ pytest calls them with small numbers (test_faults.py), benchmarks/scale.py with 
 
     print(faults.kills(20, work, seed=1))
     print(faults.mutations(200, work, seed=1))
+    print(faults.outside(work))
 
 `work` is a folder of scratch; both may share it. `Counts.harm` must be empty.
 """
@@ -11,5 +12,6 @@ pytest calls them with small numbers (test_faults.py), benchmarks/scale.py with 
 from counts import Counts, Fault
 from killing import kills
 from mutations import mutations
+from surroundings import outside
 
-__all__ = ["Counts", "Fault", "kills", "mutations"]
+__all__ = ["Counts", "Fault", "kills", "mutations", "outside"]

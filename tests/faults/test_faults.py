@@ -62,4 +62,4 @@ def test_a_second_run_in_a_folder_is_refused_and_the_first_unharmed(work):
 
 
 def test_a_jump_of_the_clock_changes_no_byte(work):
-    assert without_harm(*surroundings.clock(work))
+    assert without_harm(*surroundings.clock(work, [("results", -1), ("data", 1)]))
