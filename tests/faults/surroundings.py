@@ -10,18 +10,20 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import product
 from pathlib import Path
 
 from chain_tools import command, environment, snakemake
 from counts import Counts, Fault
-from small_study import difference, finished_study, fresh_copy, started, verified
+from small_study import difference, finished_study, fresh_copy, jobs_of, started, verified
 
 from fmrsflow.records import file_digest
 
 DAY_S = 86_400
 CONVERTED = "results/convert/alpha/sub-01/mrs/sub-01_task-visual_desc-convert_record.json"
 """The first batch alone, where the rest of the chain would add nothing to a fault."""
+
+JUMPS = (("results", -1), ("results", 1), ("data", -1), ("data", 1))
+"""Part of the study and days by which the times of its files jump."""
 
 
 class Unavailable(Exception):
@@ -115,7 +117,7 @@ def two_runs(work: Path) -> Fault:
     base, _ = finished_study(work)
     folder = fresh_copy(base, work / "two-runs")
     with started(folder, CONVERTED) as first:
-        while first.poll() is None and not (folder / ".snakemake" / "locks").exists():
+        while first.poll() is None and not jobs_of(folder):
             time.sleep(0.02)
         os.kill(first.pid, signal.SIGSTOP)  # so that it goes on for as long as the second needs
         try:
@@ -129,7 +131,7 @@ def two_runs(work: Path) -> Fault:
     return Fault("two runs at once", "same bytes" if same else "first harmed", same)
 
 
-def clock(work: Path, jumps=tuple(product(("results", "data"), (-1, 1)))) -> Iterator[Fault]:
+def clock(work: Path, jumps=JUMPS) -> Iterator[Fault]:
     """Times of results or inputs a day back or ahead (`jumps`); a finished run is called again.
 
     Only the clock jumped, no file changed: whatever runs again must give the same bytes. Inputs of
