@@ -90,7 +90,7 @@ def mutations(n: int, work: Path, seed: int) -> Counts:
     ----------
     n : int
     work : Path
-        Folder for the study, which is made there once.
+        Folder for the study, which is made there.
     seed : int
         Of places and values.
 
@@ -119,10 +119,9 @@ def _mutations(n: int, work: Path, rng: np.random.Generator) -> Iterator[Fault]:
 
 
 def _base(work: Path) -> Path:
-    """Study and results without mutation."""
+    """Study and results without mutation, of the program as it is now."""
     folder = work / "unmutated"
-    if folder.exists():
-        return folder
+    shutil.rmtree(folder, ignore_errors=True)
     (folder / "config").mkdir(parents=True)
     (folder / "plan.yaml").write_text(PLAN)
     data = folder / "data"
@@ -177,7 +176,7 @@ def _compared(folder: Path, base: Path, name: str, product: bool) -> tuple[str, 
     told = [line for one in records.values() for line in one["warnings"] if line not in known]
     if told:
         return "told by a warning", told[0]
-    if _frozen(folder) != _frozen(base):
+    if TARGETS[name] is None and _frozen(folder) != _frozen(base):
         return "as the file now says, in the frozen study", ""
     odd = next(key for key in now | before if now.get(key) != before.get(key))
     # The results of the unmutated file, with the mutated one in its place.
