@@ -168,7 +168,7 @@ def test_html_in_free_text_is_text_on_the_pages(tmp_path, monkeypatch):
     evil = "<script>alert(1)</script><img src=x onerror=alert(1)>"
     made = report_fixture.make_study(tmp_path, n_sites=1, n_subjects=2)
     first, second = made.scans
-    report_fixture.write_scan(made, first, 1, n_transients=16, picture=False)
+    report_fixture.write_scan(made, first, 1, picture=False)
     report_fixture.fail_scan(made, second, "convert", f"{evil}.SDAT is no file")
     (made.results / "study.json").write_text(made.save_text())
     frozen = str(made.results / "study.json")
