@@ -103,6 +103,10 @@ rule responses:
 
 
 onstart:
+    # Each round of Snakemake's rate limiter (9.27.1) sets a timer that starts one more round, for
+    # good: after some hundred jobs its main process does little else. Local jobs need no limit,
+    # and those of a cluster last minutes.
+    workflow.scheduler.job_rate_limiter = None
     # Stages read the resolved study from here; written by the first process of a run alone.
     frozen = dataclasses.replace(STUDY, software=software())
     try:
