@@ -13,7 +13,7 @@ rule basis:
         runtime=30,
     params:
         study=FROZEN,
-        settings=setting("basis"),
+        settings=lambda wildcards: setting("basis", wildcards),
         row=lambda wildcards: json.dumps(dataclasses.astuple(STUDY.sites[wildcards.site])),
         code=code_digest("basis"),
     shell:

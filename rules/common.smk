@@ -1,14 +1,26 @@
 # Names of files, and what a rule's params say so that a change reruns what depends on it.
 
 
-def folder(stage):
-    """Folder of a stage with its settings as wildcards, for example fit-{preprocess}-{basis}-{fit}."""
-    return directory(stage, {name: f"{{{name}}}" for name in STAGE_SETTINGS[stage]})
+def variants(stage):
+    """Named settings under which a stage runs for some analysis, one dict for each of its folders.
+
+    Rules are made for each of them, and no output holds a wildcard: Snakemake compares every file
+    with every output that begins with the same letters up to the first wildcard.
+    """
+    choices = (
+        {name: choice[name] for name in STAGE_SETTINGS[stage]} for choice in ANALYSES.values()
+    )
+    return list({directory(stage, names): names for names in choices}.values())
+
+
+def tasks(stage, groups):
+    """(names, number, batch) of each job of a stage: its settings, and a batch of scans."""
+    return [(names, n, batch) for names in variants(stage) for n, batch in enumerate(groups)]
 
 
 def records(stage, items, names=None):
-    """Records that a stage writes for these scans or units; `names` fills in the settings."""
-    where = directory(stage, names) if names else folder(stage)
+    """Records that a stage writes for these scans or units under its settings."""
+    where = directory(stage, names or {})
     return [str(STUDY.path(where, item, f"desc-{stage}_record.json")) for item in items]
 
 
@@ -25,9 +37,14 @@ def rows(items, *columns):
     return json.dumps([cells, sites])
 
 
-def setting(stage):
-    """Params function: the named setting that a job's wildcards choose."""
-    return lambda wildcards: json.dumps(STUDY.setting(stage, wildcards[stage]), sort_keys=True)
+def setting(stage, names):
+    """The named setting of a stage, as text."""
+    return json.dumps(STUDY.setting(stage, names[stage]), sort_keys=True)
+
+
+def joined(stage, names, mark="-"):
+    """Names of the settings of a stage, as its command line and rule name want them."""
+    return mark.join(names[name] for name in STAGE_SETTINGS[stage])
 
 
 def memory(mb):

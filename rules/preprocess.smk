@@ -1,17 +1,17 @@
 # Corrected single transients and the average of each condition.
 
-for number, batch in enumerate(SCAN_BATCHES):
+for names, number, batch in tasks("preprocess", SCAN_BATCHES):
 
     rule:
         name:
-            f"preprocess_{number}"
+            f"preprocess_{joined('preprocess', names, '_')}_{number}"
         input:
             records("convert", batch),
             sources(batch, "events"),
         output:
-            records("preprocess", batch),
+            records("preprocess", batch, names),
         log:
-            f"{RESULTS}/logs/{folder('preprocess')}/{number}.log",
+            f"{RESULTS}/logs/{directory('preprocess', names)}/{number}.log",
         conda:
             "../envs/core.yaml"
         resources:
@@ -19,10 +19,11 @@ for number, batch in enumerate(SCAN_BATCHES):
             runtime=60,
         params:
             study=FROZEN,
+            names=joined("preprocess", names),
             scans=keys(batch),
-            settings=setting("preprocess"),
+            settings=setting("preprocess", names),
             quality=json.dumps(STUDY.config["quality"], sort_keys=True),
             rows=rows(batch, "events", "condition"),
             code=code_digest("preprocess"),
         shell:
-            "fmrsflow preprocess --study {params.study} {wildcards.preprocess} {params.scans} 2> {log}"
+            "fmrsflow preprocess --study {params.study} {params.names} {params.scans} 2> {log}"

@@ -1,17 +1,17 @@
 # Linear-combination fit, and concentrations from its amplitudes.
 
-for number, batch in enumerate(SCAN_BATCHES):
+for names, number, batch in tasks("fit", SCAN_BATCHES):
 
     rule:
         name:
-            f"fit_{number}"
+            f"fit_{joined('fit', names, '_')}_{number}"
         input:
-            records("preprocess", batch),
-            f"{RESULTS}/{folder('basis')}/{batch[0].site}_desc-basis_record.json",
+            records("preprocess", batch, names),
+            f"{RESULTS}/{directory('basis', names)}/{batch[0].site}_desc-basis_record.json",
         output:
-            records("fit", batch),
+            records("fit", batch, names),
         log:
-            f"{RESULTS}/logs/{folder('fit')}/{number}.log",
+            f"{RESULTS}/logs/{directory('fit', names)}/{number}.log",
         conda:
             "../envs/core.yaml"
         resources:
@@ -19,23 +19,26 @@ for number, batch in enumerate(SCAN_BATCHES):
             runtime=60,
         params:
             study=FROZEN,
-            names=f"{{preprocess}}-{{basis}}-{{fit}}",
+            names=joined("fit", names),
             scans=keys(batch),
-            settings=setting("fit"),
+            settings=setting("fit", names),
             code=code_digest("fit"),
         shell:
             "fmrsflow fit --study {params.study} {params.names} {params.scans} 2> {log}"
 
+
+for names, number, batch in tasks("quantify", SCAN_BATCHES):
+
     rule:
         name:
-            f"quantify_{number}"
+            f"quantify_{joined('quantify', names, '_')}_{number}"
         input:
-            records("fit", batch),
+            records("fit", batch, names),
             records("anatomy", batch),
         output:
-            records("quantify", batch),
+            records("quantify", batch, names),
         log:
-            f"{RESULTS}/logs/{folder('quantify')}/{number}.log",
+            f"{RESULTS}/logs/{directory('quantify', names)}/{number}.log",
         conda:
             "../envs/core.yaml"
         resources:
@@ -43,9 +46,9 @@ for number, batch in enumerate(SCAN_BATCHES):
             runtime=10,
         params:
             study=FROZEN,
-            names=f"{{preprocess}}-{{basis}}-{{fit}}-{{concentration}}",
+            names=joined("quantify", names),
             scans=keys(batch),
-            settings=setting("concentration"),
+            settings=setting("concentration", names),
             code=code_digest("quantify"),
         shell:
             "fmrsflow quantify --study {params.study} {params.names} {params.scans} 2> {log}"

@@ -1,16 +1,16 @@
 # Pages: one a scan, one a site, one for the consortium.
 
-for number, batch in enumerate(SCAN_BATCHES):
+for analysis, (number, batch) in product(ANALYSES, enumerate(SCAN_BATCHES)):
 
     rule:
         name:
-            f"report_{number}"
+            f"report_{analysis}_{number}"
         input:
-            f"{RESULTS}/{{analysis}}/sites/record.json",
+            f"{RESULTS}/{analysis}/sites/record.json",
         output:
-            [f"{RESULTS}/{{analysis}}/report/scans/{scan.site}/{scan.stem}.html" for scan in batch],
+            [f"{RESULTS}/{analysis}/report/scans/{scan.site}/{scan.stem}.html" for scan in batch],
         log:
-            f"{RESULTS}/logs/{{analysis}}/report-{number}.log",
+            f"{RESULTS}/logs/{analysis}/report-{number}.log",
         conda:
             "../envs/core.yaml"
         resources:
@@ -18,10 +18,11 @@ for number, batch in enumerate(SCAN_BATCHES):
             runtime=30,
         params:
             study=FROZEN,
+            analysis=analysis,
             scans=keys(batch),
             code=code_digest("report"),
         shell:
-            "fmrsflow report --study {params.study} {wildcards.analysis} {params.scans} 2> {log}"
+            "fmrsflow report --study {params.study} {params.analysis} {params.scans} 2> {log}"
 
 
 rule report:

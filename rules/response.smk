@@ -8,17 +8,17 @@ UNIT_BATCHES = [
     )
 ]
 
-for number, batch in enumerate(UNIT_BATCHES):
+for names, number, batch in tasks("response", UNIT_BATCHES):
 
     rule:
         name:
-            f"response_{number}"
+            f"response_{joined('response', names, '_')}_{number}"
         input:
-            records("quantify", [scan for unit in batch for scan in unit.scans]),
+            records("quantify", [scan for unit in batch for scan in unit.scans], names),
         output:
-            records("response", batch),
+            records("response", batch, names),
         log:
-            f"{RESULTS}/logs/{folder('response')}/{number}.log",
+            f"{RESULTS}/logs/{directory('response', names)}/{number}.log",
         conda:
             "../envs/core.yaml"
         resources:
@@ -26,9 +26,9 @@ for number, batch in enumerate(UNIT_BATCHES):
             runtime=10,
         params:
             study=FROZEN,
-            names="-".join(f"{{{name}}}" for name in STAGE_SETTINGS["response"]),
+            names=joined("response", names),
             scans=keys(batch),
-            settings=setting("response"),
+            settings=setting("response", names),
             code=code_digest("response"),
         shell:
             "fmrsflow response --study {params.study} {params.names} {params.scans} 2> {log}"

@@ -29,10 +29,7 @@ def planned_rules(folder) -> set[str]:
         return set()
     lines = printed[printed.index("Job stats") :].splitlines()[3:]
     names = [line.split()[0] for line in lines[: [bool(line.strip()) for line in lines].index(0)]]
-    return {name.rsplit("_", 1)[0] if name[-1].isdigit() else name for name in names} - {
-        "total",
-        "all",
-    }
+    return {name.split("_")[0] for name in names} - {"total", "all"}
 
 
 def copy_of(run, tmp_path):
