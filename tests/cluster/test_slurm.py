@@ -88,7 +88,7 @@ def test_a_killed_node_daemon_costs_no_scan(slurm, tiny_data, tiny_run, tmp_path
     profile = str(ROOT / "workflow" / "profiles" / "slurm")
     stage = Path("results/preprocess-robust/alpha")
     target = str(stage / "sub-01" / "mrs" / "sub-01_task-visual_desc-preprocess_record.json")
-    arguments = ["--workflow-profile", profile, "--latency-wait", "10", *FAST, target]
+    arguments = [target, "--workflow-profile", profile, "--latency-wait", "10", *FAST]
     state = Path(slurm["SLURM_TEST_STATE"])
     log = tmp_path / "snakemake.log"
     with (
