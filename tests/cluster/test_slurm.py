@@ -98,9 +98,8 @@ def test_a_killed_node_daemon_costs_no_scan(slurm, tiny_data, tiny_run, tmp_path
         ) as run,
     ):
         # The moment at which a job runs on the node.
-        while (
-            run.poll() is None and subprocess.run(["pgrep", "-f", "fmrsflow convert "]).returncode
-        ):
+        seen = ["pgrep", "-f", "fmrsflow convert "]
+        while run.poll() is None and subprocess.run(seen, stdout=subprocess.DEVNULL).returncode:
             time.sleep(0.1)
         os.kill(int((state / "slurmd.pid").read_text()), signal.SIGKILL)
         time.sleep(3)
