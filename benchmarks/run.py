@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-NAMES = ("chain", "synthetic", "fit", "sites", "pages", "bold")
+NAMES = ("chain", "synthetic", "fit", "sites", "pages", "bold", "mismatch")
 
 
 def main() -> int:

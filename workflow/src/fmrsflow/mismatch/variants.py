@@ -236,6 +236,11 @@ _TRUTHS = {
 }
 """Factors that are absent where the truth is put in for a step."""
 
+_BASELINES = (
+    "linewidth", "baseline", "snr", "water", "lipid", "missing", "macromolecules",
+)  # fmt: skip
+"""Factors that the kind of baseline has to do with."""
+
 _IDEAL = {
     "alignment": dict.fromkeys(
         ("frequency_step_hz", "frequency_jitter_hz", "phase_step_deg", "phase_jitter_deg"), 0.0
@@ -379,6 +384,8 @@ class Edition:
         All doses, or the perturbed one of each factor alone.
     analyses : tuple of str
         Analyses that see every variant.
+    baselines : tuple of str
+        Analyses that see those variants alone where a baseline matters.
     truths : bool
         Whether the truth is put in, step by step.
     draws : int
@@ -391,7 +398,8 @@ class Edition:
     people: int
     every_dose: bool
     analyses: tuple[str, ...]
-    truths: bool
+    truths: bool = False
+    baselines: tuple[str, ...] = ()
     draws: int = 1
     seed: int = 9001
 
@@ -425,9 +433,13 @@ class Edition:
         """Calls of the workflow; `engines` are the analyses whose command is installed."""
         variants = self.variants()
         plain = tuple(one.site for one in variants if not one.truth)
+        named = (NOMINAL, PUBLISHED, EVERYTHING)
         runs = [Run("curves", plain, self.analyses)]
+        if self.baselines:
+            seen = (*named, *_BASELINES)
+            sites = tuple(one.site for one in variants if one.factor in seen and not one.truth)
+            runs.append(Run("baselines", sites, self.baselines))
         if engines:
-            named = (NOMINAL, PUBLISHED, EVERYTHING)
             sites = tuple(
                 one.site
                 for one in variants
@@ -490,11 +502,17 @@ class Edition:
 
 EDITIONS = {
     "full": Edition(
-        "full", FIELDS_T, 8, True,
-        ("main", "restricted", "uncorrected", "polynomial", "stiff", "flat"), True, draws=5,
+        "full",
+        FIELDS_T,
+        people=8,
+        every_dose=True,
+        analyses=("main", "restricted", "uncorrected"),
+        truths=True,
+        baselines=("polynomial", "stiff", "flat"),
+        draws=5,
     ),
-    "small": Edition("small", (3,), 2, False, ("main",), False),
-}  # fmt: skip
+    "small": Edition("small", (3,), people=2, every_dose=False, analyses=("main",)),
+}
 
 _NOMINAL_SITE = {
     "vendor": "Siemens",

@@ -174,10 +174,10 @@ def _made(edition: Edition, engines: list[str]) -> dict:
 def score_tables(edition: Edition, runs: list[Run], root: Path) -> dict[str, tuple]:
     """Rows and data dictionary of every table of an edition that has run in `root`."""
     variants = {one.site: one for one in edition.variants()}
-    truth = _Truth(root / "data" / "truth")
+    truth = Truth(root / "data" / "truth")
     changes, concentrations, seen = defaultdict(dict), defaultdict(dict), {}
     for run in runs:
-        reader = _Results(root / run.name, truth)
+        reader = Results(root / run.name, truth)
         for variant in (variants[site] for site in run.sites):
             for analysis in run.analyses:
                 # Where a step has the truth, its setting switches the step off.
@@ -262,7 +262,7 @@ def _attribution(changes: dict, concentrations: dict, seed: int) -> list[dict]:
     return rows
 
 
-class _Truth:
+class Truth:
     """True changes and concentrations by site and subject."""
 
     def __init__(self, folder: Path):
@@ -282,10 +282,10 @@ class _Truth:
                 self.concentration[row["site"], row["subject"], name] += value
 
 
-class _Results:
+class Results:
     """Outcomes of a run of the workflow."""
 
-    def __init__(self, folder: Path, truth: _Truth):
+    def __init__(self, folder: Path, truth: Truth):
         path = folder / "results" / "study.json"
         if not path.is_file():
             raise DataError(f"{path} is not there: run snakemake in {folder.name} (./run mismatch)")
