@@ -9,9 +9,9 @@ from itertools import product
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
-from fmrsflow.edge import write_bytes
+from fmrsflow.edge import write_bytes, write_json
 from fmrsflow.errors import DataError, Unwritable
-from fmrsflow.provenance import code_digest, software
+from fmrsflow.provenance import code_digest, dataset_description, software
 from fmrsflow.sheets import StudyError, read_study
 from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS, batches, directory
 
@@ -116,6 +116,7 @@ onstart:
     frozen = dataclasses.replace(STUDY, software=software())
     try:
         write_bytes(FROZEN, frozen.save_text().encode())
+        write_json(f"{RESULTS}/dataset_description.json", dataset_description(frozen))
     except Unwritable as error:
         raise WorkflowError(str(error)) from None
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
+import time
+from dataclasses import replace
+from datetime import datetime
 from importlib.metadata import version
+from zlib import crc32
 
+import numpy as np
 import pytest
 
+import report_fixture as made
 from fmrsflow import provenance
-from fmrsflow.provenance import code_digest, software
+from fmrsflow.edge import Job, read_json, run_jobs, write_bytes
+from fmrsflow.provenance import code_digest, dataset_description, software
 
 
 @pytest.fixture
@@ -83,3 +91,90 @@ def test_tables_and_templates_count_as_code(package, file, stage, other):
 def test_every_lazy_import_counts(package):
     """The digest follows imports inside functions too, which stages use to start fast."""
     assert "fit" in changed_by(package, "fit/joint.py")
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A study of one site that knows its software."""
+    return replace(made.make_study(tmp_path, n_sites=1, n_subjects=2), software=software())
+
+
+def within(record, before: float) -> bool:
+    """Whether a record tells a start and an end between `before` and now."""
+    start, end = (
+        datetime.fromisoformat(record[key]).timestamp() for key in ("startedAtTime", "endedAtTime")
+    )
+    return int(before) <= start <= end <= time.time()
+
+
+def test_a_record_tells_what_was_used_how_by_what_when_and_with_which_seed(study):
+    """PROV: entities used and generated, the plan, the agent, the times of the activity."""
+    (scan, _), before = study.scans, time.time()
+    write_bytes(study.data_root / scan.mrs, b"signal")
+    setting = {"preprocess": made.ANALYSIS["preprocess"]}
+
+    def convert(job):
+        job.save("svs", [{"a": 1.0}])
+        return {"bytes": len(job.source("mrs").read_bytes())}
+
+    def preprocess(job):
+        rng = np.random.default_rng(job.seed("test"))
+        job.save(
+            "x", [{"a": float(row["a"]) + rng.normal()} for row in job.table("convert", "svs")]
+        )
+        return {}
+
+    assert run_jobs([Job("convert", study, scan, {})], convert) == 0
+    assert run_jobs([Job("preprocess", study, scan, setting)], preprocess) == 0
+    first = read_json(study.record_path("convert", {}, scan))
+    second = read_json(study.record_path("preprocess", setting, scan))
+    assert first["sources"] == {scan.mrs: hashlib.sha256(b"signal").hexdigest()}
+    ((used, digest),) = second["inputs"].items()
+    assert digest == hashlib.sha256((study.results / used).read_bytes()).hexdigest()
+    assert digest == first["files"][used.rsplit("/", 1)[-1]]
+    wanted = study.setting("preprocess", setting["preprocess"])
+    assert second["settings"] == {"preprocess": {"name": setting["preprocess"], **wanted}}
+    assert second["seeds"] == {"test": crc32(f"{scan.key} test".encode())}
+    assert second["GeneratedBy"] == [software()] and software()["Commit"]
+    assert within(first, before) and within(second, before)
+
+
+def test_time_stands_in_records_and_never_in_tables(study):
+    (scan, _) = study.scans
+    digests = []
+    for moment in ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"):
+        job = Job("convert", study, scan, {}, started=moment)
+        run_jobs([job], lambda job: job.save("svs", [{"a": 1.0}]) and {})
+        record = read_json(study.record_path("convert", {}, scan))
+        assert record["startedAtTime"] == moment
+        digests.append(record["files"])
+    assert digests[0] == digests[1]
+
+
+def test_tables_of_the_consortium_tell_every_file_that_they_stand_on(study):
+    before = time.time()
+    for seed, scan in enumerate(study.scans):
+        made.write_scan(study, scan, seed, n_transients=32, picture=False)
+    made.write_tables(study)
+    for name in ("main/sites", "multiverse"):
+        record = read_json(study.results / name / "record.json")
+        assert within(record, before)
+        assert record["GeneratedBy"] == [software()]
+        assert record["settings"] == study.config["sites"]
+        for key, folder in (("inputs", study.results), ("files", study.results / name)):
+            assert record[key]
+            for file, digest in record[key].items():
+                assert hashlib.sha256((folder / file).read_bytes()).hexdigest() == digest
+    used = read_json(study.results / "main" / "sites" / "record.json")["inputs"]
+    changes = [str(path.relative_to(study.results)) for path in study.results.rglob("*_change.tsv")]
+    assert len(changes) == 2 and set(changes) <= set(used)
+    assert len([name for name in used if name.endswith("_record.json")]) >= 2 * 5
+
+
+def test_the_results_are_a_bids_derivative_that_tells_what_made_it(study):
+    told = dataset_description(replace(study, config={**study.config, "container": "docker://x"}))
+    assert told["DatasetType"] == "derivative"
+    (made_by,) = told["GeneratedBy"]
+    assert (made_by["Name"], made_by["Version"]) == ("fmrsflow", version("fmrsflow"))
+    assert made_by["Container"] == {"Tag": "docker://x"}
+    assert "Container" not in dataset_description(study)["GeneratedBy"][0]

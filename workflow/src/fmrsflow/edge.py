@@ -22,9 +22,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from zlib import crc32
 
 from fmrsflow.errors import DataError, Unwritable
-from fmrsflow.records import InputChanged, Source, promised, read_record, sealed
+from fmrsflow.records import InputChanged, Source, now, promised, read_record, sealed
 from fmrsflow.study import STAGE_SETTINGS, Scan, Site, Study, Unit, directory
 
 MISSING = "n/a"
@@ -52,6 +53,8 @@ class Job:
     inputs: dict[str, str] = field(default_factory=dict)
     excluded: str | None = None
     sources: dict[str, Source] = field(default_factory=dict)
+    seeds: dict[str, int] = field(default_factory=dict)
+    started: str = field(default_factory=now)
 
     @property
     def scan(self) -> Scan:
@@ -82,6 +85,11 @@ class Job:
         if section in self.study.config and not STAGE_SETTINGS[self.stage]:
             named[section] = self.study.config[section]
         return named
+
+    def seed(self, what: str, scan: Scan | None = None) -> int:
+        """Seed of random numbers from the scan's name and their purpose; told in the record."""
+        self.seeds[what] = crc32(f"{(scan or self.scan).key} {what}".encode())
+        return self.seeds[what]
 
     def warn(self, text: str) -> None:
         """Put a one-line warning into the record."""
@@ -283,6 +291,9 @@ class Job:
                 if self.sources
                 else {}
             ),
+            **({"seeds": self.seeds} if self.seeds else {}),
+            "startedAtTime": self.started,
+            "endedAtTime": now(),
             "GeneratedBy": [self.study.software] if self.study.software else [],
             **body,
         }

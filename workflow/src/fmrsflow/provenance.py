@@ -11,6 +11,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from fmrsflow.study import Study
+
 PACKAGE = Path(__file__).resolve().parent
 
 DEPENDENCIES = (
@@ -42,6 +44,19 @@ def software() -> dict:
         "Commit": _commit(),
         "Python": ".".join(str(part) for part in sys.version_info[:3]),
         "Dependencies": found,
+    }
+
+
+def dataset_description(study: Study) -> dict:
+    """`dataset_description.json` of the results as a BIDS derivative."""
+    made = {"Description": "functional MR spectroscopy, from vendor files to the consortium"}
+    if study.config.get("container"):
+        made["Container"] = {"Tag": study.config["container"]}
+    return {
+        "Name": "fmrsflow results",
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{**study.software, **made}],
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fmrsflow.errors import DataError
@@ -42,6 +43,11 @@ class Source:
             return _state(self.path) != self.state and file_digest(self.path) != self.digest
         except FileNotFoundError:
             return True
+
+
+def now() -> str:
+    """UTC time to the second, for records (never for tables)."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def sealed(record: dict) -> dict:

@@ -14,7 +14,7 @@ from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import digest, shaped_pulses, simulate, with_macromolecules
 from fmrsflow.edge import write_bytes, write_record
 from fmrsflow.errors import DataError
-from fmrsflow.records import file_digest
+from fmrsflow.records import file_digest, now
 from fmrsflow.study import Site, Study, directory, spectrometer_mhz
 
 DEFAULTS = {
@@ -169,6 +169,7 @@ def main(argv: list[str]) -> int:
             "warnings": [],
             "settings": {"basis": {"name": arguments.name, **setting}},
             "files": {},
+            "startedAtTime": now(),
             "GeneratedBy": [study.software],
         }
         try:
@@ -182,5 +183,6 @@ def main(argv: list[str]) -> int:
             record |= {"files": {path.name: file_digest(path)}, "made": basis.made}
             for name, text in exported(basis, site, arguments.export).items():
                 write_bytes(folder / name, text.encode())
+        record["endedAtTime"] = now()
         write_record(folder / f"{site}_desc-basis_record.json", record)
     return 0

@@ -15,7 +15,7 @@ from fmrsflow.bold.concordance import Pair, concordance, linewidth_narrowing
 from fmrsflow.bold.tables import slug
 from fmrsflow.edge import MISSING, read_table, write_bytes, write_json, write_table
 from fmrsflow.errors import DataError
-from fmrsflow.records import read_record
+from fmrsflow.records import now, read_record
 from fmrsflow.study import Scan, Study, Unit, directory
 
 MEASURES = {
@@ -31,6 +31,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--study", default="results/study.json", help="the frozen study")
     parser.add_argument("--analysis", required=True, help="analysis that gives the change")
     arguments = parser.parse_args(argv)
+    started = now()
     study = Study.load(arguments.study)
     folder = study.results / arguments.analysis / "bold"
     names = study.config["analyses"][arguments.analysis]
@@ -53,6 +54,9 @@ def main(argv: list[str]) -> int:
             "metabolite": study.config["sites"]["metabolite"],
             "tests": tests,
             "group": notes,
+            "seeds": {"signs": 0, "permutations": 0},
+            "startedAtTime": started,
+            "endedAtTime": now(),
             "GeneratedBy": [study.software] if study.software else [],
         },
     )

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from fmrsflow import cli
 from fmrsflow.bundles import Bundle, combine, differences, duplicates, unpack
-from fmrsflow.edge import write_bytes
+from fmrsflow.edge import write_bytes, write_json
 from fmrsflow.errors import DataError
+from fmrsflow.provenance import dataset_description
 
 
 def main(argv: list[str]) -> int:
@@ -36,6 +37,7 @@ def main(argv: list[str]) -> int:
             write_bytes(results / name, content)
     frozen = results / "study.json"
     write_bytes(frozen, study.save_text().encode())
+    write_json(results / "dataset_description.json", dataset_description(study))
     analyses = list(study.config["analyses"])
     for analysis in analyses:
         if code := cli.main(["sites", "--study", str(frozen), analysis]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from zlib import crc32
 
 import numpy as np
 
@@ -178,7 +177,7 @@ def _joint(job: Job, scan: Scan, setting: dict, rest: str, tasks: list[str]) -> 
         for name in wanted:
             k = names.index(name)
             own = science.linear_change(float(change[k]), math.sqrt(spread[k, k]))
-            rng = np.random.default_rng(crc32(f"{scan.key} {task} {name}".encode()))
+            rng = np.random.default_rng(job.seed(f"{task} {name}", scan))
             course = _course(fit, names, name)[kept]
             boot = None
             if setting["bootstraps"] and np.isfinite(course).all():

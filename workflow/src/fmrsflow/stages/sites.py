@@ -13,7 +13,7 @@ from zlib import crc32
 
 from fmrsflow.edge import MISSING, read_table, write_bytes, write_json
 from fmrsflow.edge import write_table as write
-from fmrsflow.records import file_digest, promised, read_record
+from fmrsflow.records import file_digest, now, promised, read_record
 from fmrsflow.sites.columns import COLUMNS
 from fmrsflow.study import STAGE_SETTINGS, Scan, Study, Unit, directory
 
@@ -40,6 +40,8 @@ def main(argv: list[str]) -> int:
 def write_tables(study: Study, analysis: str) -> None:
     """Write results/<analysis>/sites/: every table, the figures, and last of all the record."""
     from fmrsflow.sites.answer import changes, grouped, main_key
+
+    started = now()
     from fmrsflow.sites.levels import agreement, levels
 
     settings = study.config["sites"]
@@ -63,7 +65,9 @@ def write_tables(study: Study, analysis: str) -> None:
         write(folder / f"{name}.tsv", rows, COLUMNS[name])
     key = main_key(grouped(tables["responses"]), settings)
     _draw(folder, tables, key)
-    write_json(folder / "record.json", _record(study, analysis, folder, tables, key))
+    record = _record(study, analysis, folder, tables, key)
+    record |= {"inputs": dict(sorted(read.inputs.items())), "seeds": {"bootstrap": seed}}
+    write_json(folder / "record.json", record | _made(study, started))
 
 
 class Reader:
@@ -75,6 +79,7 @@ class Reader:
 
     def __init__(self, study: Study, names: dict[str, str]):
         self.study, self.names = study, names
+        self.inputs: dict[str, str] = {}
         self._records: dict[tuple, dict] = {}
         self._unit_of = {scan.key: unit for unit in study.units() for scan in unit.scans}
 
@@ -83,7 +88,9 @@ class Reader:
         key = (stage, item.key)
         if key not in self._records:
             own = {name: self.names[name] for name in STAGE_SETTINGS[stage]}
-            self._records[key] = read_record(self.study.record_path(stage, own, item))
+            path = self.study.record_path(stage, own, item)
+            self._records[key] = read_record(path)
+            self.inputs[str(path.relative_to(self.study.results))] = file_digest(path)
         return self._records[key]
 
     def table(self, stage: str, what: str, item: Scan | Unit) -> list[dict[str, str]]:
@@ -94,6 +101,7 @@ class Reader:
             return []
         path = self.study.path(directory(stage, self.names), item, f"desc-{stage}_{what}.tsv")
         own = {name: self.names[name] for name in STAGE_SETTINGS[stage]}
+        self.inputs[str(path.relative_to(self.study.results))] = files[name]
         return read_table(promised(path, files[name], self.study.record_path(stage, own, item)))
 
     def last(self, scan: Scan) -> tuple[str, dict]:
@@ -272,11 +280,14 @@ def write_multiverse(study: Study) -> None:
     """Write results/multiverse/: specification.tsv, choices.tsv and the curve."""
     from fmrsflow.sites.multiverse import choice_variance, specification
 
+    started, inputs = now(), {}
     settings, analyses = study.config["sites"], study.config["analyses"]
     found: dict[str, dict[str, list[dict]]] = {"sensitivity": {}, "responses": {}}
     for analysis in analyses:
         for name, tables in found.items():
-            rows = read_table(study.results / analysis / "sites" / f"{name}.tsv")
+            path = study.results / analysis / "sites" / f"{name}.tsv"
+            inputs[str(path.relative_to(study.results))] = file_digest(path)
+            rows = read_table(path)
             tables[analysis] = [_typed(row) for row in rows]
     rows = specification(found["sensitivity"], analyses, settings["metabolite"])
     shares = choice_variance(found["responses"], settings)
@@ -289,7 +300,8 @@ def write_multiverse(study: Study) -> None:
         _save(folder, "specification", site_figures.specification(rows))
     names = ["specification.tsv", "choices.tsv"]
     files = {name: file_digest(folder / name) for name in names}
-    write_json(folder / "record.json", {"stage": "sites", "files": files})
+    record = {"stage": "sites", "settings": settings, "files": files, "inputs": inputs}
+    write_json(folder / "record.json", record | _made(study, started))
 
 
 def _draw(folder: Path, tables: dict[str, list[dict]], key: tuple | None) -> None:
@@ -368,6 +380,14 @@ def _record(study: Study, analysis: str, folder: Path, tables: dict, key: tuple 
         "main": None if key is None else list(key),
         "scans": {name: status.count(name) for name in ("ok", "excluded", "failed")},
         "files": {f"{name}.tsv": file_digest(folder / f"{name}.tsv") for name in sorted(tables)},
+    }
+
+
+def _made(study: Study, started: str) -> dict:
+    """When and by what a record was made."""
+    return {
+        "startedAtTime": started,
+        "endedAtTime": now(),
         "GeneratedBy": [study.software] if study.software else [],
     }
 
