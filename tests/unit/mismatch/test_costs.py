@@ -9,6 +9,7 @@ def row(factor, dose, contestant="default", bias=0.1, rank=1, rmse=2.0, **more):
     cells = {
         "field_t": 3, "factor": factor, "dose": dose, "contestant": contestant, "bias": bias,
         "bias_se": 0.05, "rmse": rmse, "flagged": 0.5, "failures": 0, "rank": rank,
+        "rmse_nominal": 1.0,
     }  # fmt: skip
     return {key: str(value) for key, value in (cells | more).items()}
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fmrsflow.mismatch.variants import DEFAULT, FACTORS, FIELDS_T, NOMINAL
+from fmrsflow.mismatch.variants import DEFAULT, FACTORS, FIELDS_T
 
 KNOWN_BY = {
     "drift_hz": "drift",
@@ -32,7 +32,8 @@ class Cost:
     dose : float
         Dose of the benchmark that shows a figure as bad as that.
     bias, bias_se, rmse, rmse_nominal : float
-        Of the default's percent change of Glu at this dose, in points.
+        Of the default's percent change of Glu at this dose, in points, and its RMSE at nominal on
+        the same people and draws.
     flagged : float
         Share of scans that the default flags there.
     survivors : tuple of str
@@ -103,13 +104,8 @@ def _dose(value: float, figure: str, factor: str, quality) -> float | None:
 def _cost(factor: str, figure: str, value: float, dose: float, curves) -> Cost:
     rows = [row for row in curves if row["factor"] == factor and float(row["dose"]) == dose]
     own = next(row for row in rows if row["contestant"] == DEFAULT)
-    nominal = next(
-        row for row in curves if (row["factor"], row["contestant"]) == (NOMINAL, DEFAULT)
-    )
     numbers = [
-        math.nan if row[key] == "n/a" else float(row[key])
-        for row, key in (
-            (own, "bias"), (own, "bias_se"), (own, "rmse"), (nominal, "rmse"), (own, "flagged"),
-        )
-    ]  # fmt: skip
+        math.nan if own[key] == "n/a" else float(own[key])
+        for key in ("bias", "bias_se", "rmse", "rmse_nominal", "flagged")
+    ]
     return Cost(factor, figure, value, dose, *numbers, survivors(rows))

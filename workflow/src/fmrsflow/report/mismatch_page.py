@@ -101,8 +101,7 @@ def words(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> str:
     told = []
     for field in fields:
         own = _own(curves, field, factor.name, DEFAULT)
-        nominal = _own(curves, field, NOMINAL, DEFAULT)
-        if not own or not nominal:
+        if not own:
             continue
         held = [row for row in own if _within(row)]
         worst = own[-1]
@@ -111,7 +110,7 @@ def words(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> str:
             sentence = (
                 f"at {field} T the default's bias stays within {SURVIVES:g} points (or within "
                 f"its own error) at every dose; at {_dose(worst, factor)} its error is "
-                f"{_ratio(worst, nominal[0])} times the nominal one"
+                f"{_ratio(worst)} times the nominal one"
             )
         else:
             first = next(row for row in own if not _within(row))
@@ -236,7 +235,6 @@ def _own(curves: Sequence[Row], field: str, factor: str, contestant: str) -> lis
 def _dose_rows(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> list[dict]:
     rows = []
     for field in fields:
-        nominal = _own(curves, field, NOMINAL, DEFAULT)
         for own in _own(curves, field, factor.name, DEFAULT):
             same = [
                 row
@@ -249,7 +247,7 @@ def _dose_rows(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> 
                     "dose": _dose(own, factor),
                     "bias": _plus_minus(own),
                     "broken": not _within(own),
-                    "ratio": _ratio(own, nominal[0]) if nominal else "–",
+                    "ratio": _ratio(own),
                     "coverage": short(own["coverage"]),
                     "flagged": f"{float(own['flagged']):.0%}",
                     "survivors": ", ".join(survivors(same)) or "none",
@@ -342,8 +340,8 @@ def _within(row: Row) -> bool:
     return abs(bias) - (1.96 * se if se == se else 0.0) <= SURVIVES
 
 
-def _ratio(row: Row, nominal: Row) -> str:
-    return f"{float(row['rmse']) / float(nominal['rmse']):.1f}"
+def _ratio(row: Row) -> str:
+    return f"{float(row['rmse']) / float(row['rmse_nominal']):.1f}"
 
 
 def _plus_minus(row: Row) -> str:

@@ -25,6 +25,7 @@ from fmrsflow.mismatch.variants import (
     DEFAULT,
     EDITIONS,
     ENGINES,
+    NOMINAL,
     Contestant,
     Edition,
     Run,
@@ -60,6 +61,7 @@ CURVES = {
     **_VARIANT,
     "contestant": ("analysis and estimator", ""),
     **{name: text for name, text in _SCORE.items()},
+    "rmse_nominal": ("its root mean square error at nominal, same people and draws", "%"),
     "rank": ("1 + contestants that are better on these scans; ties share a rank", ""),
 }
 CONCENTRATIONS = {
@@ -219,8 +221,16 @@ def _curves(changes: dict, seed: int) -> list[dict]:
         own = {name: one for name, one in by_name.items() if len(one) > fewest}
         placed |= ranks(own, seed) if own else {}
         for name, outcomes in by_name.items():
-            found = {"contestant": name, **asdict(score(outcomes, seed)), "rank": placed[name]}
-            rows.append(_named(key) | found)
+            nominal = changes[key[0], NOMINAL, None, ""][name][: len(outcomes)]
+            rows.append(
+                {
+                    **_named(key),
+                    "contestant": name,
+                    **asdict(score(outcomes, seed)),
+                    "rmse_nominal": score(nominal, seed).rmse,
+                    "rank": placed[name],
+                }
+            )
     return rows
 
 
