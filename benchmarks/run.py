@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-NAMES = ("chain", "synthetic", "fit", "sites", "pages", "bold", "mismatch")
+NAMES = ("chain", "synthetic", "fit", "sites", "pages", "scale", "bold", "mismatch")
 
 
 def main() -> int:

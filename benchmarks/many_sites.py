@@ -1,0 +1,156 @@
+"""Large studies for benchmarks: sheets of any number of scans, and bundles of many sites made from
+the bundle of one that was measured."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import yaml
+
+from fmrsflow.bundles import MANIFEST, STUDY, Bundle
+from fmrsflow.edge import write_bytes, write_table
+from fmrsflow.records import sealed
+from fmrsflow.study import Scan, Site
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE_SD, PERSON_SD = 1.0, 1.5
+"""Spread between sites and between people (percent) laid on the changes of a replicated scan."""
+
+_SHIFTED = {
+    "change_percent",
+    "low_percent",
+    "high_percent",
+    "bootstrap_low_percent",
+    "bootstrap_high_percent",
+}
+
+
+def write_sheets(folder: Path, n_scans: int, n_sites: int, batch: int) -> list[str]:
+    """A study of one analysis in `folder`, its files named and not there; names of the sites."""
+    sites = [f"site{number:02d}" for number in range(n_sites)]
+    rows = [
+        asdict(Site(name, "Siemens", 3.0, "PRESS", 0.03, 2.0, "standardised")) for name in sites
+    ]
+    sheet = [{"site": row.pop("name"), **row} for row in rows]
+    write_table(folder / "config" / "sites.tsv", sheet)
+    scans = [
+        {
+            "site": (site := sites[number % n_sites]),
+            "subject": f"{number // n_sites:05d}",
+            "task": "visual",
+            "mrs": f"{site}/{number}.nii.gz",
+            "ref": f"{site}/{number}r.nii.gz",
+            "t1w": f"{site}/{number}t.nii.gz",
+            "events": f"{site}/{number}e.tsv",
+        }
+        for number in range(n_scans)
+    ]
+    write_table(folder / "config" / "scans.tsv", scans)
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    main = config["analyses"][config["primary"]]
+    config |= {
+        "synthetic": None,
+        "participants_sheet": None,
+        "batch": batch,
+        "analyses": {"main": main},
+        "primary": "main",
+    }
+    write_bytes(folder / "config" / "config.yaml", yaml.safe_dump(config).encode())
+    return sites
+
+
+def replicated(measured: Bundle, folder: Path, n_sites: int, n_people: int) -> list[Path]:
+    """Bundles of `n_sites` sites of `n_people` scans each.
+
+    A scan is one of the measured bundle under another name, its changes shifted by a seeded amount
+    of its site and of its person (`SITE_SD`, `PERSON_SD`), its concentrations scaled alike.
+    """
+    by_scan = {scan: dict(_files_of(measured, scan)) for scan in measured.study.scans}
+    paths = []
+    for number in range(n_sites):
+        site = f"site{number:02d}"
+        files, scans = {}, []
+        for person in range(n_people):
+            old = measured.study.scans[person % len(by_scan)]
+            new = replace(old, site=site, subject=f"{person + 1:03d}")
+            scans.append(new)
+            files |= _renamed(by_scan[old], old, new)
+        (row,) = measured.study.sites.values()
+        protocol = ("standardised", "own")[number % 2]
+        study = replace(
+            measured.study,
+            sites={site: replace(row, name=site, protocol=protocol)},
+            scans=tuple(scans),
+            participants=(),
+        )
+        files[STUDY] = study.save_text().encode()
+        paths.append(_zip(folder / f"{site}.fmrsflow.zip", site, files, measured.software))
+    return paths
+
+
+def _files_of(bundle: Bundle, scan: Scan) -> Iterator[tuple[str, bytes]]:
+    for name, content in bundle.files.items():
+        if f"/{scan.folder}/{scan.stem}_" in name:
+            yield name, content
+
+
+def _renamed(files: dict[str, bytes], old: Scan, new: Scan) -> dict[str, bytes]:
+    """Files of a scan under another name: tables first, then the records that hold digests."""
+    rng = np.random.default_rng(crc32(new.key.encode()))
+    shift = PERSON_SD * rng.standard_normal()
+    shift += SITE_SD * np.random.default_rng(crc32(new.site.encode())).standard_normal()
+
+    def rename(text: str) -> str:
+        text = re.sub(rf"(?<![A-Za-z0-9]){old.site}(?![A-Za-z0-9])", new.site, text)
+        text = re.sub(rf"\bsub-{old.subject}(?![A-Za-z0-9])", f"sub-{new.subject}", text)
+        return text.replace(f'"subject": "{old.subject}"', f'"subject": "{new.subject}"')
+
+    made: dict[str, bytes] = {}
+    for name, content in files.items():
+        if name.endswith((".tsv", ".json")):
+            content = rename(content.decode()).encode()
+        if name.endswith(("_change.tsv", "_concentrations.tsv")):
+            content = _moved(content.decode(), shift).encode()
+        made[rename(name)] = content
+    digests = {Path(name).name: hashlib.sha256(one).hexdigest() for name, one in made.items()}
+    for name in [name for name in made if name.endswith("_record.json")]:
+        record = json.loads(made[name])
+        record["files"] = {file: digests[file] for file in record["files"]}
+        made[name] = json.dumps(sealed(record), indent=1).encode()
+    return made
+
+
+def _moved(table: str, shift: float) -> str:
+    """The table with every change shifted (percent), every concentration scaled."""
+    header, *lines = table.splitlines()
+    columns = header.split("\t")
+    rows = [line.split("\t") for line in lines]
+    for row in rows:
+        for place, column in enumerate(columns):
+            if row[place] == "n/a":
+                continue
+            if column in _SHIFTED:
+                row[place] = f"{float(row[place]) + shift:.6g}"
+            elif column in ("value", "se"):
+                row[place] = f"{float(row[place]) * (1 + shift / 50):.6g}"
+    return "\n".join([header, *("\t".join(row) for row in rows)]) + "\n"
+
+
+def _zip(path: Path, site: str, files: dict[str, bytes], software: dict) -> Path:
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    manifest = {"format": 1, "site": site, "software": software, "files": digests}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in {**files, MANIFEST: json.dumps(manifest).encode()}.items():
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    write_bytes(path, buffer.getvalue())
+    return path

@@ -1,0 +1,162 @@
+"""Laptop, cluster, consortium: same bytes, kills, mutated inputs, DAG, overhead, merge."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import chain
+from figure import Figure
+from many_sites import replicated, write_sheets
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests" / part) for part in ("faults", "chain", "")]
+
+PEOPLE = 24
+"""People at each of the two sites of the study that the overhead is measured on."""
+
+
+def figures(quick: bool) -> Iterator[Figure]:
+    """Figures of the scale; `quick` takes 1,000 scans for the DAG and 4 bundles of 10 scans."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _dag(Path(folder), 1000 if quick else 10_000)
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _merge(Path(folder), *((4, 10) if quick else (20, 50)))
+    if quick:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _overhead(Path(folder))
+    yield _same_bytes("Slurm", "tests/cluster/test_slurm.py")
+    yield _same_bytes("container", "tests/container/test_image.py")
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _faults(Path(folder))
+
+
+def _dry_run(folder: Path, *arguments: str) -> tuple[float, float, float]:
+    """CPU and wall seconds, peak memory (MB) of `snakemake -n` in a study's folder."""
+    command = [
+        *(sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-n", "-q", "all"),
+        *("--directory", str(folder), "--cores", "2", "--scheduler", "greedy", *arguments),
+    ]
+    start = time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        # Of this process alone: `getrusage` has the largest of all children so far.
+        _, status, used = os.wait4(run.pid, 0)
+        run.returncode = os.waitstatus_to_exitcode(status)
+    if run.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {run.returncode}")
+    return used.ru_utime + used.ru_stime, time.monotonic() - start, used.ru_maxrss / 1024
+
+
+def _dag(folder: Path, n_scans: int) -> Iterator[Figure]:
+    write_sheets(folder, n_scans, 20, batch=4)
+    cpu, wall, peak = _dry_run(folder)
+    note = f"{wall:.0f} s wall"
+    yield Figure(f"DAG of {n_scans} scans, batch 4, CPU s", cpu, "<= 300", cpu <= 300, note)
+    yield Figure(f"DAG of {n_scans} scans, peak MB", peak, "<= 4000", peak <= 4000)
+    cpu, _, peak = _dry_run(folder, "--config", "only_sites=[site00]")
+    yield Figure("one of its 20 sites, CPU s", cpu, "told", True, f"{peak:.0f} MB")
+    write_sheets(folder, n_scans, 20, batch=50)
+    cpu, _, peak = _dry_run(folder)
+    yield Figure(f"DAG of {n_scans} scans, batch 50, CPU s", cpu, "told", True, f"{peak:.0f} MB")
+
+
+def _merge(folder: Path, n_sites: int, n_people: int) -> Iterator[Figure]:
+    """`fmrsflow merge` of bundles made from one site whose results stand for a real one's."""
+    from fmrsflow.bundles import pack, unpack
+    from report_fixture import make_study, write_scan
+
+    study = make_study(folder / "measured", n_sites=1, n_subjects=4)
+    for seed, scan in enumerate(study.scans):
+        write_scan(study, scan, seed)
+    (site,) = study.sites
+    (folder / "measured.zip").write_bytes(pack(study, site)[0])
+    paths = replicated(unpack(folder / "measured.zip"), folder, n_sites, n_people)
+    command = [sys.executable, "-m", "fmrsflow.cli", "merge", *map(str, paths)]
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    merged = folder / "merged"
+    subprocess.run([*command, "--results", str(merged)], check=True, capture_output=True)
+    wall = time.monotonic() - start
+    cpu = _cpu_s() - before.ru_utime - before.ru_stime
+    there = (merged / "main" / "report" / "index.html").exists()
+    note = f"{wall:.0f} s wall, {sum(path.stat().st_size for path in paths) / 1e6:.0f} MB"
+    # One process: on an idle core its wall time is its CPU time.
+    name = f"merge of {n_sites} bundles x {n_people} scans to the page, CPU s"
+    yield Figure(name, cpu, "<= 120", there and cpu <= 120, note)
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _overhead(folder: Path) -> Iterator[Figure]:
+    """CPU time of the whole run less that of the stages' work, and of the consortium's tables.
+
+    Work is what a job spends on a scan; lazy imports fall on its first scan, which therefore counts
+    as the median of the others. Data are made before.
+    """
+    from chain_tools import PLAN, environment, snakemake, write_config
+
+    (folder / "plan.yaml").write_text(PLAN.replace("per_site: 2", f"per_site: {PEOPLE}"))
+    demo = [sys.executable, "-m", "fmrsflow.cli", "demo", "--preset", "plan.yaml", "data"]
+    subprocess.run(demo, cwd=folder, check=True, capture_output=True)
+    write_config(folder, batch=4)
+    before = _cpu_s()
+    snakemake(folder, "--cores", "2")
+    whole = _cpu_s() - before
+    work = jobs = 0.0
+    for log in (folder / "results" / "logs").rglob("*.log"):
+        text = log.read_text(errors="replace")
+        jobs += sum(float(cpu) for cpu, _ in chain.JOB_CPU.findall(text))
+        scans = [float(cpu) for _, _, cpu in chain.SCAN_CPU.findall(text)]
+        if scans:
+            work += min(scans[0], median(scans[1:] or scans)) + sum(scans[1:])
+    # The answer over sites is science: its command once more (with its imports, 1 s of the run).
+    before = _cpu_s()
+    again = [sys.executable, "-m", "fmrsflow.cli", "sites", "main"]
+    subprocess.run(again, cwd=folder, check=True, capture_output=True, env=environment())
+    answer = _cpu_s() - before
+    scans = 2 * PEOPLE
+    each = (whole - work - answer) / scans
+    note = (
+        f"run {whole:.0f} s, work of stages {work:.0f} s, answer {answer:.0f} s; "
+        f"imports and edges of the scans' jobs {(jobs - work) / scans:.2f} s a scan"
+    )
+    yield Figure(f"overhead a scan, {scans} scans, CPU s", each, "<= 3", each <= 3, note)
+
+
+def _same_bytes(where: str, test: str) -> Figure:
+    """The test that runs the tiny study there and compares every table with the local run."""
+    name = f"tables, local and {where}"
+    if not (ROOT / test).exists():
+        return Figure(name, "not measured", "byte-identical", False, f"{test} is not there")
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", test]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    last = done.stdout.strip().splitlines()[-1]
+    if done.returncode or "skipped" in last:
+        said = [line for line in done.stdout.splitlines() if line.startswith(("SKIP", "FAILED"))]
+        value = "other" if done.returncode else "not measured"
+        return Figure(name, value, "byte-identical", False, (said or [last])[0])
+    return Figure(name, "identical", "byte-identical", True, last)
+
+
+def _faults(work: Path) -> Iterator[Figure]:
+    import faults
+
+    killed = faults.kills(20, work, seed=1)
+    good = killed.number("same bytes")
+    note = "; ".join(f"{n} {outcome}" for outcome, n in killed.outcomes.items())
+    yield Figure("kills resumed to the same bytes", f"{good} of {killed.tried}", "20 of 20",
+                 good == killed.tried == 20, note)  # fmt: skip
+    mutated = faults.mutations(200, work, seed=1)
+    note = "; ".join(f"{n} {outcome}" for outcome, n in mutated.outcomes.items())
+    yield Figure("mutated inputs that did harm", f"{len(mutated.harm)} of {mutated.tried}", "0",
+                 not mutated.harm and mutated.tried == 200, note)  # fmt: skip
