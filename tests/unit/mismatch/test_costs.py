@@ -10,6 +10,7 @@ def row(factor, dose, contestant="default", bias=0.1, rank=1, rmse=2.0, **more):
         "field_t": 3, "factor": factor, "dose": dose, "contestant": contestant, "bias": bias,
         "bias_se": 0.05, "rmse": rmse, "flagged": 0.5, "failures": 0, "rank": rank,
         "rmse_nominal": 1.0,
+        "coverage": 1.0,
     }  # fmt: skip
     return {key: str(value) for key, value in (cells | more).items()}
 
@@ -48,5 +49,6 @@ def test_the_worst_dose_that_is_reached_is_told():
 def test_only_an_unbiased_and_unbeaten_analysis_survives():
     rows = [one for one in CURVES if one["dose"] == "8"]
     assert survivors(rows) == ("restricted alignment",)
-    lost = [row("drift", 8, bias=0.0, failures=2)]
+    assert survivors([row("drift", 8, bias=0.0, coverage=0.5)]) == ()
+    lost = [row("drift", 8, bias=0.0, failures=2), row("drift", 8, bias="n/a", failures=8)]
     assert survivors(lost) == ()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fmrsflow.mismatch.costs import SURVIVES, survivors
+from fmrsflow.mismatch.costs import COVERED, SURVIVES, survivors
 from fmrsflow.mismatch.variants import (
     CONTESTANTS,
     DEFAULT,
@@ -14,6 +15,7 @@ from fmrsflow.mismatch.variants import (
     LIMITS,
     NOMINAL,
     PUBLISHED,
+    SNR,
     Factor,
 )
 from fmrsflow.report.plot import BLACK, CYCLE, GREY, axis, layout, numbers, plain
@@ -85,6 +87,7 @@ def mismatch_page(tables: Tables, home: str = "") -> str:
         attribution=_attribution(tables.attribution),
         concentrations=_concentrations(tables.concentrations, fields),
         survives=SURVIVES,
+        covered=f"{COVERED:.0%}",
         sections=[
             ("answer", "Answer"),
             ("leaderboard", "Leaderboard"),
@@ -103,9 +106,9 @@ def words(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> str:
         own = _own(curves, field, factor.name, DEFAULT)
         if not own:
             continue
-        held = [row for row in own if _within(row)]
+        held = [row for row in own if _holds(row)]
         worst = own[-1]
-        until = [row for n, row in enumerate(own) if all(_within(one) for one in own[: n + 1])]
+        until = [row for n, row in enumerate(own) if all(_holds(one) for one in own[: n + 1])]
         if len(held) == len(own):
             sentence = (
                 f"at {field} T the default's bias stays within {SURVIVES:g} points (or within "
@@ -113,11 +116,12 @@ def words(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> str:
                 f"{_ratio(worst)} times the nominal one"
             )
         else:
-            first = next(row for row in own if not _within(row))
+            first = next(row for row in own if not _holds(row))
             start = f"up to {_dose(until[-1], factor)} it holds; " if until else ""
             sentence = (
                 f"at {field} T {start}at {_dose(first, factor)} the default is off by "
-                f"{signed(float(first['bias']), 2)} points and "
+                f"{signed(float(first['bias']), 2)} points on average, "
+                f"{float(first['coverage']):.0%} of its intervals hold the truth, and "
                 f"{float(first['flagged']):.0%} of the scans are flagged"
             )
         told.append(sentence)
@@ -132,7 +136,7 @@ def dose_chart(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> 
     colours = {name: CYCLE[n % len(CYCLE)] for n, name in enumerate(DRAWN)}
     for line, field in enumerate(fields):
         top = 1 - line / len(fields)
-        domain = [top - 1 / len(fields) + 0.09, top - 0.03]
+        domain = [top - 1 / len(fields) + 0.11 * line, top - 0.03 - 0.08 * (1 - line)]
         ends = _ends(factor, curves, field)
         for column, (key, title) in enumerate((("bias", "Bias"), ("rmse", "Error (RMS)"))):
             number = 2 * line + column + 1
@@ -218,10 +222,15 @@ def _ends(factor: Factor, curves, field: str) -> dict[str, tuple[float, float]]:
 
 
 def _with_nominal(factor: Factor, curves, field: str, name: str) -> list[tuple[float, Row]]:
-    """Doses and rows of a contestant, nominal first."""
-    zero = 29.54 if factor.name == "snr" else 0.0
-    rows = [(zero, row) for row in _own(curves, field, NOMINAL, name)]
-    return rows + [(float(row["dose"]), row) for row in _own(curves, field, factor.name, name)]
+    """Doses and rows of a contestant; first nominal, with the error that the draws of the doses
+    have there."""
+    own = _own(curves, field, factor.name, name)
+    zero = 20 * math.log10(SNR) if factor.name == "snr" else 0.0
+    rows = []
+    for row in _own(curves, field, NOMINAL, name)[: len(own)]:
+        error = {"rmse": own[0]["rmse_nominal"], "rmse_low": "n/a", "rmse_high": "n/a"}
+        rows.append((zero, {**row, **error}))
+    return rows + [(float(row["dose"]), row) for row in own]
 
 
 def _own(curves: Sequence[Row], field: str, factor: str, contestant: str) -> list[Row]:
@@ -246,7 +255,7 @@ def _dose_rows(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> 
                     "field": field,
                     "dose": _dose(own, factor),
                     "bias": _plus_minus(own),
-                    "broken": not _within(own),
+                    "broken": not _holds(own),
                     "ratio": _ratio(own),
                     "coverage": short(own["coverage"]),
                     "flagged": f"{float(own['flagged']):.0%}",
@@ -334,10 +343,11 @@ def _headline(curves: Sequence[Row], fields: Sequence[str]) -> str:
     return text + (f" ({'; '.join(others)})." if others else ".")
 
 
-def _within(row: Row) -> bool:
-    """Whether a bias is within what survives, or not told from it."""
+def _holds(row: Row) -> bool:
+    """Whether a bias is within what survives, or not told from it, and the intervals hold."""
     bias, se = _number(row["bias"]), _number(row["bias_se"])
-    return abs(bias) - (1.96 * se if se == se else 0.0) <= SURVIVES
+    within = abs(bias) - (1.96 * se if se == se else 0.0) <= SURVIVES
+    return within and float(row["coverage"]) >= COVERED
 
 
 def _ratio(row: Row) -> str:
