@@ -136,7 +136,9 @@ def dose_chart(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> 
     colours = {name: CYCLE[n % len(CYCLE)] for n, name in enumerate(DRAWN)}
     for line, field in enumerate(fields):
         top = 1 - line / len(fields)
-        domain = [top - 1 / len(fields) + 0.11 * line, top - 0.03 - 0.08 * (1 - line)]
+        # Room for the title of the axis below, which the margin gives to the last row.
+        room = 0.11 if line + 1 < len(fields) else 0.0
+        domain = [top - 1 / len(fields) + room, top - 0.03]
         ends = _ends(factor, curves, field)
         for column, (key, title) in enumerate((("bias", "Bias"), ("rmse", "Error (RMS)"))):
             number = 2 * line + column + 1
