@@ -73,7 +73,7 @@ def test_a_results_folder_leads_to_its_report(tmp_path, capsys):
     [
         ("table.tsv", b"a\tb\n", "neither NIfTI-MRS"),
         ("other.npz", None, "lacks baseline"),
-        ("broken.nii.gz", b"not a nifti", "cannot be read"),
+        ("broken.nii.gz", b"not a nifti", "truncated or damaged NIfTI-MRS"),
     ],
 )
 def test_what_cannot_be_shown_is_told(tmp_path, capsys, name, content, told):
