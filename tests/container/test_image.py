@@ -36,7 +36,7 @@ def script(*arguments: object) -> subprocess.CompletedProcess:
         start_new_session=True,
     ) as running:
         try:
-            printed, _ = running.communicate(timeout=900)
+            printed, _ = running.communicate(timeout=1500)
         except BaseException:
             # With all that it started: what still builds would hold the folder.
             os.killpg(running.pid, signal.SIGKILL)
