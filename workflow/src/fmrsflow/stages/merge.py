@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from fmrsflow import cli
@@ -11,6 +12,7 @@ from fmrsflow.bundles import Bundle, combine, differences, duplicates, unpack
 from fmrsflow.edge import write_bytes, write_json
 from fmrsflow.errors import DataError
 from fmrsflow.provenance import dataset_description
+from fmrsflow.study import batches
 
 
 def main(argv: list[str]) -> int:
@@ -39,17 +41,24 @@ def main(argv: list[str]) -> int:
     write_bytes(frozen, study.save_text().encode())
     write_json(results / "dataset_description.json", dataset_description(study))
     analyses = list(study.config["analyses"])
+    keys = batches([scan.key for scan in study.scans], 50)
     for analysis in analyses:
         if code := cli.main(["sites", "--study", str(frozen), analysis]):
             return code
     if code := cli.main(["sites", "--study", str(frozen), "--multiverse"]):
         return code
-    keys = [scan.key for scan in study.scans]
+    n_scans, sites = len(study.scans), len(bundles)
+    del bundles, study  # their content is on disk; the workers would carry it
+    with ProcessPoolExecutor() as pool:
+        pages = [
+            ["report", "--study", str(frozen), name, *some] for name in analyses for some in keys
+        ]
+        if code := max(pool.map(cli.main, pages)):
+            return code
     for analysis in analyses:
-        for more in (keys, []):
-            if code := cli.main(["report", "--study", str(frozen), analysis, *more]):
-                return code
-    print(f"{len(bundles)} bundles, {len(study.scans)} scans: {results}/{analyses[0]}/report")
+        if code := cli.main(["report", "--study", str(frozen), analysis]):
+            return code
+    print(f"{sites} bundles, {n_scans} scans: {results}/{analyses[0]}/report")
     return 0
 
 

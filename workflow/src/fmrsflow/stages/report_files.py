@@ -282,7 +282,7 @@ def read_site(study: Study, analysis: str, group, name: str) -> SiteResults:
         costs=site_costs(medians, study.sites[name].field_t, benchmark.curves, benchmark.quality)
         if benchmark
         else (),
-        effect=tables.site_effects(_tables(study, analysis), asked).get(name),
+        effect=tables.site_effects(_tables(study, analysis, ("sites",)), asked).get(name),
         asked=asked,
         links=Links(
             home="index.html",
@@ -306,7 +306,7 @@ def read_consortium(study: Study, analysis: str, group) -> ConsortiumResults:
         {"analysis": name, **choice, **row}
         | {"main": "true" if row["main"] == "true" and name == analysis else "false"}
         for name, choice in study.config["analyses"].items()
-        for row in _tables(study, name).get("sensitivity", ())
+        for row in _tables(study, name, ("sensitivity",)).get("sensitivity", ())
         if row["metabolite"] == asked.metabolite
     ]
     site_pages = {name: quote(site_page_name(name)) for name in study.sites}
@@ -349,9 +349,24 @@ def _question(study: Study, analysis: str) -> Question:
     return tables.question(record, study.config.get("sites", {}))
 
 
-def _tables(study: Study, analysis: str) -> dict[str, list[dict]]:
+SHOWN = (
+    "sites",
+    "meta",
+    "variance",
+    "cv",
+    "equivalence",
+    "leave_one_out",
+    "power",
+    "problems",
+    "sensitivity",
+)
+"""Tables of the sites stage that pages show; those with a row a scan grow to many megabytes."""
+
+
+def _tables(study: Study, analysis: str, names: tuple[str, ...] = SHOWN) -> dict[str, list[dict]]:
     folder = study.results / analysis / "sites"
-    return {path.stem: read_table(path) for path in sorted(folder.glob("*.tsv"))}
+    paths = [folder / f"{name}.tsv" for name in names]
+    return {path.stem: read_table(path) for path in paths if path.exists()}
 
 
 def _sidecar(job: Job) -> dict:
