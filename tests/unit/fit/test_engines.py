@@ -53,3 +53,16 @@ def test_engines_find_the_amplitudes_of_a_clean_spectrum(noisy, basis, truth, en
     for name in ("NAA", "Glu", "mI"):
         k = basis.names.index(name)
         assert result.amplitudes[k] == pytest.approx(truth[k], rel=limit), name
+
+
+@pytest.mark.parametrize("engine", ["fsl_mrs", "lcmodel"])
+def test_an_engine_answers_alike_on_any_scale_of_the_data(noisy, basis, engine):
+    if shutil.which(COMMANDS[engine]) is None:
+        pytest.skip(f"{COMMANDS[engine]} is not installed")
+    fids = noisy(1, 200.0, 1)
+    options = FitOptions(engine=engine, baseline="polynomial", baseline_order=2)
+    whole, small = (
+        fit_with_engine(one, basis, options)[0] for one in (fids, fids.with_data(1e-7 * fids.data))
+    )
+    glu = basis.index("Glu")
+    assert small.amplitudes[glu] == pytest.approx(1e-7 * whole.amplitudes[glu], rel=1e-3)

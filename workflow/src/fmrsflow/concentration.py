@@ -193,7 +193,7 @@ def quantities(
     """
     labels, mixing = _with_sums(names)
     values = mixing @ amplitudes
-    spread = mixing @ covariance @ mixing.T
+    spread = propagated(mixing, covariance)
     found = _each(labels, "raw", values, spread)
     for quantity, parts in (("ratio_tcr", "tCr"), ("ratio_tnaa", "tNAA")):
         if parts in labels and values[labels.index(parts)] > 0:
@@ -216,7 +216,7 @@ def quantities(
             ]
         )
         mixed = mixing * scale
-        found += _each(labels, quantity, mixed @ amplitudes, mixed @ covariance @ mixed.T)
+        found += _each(labels, quantity, mixed @ amplitudes, propagated(mixed, covariance))
     found += [
         Quantity(
             one.metabolite,
@@ -240,6 +240,18 @@ def _with_sums(names: tuple[str, ...]) -> tuple[list[str], np.ndarray]:
             labels.append(label)
             rows.append(np.array([[float(name in present) for name in names]]))
     return labels, np.vstack(rows)
+
+
+def propagated(mixing: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Covariance (m, m) of `mixing` (m, n) times amplitudes of `covariance` (n, n).
+
+    An amplitude whose error is not known (nan) leaves alone what it has no part in.
+    """
+    unknown = np.isnan(np.diag(covariance))
+    spread = mixing @ np.where(np.isnan(covariance), 0.0, covariance) @ mixing.T
+    touched = (mixing[:, unknown] != 0).any(axis=1)
+    spread[touched] = spread[:, touched] = np.nan
+    return spread
 
 
 def _each(labels, quantity: str, values, spread) -> list[Quantity]:

@@ -41,6 +41,9 @@ TIMEOUT_S = 1800
 LCMODEL_KEY = 210387309
 """The key that its author published when LCModel became free."""
 
+SIGNAL = 100.0
+"""Largest |FID| that engines get: FSL-MRS ends far from the minimum on data of 1e-5."""
+
 LINEWIDTH_HZ = 1.0
 """Width given to the basis for LCModel, which expects FIDs that decay."""
 
@@ -80,16 +83,17 @@ def fit_with_engine(fids: Fids, basis: Basis, options: FitOptions) -> list[FitRe
         keep = [name for name in keep if not is_broad(name)]
     basis = basis.select(keep)
     model = make_model(fids, basis, replace(options, macromolecules="basis"))
+    scale = SIGNAL / (np.abs(fids.data).max() or 1.0)
     with tempfile.TemporaryDirectory(prefix="fmrsflow-") as folder:
-        found = run(command, fids, basis, options, Path(folder))
+        found = run(command, fids.with_data(scale * fids.data), basis, options, Path(folder))
     spectra = to_spectrum(fids.transients)[:, (model.index + fids.n_points // 2) % fids.n_points]
     return [
         replace(
             failed_result(model, spectrum, ""),
             status="ok",
             reason=None,
-            amplitudes=amplitudes,
-            covariance=np.diag(errors**2),
+            amplitudes=amplitudes / scale,
+            covariance=np.diag((errors / scale) ** 2),
             stop_reason=f"by {options.engine}",
         )
         for spectrum, (amplitudes, errors) in zip(spectra, found)

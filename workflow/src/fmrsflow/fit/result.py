@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import fft
 
-from fmrsflow.concentration import SUMS
+from fmrsflow.concentration import SUMS, propagated
 from fmrsflow.fit.model import Model
 from fmrsflow.quality import voigt_fwhm
 
@@ -115,7 +115,7 @@ def with_sums(names: tuple[str, ...], values: np.ndarray, covariance: np.ndarray
             labels.append(label)
             rows.append(np.array([[float(name in parts) for name in names]]))
     mixing = np.vstack(rows)
-    return tuple(labels), mixing @ values, mixing @ covariance @ mixing.T
+    return tuple(labels), mixing @ values, propagated(mixing, covariance)
 
 
 def failed_result(model: Model, spectrum: np.ndarray, reason: str, stop: str = "") -> FitResult:
