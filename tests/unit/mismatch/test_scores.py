@@ -67,6 +67,14 @@ def test_a_worse_analysis_ranks_behind_and_equal_ones_share_a_rank():
     assert found == {"good": 1, "same": 1, "bad": 3}
 
 
+def test_silence_never_ranks_before_an_answer():
+    rng = np.random.default_rng(6)
+    lost = [Outcome(n // 2, 3.0, math.nan, math.nan, math.nan, True, 1.0) for n in range(40)]
+    assert ranks({"silent": lost, "noisy": outcomes(mirrored(rng, 20, 0.0, 20.0))}) == {
+        "noisy": 1, "silent": 2,
+    }  # fmt: skip
+
+
 def test_chance_alone_seldom_breaks_a_tie():
     rng = np.random.default_rng(4)
     broken = 0

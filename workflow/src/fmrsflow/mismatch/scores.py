@@ -15,6 +15,9 @@ import numpy as np
 
 BOOTSTRAPS = 2000
 
+SILENT = 0.25
+"""Share of scans without an answer above which an analysis is ranked behind all others."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -114,18 +117,23 @@ def ranks(outcomes: Mapping[str, Sequence[Outcome]], seed: int = 0) -> dict[str,
     """Rank of each analysis by its RMSE on the same scans: 1 + how many are better.
 
     One is better than another where the 95 % bootstrap interval of the difference of their RMSE
-    (over pairs, the same resamples for both) lies on its side of zero: ties have one rank.
+    (over pairs, the same resamples for both) lies on its side of zero: ties have one rank. One that
+    leaves more than `SILENT` of the scans without an answer is behind all that do not: "no change"
+    is close to the truth where noise is large.
     """
-    means = {}
+    means, silent = {}, set()
     for name, own in outcomes.items():
         squares = np.array([one.error**2 for one in own])
         means[name] = np.sqrt(_means(squares, [one.pair for one in own], seed))
-    found = {}
-    for name, own in means.items():
-        found[name] = 1 + sum(
-            _interval(own - other)[0] > 0 for key, other in means.items() if key != name
-        )
-    return found
+        if sum(not math.isfinite(one.value) for one in own) > SILENT * len(own):
+            silent.add(name)
+
+    def better(one: str, other: str) -> bool:
+        if (one in silent) != (other in silent):
+            return other in silent
+        return _interval(means[other] - means[one])[0] > 0
+
+    return {name: 1 + sum(better(one, name) for one in means if one != name) for name in means}
 
 
 @dataclass(frozen=True)
