@@ -146,15 +146,15 @@ def _cost_words(cost: Cost, site: Site) -> dict:
     factor = next(one for one in FACTORS if one.name == cost.factor)
     near = min(FIELDS_T, key=lambda one: abs(one - site.field_t))
     dose = f"{cost.dose:g} {factor.unit}"
-    error = f" ± {cost.bias_se:.1f}" if cost.bias_se == cost.bias_se else ""
+    error = f" ± {cost.bias_se:.2f}" if cost.bias_se == cost.bias_se else ""
     text = (
         f"{figures.FIGURES[cost.figure]} {short(cost.value)} (median) is as in synthetic {near}T "
-        f"scans with “{factor.title.lower()}, {dose}”. There the default analysis was off by "
-        f"{signed(cost.bias)}{error} points in the change of glutamate, its error was "
+        f"scans with “{factor.title}, {dose}”. There the default analysis was off by "
+        f"{signed(cost.bias, 2)}{error} points in the change of glutamate, its error was "
         f"{cost.rmse / cost.rmse_nominal:.1f} times that of good scans, and "
         f"{cost.flagged:.0%} of the scans were flagged. "
     )
-    kept = ", ".join(cost.survivors) or "none of the analyses tried"
+    kept = "; ".join(cost.survivors) or "none of the analyses tried"
     return {"text": text + f"Without bias and as precise as any: {kept}.", "factor": factor.name}
 
 

@@ -261,7 +261,7 @@ def _dose_rows(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> 
                     "ratio": _ratio(own),
                     "coverage": short(own["coverage"]),
                     "flagged": f"{float(own['flagged']):.0%}",
-                    "survivors": ", ".join(survivors(same)) or "none",
+                    "survivors": "; ".join(survivors(same)) or "none",
                 }
             )
     return rows
