@@ -58,9 +58,10 @@ build() {
     downloading=$!
     base || return
     wait "$downloading" || return
-    (cd "$repository" && tar c --exclude=__pycache__ --exclude=.snakemake --exclude=examples \
-        Containerfile .dockerignore Snakefile pyproject.toml README.md LICENSE \
-        config envs rules workflow) | tar x -C "$state/context"
+    # What .dockerignore lets through, and no study that was run in this checkout.
+    (cd "$repository" && sed -n '/^!wheels$/d; s/^!//p' .dockerignore |
+        tar c --exclude=__pycache__ --exclude=.snakemake --exclude=examples \
+            Containerfile .dockerignore --files-from=-) | tar x -C "$state/context"
     offline bud --isolation chroot --quiet --tag fmrsflow \
         --build-arg BASE=localhost/base --build-arg PIP_NO_INDEX=1 \
         --build-arg FMRSFLOW_COMMIT=tested "$state/context" >"$state/build.log" 2>&1 ||
