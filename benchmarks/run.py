@@ -11,6 +11,8 @@ import os
 import sys
 from pathlib import Path
 
+from fmrsflow import arithmetic
+
 NAMES = ("chain", "synthetic", "fit", "sites", "pages", "scale", "bold", "mismatch")
 
 
@@ -20,9 +22,9 @@ def main() -> int:
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--quick", action="store_true", help="small sizes; ends within a minute")
     arguments = parser.parse_args()
-    # One core: before numpy is imported by the benchmark.
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = "1"
+    # One core, whatever the caller's environment says.
+    os.environ.update(arithmetic.ONE_THREAD)
+    arithmetic.settle()
     sys.path.insert(0, str(Path(__file__).parent))
     missed = 0
     for figure in importlib.import_module(arguments.name).figures(arguments.quick):

@@ -6,9 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from chain_tools import PLAN, snakemake, write_config
 
-from fmrsflow.cli import main as fmrsflow
+from fmrsflow import arithmetic
+
+arithmetic.settle()  # As in the jobs that tests compare with; before numpy is imported.
+
+from chain_tools import PLAN, snakemake, write_config  # noqa: E402
+
+from fmrsflow.cli import main as fmrsflow  # noqa: E402
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -70,13 +70,11 @@ build() {
 }
 
 run() {
-    local user=$1 study=$2 container status=0 name settings=()
+    local user=$1 study=$2 container status=0
     shift 2
     container=$(engine from fmrsflow)
-    # Bytes are those of the kernels that OpenBLAS takes: the caller's, where it is told which.
-    for name in $(compgen -e OPENBLAS_); do settings+=(--env "$name=${!name}"); done
     # Buildah takes no entry point from the image.
-    offline run --isolation chroot --user "$user" "${settings[@]}" \
+    offline run --isolation chroot --user "$user" \
         --volume "$study:/study" --volume "$study/data:/study/data:ro" \
         "$container" -- /opt/fmrsflow/envs/entry.sh "$@" || status=$?
     engine rm "$container" >/dev/null

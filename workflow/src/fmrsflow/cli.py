@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
+from fmrsflow import arithmetic
 from fmrsflow.errors import DataError, Unwritable
 
 COMMANDS = {
@@ -50,9 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     if argv[0] not in COMMANDS:
         print(f"fmrsflow: no command {argv[0]!r}; `fmrsflow --help` lists them", file=sys.stderr)
         return 2
-    # One thread a job: Snakemake starts as many jobs as there are cores. Before numpy is imported.
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
+    arithmetic.settle()
     try:
         return importlib.import_module(f"fmrsflow.stages.{argv[0]}").main(argv[1:])
     except (DataError, Unwritable) as error:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fmrsflow.arithmetic import ONE_THREAD
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.formats import to_fsl, to_lcmodel
 from fmrsflow.errors import DataError
@@ -195,12 +196,11 @@ def write_fsl_basis(basis: Basis, folder: Path) -> None:
 
 
 def _run(engine: str, command: list, folder: Path, text: str = "") -> None:
-    single = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     try:
         done = subprocess.run(
             [str(part) for part in command],
             cwd=folder,
-            env={**os.environ, **single, "MPLBACKEND": "Agg"},
+            env={**os.environ, **ONE_THREAD, "MPLBACKEND": "Agg"},
             input=text,
             capture_output=True,
             text=True,
