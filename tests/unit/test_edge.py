@@ -128,6 +128,38 @@ def test_no_path_leads_out_of_the_data_root(study, name, tmp_path):
         job.source("mrs")
 
 
+@pytest.mark.parametrize("target", ["secret", "elsewhere"])
+def test_no_member_of_a_folder_leads_out_of_the_data_root(study, tmp_path, target):
+    """A file or a folder, told by its number: a DICOM file's name may be the person's."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data" / "dicom").mkdir()
+    (tmp_path / "data" / "dicom" / "1.dcm").write_text("x")
+    (tmp_path / "data" / "dicom" / "DOE_JANE.dcm").symlink_to(tmp_path / target)
+    job = Job("convert", study, Scan("A", "01", "dicom"), {})
+    with pytest.raises(
+        DataError, match="dicom .*file 2 of the folder .* out of the data root"
+    ) as e:
+        job.source("mrs")
+    assert "DOE" not in str(e.value)
+    assert job.sources == {}
+
+
+def test_no_file_beside_leads_out_of_the_data_root(study, tmp_path):
+    (tmp_path / "data" / "x.par").symlink_to(tmp_path / "secret")
+    job = Job("convert", study, study.scans[0], {})
+    with pytest.raises(DataError, match=r"x\.par is a link that leads out of the data root"):
+        job.beside(job.source("mrs").with_name("x.par"))
+    assert "x.par" not in job.sources
+
+
+def test_a_link_within_the_data_root_is_followed(study, tmp_path):
+    (tmp_path / "data" / "dicom").mkdir()
+    (tmp_path / "data" / "dicom" / "1.dcm").symlink_to(tmp_path / "data" / "x.rda")
+    job = Job("convert", study, Scan("A", "01", "dicom"), {})
+    job.source("mrs")
+    assert list(job.sources) == ["dicom/1.dcm"]
+
+
 def test_an_absent_file_is_named(study):
     with pytest.raises(DataError, match=r"y\.rda is not there"):
         Job("convert", study, Scan("A", "01", "y.rda"), {}).source("mrs")

@@ -110,9 +110,8 @@ class Job:
         name = getattr(self.scan, column)
         if not name:
             raise DataError(f"scans.tsv names no file in column {column}")
-        root = self.study.data_root.resolve()
         path = self.study.data_root / name
-        if not path.resolve().is_relative_to(root):
+        if not self._below_root(path):
             raise DataError(
                 f"{name} (column {column}) leads out of the data root; "
                 "paths of scans.tsv lie below data_root"
@@ -122,17 +121,38 @@ class Job:
                 f"{name} is not there (column {column} of scans.tsv, below data_root); "
                 "mend the path or bring the file"
             )
-        for file in sorted(one for one in path.rglob("*") if one.is_file()) or [path]:
-            self.beside(file)
+        members = sorted(path.rglob("*")) or [path]
+        for number, member in enumerate(members, start=1):
+            if not self._below_root(member):
+                # By number, since scanners name the files of a folder after the person.
+                raise DataError(
+                    f"{name} (column {column}): file {number} of the folder (by name) is a link "
+                    "that leads out of the data root; bring the file itself there"
+                )
+        for member in members:
+            self.beside(member)
         return path
 
     def beside(self, path: Path) -> Path:
         """A file below the data root that is read beside one of the sheet: its digest goes into
-        the record, and it must still be the same when the stage has done its work."""
+        the record, and it must still be the same when the stage has done its work.
+
+        Raises
+        ------
+        DataError
+            It is a link that leads out of the data root.
+        """
+        if not self._below_root(path):
+            raise DataError(
+                f"{path.name} is a link that leads out of the data root; bring the file itself"
+            )
         name = str(path.relative_to(self.study.data_root))
         if name not in self.sources and path.is_file():
             self.sources[name] = Source.of(path)
         return path
+
+    def _below_root(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self.study.data_root.resolve())
 
     def image(self, column: str):
         """NIfTI image that a column of scans.tsv names; DataError where it cannot be read."""
