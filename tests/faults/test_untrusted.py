@@ -17,6 +17,7 @@ from small_study import make_study
 import report_fixture
 from fmrsflow import cli
 from fmrsflow.basis.files import read_npz
+from fmrsflow.convert import reader
 from fmrsflow.edge import read_json, read_table, write_table
 from fmrsflow.errors import DataError
 from fmrsflow.sheets import StudyError, read_config, read_study
@@ -148,12 +149,13 @@ def test_a_file_with_an_odd_name_is_read_and_not_run(folder):
     assert not list(folder.rglob("harm"))
 
 
-def test_a_link_that_leads_out_of_the_data_root_is_not_followed(folder, monkeypatch):
+@pytest.mark.parametrize("ending", [".SDAT", ".SPAR"])
+def test_a_link_that_leads_out_of_the_data_root_is_not_followed(folder, monkeypatch, ending):
     monkeypatch.chdir(folder)
     row = read_table("data/config/scans.tsv")[0]
-    inside = folder / "data" / row["mrs"]
-    shutil.move(inside, folder / "outside.SDAT")
-    os.symlink(folder / "outside.SDAT", inside)
+    inside = (folder / "data" / row["mrs"]).with_suffix(ending)
+    shutil.move(inside, folder / "outside")
+    os.symlink(folder / "outside", inside)
     study = read_study(read_config("config/config.yaml"))
     Path("results").mkdir()
     Path("results/study.json").write_text(study.save_text())
@@ -161,6 +163,27 @@ def test_a_link_that_leads_out_of_the_data_root_is_not_followed(folder, monkeypa
     record = read_json(study.record_path("convert", {}, study.scans[0]))
     assert record["status"] == "failed"
     assert "leads out of the data root" in record["reason"]
+
+
+def test_what_a_converter_prints_of_a_file_goes_to_the_log_alone(tmp_path, monkeypatch, capsys):
+    """It may quote the header, where a name stands; a reason goes on pages and in bundles."""
+    path = tmp_path / "scan.dat"
+    path.write_bytes(b"x" * 200)
+    said = "Error: unexpected header value PatientName: Doe^Jane"
+    monkeypatch.setattr(reader, "_run_converter", lambda *_: said)
+    with pytest.raises(DataError, match="spec2nii cannot read it as twix") as refusal:
+        reader.read(path, None)
+    assert "Jane" not in str(refusal.value)
+    assert said in capsys.readouterr().err
+
+
+def test_a_file_in_a_dicom_folder_is_told_by_its_number(tmp_path):
+    """Scanners name it after the person."""
+    (tmp_path / "dicom").mkdir()
+    (tmp_path / "dicom" / "DOE_JANE_19800101_0001.dcm").write_bytes(b"x" * 200)
+    with pytest.raises(DataError, match="^dicom: file 1 of the folder .* no readable") as refusal:
+        reader.read(tmp_path / "dicom", None)
+    assert "DOE" not in str(refusal.value)
 
 
 def test_html_in_free_text_is_text_on_the_pages(tmp_path, monkeypatch):

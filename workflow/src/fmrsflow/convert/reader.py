@@ -182,7 +182,9 @@ def _spec2nii(path: Path, kind: str) -> dict[str, Fids]:
         said = _run_converter(arguments, Path(folder) / "said.txt", path.name)
         files = sorted(out.glob("*.nii.gz")) if out.is_dir() else []
         if not files:
-            raise DataError(_refusal(path, kind, said))
+            # To the job's log alone: it may quote the header, and a reason goes on pages.
+            print(f"{path.name}: spec2nii printed:\n{said}", file=sys.stderr)
+            raise DataError(_refusal(path, kind))
         return {file.name.split(".")[0].removeprefix("svs_"): load(file) for file in files}
 
 
@@ -232,16 +234,17 @@ def _mended_spar(path: Path, folder: Path) -> Path:
 def _dicom_command(path: Path) -> str:
     import pydicom
 
-    first = path
+    first, name = path, path.name
     if path.is_dir():
         files = [one for one in sorted(path.rglob("*")) if one.is_file()]
         if not files:
             raise DataError(f"the folder {path.name} holds no file")
-        first = files[0]
+        # Scanners name these after the person; reasons go on pages and leave in bundles.
+        first, name = files[0], f"{path.name}: file 1 of the folder (by name)"
     try:
         maker = str(pydicom.dcmread(first, stop_before_pixels=True).get("Manufacturer", ""))
     except (pydicom.errors.InvalidDicomError, *UNREADABLE):
-        raise DataError(f"{first.name} is no readable DICOM file; export it again") from None
+        raise DataError(f"{name} is no readable DICOM file; export it again") from None
     if "philips" in maker.lower():
         return "philips_dcm"
     return "uih" if "uih" in maker.lower() else "dicom"
@@ -275,18 +278,16 @@ def _child(arguments: list[str], said: Path) -> None:
         main()
 
 
-def _refusal(path: Path, kind: str, said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    last = lines[-1] if lines else "no message"
+def _refusal(path: Path, kind: str) -> str:
     if kind == "pfile":
         return (
-            f"{path.name}: spec2nii does not read this GE P-file ({last[:120]}); it needs header "
-            "revision 11 or later. Export the scan as NIfTI-MRS or from the scanner's DICOM, or "
-            "convert it with another tool and name the NIfTI-MRS in scans.tsv"
+            f"{path.name}: spec2nii does not read this GE P-file (its words are in the job's log); "
+            "it needs header revision 11 or later. Export the scan as NIfTI-MRS or from the "
+            "scanner's DICOM, or convert it with another tool and name the NIfTI-MRS in scans.tsv"
         )
     return (
-        f"{path.name}: spec2nii cannot read it as {kind} ({last[:160]}): truncated, damaged or of "
-        "another format; export it again"
+        f"{path.name}: spec2nii cannot read it as {kind}: truncated, damaged or of another format "
+        "(its words are in the job's log); export it again"
     )
 
 
