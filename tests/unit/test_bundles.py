@@ -161,6 +161,21 @@ def test_a_bundle_that_would_unpack_to_too_much_is_refused(packed, tmp_path, mon
         unpack(tmp_path / "a.zip")
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("damage", [False, True])
+def test_an_entry_that_is_unpacked_without_a_bound_is_refused(tmp_path, method, damage):
+    """A bomb of some hundred bytes, or a stream whose damage is no error of zipfile."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.tsv", bytes(1 << 20))
+    if damage:
+        data = bytearray(path.read_bytes())
+        data[40:60] = b"\xff" * 20
+        path.write_bytes(data)
+    with pytest.raises(DataError, match="compressed as no bundle is"):
+        unpack(path)
+
+
 def test_damage_is_always_told_and_never_used(packed, tmp_path):
     """300 bundles with flipped bytes or a missing end: refused, or read as what was packed."""
     (tmp_path / "a.zip").write_bytes(packed)

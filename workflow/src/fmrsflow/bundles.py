@@ -290,6 +290,10 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> bytes:
     symlink = (entry.external_attr >> 16) & 0o170000 == 0o120000
     if symlink or not parts or not all(_SAFE.fullmatch(part) for part in parts):
         raise DataError(f"{name}: the entry {entry.filename!r} is no path of a bundle; refused")
+    # zipfile bounds what it unpacks at once for these two alone: a few bytes of bzip2 or LZMA
+    # would fill the memory before their size is known to be a lie.
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f"{name}: {entry.filename} is compressed as no bundle is; refused")
     with archive.open(entry) as file:
         # The size in the directory may lie; never read more than it promises.
         content = file.read(entry.file_size + 1)
