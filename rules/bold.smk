@@ -51,6 +51,7 @@ rule bold:
         runtime=60,
     params:
         study=FROZEN,
+        people=PEOPLE,
         settings=json.dumps([STUDY.config["bold"], STUDY.config["sites"]], sort_keys=True),
         code=code_digest("bold"),
     shell:

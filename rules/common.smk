@@ -37,6 +37,10 @@ def rows(items, *columns):
     return json.dumps([cells, sites])
 
 
+# Who was where, for rules whose tables tell persons apart.
+PEOPLE = json.dumps(STUDY.participants, sort_keys=True)
+
+
 def setting(stage, names):
     """The named setting of a stage, as text."""
     return json.dumps(STUDY.setting(stage, names[stage]), sort_keys=True)

@@ -7,6 +7,7 @@ for analysis, (number, batch) in product(ANALYSES, enumerate(SCAN_BATCHES)):
             f"report_{analysis}_{number}"
         input:
             f"{RESULTS}/{analysis}/sites/record.json",
+            records("bold", [scan for scan in batch if scan.bold]),
         output:
             [f"{RESULTS}/{analysis}/report/scans/{scan.site}/{scan.stem}.html" for scan in batch],
         log:
@@ -32,6 +33,8 @@ rule report:
             for scan in STUDY.scans
         ],
         f"{RESULTS}/multiverse/specification.tsv",
+        # Without BOLD runs too: the narrowing of lines is compared with glutamate.
+        f"{RESULTS}/{{analysis}}/bold/record.json",
     output:
         f"{RESULTS}/{{analysis}}/report/index.html",
     log:

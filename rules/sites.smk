@@ -15,6 +15,7 @@ rule sites:
         runtime=60,
     params:
         study=FROZEN,
+        people=PEOPLE,
         settings=json.dumps(STUDY.config["sites"], sort_keys=True),
         code=code_digest("sites"),
     shell:

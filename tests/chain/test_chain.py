@@ -13,7 +13,7 @@ import pytest
 import yaml
 from chain_tools import command, environment, read_records, snakemake, tables, write_config
 
-from fmrsflow.edge import read_table
+from fmrsflow.edge import read_table, write_table
 
 pytestmark = pytest.mark.slow
 
@@ -99,7 +99,7 @@ def test_a_second_analysis_that_differs_in_its_fit_preprocesses_nothing_again(ti
     assert not {"convert", "segment", "anatomy", "basis", "preprocess"} & planned
 
 
-CHAIN = ("basis", "fit", "quantify", "response", "sites", "report")
+CHAIN = ("basis", "fit", "quantify", "response", "sites", "bold", "report")
 """What follows a basis; the later stages of every other setting are the end of this."""
 OF_SCANS = {"convert", "segment", "anatomy", "preprocess", *CHAIN[1:4]}
 
@@ -115,6 +115,7 @@ OF_SCANS = {"convert", "segment", "anatomy", "preprocess", *CHAIN[1:4]}
         ("quality", "min_snr_tcr", 9.0, {"preprocess", *CHAIN[1:]}),
         ("anatomy", "min_coverage", 0.8, {"segment", "anatomy", *CHAIN[2:]}),
         ("sites", "equivalence_percent", 3.0, {*CHAIN[4:]}),
+        ("bold", "window_s", 20.0, {*CHAIN[5:]}),
         ("only_sites", None, ["alpha"], {*CHAIN[4:]}),
         ("batch", None, 1, OF_SCANS - {"segment"} | {*CHAIN[4:]}),
     ],
@@ -134,6 +135,38 @@ def test_a_changed_setting_reruns_what_depends_on_it(
         config[section][key] = value
     write_config(folder, **{section: config[section]})
     assert planned_rules(folder) & (OF_SCANS | {*CHAIN}) == again
+
+
+def test_an_edited_sheet_of_participants_reruns_the_answer(tiny_run, tmp_path):
+    folder = copy_of(tiny_run, tmp_path)
+    sheet = folder / "data" / "config" / "participants.tsv"
+    rows = read_table(sheet)
+    write_table(sheet, [{**row, "person": "one"} for row in rows])
+    assert planned_rules(folder) & (OF_SCANS | {*CHAIN}) == {*CHAIN[4:]}
+
+
+def add_bold_run(folder):
+    """Name a BOLD run for the first scan of the sheet; an image that no stage could use."""
+    for name in ("bold.nii.gz", "bold.tsv"):
+        (folder / "data" / name).write_bytes(b"none")
+    sheet = folder / "data" / "config" / "scans.tsv"
+    rows = [{**row, "bold": "", "bold_events": ""} for row in read_table(sheet)]
+    rows[0] |= {"bold": "bold.nii.gz", "bold_events": "bold.tsv"}
+    write_table(sheet, rows)
+    return rows[0]
+
+
+def test_pages_wait_for_the_bold_results_that_they_show(tiny_study):
+    """Of two pages of scans one shows BOLD pictures, and the first page those of the analysis."""
+    row = add_bold_run(tiny_study)
+    write_config(tiny_study, batch=1)
+    scan = f"{row['site']}/sub-{row['subject']}_task-{row['task']}.html"
+    page = f"results/main/report/scans/{scan}"
+    assert "bold" in planned_rules(tiny_study, page)
+    other = page.replace(f"sub-{row['subject']}", "sub-02")
+    assert other != page and "bold" not in planned_rules(tiny_study, other)
+    planned = snakemake(tiny_study, "-n", "--cores", "1", "results/main/report/index.html")
+    assert "results/main/bold/record.json" in planned
 
 
 def test_results_survive_another_batch_size_where_times_alone_count(tiny_run, tmp_path):
