@@ -14,23 +14,84 @@ import pytest
 import report_fixture as made
 from fmrsflow import bundles
 from fmrsflow.bundles import MANIFEST, STUDY, differences, duplicates, pack, unpack
+from fmrsflow.cli import main as fmrsflow
+from fmrsflow.edge import read_json, write_record
 from fmrsflow.errors import DataError
+from fmrsflow.records import sealed
+from fmrsflow.sheets import PLAIN_SECTIONS, schema
+from fmrsflow.study import ANALYSIS_SETTINGS
+
+SAID = [
+    "siteA/Jane_Doe/rest.SDAT and rest.SPAR of /home/Jane_Doe/scan: odd",
+    "designs/Jane_Doe_sub-01.tsv: no column",
+    "condition rest has 3 transients in water",
+]
+HEARD = [
+    "withheld and withheld of withheld: odd",
+    "withheld: no column",
+    "condition rest has 3 transients in water",
+]
+
+
+def make_study(root):
+    """A study without results as its sheets would give it; paths bear a person's name."""
+    study = made.make_study(root, n_sites=2, n_subjects=1)
+    config = dict(study.config)
+    for section in (*ANALYSIS_SETTINGS, *PLAIN_SECTIONS):
+        defaults = {key: rule["default"] for key, rule in schema(section).items()}
+        named = section in ANALYSIS_SETTINGS
+        config[section] = {name: dict(defaults) for name in config[section]} if named else defaults
+    config["sites"]["bootstraps"] = 0
+    config["data_root"] = str(root / "Jane_Doe" / "data")
+    config["sites_sheet"] = config["scans_sheet"] = "/home/Jane_Doe/sheet.tsv"
+    config["basis"]["simulated"]["path"] = "Jane_Doe/{site}.basis"
+    config["fit"]["spline"]["joint_design"] = "designs/Jane_Doe_{stem}.tsv"
+    config["fit"]["spline"]["command"] = "/home/Jane_Doe/bin/lcmodel"
+    config["bold"]["transform"] = "Jane_Doe/warp.h5"
+    scans = [
+        replace(
+            scan,
+            task="",
+            mrs=f"{scan.site}/Jane_Doe/rest.SDAT",
+            ref=f"{scan.site}/Jane_Doe/water.SDAT",
+            t1w=f"{scan.site}/Jane_Doe/anatomy.nii.gz",
+        )
+        for scan in study.scans
+    ]
+    sequences = {"press": "PRESS", "slaser": "sLASER"}
+    sites = {
+        name: replace(site, sequence=sequences[site.sequence]) for name, site in study.sites.items()
+    }
+    persons = tuple({"site": name, "subject": "01", "age": 31.0, "sex": "F"} for name in sites)
+    return replace(study, config=config, scans=tuple(scans), sites=sites, participants=persons)
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """Two sites with results of every stage; a source file bears a person's name."""
-    made_study = made.make_study(tmp_path_factory.mktemp("study"), n_sites=2, n_subjects=1)
-    named = [replace(scan, mrs=f"{scan.site}/Jane_Doe.nii.gz") for scan in made_study.scans]
-    made_study = replace(made_study, scans=tuple(named))
+    """Two sites with results of every stage, warnings that name files, and sources."""
+    made_study = make_study(tmp_path_factory.mktemp("study"))
     for seed, scan in enumerate(made_study.scans):
         made.write_scan(made_study, scan, seed, n_transients=32)
+        path = made_study.record_path("convert", {}, scan)
+        sources = {
+            scan.mrs: f"{seed}" * 64,
+            scan.mrs.replace("SDAT", "SPAR"): "e" * 64,
+            scan.ref: f"{seed + 4}" * 64,
+        }
+        write_record(path, {**read_json(path), "sources": sources, "warnings": SAID})
     return made_study
 
 
 @pytest.fixture(scope="module")
 def packed(study) -> bytes:
     return pack(study, "siteA")[0]
+
+
+def records_in(packed: bytes) -> dict[str, dict]:
+    """Records of a bundle by name."""
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        names = [name for name in archive.namelist() if name.endswith("record.json")]
+        return {name: json.loads(archive.read(name)) for name in names}
 
 
 def rewritten(packed: bytes, path, change, seal: bool = True):
@@ -83,6 +144,65 @@ def test_no_name_of_a_source_file_leaves(packed):
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         for name in archive.namelist():
             assert b"Jane_Doe" not in archive.read(name), name
+
+
+def test_a_record_leaves_as_it_is_but_for_names_of_files(packed, study):
+    """Not with a condition, a quantity or a setting blanked that is called like a file."""
+    (scan,) = (scan for scan in study.scans if scan.site == "siteA")
+    assert {scan.mrs, scan.ref, scan.t1w} == {
+        f"siteA/Jane_Doe/{name}" for name in ("rest.SDAT", "water.SDAT", "anatomy.nii.gz")
+    }
+    records = records_in(packed)
+    assert len(records) == 6
+    for name, record in records.items():
+        home = read_json(study.results / name)
+        assert sealed(record) == record
+        for content in (home, record):
+            for key in ("files", "inputs", "sources", "withheld", "digest"):
+                content.pop(key, None)
+            for section, keys in bundles.PATH_SETTINGS.items():
+                for key in keys:
+                    content["settings"].get(section, {}).pop(key, None)
+        if record["stage"] == "convert":
+            assert record.pop("warnings") == HEARD and home.pop("warnings") == SAID
+        assert record == home, name
+
+
+def test_paths_of_settings_are_blank_and_compare_equal_and_other_settings_do_not(study, tmp_path):
+    moved = json.loads(json.dumps(study.config).replace("Jane_Doe", "John_Roe"))
+    moved["results"] = study.config["results"]
+    found = []
+    for site, config in (("siteA", study.config), ("siteB", moved)):
+        (tmp_path / f"{site}.zip").write_bytes(pack(replace(study, config=config), site)[0])
+        found.append(unpack(tmp_path / f"{site}.zip"))
+    assert found[0].study.config["basis"]["simulated"]["path"] == "withheld"
+    assert found[0].study.config["fit"]["spline"]["command"] == "withheld"
+    assert found[0].study.config["data_root"] == "withheld"
+    assert differences(found) == []
+
+
+def test_digests_of_sources_leave_by_column_and_inputs_that_stay_stand_apart(packed, study):
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        names = set(archive.namelist())
+    records = records_in(packed).values()
+    (convert,) = (record for record in records if record["stage"] == "convert")
+    assert convert["sources"] == {
+        "withheld-beside-1": "e" * 64,
+        "withheld-mrs-1": "0" * 64,
+        "withheld-ref-1": "4" * 64,
+    }
+    for record in records:
+        assert set(record["inputs"]) <= names
+        assert not set(record["withheld"]) & names
+
+
+def test_the_list_of_what_leaves_tells_what_is_of_persons(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.json").write_text(study.save_text())
+    assert fmrsflow(["bundle", "siteA", "--study", "study.json"]) == 0
+    printed = capsys.readouterr().out
+    (line,) = (one for one in printed.splitlines() if one.startswith("of persons"))
+    assert "age" in line and "sex" in line and "times of processing" in line
 
 
 def test_the_manifest_lists_every_file_with_its_digest(packed):

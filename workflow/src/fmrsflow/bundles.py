@@ -2,7 +2,7 @@
 
 A bundle is a ZIP with fixed dates: the records and tables of one site, condition averages and fits,
 its part of the study, and MANIFEST.json with the digest of each file. Raw FIDs, single transients,
-images and names of source files stay at home.
+images, names of source files and paths of the configuration stay at home.
 """
 
 from __future__ import annotations
@@ -13,13 +13,22 @@ import json
 import re
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from fmrsflow.errors import DataError
 from fmrsflow.records import promised, read_record, sealed
 from fmrsflow.sheets import LABEL, SETTING_NAME
-from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, STAGE_SETTINGS, Study, directory
+from fmrsflow.study import (
+    ANALYSIS_SETTINGS,
+    PATH_COLUMNS,
+    STAGE_SETTINGS,
+    Scan,
+    Study,
+    Unit,
+    directory,
+)
 
 FORMAT = 1
 MANIFEST = "MANIFEST.json"
@@ -55,6 +64,25 @@ LEAVES = {
     ),
 }
 """Files of each stage that a bundle holds; whatever is not listed stays at the site."""
+
+WITHHELD = "withheld"
+"""Stands in a bundle for a name or path that stays at the site."""
+
+PATH_SETTINGS = {
+    "": (
+        "results",
+        "data_root",
+        "sites_sheet",
+        "scans_sheet",
+        "participants_sheet",
+        "synthetic",
+        "container",
+    ),
+    "basis": ("path",),
+    "fit": ("joint_design", "command"),
+    "bold": ("transform", "atlas", "atlas_labels"),
+}
+"""Settings that name files or folders of a site, by section ("" for the top of config.yaml)."""
 
 MOST_BYTES = 2 << 30
 """Unpacked size (bytes) above which a bundle is refused."""
@@ -104,27 +132,29 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         raise DataError(f"the study has no scan of a site {site!r}")
     part = replace(
         study,
+        config=_without_paths(study.config),
         sites={site: study.sites[site]},
         scans=tuple(_without_names(scan) for scan in scans),
         participants=tuple(row for row in study.participants if row["site"] == site),
     )
-    files = {STUDY: part.save_text().encode()}
-    for names in study.config["analyses"].values():
-        for stage, kinds in LEAVES.items():
-            own = {setting: names[setting] for setting in STAGE_SETTINGS[stage]}
-            items = (
-                [unit for unit in study.units() if unit.scan.site == site]
-                if stage == "response"
-                else scans
-            )
-            for item in items:
-                files |= _files_of(study, stage, own, item, kinds)
+    files, records = {STUDY: part.save_text().encode()}, {}
+    for stage, own, item in _results_of(replace(study, scans=scans)):
+        found, record_name, record = _files_of(study, stage, own, item)
+        files |= found
+        records[record_name] = item, record
+    leaving = {*files, *records}
+    for name, (item, record) in records.items():
+        files[name] = _clean_record(study, item, record, leaving)
+    columns = sorted({key for row in part.participants for key in row} - {"site"})
     manifest = {
         "format": FORMAT,
         "site": site,
         "scans": [scan.key for scan in scans],
         "software": study.software,
-        "withheld": "raw FIDs, single transients, water references, images, names of source files",
+        "withheld": "raw FIDs, single transients, water references, images, names of source files, "
+        "paths of the configuration",
+        "of_persons": f"labels of scans{''.join(f', {one}' for one in columns)}; "
+        "scanner model and software; times of processing",
         "files": {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)},
     }
     files[MANIFEST] = _as_json(manifest)
@@ -225,19 +255,46 @@ def combine(bundles: list[Bundle], results: str) -> Study:
     )
 
 
-def _without_names(scan):
+def _without_names(scan: Scan) -> Scan:
     """File names may hold a person's name: only that there is a file leaves the site."""
-    return replace(scan, **{column: "withheld" for column in PATH_COLUMNS if getattr(scan, column)})
+    return replace(scan, **{column: WITHHELD for column in PATH_COLUMNS if getattr(scan, column)})
 
 
-def _files_of(study: Study, stage: str, names: dict, item, kinds) -> dict[str, bytes]:
+def _without_paths(config: dict) -> dict:
+    """Settings are compared between sites; where their files lie is each site's own affair."""
+    kept = _blanked(config, PATH_SETTINGS[""])
+    for section, keys in PATH_SETTINGS.items():
+        if section in ANALYSIS_SETTINGS:
+            kept[section] = {name: _blanked(one, keys) for name, one in config[section].items()}
+        elif section in config:
+            kept[section] = _blanked(config[section], keys)
+    return kept
+
+
+def _blanked(values: dict, keys: tuple[str, ...]) -> dict:
+    return {**values, **{key: WITHHELD for key in keys if values.get(key)}}
+
+
+def _results_of(study: Study) -> Iterator[tuple[str, dict[str, str], Scan | Unit]]:
+    """Stage, its named settings, and scan or unit of everything that a bundle holds."""
+    for names in study.config["analyses"].values():
+        for stage in LEAVES:
+            own = {setting: names[setting] for setting in STAGE_SETTINGS[stage]}
+            for item in study.units() if stage == "response" else study.scans:
+                yield stage, own, item
+
+
+def _files_of(
+    study: Study, stage: str, names: dict[str, str], item: Scan | Unit
+) -> tuple[dict[str, bytes], str, dict]:
+    """Files that leave, by name below the results; name and content of their record."""
     where = directory(stage, names)
     prefix = f"desc-{stage}_"
     record_path = study.path(where, item, f"{prefix}record.json")
     if not record_path.exists():
         raise DataError(f"{item.key}: {stage} has not run; run the workflow to its end first")
     record = read_record(record_path)
-    own = {study.path(where, item, prefix + kind) for kind in kinds} - {record_path}
+    own = {study.path(where, item, prefix + kind) for kind in LEAVES[stage]} - {record_path}
     found = {
         path: _clean(promised(path, record["files"][path.name], record_path))
         for path in own
@@ -246,8 +303,8 @@ def _files_of(study: Study, stage: str, names: dict, item, kinds) -> dict[str, b
     record["files"] = {
         path.name: hashlib.sha256(content).hexdigest() for path, content in sorted(found.items())
     }
-    found[record_path] = _clean_record(record, item)
-    return {str(path.relative_to(study.results)): content for path, content in found.items()}
+    files = {str(path.relative_to(study.results)): content for path, content in found.items()}
+    return files, str(record_path.relative_to(study.results)), record
 
 
 def _clean(path: Path) -> bytes:
@@ -261,24 +318,84 @@ def _clean(path: Path) -> bytes:
     return content
 
 
-def _clean_record(record: dict, item) -> bytes:
-    """A record without names of source files, in `sources` as in reasons and warnings."""
+def _clean_record(study: Study, item: Scan | Unit, record: dict, leaving: set[str]) -> bytes:
+    """A record without names of source files, in `sources` as in settings and messages.
+
+    Inputs that stay at the site stand under `withheld`, for their digests; whoever gets the bundle
+    cannot check them.
+    """
+    scans = item.scans if isinstance(item, Unit) else (item,)
+    names = {getattr(scan, column) for scan in scans for column in PATH_COLUMNS}
+    for section, keys in PATH_SETTINGS.items():
+        setting = record["settings"].get(section)
+        if setting:
+            names |= {_filled(setting.get(key) or "", scan) for key in keys for scan in scans}
+            record["settings"][section] = _blanked(setting, keys)
     if "sources" in record:
-        digests = sorted(record["sources"].values())
-        record["sources"] = {f"withheld-{n}": one for n, one in enumerate(digests, start=1)}
-    text = _as_json(record).decode()
-    scans = getattr(item, "scans", (item,))
-    named = {getattr(scan, column) for scan in scans for column in PATH_COLUMNS} - {""}
-    # Longest first: a path before its last part, that before the part without ending.
-    parts = {part for name in named for part in (name, PurePosixPath(name).name, _stem(name))}
-    for part in sorted(parts, key=len, reverse=True):
-        if part != item.stem and len(part) > 3:
-            text = re.sub(rf"(?<![\w-]){re.escape(part)}(\.\w+)*(?![\w-])", "withheld", text)
-    return _as_json(sealed(json.loads(text)))
+        record["sources"] = _unnamed(record["sources"], scans)
+    inputs = record["inputs"]
+    record["inputs"] = {name: one for name, one in inputs.items() if name in leaving}
+    record["withheld"] = {name: one for name, one in inputs.items() if name not in leaving}
+    return _as_json(sealed(_without_text(record, _names_in_text(names - {""}))))
 
 
-def _stem(name: str) -> str:
-    return PurePosixPath(name).name.split(".")[0]
+def _unnamed(sources: dict[str, str], scans: tuple[Scan, ...]) -> dict[str, str]:
+    """Digests of source files by column of scans.tsv; `beside` for what no column names."""
+    found: dict[str, list[str]] = {}
+    for name, digest in sources.items():
+        column = next(
+            (
+                column
+                for column in PATH_COLUMNS
+                for own in (getattr(scan, column) for scan in scans)
+                if own and PurePosixPath(name).is_relative_to(own)
+            ),
+            "beside",
+        )
+        found.setdefault(column, []).append(digest)
+    return {
+        f"{WITHHELD}-{column}-{n}": digest
+        for column, digests in sorted(found.items())
+        for n, digest in enumerate(sorted(digests), start=1)
+    }
+
+
+def _filled(template: str, scan: Scan) -> str:
+    """The path of a setting as messages name it."""
+    for field, value in {"stem": scan.stem, **scan.entities}.items():
+        template = template.replace(f"{{{field}}}", value)
+    return template
+
+
+def _names_in_text(names: set[str]) -> re.Pattern:
+    """What is withheld in a message: these paths, their last parts, files of the same name with
+    another ending (a header beside its data), and every absolute path."""
+    found = set()
+    for name in names:
+        last = PurePosixPath(name).name
+        # A folder may be called 1, which is a number in most messages.
+        found |= {re.escape(one) for one in (name, last) if "." in one or len(one) > 3}
+        if "." in last:
+            found.add(re.escape(last.removesuffix(".gz").rpartition(".")[0]) + r"(?:\.\w+)+")
+    some = "|".join(sorted(found, key=len, reverse=True)) or "(?!)"
+    before, after = r"(?:[^\s'\"()]*/)?", r"(?:/[^\s'\"():;,]*)?"
+    return re.compile(
+        rf"{before}(?<![\w-])(?:{some}){after}(?![\w-])|(?<![\w./])/[\w.+@~-]+/[^\s'\"():;,]*"
+    )
+
+
+def _without_text(value, names: re.Pattern, message: bool = False):
+    """A record with these names withheld where it speaks in words: reasons, warnings, flags."""
+    if isinstance(value, dict):
+        return {
+            key: _without_text(
+                one, names, message or key in ("warnings", "flags") or key.endswith("reason")
+            )
+            for key, one in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_text(one, names, message) for one in value]
+    return names.sub(WITHHELD, value) if message and isinstance(value, str) else value
 
 
 def _as_json(content: dict) -> bytes:
@@ -330,17 +447,7 @@ def _check_names(study: Study, files: dict[str, bytes], name: str) -> None:
 
 def _comparable(bundle: Bundle) -> dict[str, str]:
     """Everything of configuration and software that must agree, as flat text."""
-    skipped = {
-        "results",
-        "data_root",
-        "sites_sheet",
-        "scans_sheet",
-        "participants_sheet",
-        "only_sites",
-        "batch",
-        "synthetic",
-        "container",
-    }
+    skipped = {*PATH_SETTINGS[""], "only_sites", "batch"}
     flat: dict[str, str] = {}
 
     def walk(prefix: str, value) -> None:

@@ -30,5 +30,6 @@ def main(argv: list[str]) -> int:
     print(f"{out}: {len(manifest['scans'])} scans of {arguments.site}, {len(content) / 1e6:.1f} MB")
     for kind, count in sorted(kinds.items()):
         print(f"  {count:6d}  {kind}")
+    print(f"of persons and scanners leave: {manifest['of_persons']}")
     print(f"stays at the site: {manifest['withheld']}")
     return 0
