@@ -1,7 +1,18 @@
 # One basis set for each site's protocol.
 
 
+def basis_files(wildcards):
+    """Files that a basis is read from, as far as they are there; none where it is simulated."""
+    setting = STUDY.setting("basis", wildcards.basis)
+    if setting["source"] != "file" or not setting["path"]:
+        return []
+    path = STUDY.data_root / setting["path"].replace("{site}", wildcards.site)
+    return [str(path)] if path.is_file() else sorted(map(str, path.glob("*.json")))
+
+
 rule basis:
+    input:
+        basis_files,
     output:
         f"{RESULTS}/basis-{{basis}}/{{site}}_desc-basis_record.json",
     log:

@@ -16,6 +16,9 @@ for number, batch in enumerate(BOLD_BATCHES):
         input:
             records("convert", batch),
             sources(batch, "bold", "bold_events", "bold_confounds"),
+            named_files(
+                batch, *(STUDY.config["bold"][k] for k in ("transform", "atlas", "atlas_labels"))
+            ),
         output:
             records("bold", batch),
         log:
@@ -28,7 +31,7 @@ for number, batch in enumerate(BOLD_BATCHES):
         params:
             study=FROZEN,
             scans=keys(batch),
-            settings=json.dumps(STUDY.config["bold"], sort_keys=True),
+            settings=literal(json.dumps(STUDY.config["bold"], sort_keys=True)),
             rows=rows(batch, "bold", "bold_events", "bold_confounds"),
             code=code_digest("bold"),
         shell:
@@ -52,7 +55,7 @@ rule bold:
     params:
         study=FROZEN,
         people=PEOPLE,
-        settings=json.dumps([STUDY.config["bold"], STUDY.config["sites"]], sort_keys=True),
+        settings=literal(json.dumps([STUDY.config["bold"], STUDY.config["sites"]], sort_keys=True)),
         code=code_digest("bold"),
     shell:
         "fmrsflow bold --study {params.study} --analysis {wildcards.analysis} 2> {log}"

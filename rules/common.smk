@@ -25,9 +25,38 @@ def records(stage, items, names=None):
 
 
 def sources(items, *columns):
-    """Input files of these scans; a missing one fails its scan alone, in the stage."""
-    found = [str(STUDY.data_root / getattr(i, c)) for i in items for c in columns if getattr(i, c)]
-    return sorted({path for path in found if path in DEMO_FILES or os.path.exists(path)})
+    """Input files of these scans, those too that stages read beside the ones of the sheet; a
+    missing one fails its scan alone, in the stage, and is an input as soon as it is there."""
+    found = set()
+    for column, item in product(columns, items):
+        if name := getattr(item, column):
+            path = str(STUDY.data_root / name)
+            found.add(path)
+            # Those of a synthetic study come with it, from the same rule.
+            found |= companions(path, column) if path not in DEMO_FILES else set()
+    return sorted(path for path in found if path in DEMO_FILES or os.path.exists(path))
+
+
+def companions(path, column):
+    """Files that are read beside one of the sheet, there or not: SPAR of an SDAT, BOLD sidecar."""
+    stem, ending = os.path.splitext(path)
+    if ending.lower() == ".sdat":
+        return {f"{stem}.SPAR", f"{stem}.spar"}
+    if column == "bold":
+        return {path.removesuffix(".gz").removesuffix(".nii") + ".json"}
+    return set()
+
+
+def named_files(items, *patterns):
+    """Files that settings name for these scans, as far as they are there."""
+    found = set()
+    for pattern, item in product(filter(None, patterns), items):
+        try:
+            name = pattern.format(stem=item.stem, **item.entities)
+        except (AttributeError, IndexError, KeyError, ValueError):
+            continue  # the stage tells of it
+        found.add(str(STUDY.data_root / name))
+    return sorted(path for path in found if os.path.isfile(path))
 
 
 def rows(items, *columns):
@@ -37,13 +66,18 @@ def rows(items, *columns):
     return json.dumps([cells, sites])
 
 
-# Who was where, for rules whose tables tell persons apart.
-PEOPLE = json.dumps(STUDY.participants, sort_keys=True)
-
-
 def setting(stage, names):
     """The named setting of a stage, as text."""
     return json.dumps(STUDY.setting(stage, names[stage]), sort_keys=True)
+
+
+def literal(text):
+    """A param as it is: Snakemake takes `{stem}` of a setting for a wildcard, but not here."""
+    return lambda wildcards: text
+
+
+# Who was where, for rules whose tables tell persons apart.
+PEOPLE = literal(json.dumps(STUDY.participants, sort_keys=True))
 
 
 def joined(stage, names, mark="-"):

@@ -8,6 +8,7 @@ for names, number, batch in tasks("fit", SCAN_BATCHES):
         input:
             records("preprocess", batch, names),
             f"{RESULTS}/{directory('basis', names)}/{batch[0].site}_desc-basis_record.json",
+            named_files(batch, STUDY.setting("fit", names["fit"])["joint_design"]),
         output:
             records("fit", batch, names),
         log:
@@ -21,7 +22,7 @@ for names, number, batch in tasks("fit", SCAN_BATCHES):
             study=FROZEN,
             names=joined("fit", names),
             scans=keys(batch),
-            settings=setting("fit", names),
+            settings=literal(setting("fit", names)),
             code=code_digest("fit"),
         shell:
             "fmrsflow fit --study {params.study} {params.names} {params.scans} 2> {log}"

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from chain_tools import command, environment, read_records, snakemake, tables, write_config
 
-from fmrsflow.edge import read_table, write_table
+from fmrsflow.edge import read_json, read_table, write_table
+from fmrsflow.records import file_digest
 
 pytestmark = pytest.mark.slow
 
@@ -154,6 +155,54 @@ def add_bold_run(folder):
     rows[0] |= {"bold": "bold.nii.gz", "bold_events": "bold.tsv"}
     write_table(sheet, rows)
     return rows[0]
+
+
+def test_a_scan_whose_header_is_brought_later_is_converted(tiny_study):
+    """The SPAR beside an SDAT stands in no sheet."""
+    (header,) = (tiny_study / "data").glob("alpha/sub-01/**/*_svs.SPAR")
+    record = tiny_study / "results/convert/alpha/sub-01/mrs"
+    record /= header.name.replace("svs.SPAR", "desc-convert_record.json")
+    target = ("--cores", "1", str(record.relative_to(tiny_study)))
+    header.rename(tiny_study / "away")
+    snakemake(tiny_study, *target)
+    assert read_json(record)["status"] == "failed"
+    assert planned_rules(tiny_study, *target) == set()
+    (tiny_study / "away").rename(header)
+    snakemake(tiny_study, *target)
+    assert read_json(record)["status"] == "ok"
+    assert planned_rules(tiny_study, *target) == set()
+
+
+def test_a_basis_file_is_an_input_once_it_is_there(tiny_study, tiny_run):
+    setting = config_of(tiny_study)["basis"]["simulated"] | {"source": "file", "path": "own.npz"}
+    write_config(tiny_study, basis={"simulated": setting})
+    record = "results/basis-simulated/alpha_desc-basis_record.json"
+    snakemake(tiny_study, "--cores", "1", record)
+    assert "no basis at own.npz" in read_json(tiny_study / record)["reason"]
+    path = tiny_study / "data" / "own.npz"
+    shutil.copy(tiny_run / "results" / "basis-simulated" / "alpha_basis.npz", path)
+    snakemake(tiny_study, "--cores", "1", record)
+    told = read_json(tiny_study / record)
+    assert (told["status"], told["sources"]) == ("ok", {"own.npz": file_digest(path)})
+    assert planned_rules(tiny_study, record) == set()
+    path.touch()
+    assert planned_rules(tiny_study, record) == {"basis"}
+
+
+def test_files_that_settings_name_are_inputs_where_they_are_there(tiny_study):
+    row, config = add_bold_run(tiny_study), config_of(tiny_study)
+    (name,) = config["fit"]
+    config["fit"][name]["joint_design"] = "designs/{stem}.tsv"
+    config["bold"] |= {"transform": "{subject}/to.txt", "atlas": "a.nii", "atlas_labels": "{odd}"}
+    write_config(tiny_study, fit=config["fit"], bold=config["bold"])
+    stem = f"sub-{row['subject']}_task-{row['task']}"
+    there = [f"data/designs/{stem}.tsv", f"data/{row['subject']}/to.txt", "data/bold.json"]
+    absent = [f"data/designs/{stem.replace(row['subject'], '02')}.tsv", "data/a.nii"]
+    for path in there:
+        (tiny_study / path).parent.mkdir(exist_ok=True)
+        (tiny_study / path).write_text("-")
+    printed = snakemake(tiny_study, "-n", "--cores", "1")
+    assert [path for path in there + absent if path in printed] == there
 
 
 def test_pages_wait_for_the_bold_results_that_they_show(tiny_study):

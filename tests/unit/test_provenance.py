@@ -19,6 +19,7 @@ import report_fixture as made
 from fmrsflow import provenance
 from fmrsflow.edge import Job, read_json, run_jobs, write_bytes
 from fmrsflow.provenance import code_digest, dataset_description, software
+from fmrsflow.stages import basis, bold
 
 
 @pytest.fixture
@@ -169,6 +170,29 @@ def test_tables_of_the_consortium_tell_every_file_that_they_stand_on(study):
     changes = [str(path.relative_to(study.results)) for path in study.results.rglob("*_change.tsv")]
     assert len(changes) == 2 and set(changes) <= set(used)
     assert len([name for name in used if name.endswith("_record.json")]) >= 2 * 5
+
+
+def test_files_that_settings_of_bold_name_stand_among_the_sources(study):
+    (scan, _) = study.scans
+    write_bytes(study.data_root / "atlas" / f"{scan.subject}.nii", b"labels")
+    job = Job("bold", study, scan, {})
+    bold._below(job, "atlas/{subject}.nii")
+    job.finish("ok", None, None, {})
+    told = read_json(study.record_path("bold", {}, scan))["sources"]
+    assert told == {f"atlas/{scan.subject}.nii": hashlib.sha256(b"labels").hexdigest()}
+
+
+def test_a_basis_that_is_read_from_a_folder_tells_each_file(study):
+    config = {**study.config, "basis": {"own": {"source": "file", "path": "{site}_fsl"}}}
+    (site, *_) = study.sites
+    files = {f"{site}_fsl/{name}.json": b"{}" for name in ("Glu", "NAA")}
+    for name, content in files.items():
+        write_bytes(study.data_root / name, content)
+    frozen = study.results / "study.json"
+    write_bytes(frozen, replace(study, config=config).save_text().encode())
+    assert basis.main(["--study", str(frozen), "own", site]) == 0
+    record = read_json(study.results / "basis-own" / f"{site}_desc-basis_record.json")
+    assert (record["status"], set(record["sources"])) == ("failed", set(files))
 
 
 def test_the_results_are_a_bids_derivative_that_tells_what_made_it(study):

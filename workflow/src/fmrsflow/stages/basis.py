@@ -56,7 +56,7 @@ def make(site: Site, setting: dict, data_root: Path, cache: Path | None = None) 
     ValueError
         A value of the setting that does not exist.
     """
-    setting = {**DEFAULTS, **setting}
+    setting = DEFAULTS | setting
     for key, allowed in (
         ("source", ("simulate", "file")),
         ("pulses", ("ideal", "shaped")),
@@ -78,13 +78,29 @@ def make(site: Site, setting: dict, data_root: Path, cache: Path | None = None) 
     return replace(basis, made={**basis.made, "site": site.name, "field_t": site.field_t})
 
 
-def _read(site: Site, setting: dict, data_root: Path) -> Basis:
+def _path(site: Site, setting: dict, data_root: Path) -> Path:
+    """File or folder that the basis of a site is read from, below the data root."""
     if not setting["path"]:
         raise DataError("basis setting: source is file but no path is given")
     name = setting["path"].replace("{site}", site.name)
     path = Path(data_root) / name
     if not path.resolve().is_relative_to(Path(data_root).resolve()):
         raise DataError(f"basis {name} leads out of the data root; bring the file below data_root")
+    return path
+
+
+def _sources(site: Site, setting: dict, data_root: Path) -> dict[str, str]:
+    """Digest of each file that the basis is read from, by its name below the data root."""
+    if setting["source"] != "file":
+        return {}
+    path = _path(site, setting, data_root)
+    files = [path] if path.is_file() else sorted(path.glob("*.json"))
+    return {str(one.relative_to(data_root)): file_digest(one) for one in files}
+
+
+def _read(site: Site, setting: dict, data_root: Path) -> Basis:
+    path = _path(site, setting, data_root)
+    name = path.relative_to(data_root)
     basis = read_basis(path)
     nominal = spectrometer_mhz(site.vendor, site.field_t)
     if abs(basis.frequency_mhz / nominal - 1) > FIELD_TOLERANCE:
@@ -156,7 +172,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("sites", nargs="+")
     arguments = parser.parse_args(argv)
     study = Study.load(arguments.study)
-    setting = study.setting("basis", arguments.name)
+    setting = DEFAULTS | study.setting("basis", arguments.name)
     folder = study.results / directory("basis", {"basis": arguments.name})
     cache = study.results / "cache" / "basis"
     for site in arguments.sites:
@@ -173,6 +189,8 @@ def main(argv: list[str]) -> int:
             "GeneratedBy": [study.software],
         }
         try:
+            if used := _sources(study.sites[site], setting, study.data_root):
+                record["sources"] = used
             basis = make(study.sites[site], setting, study.data_root, cache)
         except DataError as error:
             record |= {"status": "failed", "reason": str(error), "failed_at": "basis"}

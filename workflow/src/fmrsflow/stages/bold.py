@@ -328,7 +328,7 @@ def _below(job: Job, pattern: str) -> Path:
     path = root / name
     if not (path.resolve().is_relative_to(root.resolve()) and path.is_file()):
         raise DataError(f"{name} (setting bold: {pattern}) is no file below the data root")
-    return path
+    return job.beside(path)
 
 
 _scans_main = stage_main("bold", process)
