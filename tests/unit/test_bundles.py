@@ -225,6 +225,23 @@ def _subject(label):
     return edited(STUDY, lambda study: study["scans"][0].update(subject=label))
 
 
+RECORD = "convert/siteA/sub-01/mrs/sub-01_desc-convert_record.json"
+
+
+def _participant(**cells):
+    return edited(STUDY, lambda study: study["participants"][0].update(cells))
+
+
+def _setting(*section, **values):
+    def edit(study):
+        found = study["config"]
+        for key in section:
+            found = found[key]
+        found.update(values)
+
+    return edited(STUDY, edit)
+
+
 def _analysis(study):
     study["config"]["analyses"]["../../out"] = study["config"]["analyses"]["main"]
 
@@ -242,6 +259,19 @@ def _second_site(study):
         (edited(STUDY, _analysis), "is no label"),
         (edited(STUDY, _second_site), "holds one site"),
         (edited(STUDY, lambda study: study["scans"][0].update(site="siteB")), "not of site"),
+        (_participant(site="siteB"), "siteB is not of site siteA"),
+        (_participant(age=-3.0), "age: -3.0 is below 0"),
+        (_setting("analyses", "main", preprocess="x/../../.."), "there is no setting 'x/../../..'"),
+        (_setting("sites", bootstraps=10**12), "bootstraps: 1000000000000 is above 100000"),
+        (_setting("sites", effect_percent="three"), "'three' is not a number"),
+        (edited(STUDY, lambda study: study["sites"][0].update(te_s=30.0)), "te_s: 30.0 is above"),
+        (edited(STUDY, lambda study: study["sites"][0].update(vendor=None)), "vendor is missing"),
+        (edited(RECORD, lambda record: record.pop("reason") and None), "no record of convert"),
+        (
+            edited(RECORD, lambda record: record.update(sealed({**record, "status": "fine"}))),
+            "no re",
+        ),
+        (lambda content: content.pop(RECORD), "missing or no record of convert"),
         (edited(STUDY, lambda study: [study]), "missing or bad"),
         (edited(STUDY, lambda study: study.update(extra=1) or study.pop("scans") and study), "bad"),
         (lambda content: content.update({STUDY: b"[" * 10**6}), "missing or bad"),

@@ -14,12 +14,12 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from fmrsflow.errors import DataError
 from fmrsflow.records import promised, read_record, sealed
-from fmrsflow.sheets import LABEL, SETTING_NAME
+from fmrsflow.sheets import LABEL, SETTING_NAME, _check_config, _check_value, schema
 from fmrsflow.study import (
     ANALYSIS_SETTINGS,
     PATH_COLUMNS,
@@ -166,7 +166,8 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
 
 
 def unpack(path: str | Path) -> Bundle:
-    """Read a bundle and check it: form, paths, limits, digest of each file.
+    """Read a bundle and check it: form, paths, limits, digest of each file; then its settings and
+    rows as those of config.yaml and sheets are checked, and that every record is there.
 
     Raises
     ------
@@ -201,10 +202,12 @@ def unpack(path: str | Path) -> Bundle:
     try:
         study = Study.from_text(content.pop(STUDY).decode())
         _check_names(study, content, name)
+        study = _checked(study, name)
     except DataError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise DataError(f"{name}: {STUDY} is missing or bad; ask the site again") from None
+    _check_records(study, content, name)
     return Bundle(name, study, content, software)
 
 
@@ -440,9 +443,60 @@ def _check_names(study: Study, files: dict[str, bytes], name: str) -> None:
     if bad:
         raise DataError(f"{name}: {bad[0]!r} is no label of a study; refused")
     foreign = {scan.site for scan in study.scans} - {site}
+    foreign |= {row["site"] for row in study.participants} - {site}
     foreign |= {path for path in files if PurePosixPath(path).parts[1:2] != (site,)}
     if foreign:
         raise DataError(f"{name}: {sorted(foreign)[0]} is not of site {site}; refused")
+
+
+def _checked(study: Study, name: str) -> Study:
+    """The study with its settings and rows checked by the schemas of config.yaml and sheets.
+
+    Raises
+    ------
+    DataError
+        With the first problem; a bundle that `pack` made has none.
+    """
+    problems: list[str] = []
+    config = _check_config(study.config, STUDY, problems)
+    rows = [("sites_sheet", {**asdict(one), "site": one.name}) for one in study.sites.values()]
+    rows += [("scans_sheet", asdict(scan)) for scan in study.scans]
+    rows += [("participants_sheet", row) for row in study.participants]
+    for sheet, row in rows:
+        for column, rule in schema(sheet).items():
+            value = row.get(column)
+            given = value is not None and value != ""
+            if given and (problem := _check_value(value, rule)[1]):
+                problems.append(f"{STUDY}: {column}: {problem}")
+            if not given and rule.get("required"):
+                problems.append(f"{STUDY}: {column} is missing in a row of {sheet}")
+    if problems:
+        raise DataError(f"{name}: {problems[0]}; refused")
+    return replace(study, config=config)
+
+
+def _check_records(study: Study, files: dict[str, bytes], name: str) -> None:
+    """Every record of every scan is there and tells what the tables and pages ask of it.
+
+    Raises
+    ------
+    DataError
+        One is missing or bad.
+    """
+    for stage, own, item in _results_of(study):
+        path = str(study.record_path(stage, own, item).relative_to(study.results))
+        try:
+            record = json.loads(files[path])
+            whole = sealed(record) == record and record["stage"] == stage
+            texts = [record["reason"], *record["warnings"], *record.get("flags", ())]
+            whole &= all(isinstance(text, str | None) for text in texts)
+            whole &= record["status"] in ("ok", "excluded", "failed")
+            whole &= record["failed_at"] in (None, *STAGE_SETTINGS)
+            whole &= isinstance(record["files"], dict) and isinstance(record["settings"], dict)
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+            whole = False
+        if not whole:
+            raise DataError(f"{name}: {path} is missing or no record of {stage}; ask again")
 
 
 def _comparable(bundle: Bundle) -> dict[str, str]:
