@@ -18,7 +18,7 @@ import pytest
 import report_fixture as made
 from fmrsflow import provenance
 from fmrsflow.edge import Job, read_json, run_jobs, write_bytes
-from fmrsflow.provenance import code_digest, dataset_description, software
+from fmrsflow.provenance import code_digest, dataset_description, package_digest, software
 from fmrsflow.stages import basis, bold
 
 
@@ -28,9 +28,15 @@ def package(tmp_path, monkeypatch):
     copy = tmp_path / "fmrsflow"
     shutil.copytree(provenance.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(provenance, "PACKAGE", copy)
-    code_digest.cache_clear()
+    forget()
     yield copy
+    forget()
+
+
+def forget():
+    """Digests are taken anew."""
     code_digest.cache_clear()
+    package_digest.cache_clear()
 
 
 def changed_by(package, file: str) -> set[str]:
@@ -40,7 +46,7 @@ def changed_by(package, file: str) -> set[str]:
     before = {stage: code_digest(stage) for stage in stages}
     path = package / file
     path.write_text(path.read_text() + "\n# another line\n")
-    code_digest.cache_clear()
+    forget()
     return {stage for stage in stages if code_digest(stage) != before[stage]}
 
 
@@ -62,6 +68,21 @@ def test_the_commit_of_a_checkout_is_told_and_else_that_of_the_image(package, mo
     head = ["git", "rev-parse", "HEAD"]
     commit = subprocess.run(head, cwd=package, capture_output=True, text=True).stdout.strip()
     assert commit.startswith(software()["Commit"])
+
+
+@pytest.mark.parametrize("file", ["stages/view.py", "basis/systems.tsv", "bundles.py"])
+def test_two_edited_checkouts_of_one_commit_are_told_apart(package, monkeypatch, file):
+    monkeypatch.setenv("FMRSFLOW_COMMIT", "abc1234-dirty")
+    before = software()
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "edge.pyc").write_bytes(b"compiled")
+    forget()
+    assert software() == before
+    path = package / file
+    path.write_text(path.read_text() + "\n# another line\n")
+    forget()
+    after = software()
+    assert after["Commit"] == before["Commit"] and after != before
 
 
 def test_a_stage_that_does_not_use_a_module_keeps_its_digest(package):

@@ -7,6 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,7 +32,11 @@ DEPENDENCIES = (
 
 
 def software() -> dict:
-    """Name, version, commit and dependencies of this workflow, as BIDS `GeneratedBy` wants it."""
+    """Name, version, commit and dependencies of this workflow, as BIDS `GeneratedBy` wants it.
+
+    The digest tells programs apart that Commit calls by one name: two edited checkouts (`-dirty`),
+    two images that were built without a commit (`unknown`).
+    """
     found = {}
     for name in DEPENDENCIES:
         try:
@@ -42,6 +47,7 @@ def software() -> dict:
         "Name": "fmrsflow",
         "Version": version("fmrsflow"),
         "Commit": _commit(),
+        "CodeDigest": package_digest(),
         "Python": ".".join(str(part) for part in sys.version_info[:3]),
         "Dependencies": found,
     }
@@ -73,12 +79,26 @@ def code_digest(stage: str) -> str:
         if path not in seen and path.exists():
             seen.add(path)
             waiting += _imports(path)
-    digest = hashlib.sha256()
     # A module's table (systems.py, systems.tsv) is code too, and so are the templates of pages.
     beside = {path.with_suffix(".tsv") for path in seen}
     if PACKAGE / "report" / "render.py" in seen:
         beside |= set((PACKAGE / "report" / "templates").glob("*"))
-    for path in sorted(seen | {path for path in beside if path.is_file()}):
+    return _digest(seen | {path for path in beside if path.is_file()})
+
+
+@cache
+def package_digest() -> str:
+    """Digest of every module, table and template of this package."""
+    return _digest(
+        path
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.name[0] != "."
+    )
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(paths):
         digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
