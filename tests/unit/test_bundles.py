@@ -351,6 +351,28 @@ def test_damage_is_always_told_and_never_used(packed, tmp_path):
     assert refused > 150
 
 
+def test_the_same_raw_data_under_two_names_of_sites_are_told(study, packed, tmp_path, capsys):
+    (tmp_path / "a.zip").write_bytes(packed)
+
+    def renamed(content):
+        for name in [name for name in content if name != MANIFEST]:
+            data = content.pop(name)
+            if name.endswith(".json"):
+                data = data.replace(b"siteA", b"siteC")
+            if name.endswith("record.json"):
+                data = json.dumps(sealed(json.loads(data))).encode()
+            content[name.replace("siteA", "siteC")] = data
+
+    rewritten(packed, tmp_path / "c.zip", renamed)
+    both = [unpack(tmp_path / f"{name}.zip") for name in "ac"]
+    (told,) = duplicates(both)
+    assert "siteC/sub-01 in c.zip has the raw data of siteA/sub-01 in a.zip" in told
+    paths = [str(tmp_path / "a.zip"), str(tmp_path / "c.zip")]
+    assert fmrsflow(["merge", *paths, "--results", str(tmp_path / "merged")]) == 1
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "merged").exists()
+
+
 def test_differences_name_setting_bundle_and_both_values(study, tmp_path):
     other = json.loads(json.dumps(study.config))
     other["quality"]["min_snr_tcr"] = 3.0

@@ -232,23 +232,47 @@ def differences(bundles: list[Bundle]) -> list[dict]:
 
 
 def duplicates(bundles: list[Bundle]) -> list[str]:
-    """Sites that stand in more than one bundle, a line each."""
+    """Sites that stand in more than one bundle, and scans of two bundles that were made of the
+    same raw data, a line each."""
     places: dict[str, list[str]] = {}
     for bundle in bundles:
         for site in bundle.study.sites:
             places.setdefault(site, []).append(bundle.name)
-    return [
+    twice = [
         f"site {site} stands in {', '.join(names)}"
         for site, names in sorted(places.items())
         if len(names) > 1
     ]
+    return twice or _same_data(bundles)
+
+
+def _same_data(bundles: list[Bundle]) -> list[str]:
+    """By digest of the measurement alone: events and headers of two scans may be the same."""
+    problems: list[str] = []
+    first: dict[frozenset, tuple[str, str]] = {}
+    for bundle in bundles:
+        for scan in bundle.study.scans:
+            path = bundle.study.record_path("convert", {}, scan)
+            record = json.loads(bundle.files[str(path.relative_to(bundle.study.results))])
+            data = frozenset(
+                digest
+                for name, digest in record.get("sources", {}).items()
+                if name.startswith(f"{WITHHELD}-mrs-")
+            )
+            other, key = first.setdefault(data, (bundle.name, scan.key))
+            if data and other != bundle.name:
+                problems.append(
+                    f"{scan.key} in {bundle.name} has the raw data of {key} in {other}; leave one "
+                    "of the two bundles out, or have its site mend scans.tsv"
+                )
+    return problems
 
 
 def combine(bundles: list[Bundle], results: str) -> Study:
     """One study of all bundles' sites, with its outputs below `results`."""
     ordered = sorted(bundles, key=lambda bundle: bundle.name)
     return Study(
-        config={**ordered[0].study.config, "results": results},
+        config={**ordered[0].study.config, "results": results, "data_root": WITHHELD},
         sites=dict(sorted((n, s) for bundle in ordered for n, s in bundle.study.sites.items())),
         scans=tuple(
             sorted((s for bundle in ordered for s in bundle.study.scans), key=lambda s: s.key)
@@ -492,7 +516,8 @@ def _check_records(study: Study, files: dict[str, bytes], name: str) -> None:
             whole &= all(isinstance(text, str | None) for text in texts)
             whole &= record["status"] in ("ok", "excluded", "failed")
             whole &= record["failed_at"] in (None, *STAGE_SETTINGS)
-            whole &= isinstance(record["files"], dict) and isinstance(record["settings"], dict)
+            tables = [record["files"], record["settings"], record.get("sources", {})]
+            whole &= all(isinstance(table, dict) for table in tables)
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             whole = False
         if not whole:
