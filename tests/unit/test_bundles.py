@@ -71,7 +71,7 @@ def study(tmp_path_factory):
     """Two sites with results of every stage, warnings that name files, and sources."""
     made_study = make_study(tmp_path_factory.mktemp("study"))
     for seed, scan in enumerate(made_study.scans):
-        made.write_scan(made_study, scan, seed, n_transients=32)
+        made.write_scan(made_study, scan, seed, n_transients=64)
         path = made_study.record_path("convert", {}, scan)
         sources = {
             scan.mrs: f"{seed}" * 64,
@@ -371,6 +371,23 @@ def test_the_same_raw_data_under_two_names_of_sites_are_told(study, packed, tmp_
     assert fmrsflow(["merge", *paths, "--results", str(tmp_path / "merged")]) == 1
     assert told in capsys.readouterr().err
     assert not (tmp_path / "merged").exists()
+
+
+def test_verify_finds_merged_results_whole_and_tells_what_is_edited(study, tmp_path, capsys):
+    """No source and no input that stayed at a site is missed; records of tables are sealed too."""
+    paths = [tmp_path / f"{site}.zip" for site in study.sites]
+    for path in paths:
+        path.write_bytes(pack(study, path.stem)[0])
+    merged = str(tmp_path / "merged")
+    assert fmrsflow(["merge", *map(str, paths), "--results", merged]) == 0
+    capsys.readouterr()
+    assert fmrsflow(["verify", merged]) == 0, capsys.readouterr().out
+    for name in ("main/sites/record.json", "multiverse/record.json"):
+        record = tmp_path / "merged" / name
+        record.write_text(record.read_text().replace('"Glu"', '"Gln"', 1))
+    capsys.readouterr()
+    assert fmrsflow(["verify", merged]) == 1
+    assert capsys.readouterr().out.count("damaged or edited since it was written") == 2
 
 
 def test_differences_name_setting_bundle_and_both_values(study, tmp_path):

@@ -8,16 +8,19 @@ from dataclasses import replace
 import pytest
 
 import report_fixture as made
+from fmrsflow.bundles import WITHHELD
 from fmrsflow.cli import main as fmrsflow
 from fmrsflow.edge import read_json, write_bytes, write_record
 from fmrsflow.records import file_digest
-from fmrsflow.stages.verify import changes, main
+from fmrsflow.stages.verify import changes, expected_records, main
+from fmrsflow.study import Study
 
 
 @pytest.fixture
 def study(tmp_path):
-    """One scan with records of two stages, the second standing on the first, and a source."""
+    """Every record of a run of one scan, and a source; the data lie beside the results."""
     made_study = made.make_study(tmp_path, n_sites=1, n_subjects=1)
+    config = {**made_study.config, "results": "results", "data_root": "data"}
     (scan,) = made_study.scans
     write_bytes(made_study.data_root / scan.mrs, b"source")
     made.write_scan(made_study, scan, 1, n_transients=16, picture=False)
@@ -25,22 +28,27 @@ def study(tmp_path):
     record = read_json(record_path)
     record["sources"] = {scan.mrs: file_digest(made_study.data_root / scan.mrs)}
     write_record(record_path, record)
-    write_bytes(made_study.results / "study.json", made_study.save_text().encode())
+    relative = replace(made_study, config=config)
+    for name in expected_records(relative):  # of stages that the fixture does not play
+        if not (made_study.results / name).exists():
+            write_record(made_study.results / name, {"stage": "other", "files": {}})
+    write_bytes(made_study.results / "study.json", relative.save_text().encode())
     return made_study
 
 
 def found(study) -> list[tuple[str, str]]:
     """Changes, with paths below the study's folder."""
     root = study.results.parent
+    frozen = Study.load(study.results / "study.json")
     return sorted(
-        (os.path.relpath(path, root), what) for path, what in changes(study.results, study)
+        (os.path.relpath(path, root), what) for path, what in changes(study.results, frozen)
     )
 
 
 def test_nothing_is_told_of_results_as_they_were_made(study, capsys):
     assert found(study) == []
     assert main([str(study.results)]) == 0
-    assert capsys.readouterr().out.endswith("5 records, 0 changes\n")
+    assert capsys.readouterr().out.endswith("11 records, 0 changes\n")
 
 
 def test_one_changed_byte_of_an_output_is_told(study, capsys):
@@ -99,8 +107,44 @@ def test_results_that_are_not_there_are_told_in_a_line(tmp_path, capsys):
     assert line.startswith("fmrsflow verify: ") and "study.json is not there" in line
 
 
-def test_a_withheld_source_of_a_merged_study_is_no_path_out(study, tmp_path):
-    """Results of a bundle have no sources here: verify says so and reads nothing else."""
-    elsewhere = replace(study, config={**study.config, "data_root": str(tmp_path / "none")})
-    (scan,) = study.scans
-    assert [what for _, what in changes(study.results, elsewhere)] == ["source is no longer there"]
+def test_results_elsewhere_are_verified_from_anywhere(study, tmp_path, monkeypatch, capsys):
+    """Data and results are found from the folder that is named, not from that of the shell."""
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("results", "data"):
+        (tmp_path / name).rename(moved / name)
+    (tmp_path / "empty").mkdir()
+    for here, name in (("empty", "../moved/results"), ("moved", "results"), ("moved/results", ".")):
+        monkeypatch.chdir(tmp_path / here)
+        assert main([name]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "convert/siteA/sub-01/mrs/sub-01_task-visual_desc-convert_record.json",
+        "fit-robust-simulated-spline/siteA/sub-01/mrs/sub-01_task-visual_desc-fit_record.json",
+        "basis-simulated/siteA_desc-basis_record.json",
+        "main/sites/record.json",
+        "multiverse/record.json",
+    ],
+)
+def test_a_deleted_record_is_told(study, name):
+    (study.results / name).unlink()
+    wanted = (f"results/{name}", "record is missing: deleted, or the run did not come to it")
+    assert wanted in found(study)
+
+
+def test_what_stayed_at_the_sites_of_a_merged_study_is_not_missed(study, capsys):
+    """And the results say so; everything else is checked as ever."""
+    frozen = Study.load(study.results / "study.json")
+    merged = replace(frozen, config={**frozen.config, "data_root": WITHHELD})
+    (study.results / "study.json").write_text(merged.save_text())
+    (study.data_root / study.scans[0].mrs).unlink()
+    (study.results / "basis-simulated" / "siteA_desc-basis_record.json").unlink()
+    (study.results / "main" / "bold" / "record.json").unlink()
+    assert main([str(study.results)]) == 0
+    assert "stayed at the sites is not checked here" in capsys.readouterr().out
+    table = next(study.results.rglob("*_desc-response_change.tsv"))
+    table.unlink()
+    assert main([str(study.results)]) == 1

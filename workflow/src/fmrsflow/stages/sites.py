@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from zlib import crc32
 
-from fmrsflow.edge import MISSING, read_table, write_bytes, write_json
+from fmrsflow.edge import MISSING, read_table, write_bytes, write_record
 from fmrsflow.edge import write_table as write
 from fmrsflow.records import file_digest, now, promised, read_record
 from fmrsflow.sites.columns import COLUMNS
@@ -67,7 +67,7 @@ def write_tables(study: Study, analysis: str) -> None:
     _draw(folder, tables, key)
     record = _record(study, analysis, folder, tables, key)
     record |= {"inputs": dict(sorted(read.inputs.items())), "seeds": {"bootstrap": seed}}
-    write_json(folder / "record.json", record | _made(study, started))
+    write_record(folder / "record.json", record | _made(study, started))
 
 
 class Reader:
@@ -301,7 +301,7 @@ def write_multiverse(study: Study) -> None:
     names = ["specification.tsv", "choices.tsv"]
     files = {name: file_digest(folder / name) for name in names}
     record = {"stage": "sites", "settings": settings, "files": files, "inputs": inputs}
-    write_json(folder / "record.json", record | _made(study, started))
+    write_record(folder / "record.json", record | _made(study, started))
 
 
 def _draw(folder: Path, tables: dict[str, list[dict]], key: tuple | None) -> None:

@@ -6,20 +6,33 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from fmrsflow.bundles import WITHHELD
 from fmrsflow.errors import DataError
 from fmrsflow.records import file_digest, read_record
-from fmrsflow.study import Study
+from fmrsflow.study import STAGE_SETTINGS, Study, directory
 
 
 def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
-    """(file, what changed) for every input and output that is not what its record says."""
+    """(file, what changed) for every input, output and record that is not what it should be.
+
+    Parameters
+    ----------
+    results : Path
+        Where the results lie now.
+    study : Study
+        Their study.json; a relative data root is that of the study's folder, wherever this runs.
+    """
     seen: dict[Path, str | None] = {}
+    data_root = _study_folder(results, study) / study.data_root
 
     def now(path: Path) -> str | None:
         if path not in seen:
             seen[path] = file_digest(path) if path.is_file() else None
         return seen[path]
 
+    for name in sorted(expected_records(study)):
+        if not (results / name).exists():
+            yield str(results / name), "record is missing: deleted, or the run did not come to it"
     for record_path in sorted(results.rglob("*record.json")):
         try:
             record = read_record(record_path)
@@ -33,12 +46,55 @@ def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
             if now(path) != digest:
                 verb = "missing" if now(path) is None else "changed"
                 yield str(path), f"{verb} since {record['stage']} recorded it"
+        if merged(study):
+            continue
         for name, digest in record.get("sources", {}).items():
-            path = study.data_root / name
+            path = data_root / name
             if path.is_file() and now(path) != digest:
                 yield str(path), f"source changed since {record['stage']} read it"
             elif not path.exists():
                 yield str(path), "source is no longer there"
+
+
+def merged(study: Study) -> bool:
+    """Whether results are those of bundles, whose raw data stayed at the sites."""
+    return study.config["data_root"] == WITHHELD
+
+
+def expected_records(study: Study) -> set[str]:
+    """Records of a whole run, by name below the results."""
+    found = {("convert", (), scan) for scan in study.scans}
+    found |= {("anatomy", (), scan) for scan in study.scans}
+    if not merged(study):
+        owners = [study.segment_owner(scan) for scan in study.scans]
+        found |= {("segment", (), owner) for owner in owners if owner}
+        found |= {("bold", (), scan) for scan in study.scans if scan.bold}
+    names = {"multiverse/record.json"}
+    for analysis, choice in study.config["analyses"].items():
+        names.add(f"{analysis}/sites/record.json")
+        for stage in ("preprocess", "fit", "quantify", "response"):
+            own = tuple(choice[setting] for setting in STAGE_SETTINGS[stage])
+            items = study.units() if stage == "response" else study.scans
+            found |= {(stage, own, item) for item in items}
+        if not merged(study):
+            names.add(f"{analysis}/bold/record.json")
+            folder = directory("basis", choice)
+            sites = {scan.site for scan in study.scans}
+            names |= {f"{folder}/{site}_desc-basis_record.json" for site in sites}
+    for stage, own, item in found:
+        path = study.record_path(stage, dict(zip(STAGE_SETTINGS[stage], own)), item)
+        names.add(str(path.relative_to(study.results)))
+    return names
+
+
+def _study_folder(results: Path, study: Study) -> Path:
+    """Folder in which the run was started: `results` of config.yaml is relative to it."""
+    own = study.results
+    depth = 1 if own.is_absolute() or ".." in own.parts else len(own.parts)
+    folder = results.resolve()
+    for _ in range(depth):
+        folder = folder.parent
+    return folder
 
 
 def main(argv: list[str]) -> int:
@@ -50,6 +106,8 @@ def main(argv: list[str]) -> int:
     found = sorted(set(changes(results, study)))
     for path, what in found:
         print(f"{path}\t{what}")
+    if merged(study):
+        print("results of bundles: raw data and what else stayed at the sites is not checked here")
     records = sum(1 for _ in results.rglob("*record.json"))
     print(f"{records} records, {len(found)} changes")
     return 1 if found else 0
