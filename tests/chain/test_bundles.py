@@ -46,10 +46,12 @@ def test_merged_bundles_give_the_tables_of_the_run_on_all_raw_data(bundles, tiny
     paths = [str(bundles / f"{site}.zip") for site in ("beta", "alpha")]
     assert fmrsflow(["merge", *paths, "--results", str(tmp_path / "merged")]) == 0
     merged, whole = tables(tmp_path / "merged"), tables(tiny_run / "results")
-    of_sites = {name: digest for name, digest in whole.items() if name.startswith("main/sites/")}
-    assert len(of_sites) > 10
+    kinds = ("main/sites/", "multiverse/")
+    of_sites = {name: digest for name, digest in whole.items() if name.startswith(kinds)}
+    assert len(of_sites) > 12
     assert {name: merged.get(name) for name in of_sites} == of_sites
     assert (tmp_path / "merged" / "main" / "report" / "index.html").exists()
+    assert fmrsflow(["verify", str(tmp_path / "merged")]) == 0
 
 
 def test_no_raw_data_no_picture_and_no_name_of_a_file_leaves(bundles, tiny_run):

@@ -15,7 +15,7 @@ import report_fixture as made
 from fmrsflow import bundles
 from fmrsflow.bundles import MANIFEST, STUDY, differences, duplicates, pack, unpack
 from fmrsflow.cli import main as fmrsflow
-from fmrsflow.edge import read_json, write_record
+from fmrsflow.edge import Job, read_json, write_record
 from fmrsflow.errors import DataError
 from fmrsflow.records import sealed
 from fmrsflow.sheets import PLAIN_SECTIONS, schema
@@ -41,7 +41,8 @@ def make_study(root):
         defaults = {key: rule["default"] for key, rule in schema(section).items()}
         named = section in ANALYSIS_SETTINGS
         config[section] = {name: dict(defaults) for name in config[section]} if named else defaults
-    config["sites"]["bootstraps"] = 0
+    config["analyses"] = {"main": made.ANALYSIS, "again": made.ANALYSIS}
+    config["sites"] |= {"bootstraps": 0, "estimator": "blocks"}
     config["data_root"] = str(root / "Jane_Doe" / "data")
     config["sites_sheet"] = config["scans_sheet"] = "/home/Jane_Doe/sheet.tsv"
     config["basis"]["simulated"]["path"] = "Jane_Doe/{site}.basis"
@@ -62,15 +63,20 @@ def make_study(root):
     sites = {
         name: replace(site, sequence=sequences[site.sequence]) for name, site in study.sites.items()
     }
+    scans.append(replace(scans[1], subject="02", mrs="siteB/Jane_Doe/lost.SDAT"))
     persons = tuple({"site": name, "subject": "01", "age": 31.0, "sex": "F"} for name in sites)
     return replace(study, config=config, scans=tuple(scans), sites=sites, participants=persons)
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """Two sites with results of every stage, warnings that name files, and sources."""
+    """Two sites with results of every stage, warnings that name files, sources, a failed scan."""
     made_study = make_study(tmp_path_factory.mktemp("study"))
-    for seed, scan in enumerate(made_study.scans):
+    *scans, lost = made_study.scans
+    reason = f"{lost.mrs} is not there"
+    made.fail_scan(made_study, lost, "convert", reason)
+    Job("anatomy", made_study, lost, made.ANALYSIS).finish("failed", reason, "convert", {})
+    for seed, scan in enumerate(scans):
         made.write_scan(made_study, scan, seed, n_transients=64)
         path = made_study.record_path("convert", {}, scan)
         sources = {
@@ -371,6 +377,29 @@ def test_the_same_raw_data_under_two_names_of_sites_are_told(study, packed, tmp_
     assert fmrsflow(["merge", *paths, "--results", str(tmp_path / "merged")]) == 1
     assert told in capsys.readouterr().err
     assert not (tmp_path / "merged").exists()
+
+
+def test_merged_tables_are_those_of_all_results_but_for_names_of_files(study, tmp_path):
+    """With a failed scan and two analyses; a name in a message alone may differ."""
+    (tmp_path / "study.json").write_text(study.save_text())
+    paths = [tmp_path / f"{site}.zip" for site in study.sites]
+    for path in paths:
+        path.write_bytes(pack(study, path.stem)[0])
+    assert fmrsflow(["merge", *map(str, paths), "--results", str(tmp_path / "merged")]) == 0
+    for choice in ("main", "again", "--multiverse"):
+        assert fmrsflow(["sites", "--study", str(tmp_path / "study.json"), choice]) == 0
+    whole = [
+        path
+        for folder in ("main/sites", "again/sites", "multiverse")
+        for path in (study.results / folder).glob("*.tsv")
+    ]
+    assert len(whole) > 22
+    for path in whole:
+        text = path.read_text()
+        for said, heard in (*zip(SAID, HEARD), ("siteB/Jane_Doe/lost.SDAT", "withheld")):
+            text = text.replace(said, heard)
+        assert (tmp_path / "merged" / path.relative_to(study.results)).read_text() == text
+    assert "withheld is not there" in (tmp_path / "merged/main/sites/problems.tsv").read_text()
 
 
 def test_verify_finds_merged_results_whole_and_tells_what_is_edited(study, tmp_path, capsys):
