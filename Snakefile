@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import re
 from itertools import product
@@ -59,13 +60,6 @@ os.environ.update(FMRSFLOW_ROOT=str(workflow.basedir))
 RESULTS = STUDY.config["results"]
 FROZEN = f"{RESULTS}/study.json"
 ANALYSES = STUDY.config["analyses"]
-
-
-SCAN_BATCHES = [
-    batch
-    for site in STUDY.sites
-    for batch in batches([scan for scan in STUDY.scans if scan.site == site], STUDY.config["batch"])
-]
 
 
 wildcard_constraints:

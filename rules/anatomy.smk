@@ -4,22 +4,22 @@ SEGMENTED = {
     owner.key: owner for scan in STUDY.scans if (owner := STUDY.segment_owner(scan)) is not None
 }
 
-for number, owner in enumerate(SEGMENTED.values()):
+for job, (owner,) in site_batches(SEGMENTED.values(), 1).items():
 
     rule:
         name:
-            f"segment_{number}"
+            f"segment_{job}"
         input:
             sources([owner], "t1w"),
         output:
             records("segment", [owner]),
         log:
-            f"{RESULTS}/logs/segment/{number}.log",
+            f"{RESULTS}/logs/segment/{job}.log",
         conda:
             "../envs/core.yaml"
         resources:
             mem_mb=memory(2000),
-            runtime=30,
+            runtime=minutes(30),
         params:
             study=FROZEN,
             scans=keys([owner]),
@@ -36,11 +36,11 @@ def segmentations(batch):
     return sorted({path for owner in owners if owner for path in records("segment", [owner])})
 
 
-for number, batch in enumerate(SCAN_BATCHES):
+for job, batch in SCAN_BATCHES.items():
 
     rule:
         name:
-            f"anatomy_{number}"
+            f"anatomy_{job}"
         input:
             records("convert", batch),
             segmentations(batch),
@@ -48,12 +48,12 @@ for number, batch in enumerate(SCAN_BATCHES):
         output:
             records("anatomy", batch),
         log:
-            f"{RESULTS}/logs/anatomy/{number}.log",
+            f"{RESULTS}/logs/anatomy/{job}.log",
         conda:
             "../envs/core.yaml"
         resources:
             mem_mb=memory(1500),
-            runtime=30,
+            runtime=minutes(20, 0.5, len(batch)),
         params:
             study=FROZEN,
             scans=keys(batch),

@@ -1,15 +1,6 @@
 # One basis set for each site's protocol.
 
 
-def basis_files(wildcards):
-    """Files that a basis is read from, as far as they are there; none where it is simulated."""
-    setting = STUDY.setting("basis", wildcards.basis)
-    if setting["source"] != "file" or not setting["path"]:
-        return []
-    path = STUDY.data_root / setting["path"].replace("{site}", wildcards.site)
-    return [str(path)] if path.is_file() else sorted(map(str, path.glob("*.json")))
-
-
 rule basis:
     input:
         basis_files,
@@ -21,7 +12,7 @@ rule basis:
         "../envs/core.yaml"
     resources:
         mem_mb=memory(1500),
-        runtime=30,
+        runtime=minutes(60),
     params:
         study=FROZEN,
         settings=lambda wildcards: setting("basis", wildcards),

@@ -1,18 +1,10 @@
 # BOLD in the MRS voxel: a scan with a BOLD run, then accord with glutamate over an analysis.
 
-BOLD_BATCHES = [
-    batch
-    for site in STUDY.sites
-    for batch in batches(
-        [scan for scan in STUDY.scans if scan.site == site and scan.bold], STUDY.config["batch"]
-    )
-]
-
-for number, batch in enumerate(BOLD_BATCHES):
+for job, batch in site_batches(scan for scan in STUDY.scans if scan.bold).items():
 
     rule:
         name:
-            f"bold_{number}"
+            f"bold_{job}"
         input:
             records("convert", batch),
             sources(batch, "bold", "bold_events", "bold_confounds"),
@@ -22,12 +14,12 @@ for number, batch in enumerate(BOLD_BATCHES):
         output:
             records("bold", batch),
         log:
-            f"{RESULTS}/logs/bold/{number}.log",
+            f"{RESULTS}/logs/bold/{job}.log",
         conda:
             "../envs/core.yaml"
         resources:
             mem_mb=memory(3000),
-            runtime=60,
+            runtime=minutes(20, 5, len(batch)),
         params:
             study=FROZEN,
             scans=keys(batch),
@@ -51,7 +43,7 @@ rule bold:
         "../envs/core.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=60,
+        runtime=minutes(60, 0.02, len(STUDY.scans)),
     params:
         study=FROZEN,
         people=PEOPLE,

@@ -13,9 +13,25 @@ def variants(stage):
     return list({directory(stage, names): names for names in choices}.values())
 
 
+def site_batches(items, size=STUDY.config["batch"]):
+    """Name -> scans or units of a job. Each site counts its own, so that jobs and their logs have
+    one name whichever sites run."""
+    sites = {}
+    for item in items:
+        sites.setdefault(item.key.split("/")[0], []).append(item)
+    return {
+        f"{site}_{n}": batch
+        for site, own in sites.items()
+        for n, batch in enumerate(batches(own, size))
+    }
+
+
+SCAN_BATCHES = site_batches(STUDY.scans)
+
+
 def tasks(stage, groups):
-    """(names, number, batch) of each job of a stage: its settings, and a batch of scans."""
-    return [(names, n, batch) for names in variants(stage) for n, batch in enumerate(groups)]
+    """(names, job, batch) of each job of a stage: its settings, its name and its scans."""
+    return [(names, job, batch) for names in variants(stage) for job, batch in groups.items()]
 
 
 def records(stage, items, names=None):
@@ -59,6 +75,15 @@ def named_files(items, *patterns):
     return sorted(path for path in found if os.path.isfile(path))
 
 
+def basis_files(wildcards):
+    """Files that a basis is read from, as far as they are there; none where it is simulated."""
+    setting = STUDY.setting("basis", wildcards.basis)
+    if setting["source"] != "file" or not setting["path"]:
+        return []
+    path = STUDY.data_root / setting["path"].replace("{site}", wildcards.site)
+    return [str(path)] if path.is_file() else sorted(map(str, path.glob("*.json")))
+
+
 def rows(items, *columns):
     """What the sheets say of these scans, so that an edited row reruns its scans."""
     cells = [[getattr(item, column) for column in columns] for item in items]
@@ -88,6 +113,12 @@ def joined(stage, names, mark="-"):
 def memory(mb):
     """Memory of a job, growing with each submission (profile `retries`)."""
     return lambda wildcards, attempt: mb * attempt
+
+
+def minutes(start, each=0, n=0):
+    """Run time of a job with `n` scans, many times what was measured (benchmarks/chain.py),
+    growing with each submission."""
+    return lambda wildcards, attempt: math.ceil((start + each * n) * attempt)
 
 
 def keys(items):

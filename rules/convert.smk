@@ -1,21 +1,21 @@
 # Vendor files to anonymised NIfTI-MRS in BIDS names.
 
-for number, batch in enumerate(SCAN_BATCHES):
+for job, batch in SCAN_BATCHES.items():
 
     rule:
         name:
-            f"convert_{number}"
+            f"convert_{job}"
         input:
             sources(batch, "mrs", "ref"),
         output:
             records("convert", batch),
         log:
-            f"{RESULTS}/logs/convert/{number}.log",
+            f"{RESULTS}/logs/convert/{job}.log",
         conda:
             "../envs/core.yaml"
         resources:
             mem_mb=memory(2000),
-            runtime=30,
+            runtime=minutes(20, 0.5, len(batch)),
         params:
             study=FROZEN,
             scans=keys(batch),

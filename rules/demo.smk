@@ -21,7 +21,7 @@ rule demo:
         "../envs/core.yaml"
     resources:
         mem_mb=memory(1500),
-        runtime=30,
+        runtime=minutes(30, 0.5, len(STUDY.scans)),
     params:
         preset=lambda wildcards: STUDY.config["synthetic"],
         root=lambda wildcards: STUDY.config["data_root"],

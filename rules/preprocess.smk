@@ -1,22 +1,22 @@
 # Corrected single transients and the average of each condition.
 
-for names, number, batch in tasks("preprocess", SCAN_BATCHES):
+for names, job, batch in tasks("preprocess", SCAN_BATCHES):
 
     rule:
         name:
-            f"preprocess_{joined('preprocess', names, '_')}_{number}"
+            f"preprocess_{joined('preprocess', names, '_')}_{job}"
         input:
             records("convert", batch),
             sources(batch, "events"),
         output:
             records("preprocess", batch, names),
         log:
-            f"{RESULTS}/logs/{directory('preprocess', names)}/{number}.log",
+            f"{RESULTS}/logs/{directory('preprocess', names)}/{job}.log",
         conda:
             "../envs/core.yaml"
         resources:
             mem_mb=memory(2000),
-            runtime=60,
+            runtime=minutes(20, 1, len(batch)),
         params:
             study=FROZEN,
             names=joined("preprocess", names),

@@ -1,10 +1,10 @@
 # Linear-combination fit, and concentrations from its amplitudes.
 
-for names, number, batch in tasks("fit", SCAN_BATCHES):
+for names, job, batch in tasks("fit", SCAN_BATCHES):
 
     rule:
         name:
-            f"fit_{joined('fit', names, '_')}_{number}"
+            f"fit_{joined('fit', names, '_')}_{job}"
         input:
             records("preprocess", batch, names),
             f"{RESULTS}/{directory('basis', names)}/{batch[0].site}_desc-basis_record.json",
@@ -12,12 +12,17 @@ for names, number, batch in tasks("fit", SCAN_BATCHES):
         output:
             records("fit", batch, names),
         log:
-            f"{RESULTS}/logs/{directory('fit', names)}/{number}.log",
+            f"{RESULTS}/logs/{directory('fit', names)}/{job}.log",
         conda:
             "../envs/core.yaml"
         resources:
             mem_mb=memory(1500),
-            runtime=60,
+            # Other engines take up to 40 s a scan, ours less than 1 s.
+            runtime=minutes(
+                20,
+                1 if STUDY.setting("fit", names["fit"])["engine"] == "fmrsflow" else 5,
+                len(batch),
+            ),
         params:
             study=FROZEN,
             names=joined("fit", names),
@@ -28,23 +33,23 @@ for names, number, batch in tasks("fit", SCAN_BATCHES):
             "fmrsflow fit --study {params.study} {params.names} {params.scans} 2> {log}"
 
 
-for names, number, batch in tasks("quantify", SCAN_BATCHES):
+for names, job, batch in tasks("quantify", SCAN_BATCHES):
 
     rule:
         name:
-            f"quantify_{joined('quantify', names, '_')}_{number}"
+            f"quantify_{joined('quantify', names, '_')}_{job}"
         input:
             records("fit", batch, names),
             records("anatomy", batch),
         output:
             records("quantify", batch, names),
         log:
-            f"{RESULTS}/logs/{directory('quantify', names)}/{number}.log",
+            f"{RESULTS}/logs/{directory('quantify', names)}/{job}.log",
         conda:
             "../envs/core.yaml"
         resources:
             mem_mb=memory(800),
-            runtime=10,
+            runtime=minutes(10, 0.1, len(batch)),
         params:
             study=FROZEN,
             names=joined("quantify", names),

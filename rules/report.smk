@@ -1,22 +1,22 @@
 # Pages: one a scan, one a site, one for the consortium.
 
-for analysis, (number, batch) in product(ANALYSES, enumerate(SCAN_BATCHES)):
+for analysis, (job, batch) in product(ANALYSES, SCAN_BATCHES.items()):
 
     rule:
         name:
-            f"report_{analysis}_{number}"
+            f"report_{analysis}_{job}"
         input:
             f"{RESULTS}/{analysis}/sites/record.json",
             records("bold", [scan for scan in batch if scan.bold]),
         output:
             [f"{RESULTS}/{analysis}/report/scans/{scan.site}/{scan.stem}.html" for scan in batch],
         log:
-            f"{RESULTS}/logs/{analysis}/report-{number}.log",
+            f"{RESULTS}/logs/{analysis}/report-{job}.log",
         conda:
             "../envs/core.yaml"
         resources:
             mem_mb=memory(1500),
-            runtime=30,
+            runtime=minutes(20, 0.25, len(batch)),
         params:
             study=FROZEN,
             analysis=analysis,
@@ -43,7 +43,7 @@ rule report:
         "../envs/core.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=minutes(30, 0.02, len(STUDY.scans)),
     params:
         study=FROZEN,
         code=code_digest("report"),

@@ -1,29 +1,21 @@
 # Percent change of each response unit: a scan with events, or the scans of two conditions.
 
-UNIT_BATCHES = [
-    batch
-    for site in STUDY.sites
-    for batch in batches(
-        [unit for unit in STUDY.units() if unit.scan.site == site], STUDY.config["batch"]
-    )
-]
-
-for names, number, batch in tasks("response", UNIT_BATCHES):
+for names, job, batch in tasks("response", site_batches(STUDY.units())):
 
     rule:
         name:
-            f"response_{joined('response', names, '_')}_{number}"
+            f"response_{joined('response', names, '_')}_{job}"
         input:
             records("quantify", [scan for unit in batch for scan in unit.scans], names),
         output:
             records("response", batch, names),
         log:
-            f"{RESULTS}/logs/{directory('response', names)}/{number}.log",
+            f"{RESULTS}/logs/{directory('response', names)}/{job}.log",
         conda:
             "../envs/core.yaml"
         resources:
             mem_mb=memory(800),
-            runtime=10,
+            runtime=minutes(10, 0.25, len(batch)),
         params:
             study=FROZEN,
             names=joined("response", names),

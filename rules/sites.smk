@@ -12,7 +12,7 @@ rule sites:
         "../envs/core.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=60,
+        runtime=minutes(60, 0.02, len(STUDY.scans)),
     params:
         study=FROZEN,
         people=PEOPLE,
@@ -33,7 +33,7 @@ rule multiverse:
         "../envs/core.yaml"
     resources:
         mem_mb=memory(1000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         study=FROZEN,
         settings=json.dumps(STUDY.config["sites"], sort_keys=True),

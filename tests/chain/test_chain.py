@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -155,6 +156,31 @@ def add_bold_run(folder):
     rows[0] |= {"bold": "bold.nii.gz", "bold_events": "bold.tsv"}
     write_table(sheet, rows)
     return rows[0]
+
+
+def planned_jobs(folder, *arguments):
+    """Minutes of each job that a dry run plans, by the name of its log."""
+    printed = snakemake(folder, "-n", "--cores", "1", *arguments)
+    return dict(re.findall(r"log: (\S+)\n(?:    .*\n)*?    resources: .*runtime=(\d+)", printed))
+
+
+def test_run_time_grows_with_scans_and_submissions(tiny_study):
+    fit = "results/logs/fit-robust-simulated-spline/alpha_0.log"
+    small, large, again = (
+        int(planned_jobs(tiny_study, "--config", f"batch={batch}", "--attempt", attempt)[fit])
+        for batch, attempt in ((1, "1"), (2, "1"), (2, "3"))
+    )
+    assert small < large and again == 3 * large
+
+
+def test_logs_of_two_sites_that_run_one_by_one_are_other_files(tiny_study):
+    one, other = (
+        set(planned_jobs(tiny_study, "--config", f"only_sites=[{site}]"))
+        for site in ("alpha", "beta")
+    )
+    of_all = {path.rpartition("/")[2] for path in one & other}
+    assert of_all == {"sites.log", "bold.log", "multiverse.log", "report.log"}
+    assert set(planned_jobs(tiny_study)) == one | other
 
 
 def test_a_scan_whose_header_is_brought_later_is_converted(tiny_study):
