@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fmrsflow.mismatch.scores import Outcome, attribution, ranks, score
+from fmrsflow.mismatch.scores import Outcome, attribution, better, score
 
 
 def outcomes(errors, truth: float = 3.0, half: float = 1.0, flagged: bool = False):
@@ -48,7 +48,6 @@ def test_rmse_coverage_flags_and_cpu_are_those_of_the_scans():
     found = score(own)
     assert found.rmse == pytest.approx(math.sqrt(np.mean(np.square(errors))))
     assert (found.coverage, found.flagged, found.cpu_s) == (0.5, 0.5, 2.5)
-    assert found.rmse_low <= found.rmse <= found.rmse_high
 
 
 def test_no_answer_counts_as_no_change_and_as_a_failure():
@@ -63,26 +62,45 @@ def test_a_worse_analysis_ranks_behind_and_equal_ones_share_a_rank():
     rng = np.random.default_rng(3)
     good = mirrored(rng, 20, 0.0, 1.0)
     same = good + 0.01 * rng.standard_normal(40)
-    found = ranks({"bad": outcomes(good + 3.0), "good": outcomes(good), "same": outcomes(same)})
-    assert found == {"good": 1, "same": 1, "bad": 3}
+    found = better({"bad": outcomes(good + 3.0), "good": outcomes(good), "same": outcomes(same)})
+    assert found == {"good": (), "same": (), "bad": ("good", "same")}
 
 
 def test_silence_never_ranks_before_an_answer():
     rng = np.random.default_rng(6)
     lost = [Outcome(n // 2, 3.0, math.nan, math.nan, math.nan, True, 1.0) for n in range(40)]
-    assert ranks({"silent": lost, "noisy": outcomes(mirrored(rng, 20, 0.0, 20.0))}) == {
-        "noisy": 1, "silent": 2,
+    assert better({"silent": lost, "noisy": outcomes(mirrored(rng, 20, 0.0, 20.0))}) == {
+        "noisy": (), "silent": ("noisy",),
     }  # fmt: skip
 
 
-def test_chance_alone_seldom_breaks_a_tie():
+@pytest.mark.parametrize("n_pairs", [4, 20])
+def test_chance_alone_seldom_breaks_a_tie(n_pairs):
     rng = np.random.default_rng(4)
     broken = 0
-    for _ in range(200):
-        pair = {name: outcomes(mirrored(rng, 20, 0.0, 1.0)) for name in ("one", "two")}
-        broken += max(ranks(pair).values()) > 1
-    # 5 % by design; a percentile interval of 20 pairs is a little too short.
-    assert broken / 200 < 0.12
+    for _ in range(400):
+        pair = {name: outcomes(mirrored(rng, n_pairs, 0.0, 1.0)) for name in ("one", "two")}
+        broken += any(better(pair).values())
+    # At most 5 % by design, and 2 SD of a binomial of 400.
+    assert broken / 400 < 0.05 + 0.022
+
+
+@pytest.mark.parametrize("n_pairs", [4, 20])
+def test_the_interval_of_a_bias_holds_the_truth_as_often_as_it_says(n_pairs):
+    rng = np.random.default_rng(8)
+    inside = 0
+    for _ in range(400):
+        errors = mirrored(rng, n_pairs, 0.5, 1.0) + 0.3 * rng.standard_normal(2 * n_pairs)
+        found = score(outcomes(errors))
+        inside += found.bias_low < 0.5 < found.bias_high
+    assert 0.95 - 0.033 < inside / 400 < 0.95 + 0.033  # 3 SD of a binomial of 400
+
+
+def test_of_few_pairs_no_interval_of_the_rmse_is_told():
+    rng = np.random.default_rng(9)
+    assert math.isnan(score(outcomes(mirrored(rng, 4, 0.0, 1.0))).rmse_low)
+    found = score(outcomes(mirrored(rng, 20, 0.0, 1.0)))
+    assert found.rmse_low <= found.rmse <= found.rmse_high
 
 
 def test_the_share_of_a_step_is_the_error_that_its_truth_takes_away():

@@ -74,8 +74,9 @@ def test_where_a_step_has_the_truth_nothing_is_left_to_correct():
 def test_repetitions_differ_by_their_random_numbers_alone():
     edition = EDITIONS["full"]
     again = [one for one in edition.variants() if one.draw]
-    assert {one.factor for one in again} == {NOMINAL, PUBLISHED, EVERYTHING}
-    assert LIMITS not in {one.factor for one in again}
+    combined = {NOMINAL, PUBLISHED, LIMITS, EVERYTHING}
+    assert {one.factor for one in again} == {*combined, "movement"}
+    assert {one.dose for one in again} == {None, 0.05, 0.1}
     sites = {one["name"]: one for one in edition.plan()["sites"]}
     for one in again:
         first = next(v.site for v in edition.variants() if v.key == one.key and not v.draw)

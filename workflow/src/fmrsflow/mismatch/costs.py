@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fmrsflow.mismatch.variants import DEFAULT, FACTORS, FIELDS_T
+from fmrsflow.mismatch.variants import DEFAULT, FACTORS, FIELDS_T, RESPONSE_PERCENT
 
 KNOWN_BY = {
     "drift_hz": "drift",
@@ -16,12 +16,11 @@ KNOWN_BY = {
 }
 """Figure of quality by which a site is seen to have a factor."""
 
-SURVIVES = 0.3
-"""Largest bias of the percent change (points) that an analysis may have and survive."""
+SURVIVES, BREAKS = 0.3, 1.0
+"""Bias of the percent change (points) up to which an analysis holds, and beyond which it breaks."""
 
-COVERED = 0.75
-"""Smallest share of 95 % intervals that hold the truth. Of eight scans fewer do by chance once in
-160 times."""
+BY_CHANCE = 0.02
+"""Probability below which intervals that miss the truth are not put down to chance."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,13 @@ class Cost:
         Median of the site.
     dose : float
         Dose of the benchmark that shows a figure as bad as that.
-    bias, bias_se, rmse, rmse_nominal : float
+    bias, bias_low, bias_high, rmse, rmse_nominal : float
         Of the default's percent change of Glu at this dose, in points, and its RMSE at nominal on
         the same people and draws.
     flagged : float
         Share of scans that the default flags there.
     survivors : tuple of str
-        Contestants that survive, as precise as the best of them.
+        Contestants that survive, none of them beaten by another.
     """
 
     factor: str
@@ -49,7 +48,8 @@ class Cost:
     value: float
     dose: float
     bias: float
-    bias_se: float
+    bias_low: float
+    bias_high: float
     rmse: float
     rmse_nominal: float
     flagged: float
@@ -85,13 +85,54 @@ def site_costs(
     return found
 
 
+def state(row: Mapping[str, str]) -> str:
+    """What a row of the curves says of its contestant: `holds`, `breaks`, or `unknown`.
+
+    It holds with a bias within `SURVIVES`, whose interval stays within `BREAKS`. It breaks with a
+    bias beyond `BREAKS` or whose interval lies beyond `SURVIVES`, or where more intervals miss the
+    truth than chance explains. Else the scans do not tell.
+    """
+    bias, low, high = (_number(row[name]) for name in ("bias", "bias_low", "bias_high"))
+    if bias != bias:
+        return "unknown"
+    if low != low:
+        low = high = bias
+    if abs(bias) > BREAKS or low > SURVIVES or high < -SURVIVES or not _covered(row):
+        return "breaks"
+    held = abs(bias) <= SURVIVES and low >= -BREAKS and high <= BREAKS
+    return "holds" if held else "unknown"
+
+
 def survivors(rows: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
-    """Contestants of one variant that answer always, within `SURVIVES`, with intervals that hold,
+    """Contestants of one variant that answer always, hold, with an error (RMS) below the response,
     and are not beaten by another such."""
-    whole = [row for row in rows if row["failures"] == "0" and float(row["coverage"]) >= COVERED]
-    good = [row for row in whole if abs(float(row["bias"])) <= SURVIVES]
-    best = min((int(row["rank"]) for row in good), default=0)
-    return tuple(row["contestant"] for row in good if int(row["rank"]) == best)
+    good = {
+        row["contestant"]: row["better"].split("; ")
+        for row in rows
+        if row["failures"] == "0" and state(row) == "holds"
+        and _number(row["rmse"]) <= RESPONSE_PERCENT
+    }  # fmt: skip
+    return tuple(name for name, beaten_by in good.items() if not good.keys() & set(beaten_by))
+
+
+def _covered(row: Mapping[str, str]) -> bool:
+    """Whether chance explains the 95 % intervals that miss the truth.
+
+    The two scans of a pair have errors of one size: they count as one.
+    """
+    share = _number(row["coverage"])
+    if share != share:
+        return True
+    n = int(row["n"]) - int(row["failures"])
+    pairs, missed = n // 2, int((1 - share) * n / 2 + 1e-6)
+    chance = sum(
+        math.comb(pairs, k) * 0.05**k * 0.95 ** (pairs - k) for k in range(missed, pairs + 1)
+    )
+    return chance >= BY_CHANCE
+
+
+def _number(text: str) -> float:
+    return math.nan if text in ("", "n/a") else float(text)
 
 
 def _dose(value: float, figure: str, factor: str, quality) -> float | None:
@@ -110,8 +151,6 @@ def _dose(value: float, figure: str, factor: str, quality) -> float | None:
 def _cost(factor: str, figure: str, value: float, dose: float, curves) -> Cost:
     rows = [row for row in curves if row["factor"] == factor and float(row["dose"]) == dose]
     own = next(row for row in rows if row["contestant"] == DEFAULT)
-    numbers = [
-        math.nan if own[key] == "n/a" else float(own[key])
-        for key in ("bias", "bias_se", "rmse", "rmse_nominal", "flagged")
-    ]
+    names = ("bias", "bias_low", "bias_high", "rmse", "rmse_nominal", "flagged")
+    numbers = [_number(own[name]) for name in names]
     return Cost(factor, figure, value, dose, *numbers, survivors(rows))

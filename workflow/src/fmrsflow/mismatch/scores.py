@@ -12,8 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 BOOTSTRAPS = 2000
+
+MANY_PAIRS = 10
+"""Pairs from which on a bootstrap interval is told: of four it holds the truth 7 times in 10."""
 
 SILENT = 0.25
 """Share of scans without an answer above which an analysis is ranked behind all others."""
@@ -57,10 +61,11 @@ class Score:
     n, failures : int
         Scans, and those without an answer; these stand out of bias, SD and coverage, and count as
         "no change" in `rmse`.
-    bias, bias_se, sd : float
-        Mean error, its standard error from pairs, SD of the error.
+    bias, bias_se, bias_low, bias_high, sd : float
+        Mean error, its standard error and 95 % interval (t) from pairs, SD of the error.
     rmse, rmse_low, rmse_high : float
-        Root mean square error with its 95 % bootstrap interval over pairs.
+        Root mean square error with its 95 % bootstrap interval over pairs; nan for fewer than
+        `MANY_PAIRS`.
     coverage : float
         Share of the intervals that hold the truth.
     flagged : float
@@ -73,6 +78,8 @@ class Score:
     failures: int
     bias: float
     bias_se: float
+    bias_low: float
+    bias_high: float
     sd: float
     rmse: float
     rmse_low: float
@@ -95,14 +102,21 @@ def score(outcomes: Sequence[Outcome], seed: int = 0) -> Score:
     answered = [one for one in outcomes if math.isfinite(one.value)]
     errors = np.array([one.error for one in answered])
     squares = np.array([one.error**2 for one in outcomes])
-    low, high = _interval(np.sqrt(_means(squares, [one.pair for one in outcomes], seed)))
+    pairs = [one.pair for one in outcomes]
+    low = high = math.nan
+    if len(set(pairs)) >= MANY_PAIRS:
+        low, high = _interval(np.sqrt(_means(squares, pairs, seed)))
+    bias = float(errors.mean()) if len(errors) else math.nan
+    se, half = _paired_se(errors, [one.pair for one in answered])
     held = [one.low <= one.truth <= one.high for one in answered if math.isfinite(one.low)]
     cpu = [one.cpu_s for one in outcomes if math.isfinite(one.cpu_s)]
     return Score(
         n=len(outcomes),
         failures=len(outcomes) - len(answered),
-        bias=float(errors.mean()) if len(errors) else math.nan,
-        bias_se=_paired_se(errors, [one.pair for one in answered]),
+        bias=bias,
+        bias_se=se,
+        bias_low=bias - half,
+        bias_high=bias + half,
         sd=float(errors.std(ddof=1)) if len(errors) > 1 else math.nan,
         rmse=float(np.sqrt(squares.mean())),
         rmse_low=low,
@@ -113,27 +127,33 @@ def score(outcomes: Sequence[Outcome], seed: int = 0) -> Score:
     )
 
 
-def ranks(outcomes: Mapping[str, Sequence[Outcome]], seed: int = 0) -> dict[str, int]:
-    """Rank of each analysis by its RMSE on the same scans: 1 + how many are better.
+def better(outcomes: Mapping[str, Sequence[Outcome]], seed: int = 0) -> dict[str, tuple[str, ...]]:
+    """For each analysis, those that are better by their RMSE on the same scans.
 
-    One is better than another where the 95 % bootstrap interval of the difference of their RMSE
-    (over pairs, the same resamples for both) lies on its side of zero: ties have one rank. One that
-    leaves more than `SILENT` of the scans without an answer is behind all that do not: "no change"
-    is close to the truth where noise is large.
+    One is better than another where both the 95 % bootstrap interval of the difference of their
+    RMSE (over pairs, the same resamples for both) and the 95 % interval (t) of the mean difference
+    of a pair's squared errors lie on its side of zero: the first is too short for few pairs. One
+    that leaves more than `SILENT` of the scans without an answer is behind all that do not: "no
+    change" is close to the truth where noise is large.
     """
-    means, silent = {}, set()
+    means, squares, silent = {}, {}, set()
     for name, own in outcomes.items():
-        squares = np.array([one.error**2 for one in own])
-        means[name] = np.sqrt(_means(squares, [one.pair for one in own], seed))
+        errors = np.array([one.error**2 for one in own])
+        pairs = [one.pair for one in own]
+        means[name] = np.sqrt(_means(errors, pairs, seed))
+        squares[name] = _by_pair(errors, pairs)
         if sum(not math.isfinite(one.value) for one in own) > SILENT * len(own):
             silent.add(name)
 
-    def better(one: str, other: str) -> bool:
+    def beats(one: str, other: str) -> bool:
         if (one in silent) != (other in silent):
             return other in silent
-        return _interval(means[other] - means[one])[0] > 0
+        difference = squares[other] - squares[one]
+        se, half = _of_mean(difference)
+        told = se == se and difference.mean() - half > 0
+        return told and _interval(means[other] - means[one])[0] > 0
 
-    return {name: 1 + sum(better(one, name) for one in means if one != name) for name in means}
+    return {name: tuple(one for one in means if one != name and beats(one, name)) for name in means}
 
 
 @dataclass(frozen=True)
@@ -177,11 +197,21 @@ def _interval(samples: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _paired_se(errors: np.ndarray, pairs: Sequence[int]) -> float:
-    """Standard error of the mean error, from the means of pairs."""
-    keys = sorted(set(pairs))
-    if len(keys) < 2:
-        return math.nan
+def _paired_se(errors: np.ndarray, pairs: Sequence[int]) -> tuple[float, float]:
+    """Standard error of the mean error, and half its 95 % interval, from the means of pairs."""
+    return _of_mean(_by_pair(errors, pairs))
+
+
+def _by_pair(values: np.ndarray, pairs: Sequence[int]) -> np.ndarray:
+    """Mean of the values of each pair."""
     pairs = np.asarray(pairs)
-    means = np.array([errors[pairs == key].mean() for key in keys])
-    return float(means.std(ddof=1) / math.sqrt(len(means)))
+    return np.array([values[pairs == key].mean() for key in sorted(set(pairs.tolist()))])
+
+
+def _of_mean(values: np.ndarray) -> tuple[float, float]:
+    """Standard error of a mean and half its 95 % interval; nan for a single value."""
+    n = len(values)
+    if n < 2:
+        return math.nan, math.nan
+    se = float(values.std(ddof=1) / math.sqrt(n))
+    return se, float(stdtrit(n - 1, 0.975)) * se

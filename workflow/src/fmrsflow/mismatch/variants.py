@@ -8,7 +8,7 @@ two of them differ by one dose alone; each second person mirrors the noise of th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 NOMINAL = "nominal"
 PUBLISHED = "published"
@@ -17,6 +17,9 @@ EVERYTHING = "everything"
 
 SNR = 30.0
 """SNR (tCr) of a nominal transient."""
+
+RESPONSE_PERCENT = 3.0
+"""Mean true change of glutamate."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,14 @@ class Factor:
 FACTORS = (
     Factor(
         "linewidth",
-        "Broader lines",
+        "Broader lines at equal SNR",
         "Hz",
         (1, 2, 4, 6),
         2,
         "lorentz_hz",
-        "Broad lines overlap: glutamate, glutamine and the macromolecules share their signal, "
-        "so the same noise leaves a larger error.",
+        "SNR is that of the broad line, so this is the cost of overlap alone: small for a "
+        "change, as what overlaps does not respond. Lines twice as wide at unchanged noise "
+        "also halve the SNR, and that is what they cost.",
     ),
     Factor(
         "drift",
@@ -106,8 +110,8 @@ FACTORS = (
         (25, 20, 15, 10, 5),
         15,
         "snr_tcr",
-        "Noise sets the error of every estimate; a joint fit of all transients loses nothing "
-        "to averaging, but alignment needs a signal to see.",
+        "The error of a change grows in proportion to the noise, at every dose; at 5 dB it is "
+        "several times the response, and a ratio of two such numbers is off on average too.",
     ),
     Factor(
         "water",
@@ -116,8 +120,8 @@ FACTORS = (
         (0.003, 0.01, 0.03, 0.1),
         0.01,
         "residual_water",
-        "What water suppression leaves reaches into the fitted range with its tails and "
-        "changes from transient to transient.",
+        "The tails of what water suppression leaves reach into the fitted range; HLSVD takes "
+        "them off each transient before the fit.",
     ),
     Factor(
         "lipid",
@@ -126,8 +130,8 @@ FACTORS = (
         (0.5, 2, 5),
         0.5,
         "scalp_lipids",
-        "Lipid from the scalp lies under 0.9-1.5 ppm with a phase of its own; it misleads "
-        "lactate first and glutamate through the baseline.",
+        "Lipid from the scalp lies at 0.9-1.5 ppm with a phase of its own, beside lactate and "
+        "away from glutamate; it does not respond, so a change of glutamate hardly sees it.",
     ),
     Factor(
         "eddy",
@@ -145,8 +149,10 @@ FACTORS = (
         (0.05, 0.1, 0.2, 0.3),
         0.1,
         "movement_probability",
-        "A transient during which the head moved has lost signal, frequency and phase; kept, "
-        "it lowers the condition that it falls into.",
+        "A transient during which the head moved has lost signal, frequency and phase. Up to "
+        "a fifth of the transients may be removed; beyond, spoilt ones stay in and lower the "
+        "condition that they fall into, and the intervals, which assume equal noise, are too "
+        "short.",
     ),
     Factor(
         "narrowing",
@@ -226,6 +232,9 @@ _COMBINED = {
     EVERYTHING: {one.name: one.perturbed for one in FACTORS},
 }
 """Doses of the variants that combine factors."""
+
+_REPEATED = {"movement": (0.05, 0.1)}
+"""Doses that have to be withstood and leave a spread that pairs do not cancel."""
 
 _TRUTHS = {
     "alignment": ("drift", "step", "phase", "movement"),
@@ -317,7 +326,7 @@ CONTESTANTS = (
     Contestant("restricted alignment", "restricted", "joint", True),
     Contestant("no correction", "uncorrected", "joint", True),
     Contestant("polynomial baseline", "polynomial", "joint", True),
-    Contestant("stiff spline", "stiff", "joint", True),
+    Contestant("spline by AIC", "stiff", "joint", True),
     Contestant("no baseline", "flat", "joint", True),
     Contestant("FSL-MRS", "fslmrs", "blocks", True),
     Contestant("LCModel", "lcmodel", "blocks", True),
@@ -361,6 +370,18 @@ ENGINES = {"fslmrs": "fsl_mrs", "lcmodel": "lcmodel"}
 """Analyses that need a command which the user installs."""
 
 
+def settings(contestant: Contestant) -> str:
+    """What a contestant is: keys of config.yaml that are not the default's, and its estimator."""
+    preprocess, fit = _ANALYSES[contestant.analysis]
+    told = [
+        f"{stage}: {', '.join(f'{key}: {str(value).lower()}' for key, value in keys.items())}"
+        for stage, keys in (("preprocess", _PREPROCESS[preprocess]), ("fit", _FIT[fit]))
+        if keys
+    ]
+    widths = "with" if contestant.matched else "without"
+    return "; ".join([*told, f"estimator {contestant.estimator}, {widths} matched line widths"])
+
+
 @dataclass(frozen=True)
 class Run:
     """Some sites under some analyses: one call of the workflow."""
@@ -389,7 +410,8 @@ class Edition:
     truths : bool
         Whether the truth is put in, step by step.
     draws : int
-        Repetitions of nominal, published and everything: their ranks need more scans than a bias.
+        Repetitions of nominal, of the combinations and of `_REPEATED`: ranks, and biases that
+        pairs do not cancel, need more scans.
     seed : int
     """
 
@@ -408,15 +430,19 @@ class Edition:
         return [one for field_t in self.fields_t for one in self._of_field(field_t)]
 
     def _of_field(self, field_t: int) -> Iterator[Variant]:
-        yield from self._repeated(NOMINAL, field_t, {})
+        yield from self._repeated(Variant(f"{NOMINAL}at{field_t}T", field_t, NOMINAL))
         for factor in FACTORS:
             for number, dose in enumerate(factor.doses, start=1):
                 if self.every_dose or dose == factor.perturbed:
-                    site = f"{factor.name}{number}at{field_t}T"
-                    yield Variant(site, field_t, factor.name, dose, doses={factor.name: dose})
+                    one = Variant(
+                        f"{factor.name}{number}at{field_t}T", field_t, factor.name, dose,
+                        doses={factor.name: dose},
+                    )  # fmt: skip
+                    again = dose in _REPEATED.get(factor.name, ())
+                    yield from self._repeated(one) if again else [one]
         for name, doses in _COMBINED.items():
             doses = _at_field(doses, field_t)
-            yield from self._repeated(name, field_t, doses)
+            yield from self._repeated(Variant(f"{name}at{field_t}T", field_t, name, doses=doses))
             if self.truths and name != LIMITS:
                 for step, absent in _TRUTHS.items():
                     left = {key: dose for key, dose in doses.items() if key not in absent}
@@ -424,10 +450,10 @@ class Edition:
                         site = f"{name}true{step}at{field_t}T"
                         yield Variant(site, field_t, name, truth=step, doses=left)
 
-    def _repeated(self, name: str, field_t: int, doses: dict) -> Iterator[Variant]:
-        for draw in range(1 if name == LIMITS else self.draws):
-            site = f"{name}at{field_t}T" + (f"again{draw}" if draw else "")
-            yield Variant(site, field_t, name, draw=draw, doses=doses)
+    def _repeated(self, one: Variant) -> Iterator[Variant]:
+        yield one
+        for draw in range(1, self.draws):
+            yield replace(one, site=f"{one.site}again{draw}", draw=draw)
 
     def runs(self, engines: tuple[str, ...] = ()) -> list[Run]:
         """Calls of the workflow; `engines` are the analyses whose command is installed."""
@@ -461,7 +487,7 @@ class Edition:
             "paired": True,
             "tissue_maps": True,
             "responses": {
-                "Glu": {"percent": 3.0, "participant_sd": 1.0},
+                "Glu": {"percent": RESPONSE_PERCENT, "participant_sd": 1.0},
                 "Lac": {"percent": 15.0, "participant_sd": 3.0},
             },
             "concentrations": {"participant_cv": 0.08},
@@ -511,7 +537,7 @@ EDITIONS = {
         baselines=("polynomial", "stiff", "flat"),
         draws=5,
     ),
-    "small": Edition("small", (3,), people=2, every_dose=False, analyses=("main",)),
+    "small": Edition("small", (3,), people=2, every_dose=False, analyses=("main", "restricted")),
 }
 
 _NOMINAL_SITE = {

@@ -146,7 +146,9 @@ def _cost_words(cost: Cost, site: Site) -> dict:
     factor = next(one for one in FACTORS if one.name == cost.factor)
     near = min(FIELDS_T, key=lambda one: abs(one - site.field_t))
     dose = f"{cost.dose:g} {factor.unit}"
-    error = f" ± {cost.bias_se:.2f}" if cost.bias_se == cost.bias_se else ""
+    error = ""
+    if cost.bias_low == cost.bias_low:
+        error = f" ({signed(cost.bias_low, 2)} to {signed(cost.bias_high, 2)})"
     text = (
         f"{figures.FIGURES[cost.figure]} {short(cost.value)} (median) is as in synthetic {near}T "
         f"scans with “{factor.title}, {dose}”. There the default analysis was off by "
@@ -155,7 +157,10 @@ def _cost_words(cost: Cost, site: Site) -> dict:
         f"{cost.flagged:.0%} of the scans were flagged. "
     )
     kept = "; ".join(cost.survivors) or "none of the analyses tried"
-    return {"text": text + f"Without bias and as precise as any: {kept}.", "factor": factor.name}
+    return {
+        "text": text + f"No bias is seen, and none is more precise, with: {kept}.",
+        "factor": factor.name,
+    }
 
 
 def _site_tiles(results: SiteResults) -> list[dict]:

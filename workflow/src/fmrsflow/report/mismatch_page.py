@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fmrsflow.mismatch.costs import COVERED, SURVIVES, survivors
+from fmrsflow.mismatch.costs import BREAKS, SURVIVES, state, survivors
 from fmrsflow.mismatch.variants import (
     CONTESTANTS,
     DEFAULT,
@@ -15,8 +15,10 @@ from fmrsflow.mismatch.variants import (
     LIMITS,
     NOMINAL,
     PUBLISHED,
+    RESPONSE_PERCENT,
     SNR,
     Factor,
+    settings,
 )
 from fmrsflow.report.plot import BLACK, CYCLE, GREY, axis, layout, numbers, plain
 from fmrsflow.report.render import render, short, signed
@@ -32,7 +34,7 @@ COMBINATIONS = {
 """Combinations and nominal, as pages call them."""
 
 STEPS = {
-    "alignment": "alignment of transients",
+    "alignment": "alignment and rejection of transients",
     "eddy": "eddy-current correction",
     "water": "removal of residual water",
     "model": "fit model (baseline, lipid, macromolecules, basis)",
@@ -86,11 +88,14 @@ def mismatch_page(tables: Tables, home: str = "") -> str:
         factors=factors,
         attribution=_attribution(tables.attribution),
         concentrations=_concentrations(tables.concentrations, fields),
+        analyses=_analyses(tables.curves),
         survives=SURVIVES,
-        covered=f"{COVERED:.0%}",
+        breaks=BREAKS,
+        response=RESPONSE_PERCENT,
         sections=[
             ("answer", "Answer"),
             ("leaderboard", "Leaderboard"),
+            ("analyses", "Analyses"),
             *((one["factor"].name, one["factor"].title) for one in factors),
             ("steps", "Which step"),
             ("concentrations", "Concentrations"),
@@ -106,27 +111,34 @@ def words(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> str:
         own = _own(curves, field, factor.name, DEFAULT)
         if not own:
             continue
-        held = [row for row in own if _holds(row)]
-        worst = own[-1]
-        until = [row for n, row in enumerate(own) if all(_holds(one) for one in own[: n + 1])]
-        if len(held) == len(own):
-            sentence = (
-                f"at {field} T the default's bias stays within {SURVIVES:g} points (or within "
-                f"its own error) at every dose; at {_dose(worst, factor)} its error is "
-                f"{_ratio(worst)} times the nominal one"
+        states = [state(row) for row in own]
+        if set(states) == {"holds"}:
+            told.append(
+                f"at {field} T the default holds at every dose (bias within {SURVIVES:g} points); "
+                f"at {_dose(own[-1], factor)} its error is {_ratio(own[-1])} times the nominal one"
             )
-        else:
-            first = next(row for row in own if not _holds(row))
-            start = f"up to {_dose(until[-1], factor)} it holds; " if until else ""
-            sentence = (
-                f"at {field} T {start}at {_dose(first, factor)} the default is off by "
-                f"{signed(float(first['bias']), 2)} points on average, "
-                f"{float(first['coverage']):.0%} of its intervals hold the truth, and "
-                f"{float(first['flagged']):.0%} of the scans are flagged"
-            )
-        told.append(sentence)
+            continue
+        start = next(n for n, one in enumerate(states) if one != "holds")
+        parts = [f"up to {_dose(own[start - 1], factor)} it holds"] if start else []
+        if "unknown" in states:
+            parts.append(_unknown(own[states.index("unknown")], factor))
+        if "breaks" in states:
+            parts.append(_broken(own[states.index("breaks")], factor))
+        told.append(f"at {field} T " + ", ".join(parts))
     text = "; ".join(told)
     return text[:1].upper() + text[1:] + "." if text else ""
+
+
+def _unknown(row: Row, factor: Factor) -> str:
+    return f"at {_dose(row, factor)} these scans leave it open (bias {_bias(row)} points)"
+
+
+def _broken(row: Row, factor: Factor) -> str:
+    return (
+        f"at {_dose(row, factor)} the default breaks (bias {_bias(row)} points, "
+        f"{float(row['coverage']):.0%} of its intervals hold the truth, "
+        f"{float(row['flagged']):.0%} of the scans are flagged)"
+    )
 
 
 def dose_chart(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> dict:
@@ -196,7 +208,7 @@ def dose_chart(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> 
 def _bars(rows, key: str, colour: str) -> dict:
     """95 % intervals of the default's line."""
     if key == "bias":
-        half = [1.96 * _number(row["bias_se"]) for _, row in rows]
+        half = [_number(row["bias_high"]) - _number(row["bias"]) for _, row in rows]
         bars = {"array": numbers(half)}
     else:
         bars = {
@@ -256,8 +268,8 @@ def _dose_rows(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> 
                 {
                     "field": field,
                     "dose": _dose(own, factor),
-                    "bias": _plus_minus(own),
-                    "broken": not _holds(own),
+                    "bias": _bias(own),
+                    "state": {"unknown": "open", "breaks": "broken"}.get(state(own), ""),
                     "ratio": _ratio(own),
                     "coverage": short(own["coverage"]),
                     "flagged": f"{float(own['flagged']):.0%}",
@@ -271,14 +283,13 @@ def _leaderboard(curves: Sequence[Row], name: str, field: str) -> list[dict]:
     own = [row for row in curves if (row["factor"], row["field_t"]) == (name, field)]
     order = {one.name: n for n, one in enumerate(CONTESTANTS)}
     own.sort(key=lambda row: (int(row["rank"]), order[row["contestant"]]))
-    ranks = [row["rank"] for row in own]
     return [
         {
-            "rank": f"{row['rank']}{'=' if ranks.count(row['rank']) > 1 else ''}",
+            "rank": row["rank"],
             "contestant": row["contestant"],
-            "default": row["contestant"] == DEFAULT,
-            "rmse": f"{short(row['rmse'])} ({short(row['rmse_low'])} to {short(row['rmse_high'])})",
-            "bias": _plus_minus(row),
+            "rmse": _interval("rmse", row),
+            "shared": short(row["rmse_shared"]),
+            "bias": _bias(row),
             "sd": short(row["sd"]),
             "coverage": short(row["coverage"]),
             "failures": f"{row['failures']} of {row['n']}",
@@ -345,13 +356,6 @@ def _headline(curves: Sequence[Row], fields: Sequence[str]) -> str:
     return text + (f" ({'; '.join(others)})." if others else ".")
 
 
-def _holds(row: Row) -> bool:
-    """Whether a bias is within what survives, or not told from it, and the intervals hold."""
-    bias, se = _number(row["bias"]), _number(row["bias_se"])
-    within = abs(bias) - (1.96 * se if se == se else 0.0) <= SURVIVES
-    return within and float(row["coverage"]) >= COVERED
-
-
 def _ratio(row: Row) -> str:
     return f"{float(row['rmse']) / float(row['rmse_nominal']):.1f}"
 
@@ -359,6 +363,31 @@ def _ratio(row: Row) -> str:
 def _plus_minus(row: Row) -> str:
     bias, se = _number(row["bias"]), _number(row["bias_se"])
     return signed(bias, 2) + (f" ± {se:.2f}" if se == se else "")
+
+
+def _bias(row: Row) -> str:
+    """Bias with its interval."""
+    if row["bias_low"] == "n/a":
+        return _signed(row["bias"])
+    return f"{_signed(row['bias'])} ({_signed(row['bias_low'])} to {_signed(row['bias_high'])})"
+
+
+def _signed(text: str) -> str:
+    return signed(_number(text), 2) if text != "n/a" else text
+
+
+def _interval(name: str, row: Row) -> str:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    ends = "" if low == "n/a" else f" ({short(low)} to {short(high)})"
+    return short(row[name]) + ends
+
+
+def _analyses(curves: Sequence[Row]) -> list[dict]:
+    """What each contestant is, as keys of config.yaml that differ from the default."""
+    seen = {row["contestant"] for row in curves}
+    return [
+        {"name": one.name, "settings": settings(one)} for one in CONTESTANTS if one.name in seen
+    ]
 
 
 def _dose(row: Row, factor: Factor) -> str:

@@ -10,6 +10,7 @@ import argparse
 import math
 import re
 import shutil
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from pathlib import Path
 from fmrsflow.concentration import SUMS
 from fmrsflow.edge import MISSING, read_json, read_table, write_bytes, write_json, write_table
 from fmrsflow.errors import DataError
-from fmrsflow.mismatch.scores import Outcome, attribution, ranks, score
+from fmrsflow.mismatch.scores import Outcome, attribution, better, score
 from fmrsflow.mismatch.variants import (
     CONTESTANTS,
     DEFAULT,
@@ -49,10 +50,12 @@ _SCORE = {
     "failures": ("scans without an answer", ""),
     "bias": ("mean error", "%"),
     "bias_se": ("standard error of the bias, from pairs of mirrored noise", "%"),
+    "bias_low": ("lower end of the 95 % interval (t) of the bias", "%"),
+    "bias_high": ("upper end of the 95 % interval (t) of the bias", "%"),
     "sd": ("standard deviation of the error", "%"),
     "rmse": ("root mean square error; no answer counts as no change", "%"),
-    "rmse_low": ("lower end of its 95 % bootstrap interval over pairs", "%"),
-    "rmse_high": ("upper end of its 95 % bootstrap interval over pairs", "%"),
+    "rmse_low": ("lower end of its 95 % bootstrap interval over pairs; n/a for few pairs", "%"),
+    "rmse_high": ("upper end of its 95 % bootstrap interval over pairs; n/a for few pairs", "%"),
     "coverage": ("share of 95 % intervals that hold the truth", "1"),
     "flagged": ("share of scans that the pages flag, exclude or call failed", "1"),
     "cpu_s": ("median CPU time of a scan, preprocess to response", "s"),
@@ -62,7 +65,9 @@ CURVES = {
     "contestant": ("analysis and estimator", ""),
     **{name: text for name, text in _SCORE.items()},
     "rmse_nominal": ("its root mean square error at nominal, same people and draws", "%"),
-    "rank": ("1 + contestants that are better on these scans; ties share a rank", ""),
+    "rmse_shared": ("root mean square error on the scans that every contestant saw", "%"),
+    "better": ("contestants that are better, on the scans that both saw", ""),
+    "rank": ("1 + contestants that are better", ""),
 }
 CONCENTRATIONS = {
     **_VARIANT,
@@ -71,7 +76,7 @@ CONCENTRATIONS = {
     **{
         name: text
         for name, text in _SCORE.items()
-        if name not in ("flagged", "cpu_s", "rmse_low", "rmse_high")
+        if name not in ("flagged", "cpu_s", "rmse_low", "rmse_high", "bias_low", "bias_high")
     },
 }
 ATTRIBUTION = {
@@ -143,13 +148,15 @@ def _score(arguments) -> int:
     for name, (rows, columns) in tables.items():
         write_table(root / f"{name}.tsv", rows, columns)
         print(root / f"{name}.tsv")
+    from fmrsflow.report.mismatch_markdown import markdown
     from fmrsflow.report.mismatch_page import mismatch_page
     from fmrsflow.stages.report_files import read_benchmark
 
     write_json(root / "made.json", _made(edition, told["engines"]))
-    page = mismatch_page(read_benchmark(root))
-    write_bytes(root / "mismatch.html", page.encode())
-    print(root / "mismatch.html")
+    scored = read_benchmark(root)
+    for name, text in (("tables.md", markdown(scored)), ("mismatch.html", mismatch_page(scored))):
+        write_bytes(root / name, text.encode())
+        print(root / name)
     return 0
 
 
@@ -169,8 +176,16 @@ def _made(edition: Edition, engines: list[str]) -> dict:
         "seed": str(edition.seed),
         "variants": str(len({one.key for one in variants})),
         "scans": str(edition.people * len(variants)),
-        "engines": ", ".join(ENGINES[name] for name in engines) or "none but our own",
+        "engines": ", ".join(_version(ENGINES[name]) for name in engines) or "none but our own",
     }
+
+
+def _version(command: str) -> str:
+    """A command and its version, where it tells one."""
+    if command != "fsl_mrs" or not shutil.which(command):
+        return command
+    told = subprocess.run([command, "--version"], capture_output=True, text=True)
+    return f"{command} {told.stdout.strip()}".strip()
 
 
 def score_tables(edition: Edition, runs: list[Run], root: Path) -> dict[str, tuple]:
@@ -215,12 +230,17 @@ def _plain(by_key: dict) -> Iterator[tuple]:
 def _curves(changes: dict, seed: int) -> list[dict]:
     rows = []
     for key, by_name in _plain(changes):
-        # Engines see one repetition of a variant: they are ranked on that one.
+        # Engines see one repetition of a variant, its first.
         fewest = min(len(outcomes) for outcomes in by_name.values())
-        placed = ranks({name: own[:fewest] for name, own in by_name.items()}, seed)
-        own = {name: one for name, one in by_name.items() if len(one) > fewest}
-        placed |= ranks(own, seed) if own else {}
+        shared = {name: outcomes[:fewest] for name, outcomes in by_name.items()}
+        all_saw = {name: one for name, one in by_name.items() if len(one) > fewest}
+        on_shared, on_all = better(shared, seed), better(all_saw, seed)
         for name, outcomes in by_name.items():
+            over = [
+                other
+                for other in by_name
+                if other in (on_all if {name, other} <= on_all.keys() else on_shared)[name]
+            ]
             nominal = changes[key[0], NOMINAL, None, ""][name][: len(outcomes)]
             rows.append(
                 {
@@ -228,7 +248,9 @@ def _curves(changes: dict, seed: int) -> list[dict]:
                     "contestant": name,
                     **asdict(score(outcomes, seed)),
                     "rmse_nominal": score(nominal, seed).rmse,
-                    "rank": placed[name],
+                    "rmse_shared": score(shared[name], seed).rmse,
+                    "better": "; ".join(over) or "n/a",
+                    "rank": 1 + len(over),
                 }
             )
     return rows
