@@ -174,6 +174,12 @@ def test_a_record_leaves_as_it_is_but_for_names_of_files(packed, study):
         assert record == home, name
 
 
+def test_a_path_with_a_space_is_withheld_as_a_whole():
+    names = bundles._names_in_text({"siteA/x.SDAT"}, {"/home/Jane Doe/data"})
+    said = "cannot read '/home/Jane Doe/data/siteA/x.SDAT': no such file"
+    assert names.sub("withheld", said) == "cannot read 'withheld': no such file"
+
+
 def test_paths_of_settings_are_blank_and_compare_equal_and_other_settings_do_not(study, tmp_path):
     moved = json.loads(json.dumps(study.config).replace("Jane_Doe", "John_Roe"))
     moved["results"] = study.config["results"]

@@ -363,7 +363,8 @@ def _clean_record(study: Study, item: Scan | Unit, record: dict, leaving: set[st
     inputs = record["inputs"]
     record["inputs"] = {name: one for name, one in inputs.items() if name in leaving}
     record["withheld"] = {name: one for name, one in inputs.items() if name not in leaving}
-    return _as_json(sealed(_without_text(record, _names_in_text(names - {""}))))
+    folders = {str(folder.resolve()) for folder in (study.data_root, study.results)}
+    return _as_json(sealed(_without_text(record, _names_in_text(names - {""}, folders))))
 
 
 def _unnamed(sources: dict[str, str], scans: tuple[Scan, ...]) -> dict[str, str]:
@@ -394,17 +395,18 @@ def _filled(template: str, scan: Scan) -> str:
     return template
 
 
-def _names_in_text(names: set[str]) -> re.Pattern:
+def _names_in_text(names: set[str], folders: set[str]) -> re.Pattern:
     """What is withheld in a message: these paths, their last parts, files of the same name with
-    another ending (a header beside its data), and every absolute path."""
-    found = set()
+    another ending (a header beside its data), what lies in these folders (whose names may hold a
+    space), and every other absolute path."""
+    found = {re.escape(folder) for folder in folders}
     for name in names:
         last = PurePosixPath(name).name
         # A folder may be called 1, which is a number in most messages.
         found |= {re.escape(one) for one in (name, last) if "." in one or len(one) > 3}
         if "." in last:
             found.add(re.escape(last.removesuffix(".gz").rpartition(".")[0]) + r"(?:\.\w+)+")
-    some = "|".join(sorted(found, key=len, reverse=True)) or "(?!)"
+    some = "|".join(sorted(found, key=len, reverse=True))
     before, after = r"(?:[^\s'\"()]*/)?", r"(?:/[^\s'\"():;,]*)?"
     return re.compile(
         rf"{before}(?<![\w-])(?:{some}){after}(?![\w-])|(?<![\w./])/[\w.+@~-]+/[^\s'\"():;,]*"
