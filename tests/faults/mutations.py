@@ -26,8 +26,11 @@ from fmrsflow import cli
 from fmrsflow.edge import read_json, read_table, write_bytes, write_json, write_table
 from fmrsflow.fids import from_nifti
 from fmrsflow.sheets import StudyError, read_config, read_study
-from fmrsflow.study import STAGE_SETTINGS
+from fmrsflow.study import STAGE_SETTINGS, Study
 from fmrsflow.synthetic.writers import write_rda
+
+NO_RESULT = ("files", "inputs", "sources", "digest", "startedAtTime", "endedAtTime")
+"""Keys of a record that differ between runs, or tell of files."""
 
 TIME_LIMIT_S = 60
 """CPU time of one mutation beyond which it hangs; four times that of the wall clock, for a child
@@ -81,6 +84,9 @@ HARMLESS = (
     "samples changed within their error, told by verify",
 )
 """Outcomes that may be; every other one is harm."""
+
+ORDER = sorted(HARMLESS, key="same result".__eq__)
+"""Of several harmless outcomes the first is told; sameness only where all scans are the same."""
 
 
 def mutations(n: int, work: Path, seed: int) -> Counts:
@@ -161,30 +167,71 @@ def _outcome(folder: Path, base: Path, name: str) -> tuple[str, str]:
 
 
 def _compared(folder: Path, base: Path, name: str, product: bool) -> tuple[str, str]:
+    """The worst of what came of the scans: each is compared by itself, so that one that is lost or
+    warns hides no other."""
     stages = STAGES[1:] if product else STAGES  # the mutated product itself is no result
     now, before = (_results(one, TARGETS[name], stages) for one in (folder, base))
-    records = {key: one for key, one in now.items() if isinstance(one, dict)}
+    found, named = [("same result", "")], _named(folder, base)
+    for scan in sorted(now | before):
+        ours, theirs = now.get(scan, {}), before.get(scan, {})
+        if ours == theirs:
+            continue
+        if said := _said(ours, theirs):
+            found.append(said)
+        elif TARGETS[name] is None and scan in named:
+            found.append(("as the file now says, in the frozen study", scan))
+        elif TARGETS[name] == scan and not product:
+            found.append(_as_the_file_says(folder, base, name, ours, theirs))
+        else:
+            odd = next(key for key in ours | theirs if ours.get(key) != theirs.get(key))
+            found.append(("silent change", odd))
+    harm = [one for one in found if one[0] not in HARMLESS]
+    return harm[0] if harm else min(found, key=lambda one: ORDER.index(one[0]))
+
+
+def _said(ours: dict, theirs: dict) -> tuple[str, str] | None:
+    """What the records of a scan newly say: lost, or a warning; None where nothing."""
+    records = {key: one for key, one in ours.items() if key.endswith("_record.json")}
     for word in ("failed", "excluded"):
-        lost = [one["reason"] for one in records.values() if one["status"] == word]
-        if lost and not all(lost):
-            return f"scan {word} without a reason", ""
+        lost = [
+            one["reason"]
+            for key, one in records.items()
+            if one["status"] == word != theirs.get(key, {}).get("status")
+        ]
         if lost:
-            return f"scan {word} with a reason", lost[0]
-    if now == before:
-        return "same result", ""
-    known = {line for one in before.values() if isinstance(one, dict) for line in one["warnings"]}
-    told = [line for one in records.values() for line in one["warnings"] if line not in known]
-    if told:
-        return "told by a warning", told[0]
-    if TARGETS[name] is None and _frozen(folder) != _frozen(base):
-        return "as the file now says, in the frozen study", ""
-    odd = next(key for key in now | before if now.get(key) != before.get(key))
+            return f"scan {word} with{'' if all(lost) else 'out'} a reason", str(lost[0])
+    told = [
+        line
+        for key, one in records.items()
+        for line in one["warnings"]
+        if line not in theirs.get(key, {}).get("warnings", ())
+    ]
+    return ("told by a warning", told[0]) if told else None
+
+
+def _named(folder: Path, base: Path) -> set[str]:
+    """Scans that changed rows of the sheets name; all where the configuration changed."""
+    new, old = (Study.load(one / "results" / "study.json") for one in (folder, base))
+    scans = {*new.scans, *old.scans}
+    if new.config != old.config:
+        return {scan.key for scan in scans}
+    rows = set(new.scans) ^ set(old.scans)
+    changed = {scan.site for scan in scans if new.sites.get(scan.site) != old.sites.get(scan.site)}
+    return {scan.key for scan in scans if scan in rows or scan.site in changed}
+
+
+def _as_the_file_says(
+    folder: Path, base: Path, name: str, ours: dict, theirs: dict
+) -> tuple[str, str]:
+    """Other numbers without a word: harmless where `fmrsflow verify` tells of the file, and its
+    samples, which have no checksum, are hardly others."""
     # The results of the unmutated file, with the mutated one in its place.
     shutil.rmtree(folder / "results")
     shutil.copytree(base / "results", folder / "results")
-    if str(folder / name) not in [path for path, _ in verified(folder)] or product:
+    odd = next(key for key in ours | theirs if ours.get(key) != theirs.get(key))
+    if str(folder / name) not in [path for path, _ in verified(folder)]:
         return "silent change", odd
-    moved = _moved(now, before)
+    moved = _moved(ours, theirs)
     if Path(name).suffix not in (".SDAT", ".rda") or moved == 0:
         return "as the file now says, told by verify", odd
     return (
@@ -206,25 +253,21 @@ def _moved(now: dict, before: dict) -> float:
     return worst
 
 
-def _results(folder: Path, scan: str | None, stages: tuple[str, ...]) -> dict:
-    """What the stages gave: tables, and records without the digests of files."""
-    found: dict = {}
+def _results(folder: Path, scan: str | None, stages: tuple[str, ...]) -> dict[str, dict]:
+    """What the stages gave, by scan: tables, and records without times and digests of files."""
+    found: dict[str, dict] = {}
     site = scan.split("/")[0] if scan else "*"
     for path in sorted((folder / "results").glob(f"*/{site}/**/*_desc-*")):
-        name = str(path.relative_to(folder))
+        name = path.relative_to(folder)
         if not any(f"desc-{stage}_" in path.name for stage in stages):
             continue
+        own = found.setdefault(f"{name.parts[2]}/{path.name.split('_desc-')[0]}", {})
         if path.name.endswith("_record.json"):
-            dropped = ("files", "inputs", "sources", "digest")
             record = read_json(path)
-            found[name] = {key: one for key, one in record.items() if key not in dropped}
+            own[str(name)] = {key: one for key, one in record.items() if key not in NO_RESULT}
         elif path.suffix == ".tsv":
-            found[name] = read_table(path)
+            own[str(name)] = read_table(path)
     return found
-
-
-def _frozen(folder: Path) -> str:
-    return (folder / "results" / "study.json").read_text()
 
 
 def _chain(folder: Path, stages: tuple[str, ...], scan: str | None) -> str:
