@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from fmrsflow.errors import DataError
 from fmrsflow.records import promised, read_record, sealed
-from fmrsflow.sheets import LABEL, SETTING_NAME, _check_config, _check_value, schema
+from fmrsflow.sheets import LABEL, SETTING_NAME, check_config, check_value, schema
 from fmrsflow.study import (
     ANALYSIS_SETTINGS,
     PATH_COLUMNS,
@@ -484,7 +484,7 @@ def _checked(study: Study, name: str) -> Study:
         With the first problem; a bundle that `pack` made has none.
     """
     problems: list[str] = []
-    config = _check_config(study.config, STUDY, problems)
+    config = check_config(study.config, STUDY, problems)
     rows = [("sites_sheet", {**asdict(one), "site": one.name}) for one in study.sites.values()]
     rows += [("scans_sheet", asdict(scan)) for scan in study.scans]
     rows += [("participants_sheet", row) for row in study.participants]
@@ -492,7 +492,7 @@ def _checked(study: Study, name: str) -> Study:
         for column, rule in schema(sheet).items():
             value = row.get(column)
             given = value is not None and value != ""
-            if given and (problem := _check_value(value, rule)[1]):
+            if given and (problem := check_value(value, rule)[1]):
                 problems.append(f"{STUDY}: {column}: {problem}")
             if not given and rule.get("required"):
                 problems.append(f"{STUDY}: {column} is missing in a row of {sheet}")

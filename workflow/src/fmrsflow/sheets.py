@@ -60,7 +60,7 @@ def read_study(config: dict, name: str = "config.yaml") -> Study:
         With every error of all files at once.
     """
     problems: list[str] = []
-    complete = _check_config(config, name, problems)
+    complete = check_config(config, name, problems)
     sites = _read_sites(complete, problems)
     scans = _read_scans(complete, sites, problems)
     participants = _read_participants(complete, sites, problems)
@@ -111,7 +111,11 @@ def schema(name: str) -> dict:
     raise FileNotFoundError(f"schema {name}.yaml is not installed")
 
 
-def _check_config(config: dict, name: str, problems: list[str]) -> dict:
+def check_config(config: dict, name: str, problems: list[str]) -> dict:
+    """The configuration with every default; what is wrong with it is added to `problems`.
+
+    `name` is that of the file, for the messages.
+    """
     sections = (*ANALYSIS_SETTINGS, *PLAIN_SECTIONS)
     top = {key: value for key, value in config.items() if key not in sections}
     complete = _check_mapping(top, schema("config"), name, problems, also=sections)
@@ -183,14 +187,14 @@ def _check_mapping(
             if rule.get("required"):
                 problems.append(f"{where}: {key} is missing: {rule['meaning']}")
         else:
-            value, problem = _check_value(value, rule)
+            value, problem = check_value(value, rule)
             if problem:
                 problems.append(f"{where}: {key}: {problem} ({rule['meaning']})")
         complete[key] = value
     return complete
 
 
-def _check_value(value, rule: dict):
+def check_value(value, rule: dict):
     """The value in its type, and what is wrong with it (None where nothing is)."""
     kind = rule.get("type", "str")
     if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
@@ -253,7 +257,7 @@ def _read_sheet(path: str, columns: dict, problems: list[str]) -> list[dict]:
                 if rule.get("required") and column in row:
                     problems.append(f"{path} row {number}: {column} is empty: {rule['meaning']}")
                 continue
-            value, problem = _check_value(_typed(text, rule.get("type", "str")), rule)
+            value, problem = check_value(_typed(text, rule.get("type", "str")), rule)
             if problem:
                 problems.append(f"{path} row {number}: {column}: {problem} ({rule['meaning']})")
             else:
