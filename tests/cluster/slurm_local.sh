@@ -5,18 +5,32 @@
 #   slurm_local.sh stop DIR       ends everything that start began
 set -euo pipefail
 
+MUNGE_PID=/run/munge/munged.pid
+
 install_packages() {
     command -v slurmctld >/dev/null && command -v munged >/dev/null && return
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge
 }
 
-stop() {
-    for daemon in slurmd slurmctld; do
-        [ ! -s "$1/$daemon.pid" ] || kill "$(cat "$1/$daemon.pid")" 2>/dev/null || true
+# Ends the daemon of a pid file and waits for it, 20 s at most; then it is killed.
+end() {
+    local pid
+    [ -s "$1" ] || return 0
+    pid=$(cat "$1")
+    kill "$pid" 2>/dev/null || return 0
+    for _ in $(seq 100); do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.2
     done
+    kill -9 "$pid" 2>/dev/null || true
+}
+
+stop() {
+    end "$1/slurmd.pid"
+    end "$1/slurmctld.pid"
     if [ -e "$1/started-munge" ]; then
-        pkill -x munged || true
+        end "$MUNGE_PID"
         rm -f "$1/started-munge"
     fi
     if [ "$(readlink /etc/slurm/slurm.conf 2>/dev/null)" = "$1/slurm.conf" ]; then
@@ -36,8 +50,9 @@ start() {
         chmod 400 /etc/munge/munge.key
     fi
     if ! pgrep -x munged >/dev/null; then
-        runuser -u munge -- /usr/sbin/munged
+        rm -f "$MUNGE_PID" # of a munged that was killed: its number may be another process by now
         touch "$state/started-munge"
+        runuser -u munge -- /usr/sbin/munged --pid-file="$MUNGE_PID"
     fi
     cat >"$state/slurm.conf" <<CONF
 ClusterName=test

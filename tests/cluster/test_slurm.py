@@ -6,11 +6,15 @@ Needs root and Debian's slurm-wlm and munge (`slurm_local.sh install`); skips wi
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,24 +45,81 @@ def slurm(tmp_path_factory):
     done = subprocess.run([*pip, "--no-deps", "--target", str(plugins), "-r", str(lock)])
     if done.returncode:
         pytest.skip("the executor plugin cannot be installed here (no pip, or no package index)")
-    subprocess.run(["bash", str(SCRIPT), "start", str(state)], check=True, timeout=60)
     path = f"{plugins}:{os.environ.get('PYTHONPATH', '')}".rstrip(":")
-    yield {**environment(), "PYTHONPATH": path, "SLURM_TEST_STATE": str(state)}
-    subprocess.run(["bash", str(SCRIPT), "stop", str(state)], check=True, timeout=60)
+    with cluster(state):
+        yield {**environment(), "PYTHONPATH": path, "SLURM_TEST_STATE": str(state)}
 
 
-def killed_once(run: subprocess.Popen, pattern: str) -> bool:
-    """Kill -9 the first process whose command line matches; False where the run ends before."""
+@contextmanager
+def cluster(state: Path, script: Path = SCRIPT) -> Iterator[None]:
+    """A running cluster; its daemons are ended whatever happens, a start that fails too."""
+    try:
+        subprocess.run(["bash", str(script), "start", str(state)], check=True, timeout=60)
+        yield
+    finally:
+        subprocess.run(["bash", str(script), "stop", str(state)], check=True, timeout=90)
+
+
+def processes(folder: Path, words: str) -> list[int]:
+    """Processes in a study's folder whose command line holds these words; no other run's."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            here = os.readlink(entry / "cwd") == str(folder.resolve())
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # ended meanwhile
+            continue
+        if here and re.search(words, line):
+            found.append(int(entry.name))
+    return found
+
+
+def killed_once(run: subprocess.Popen, folder: Path, words: str) -> bool:
+    """Kill -9 a process of a study's folder; False where the run ends before there is one."""
     while run.poll() is None:
-        found = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True).stdout
-        for pid in found.split():
+        for pid in processes(folder, words):
             try:
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
             return True
         time.sleep(0.1)
     return False
+
+
+def test_a_start_that_fails_is_followed_by_a_stop(tmp_path):
+    script = tmp_path / "slurm.sh"
+    script.write_text(f'echo "$1" >> {tmp_path}/calls; [ "$1" = stop ]')
+    with pytest.raises(subprocess.CalledProcessError), cluster(tmp_path, script):
+        pass
+    assert (tmp_path / "calls").read_text().split() == ["start", "stop"]
+
+
+def test_a_stop_waits_until_the_daemons_have_ended(tmp_path):
+    slow = "import signal, sys, time\nsignal.signal(15, lambda *_: (time.sleep(1), sys.exit()))\n"
+    slow += "print(flush=True)\ntime.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", slow], stdout=subprocess.PIPE) as daemon:
+        daemon.stdout.readline()
+        # A zombie would count as running: somebody has to wait for it, as init does for a daemon.
+        waiter = threading.Thread(target=daemon.wait)
+        waiter.start()
+        (tmp_path / "slurmd.pid").write_text(str(daemon.pid))
+        subprocess.run(["bash", str(SCRIPT), "stop", str(tmp_path)], check=True, timeout=60)
+        assert daemon.poll() is not None
+        waiter.join()
+
+
+def test_a_process_of_another_run_is_not_taken(tmp_path):
+    own, other = tmp_path / "own", tmp_path / "other"
+    own.mkdir()
+    other.mkdir()
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)", "words of a stage"]
+    with subprocess.Popen(sleep, cwd=other) as foreign, subprocess.Popen(sleep, cwd=own) as mine:
+        assert processes(own, "words of .*stage") == [mine.pid]
+        foreign.kill()
+        mine.kill()
 
 
 def test_slurm_gives_the_same_bytes_and_retries_a_killed_job(slurm, tiny_data, tiny_run, tmp_path):
@@ -74,7 +135,7 @@ def test_slurm_gives_the_same_bytes_and_retries_a_killed_job(slurm, tiny_data, t
         ) as run,
     ):
         # The stage's own process on the node, whatever Snakemake wraps round it.
-        killed = killed_once(run, f"fmrsflow preprocess --study .*{'alpha'}")
+        killed = killed_once(run, tmp_path, "fmrsflow preprocess --study .*alpha")
     assert run.returncode == 0, log.read_text()[-4000:]
     assert killed
     assert "Trying to restart job" in log.read_text()
@@ -98,8 +159,7 @@ def test_a_killed_node_daemon_costs_no_scan(slurm, tiny_data, tiny_run, tmp_path
         ) as run,
     ):
         # The moment at which a job runs on the node.
-        seen = ["pgrep", "-f", "fmrsflow convert "]
-        while run.poll() is None and subprocess.run(seen, stdout=subprocess.DEVNULL).returncode:
+        while run.poll() is None and not processes(tmp_path, "fmrsflow convert "):
             time.sleep(0.1)
         os.kill(int((state / "slurmd.pid").read_text()), signal.SIGKILL)
         time.sleep(3)
