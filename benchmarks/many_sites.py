@@ -125,6 +125,11 @@ def _renamed(files: dict[str, bytes], old: Scan, new: Scan) -> dict[str, bytes]:
     for name in [name for name in made if name.endswith("_record.json")]:
         record = json.loads(made[name])
         record["files"] = {file: digests[file] for file in record["files"]}
+        # Measurements of their own: `merge` refuses the same ones under two names.
+        record["sources"] = {
+            source: hashlib.sha256(f"{new.key} {digest}".encode()).hexdigest()
+            for source, digest in record.get("sources", {}).items()
+        }
         made[name] = json.dumps(sealed(record), indent=1).encode()
     return made
 

@@ -173,3 +173,11 @@ def test_single_point_far_above_all_others_is_damage(fids, tmp_path):
     nib.save(to_nifti(replace(fids, data=data)), tmp_path / "a.nii.gz")
     with pytest.raises(DataError, match="single points"):
         read(tmp_path / "a.nii.gz", SITE)
+
+
+def test_an_rda_cut_within_its_samples_is_refused(shared_data, tmp_path):
+    whole = (shared_data / "siemens-press-3t/SVS_30.rda").read_bytes()
+    cut = tmp_path / "cut.rda"
+    cut.write_bytes(whole[: len(whole) - 16 * 500])
+    with pytest.raises(DataError, match=r"cut\.rda: 8384 bytes of samples, the header says 16384"):
+        read(cut, SITE)

@@ -197,7 +197,23 @@ def _arguments(path: Path, kind: str, folder: Path) -> list[str]:
         return ["twix", "-e", "image", "-q", str(path)]
     if kind == "pfile":
         return ["ge", str(path)]
+    if kind == "rda":
+        _check_rda(path)
     return [{"rda": "rda", "jmrui": "jmrui"}[kind], str(path)]
+
+
+def _check_rda(path: Path) -> None:
+    """Refuse an RDA with fewer samples than its header says: spec2nii reads what is there."""
+    header, mark, samples = path.read_bytes().partition(b">>> End of header <<<\r\n")
+    points = re.search(rb"^VectorSize:\s*(\d+)", header, re.MULTILINE)
+    if not mark or not points:
+        raise DataError(f"{path.name}: no end of the header or no VectorSize; truncated or damaged")
+    expected = 16 * int(points[1])  # of a single voxel: complex numbers of two float64
+    if len(samples) != expected:
+        raise DataError(
+            f"{path.name}: {len(samples)} bytes of samples, the header says {expected} "
+            f"({int(points[1])} points of one voxel): truncated or damaged; copy it again"
+        )
 
 
 def _mended_spar(path: Path, folder: Path) -> Path:
