@@ -59,10 +59,7 @@ def make_study(root):
         )
         for scan in study.scans
     ]
-    sequences = {"press": "PRESS", "slaser": "sLASER"}
-    sites = {
-        name: replace(site, sequence=sequences[site.sequence]) for name, site in study.sites.items()
-    }
+    sites = study.sites
     scans.append(replace(scans[1], subject="02", mrs="siteB/Jane_Doe/lost.SDAT"))
     persons = tuple({"site": name, "subject": "01", "age": 31.0, "sex": "F"} for name in sites)
     return replace(study, config=config, scans=tuple(scans), sites=sites, participants=persons)
