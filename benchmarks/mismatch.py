@@ -90,7 +90,8 @@ def judge(folder: Path) -> Iterator[Figure]:
     title = f"doses with a bias above {BREAKS:g} point that most scans do not tell"
     yield Figure(title, float(len(silent)), "0", not silent, f"of {len(broken)}; {told}")
     fields = sorted({row["field_t"] for row in own})
-    explained = sum(bool(one.why and words(one, curves, fields)) for one in FACTORS)
+    told = {one.name: words(one, curves, fields).lower() for one in FACTORS if one.why}
+    explained = sum(all(f"at {field} t " in text for field in fields) for text in told.values())
     title = "curves explained in a sentence"
     yield Figure(title, float(explained), f"{len(FACTORS)}", explained == len(FACTORS))
 

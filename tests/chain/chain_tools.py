@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,19 @@ def tables(folder: Path) -> dict[str, str]:
 def read_records(results: Path) -> list[dict]:
     """Every record below a results folder."""
     return [read_json(path) for path in sorted(results.rglob("*_record.json"))]
+
+
+def processes(folder: Path, words: str) -> list[int]:
+    """Processes in a study's folder whose command line holds these words; no other run's."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            here = os.readlink(entry / "cwd") == str(folder.resolve())
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # ended meanwhile
+            continue
+        if here and re.search(words, line):
+            found.append(int(entry.name))
+    return found

@@ -6,7 +6,6 @@ Needs root and Debian's slurm-wlm and munge (`slurm_local.sh install`); skips wi
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from chain_tools import ROOT, command, environment, tables, write_config
+from chain_tools import ROOT, command, environment, processes, tables, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -58,22 +57,6 @@ def cluster(state: Path, script: Path = SCRIPT) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["bash", str(script), "stop", str(state)], check=True, timeout=90)
-
-
-def processes(folder: Path, words: str) -> list[int]:
-    """Processes in a study's folder whose command line holds these words; no other run's."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            here = os.readlink(entry / "cwd") == str(folder.resolve())
-            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:  # ended meanwhile
-            continue
-        if here and re.search(words, line):
-            found.append(int(entry.name))
-    return found
 
 
 def killed_once(run: subprocess.Popen, folder: Path, words: str) -> bool:

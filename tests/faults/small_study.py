@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
 
-from chain_tools import command, environment, read_records, snakemake, tables, write_config
+from chain_tools import (
+    command,
+    environment,
+    processes,
+    read_records,
+    snakemake,
+    tables,
+    write_config,
+)
 
 from fmrsflow.cli import main as fmrsflow
 from fmrsflow.edge import read_table, write_table
@@ -85,18 +92,7 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen:
 
 def jobs_of(folder: Path) -> list[int]:
     """Processes of stages that run in a study's folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            here = os.readlink(entry / "cwd") == str(folder.resolve())
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:  # ended meanwhile
-            continue
-        if here and any(word.endswith(b"/fmrsflow") for word in words[:2]):
-            found.append(int(entry.name))
-    return found
+    return processes(folder, r"^(\S+ )?\S*/fmrsflow ")
 
 
 def difference(folder: Path, expected: Path) -> tuple[str, str]:

@@ -532,6 +532,7 @@ def _comparable(bundle: Bundle) -> dict[str, str]:
     flat: dict[str, str] = {}
 
     def walk(prefix: str, value) -> None:
+        """Put every leaf into `flat`, by its keys joined with dots."""
         if isinstance(value, dict):
             for key, one in value.items():
                 walk(f"{prefix}.{key}" if prefix else str(key), one)

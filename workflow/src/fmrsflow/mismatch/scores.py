@@ -146,6 +146,7 @@ def better(outcomes: Mapping[str, Sequence[Outcome]], seed: int = 0) -> dict[str
             silent.add(name)
 
     def beats(one: str, other: str) -> bool:
+        """Whether the first is better than the second."""
         if (one in silent) != (other in silent):
             return other in silent
         difference = squares[other] - squares[one]

@@ -152,7 +152,7 @@ def _score(arguments) -> int:
     from fmrsflow.report.mismatch_page import mismatch_page
     from fmrsflow.stages.report_files import read_benchmark
 
-    write_json(root / "made.json", _made(edition, told["engines"]))
+    write_json(root / "made.json", _made(edition, root, told["engines"]))
     scored = read_benchmark(root)
     for name, text in (("tables.md", markdown(scored)), ("mismatch.html", mismatch_page(scored))):
         write_bytes(root / name, text.encode())
@@ -160,7 +160,7 @@ def _score(arguments) -> int:
     return 0
 
 
-def _made(edition: Edition, engines: list[str]) -> dict:
+def _made(edition: Edition, root: Path, engines: list[str]) -> dict:
     """How an edition was made."""
     from datetime import UTC, datetime
 
@@ -175,7 +175,7 @@ def _made(edition: Edition, engines: list[str]) -> dict:
         "commit": own["Commit"],
         "seed": str(edition.seed),
         "variants": str(len({one.key for one in variants})),
-        "scans": str(edition.people * len(variants)),
+        "scans": str(len(read_table(root / "data" / "config" / "scans.tsv"))),
         "engines": ", ".join(_version(ENGINES[name]) for name in engines) or "none but our own",
     }
 
