@@ -8,7 +8,8 @@ import pytest
 from mutations import CONFIG, HARMLESS, _compared
 
 import report_fixture as made
-from fmrsflow.edge import Job, run_jobs, write_bytes
+from fmrsflow.batch import run_jobs
+from fmrsflow.edge import Job, write_bytes
 from fmrsflow.errors import DataError
 
 SHEET = "data/config/scans.tsv"

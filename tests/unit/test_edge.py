@@ -10,15 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fmrsflow.edge import (
-    Job,
-    read_json,
-    read_table,
-    run_jobs,
-    stage_main,
-    write_bytes,
-    write_table,
-)
+from fmrsflow.batch import run_jobs, stage_main
+from fmrsflow.edge import Job, read_json, read_table, write_bytes, write_table
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.study import Scan, Site, Study

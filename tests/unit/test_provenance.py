@@ -17,7 +17,8 @@ import pytest
 
 import report_fixture as made
 from fmrsflow import provenance
-from fmrsflow.edge import Job, read_json, run_jobs, write_bytes
+from fmrsflow.batch import run_jobs
+from fmrsflow.edge import Job, read_json, write_bytes
 from fmrsflow.provenance import code_digest, dataset_description, package_digest, software
 from fmrsflow.stages import basis, bold
 

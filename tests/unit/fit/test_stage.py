@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from fmrsflow.basis.files import to_npz
-from fmrsflow.edge import Job, read_table, run_job, write_bytes, write_json
+from fmrsflow.batch import run_job
+from fmrsflow.edge import Job, read_table, write_bytes, write_json
 from fmrsflow.fids import Fids
 from fmrsflow.records import file_digest
 from fmrsflow.stages.fit import process

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
-from fmrsflow.edge import Job, read_table, run_job
+from fmrsflow.batch import run_job
+from fmrsflow.edge import Job, read_table
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.stages.preprocess import process
 from fmrsflow.study import Scan, Site, Study

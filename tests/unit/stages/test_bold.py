@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bold"))
 
 import bold_fixture as made  # noqa: E402
 
-from fmrsflow.edge import Job, read_json, read_table, run_jobs, write_table  # noqa: E402
+from fmrsflow.batch import run_jobs
+from fmrsflow.edge import Job, read_json, read_table, write_table  # noqa: E402
 from fmrsflow.stages.bold import process  # noqa: E402
 from fmrsflow.stages.bold_group import main as group_main  # noqa: E402
 from fmrsflow.study import Study  # noqa: E402

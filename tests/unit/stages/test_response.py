@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fmrsflow.edge import Job, read_json, read_table, run_job
+from fmrsflow.batch import run_job
+from fmrsflow.edge import Job, read_json, read_table
 from fmrsflow.stages.response import process
 from fmrsflow.study import Scan, Site, Study
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from fmrsflow.anatomy.maps import FOLDERS, check_map, from_labels, is_label_image, kind_of
 from fmrsflow.anatomy.voxel import tissue_fractions
-from fmrsflow.edge import FailedBefore, Job, stage_main
+from fmrsflow.batch import stage_main
+from fmrsflow.edge import FailedBefore, Job
 from fmrsflow.errors import DataError
 from fmrsflow.records import promised, read_record
 from fmrsflow.report.voxel_figure import voxel_figure

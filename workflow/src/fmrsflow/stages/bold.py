@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fmrsflow.batch import stage_main
 from fmrsflow.bold import clusters, columns, connectivity, fir, glm, inputs, tables
 from fmrsflow.bold.blocks import blocks_of, check_blocks, timing_warnings
 from fmrsflow.bold.mask import VoxelMask, read_transform, voxel_mask, with_data
-from fmrsflow.edge import Job, read_json, read_table, stage_main
+from fmrsflow.edge import Job, read_json, read_table
 from fmrsflow.errors import DataError
 
 MRS = "MRS"

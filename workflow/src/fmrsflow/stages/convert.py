@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fmrsflow.batch import stage_main
 from fmrsflow.convert import checks
 from fmrsflow.convert.formats import companion
 from fmrsflow.convert.reader import Converted, read, without_frequency_error
 from fmrsflow.convert.sidecar import sidecar
-from fmrsflow.edge import Job, stage_main
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from fmrsflow.edge import MISSING, Job, read_table, stage_main
+from fmrsflow.batch import stage_main
+from fmrsflow.edge import MISSING, Job, read_table
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.fit.change import JointResult

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fmrsflow import quality
-from fmrsflow.edge import Job, stage_main
+from fmrsflow.batch import stage_main
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.preprocess.linewidth import Matching, match_linewidths, relative_widths

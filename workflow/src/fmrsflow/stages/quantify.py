@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from fmrsflow.batch import stage_main
 from fmrsflow.concentration import UNITS, Tissue, Water, constants, quantities
-from fmrsflow.edge import FailedBefore, Job, stage_main
+from fmrsflow.edge import FailedBefore, Job
 
 COLUMNS = {
     "metabolite": ("metabolite or sum", ""),

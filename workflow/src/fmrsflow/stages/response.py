@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmrsflow import response as science
-from fmrsflow.edge import MISSING, Job, stage_main
+from fmrsflow.batch import stage_main
+from fmrsflow.edge import MISSING, Job
 from fmrsflow.errors import DataError
 from fmrsflow.response import Change
 from fmrsflow.study import Scan

@@ -6,7 +6,8 @@ import nibabel as nib
 import numpy as np
 
 from fmrsflow.anatomy.tissue import segment
-from fmrsflow.edge import Job, stage_main
+from fmrsflow.batch import stage_main
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 
 
