@@ -1,20 +1,24 @@
 """Multi-site functional MR spectroscopy: from vendor files to the consortium's answer."""
 
 import dataclasses
-import json
+import glob
 import math
 import os
 import re
+import sys
 from itertools import product
 
+from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
+from fmrsflow import manifests, progress
+from fmrsflow.batch import request_digest
 from fmrsflow.edge import write_bytes, write_json
 from fmrsflow.errors import DataError, Unwritable
-from fmrsflow.provenance import code_digest, dataset_description, software
+from fmrsflow.provenance import PACKAGE, code_digest, dataset_description, software
 from fmrsflow.sheets import StudyError, read_study
-from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS, batches, directory
+from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS
 
 min_version("9.0")
 
@@ -32,7 +36,7 @@ for engine, command in {
     for fit in (STUDY.setting("fit", choice["fit"]) for choice in STUDY.config["analyses"].values())
     if fit["engine"] != "fmrsflow"
 }:
-    # An external engine that is not installed is told before anything runs.
+    # An external engine that is not installed is reported before anything runs.
     from fmrsflow.fit.engines import find_command
 
     try:
@@ -40,11 +44,12 @@ for engine, command in {
     except DataError as error:
         raise WorkflowError(str(error)) from None
 
+DEPLOYMENT = workflow.deployment_settings.deployment_method
 IMAGE = STUDY.config["container"]
 if IMAGE and not re.fullmatch(r"[\w./:@+=,~-]+", IMAGE):
     # It becomes a word of a shell command.
     raise WorkflowError(f"config.yaml: container: {IMAGE!r} is no name of an image or file")
-if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
+if DeploymentMethod.APPTAINER in DEPLOYMENT:
     if not IMAGE:
         raise WorkflowError("--sdm apptainer: set `container` in config.yaml to an image")
     if "://" not in IMAGE and not os.path.exists(IMAGE):
@@ -55,16 +60,38 @@ container: IMAGE
 
 
 # For envs/core.post-deploy.sh, under --sdm conda.
-os.environ.update(FMRSFLOW_ROOT=str(workflow.basedir))
+os.environ.update(FMRSFLOW_ROOT=str(PACKAGE.parents[2]))
 
+# Jobs take the program that parses this file, whether or not its environment is activated; those
+# in a container or a conda environment have one of their own.
+FMRSFLOW = "fmrsflow" if DEPLOYMENT else f"{sys.executable} -m fmrsflow"
 RESULTS = STUDY.config["results"]
+DATA_ROOT = STUDY.config["data_root"]
 FROZEN = f"{RESULTS}/study.json"
 ANALYSES = STUDY.config["analyses"]
 
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    # Stages read the resolved study from here.
+    frozen = dataclasses.replace(STUDY, software=software())
+    content = frozen.save_text().encode()
+    try:
+        if not os.path.exists(FROZEN) or open(FROZEN, "rb").read() != content:
+            write_bytes(FROZEN, content)
+            write_json(f"{RESULTS}/dataset_description.json", dataset_description(frozen))
+    except (Unwritable, OSError) as error:
+        raise WorkflowError(str(error)) from None
+
+
+if workflow.is_main_process and not (
+    workflow.output_settings.dryrun or workflow.output_settings.verbose
+):
+    progress.attach(logger, STUDY)
+
 
 wildcard_constraints:
+    **{name: "|".join(STUDY.config[name]) for name in STAGE_SETTINGS["response"]},
     analysis="|".join(ANALYSES),
-    basis="[a-z0-9]+",
+    job="[A-Za-z0-9]+_[0-9]+",
 
 
 include: "rules/common.smk"
@@ -78,27 +105,13 @@ include: "rules/response.smk"
 include: "rules/bold.smk"
 include: "rules/sites.smk"
 include: "rules/report.smk"
+include: "rules/targets.smk"
 
 
 rule all:
     default_target: True
     input:
-        expand("{results}/{analysis}/report/index.html", results=RESULTS, analysis=ANALYSES),
-        expand("{results}/{analysis}/bold/record.json", results=RESULTS, analysis=ANALYSES),
-
-
-rule responses:
-    # Every percent change of every analysis, without group statistics and pages.
-    input:
-        [analysed(analysis) for analysis in ANALYSES],
-
-
-# Snakemake keeps a function for each rule among the globals and copies all of them for each shell
-# command; it calls them by way of the rule, so without the names 10,000 rules cost no longer square.
-for name in [
-    name for name in globals() if name.startswith("__") and name.endswith(tuple("0123456789"))
-]:
-    del globals()[name]
+        rules.complete.output,
 
 
 onstart:
@@ -106,18 +119,12 @@ onstart:
     # good: after some hundred jobs its main process does little else. Local jobs need no limit,
     # and those of a cluster last minutes.
     workflow.scheduler.job_rate_limiter = None
-    # Stages read the resolved study from here; written by the first process of a run alone.
-    frozen = dataclasses.replace(STUDY, software=software())
-    try:
-        write_bytes(FROZEN, frozen.save_text().encode())
-        write_json(f"{RESULTS}/dataset_description.json", dataset_description(frozen))
-    except Unwritable as error:
-        raise WorkflowError(str(error)) from None
+    os.utime(FROZEN)  # when the run began, for `fmrsflow summary`
 
 
 onsuccess:
-    shell("fmrsflow summary --study {FROZEN}")
+    shell(f"{FMRSFLOW} summary --study {FROZEN}")
 
 
 onerror:
-    shell("fmrsflow summary --study {FROZEN}")
+    shell(f"{FMRSFLOW} summary --study {FROZEN}")

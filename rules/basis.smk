@@ -1,22 +1,33 @@
 # One basis set for each site's protocol.
 
 
+def basis_files(wildcards):
+    """Files that a basis is read from, as far as they are there; none where it is simulated."""
+    setting = STUDY.setting("basis", wildcards.basis)
+    if setting["source"] != "file" or not setting["path"]:
+        return []
+    found = []
+    for site in batch_of("basis", wildcards):
+        path = f"{DATA_ROOT}/{setting['path'].replace('{site}', site.name)}"
+        found += [path] if os.path.isfile(path) else sorted(glob.glob(f"{path}/*.json"))
+    return found
+
+
 rule basis:
     input:
         basis_files,
     output:
-        f"{RESULTS}/basis-{{basis}}/{{site}}_desc-basis_record.json",
+        update(manifest("basis")),
     log:
-        f"{RESULTS}/logs/basis-{{basis}}/{{site}}.log",
+        log("basis"),
     conda:
         "../envs/core.yaml"
     resources:
         mem_mb=memory(1500),
         runtime=minutes(60),
     params:
-        study=FROZEN,
-        settings=lambda wildcards: setting("basis", wildcards),
-        row=lambda wildcards: json.dumps(dataclasses.astuple(STUDY.sites[wildcards.site])),
-        code=code_digest("basis"),
+        scans=scans("basis"),
+        request=request("basis"),
+        again=again("basis"),
     shell:
-        "fmrsflow basis --study {params.study} {wildcards.basis} {wildcards.site} 2> {log}"
+        call("basis")

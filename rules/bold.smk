@@ -1,53 +1,54 @@
 # BOLD in the MRS voxel: a scan with a BOLD run, then accord with glutamate over an analysis.
 
-for job, batch in site_batches(scan for scan in STUDY.scans if scan.bold).items():
 
-    rule:
-        name:
-            f"bold_{job}"
-        input:
-            records("convert", batch),
-            sources(batch, "bold", "bold_events", "bold_confounds"),
-            named_files(
-                batch, *(STUDY.config["bold"][k] for k in ("transform", "atlas", "atlas_labels"))
-            ),
-        output:
-            records("bold", batch),
-        log:
-            f"{RESULTS}/logs/bold/{job}.log",
-        conda:
-            "../envs/core.yaml"
-        resources:
-            mem_mb=memory(3000),
-            runtime=minutes(20, 5, len(batch)),
-        params:
-            study=FROZEN,
-            scans=keys(batch),
-            settings=literal(json.dumps(STUDY.config["bold"], sort_keys=True)),
-            rows=rows(batch, "bold", "bold_events", "bold_confounds"),
-            code=code_digest("bold"),
-        shell:
-            "fmrsflow bold --study {params.study} {params.scans} 2> {log}"
+def bold_files(wildcards):
+    """Files that the settings name for the scans of a batch."""
+    names = [STUDY.config["bold"][key] for key in ("transform", "atlas", "atlas_labels")]
+    return named_files(batch_of("bold", wildcards), *names)
 
 
 rule bold:
     input:
-        records("bold", [scan for scan in STUDY.scans if scan.bold]),
-        lambda wildcards: analysed(wildcards.analysis),
-        lambda wildcards: records("preprocess", STUDY.scans, ANALYSES[wildcards.analysis]),
+        manifest("convert"),
+        sources("bold", "bold", "bold_events", "bold_confounds"),
+        bold_files,
+    output:
+        update(manifest("bold")),
+    log:
+        log("bold"),
+    conda:
+        "../envs/core.yaml"
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(20, 5, "bold"),
+    params:
+        scans=scans("bold"),
+        request=request("bold", "bold", "bold_events", "bold_confounds", section="bold"),
+        again=again("bold"),
+    shell:
+        call("bold")
+
+
+rule concordance:
+    input:
+        manifests_of("bold", {}),
+        of_analysis("response"),
+        of_analysis("preprocess"),
     output:
         f"{RESULTS}/{{analysis}}/bold/record.json",
+        report(
+            f"{RESULTS}/{{analysis}}/bold/concordance.tsv",
+            caption="../workflow/captions/concordance.rst",
+            category="{analysis}",
+        ),
     log:
         f"{RESULTS}/logs/{{analysis}}/bold.log",
     conda:
         "../envs/core.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=minutes(60, 0.02, len(STUDY.scans)),
+        runtime=minutes(60, 0.02),
     params:
-        study=FROZEN,
-        people=PEOPLE,
-        settings=literal(json.dumps([STUDY.config["bold"], STUDY.config["sites"]], sort_keys=True)),
-        code=code_digest("bold"),
+        request=analysis_request("bold", "bold", "sites", "quality"),
     shell:
-        "fmrsflow bold --study {params.study} --analysis {wildcards.analysis} 2> {log}"
+        f"{FMRSFLOW} bold --study {FROZEN} --analysis {{wildcards.analysis}} 2> {{log}}"

@@ -1,55 +1,62 @@
 # Names of files, and what a rule's params say so that a change reruns what depends on it.
+#
+# A job takes a batch of scans through one stage. Its output is the manifest of the batch
+# (workflow/src/fmrsflow/manifests.py), which names the files of its scans.
 
 
-def variants(stage):
-    """Named settings under which a stage runs for some analysis, one dict for each of its folders.
-
-    Rules are made for each of them, and no output holds a wildcard: Snakemake compares every file
-    with every output that begins with the same letters up to the first wildcard.
-    """
-    choices = (
-        {name: choice[name] for name in STAGE_SETTINGS[stage]} for choice in ANALYSES.values()
-    )
-    return list({directory(stage, names): names for names in choices}.values())
+def folder(stage):
+    """Folder of a stage, its settings as wildcards."""
+    return "-".join([f"{RESULTS}/{stage}", *(f"{{{name}}}" for name in STAGE_SETTINGS[stage])])
 
 
-def site_batches(items, size=STUDY.config["batch"]):
-    """Name -> scans or units of a job. Each site counts its own, so that jobs and their logs have
-    one name whichever sites run."""
-    sites = {}
-    for item in items:
-        sites.setdefault(item.key.split("/")[0], []).append(item)
-    return {
-        f"{site}_{n}": batch
-        for site, own in sites.items()
-        for n, batch in enumerate(batches(own, size))
-    }
+def manifest(stage):
+    """Manifest of a batch of a stage."""
+    return folder(stage) + "/batches/{job}.json"
 
 
-SCAN_BATCHES = site_batches(STUDY.scans)
+def log(stage):
+    """Log of a job."""
+    return folder(stage).replace(RESULTS, f"{RESULTS}/logs", 1) + "/{job}.log"
 
 
-def tasks(stage, groups):
-    """(names, job, batch) of each job of a stage: its settings, its name and its scans."""
-    return [(names, job, batch) for names in variants(stage) for job, batch in groups.items()]
+def manifests_of(stage, names, items=None):
+    """Manifests of a stage under its settings: all, or those that hold these items."""
+    jobs = STUDY.jobs(stage)
+    if items is not None:
+        jobs = dict.fromkeys(JOB_OF[stage][item.key] for item in items)
+    return [str(STUDY.manifest_path(stage, names, job)) for job in jobs]
 
 
-def records(stage, items, names=None):
-    """Records that a stage writes for these scans or units under its settings."""
-    where = directory(stage, names or {})
-    return [str(STUDY.path(where, item, f"desc-{stage}_record.json")) for item in items]
+JOB_OF = {
+    stage: {item.key: job for job, batch in STUDY.jobs(stage).items() for item in batch}
+    for stage in STAGE_SETTINGS
+}
 
 
-def sources(items, *columns):
-    """Input files of these scans, those too that stages read beside the ones of the sheet; a
-    missing one fails its scan alone, in the stage, and is an input as soon as it is there."""
+def batch_of(stage, wildcards):
+    """Items of a job."""
+    return STUDY.jobs(stage)[wildcards.job]
+
+
+def scans(stage):
+    """Items of a job as the command line of a stage wants them."""
+    return lambda wildcards: [item.key for item in batch_of(stage, wildcards)]
+
+
+def sources(stage, *columns):
+    """Input files of the scans of a job, those too that stages read beside the ones of the sheet;
+    a missing one fails its scan alone, in the stage, and is an input as soon as it is there."""
+    return lambda wildcards: files_of(batch_of(stage, wildcards), columns)
+
+
+def files_of(items, columns):
+    """Files that columns of the sheet name for these scans, and their companions."""
     found = set()
     for column, item in product(columns, items):
         if name := getattr(item, column):
-            path = str(STUDY.data_root / name)
-            found.add(path)
+            path = f"{DATA_ROOT}/{name}"
             # Those of a synthetic study come with it, from the same rule.
-            found |= companions(path, column) if path not in DEMO_FILES else set()
+            found |= {path} if path in DEMO_FILES else {path, *companions(path, column)}
     return sorted(path for path in found if path in DEMO_FILES or os.path.exists(path))
 
 
@@ -70,44 +77,57 @@ def named_files(items, *patterns):
         try:
             name = pattern.format(stem=item.stem, **item.entities)
         except (AttributeError, IndexError, KeyError, ValueError):
-            continue  # the stage tells of it
-        found.add(str(STUDY.data_root / name))
+            continue  # the stage reports it
+        found.add(f"{DATA_ROOT}/{name}")
     return sorted(path for path in found if os.path.isfile(path))
 
 
-def basis_files(wildcards):
-    """Files that a basis is read from, as far as they are there; none where it is simulated."""
-    setting = STUDY.setting("basis", wildcards.basis)
-    if setting["source"] != "file" or not setting["path"]:
-        return []
-    path = STUDY.data_root / setting["path"].replace("{site}", wildcards.site)
-    return [str(path)] if path.is_file() else sorted(map(str, path.glob("*.json")))
+def request(stage, *columns, section=None, names=True):
+    """Digest of what a job is asked for, so that another code of the stage, its setting, or what
+    the sheets say of the scans in these columns reruns it."""
+
+    def digest(wildcards):
+        settings = [STUDY.config[section]] if section else []
+        if names and STAGE_SETTINGS[stage]:
+            own = STAGE_SETTINGS[stage][-1]
+            settings.append(STUDY.setting(own, wildcards[own]))
+        batch = batch_of(stage, wildcards)
+        cells = [[getattr(item, column) for column in columns] for item in batch]
+        return request_digest(
+            code_digest(stage), settings, cells, dataclasses.astuple(STUDY.sites[batch[0].site])
+        )
+
+    return digest
 
 
-def rows(items, *columns):
-    """What the sheets say of these scans, so that an edited row reruns its scans."""
-    cells = [[getattr(item, column) for column in columns] for item in items]
-    sites = [dataclasses.astuple(STUDY.sites[name]) for name in sorted({i.site for i in items})]
-    return json.dumps([cells, sites])
+def analysis_request(stage, *sections):
+    """The same of a stage over all scans: its code, sections of the configuration, who was where."""
+    settings = [STUDY.config[section] for section in sections]
+    return request_digest(code_digest(stage), settings, STUDY.participants)
 
 
-def setting(stage, names):
-    """The named setting of a stage, as text."""
-    return json.dumps(STUDY.setting(stage, names[stage]), sort_keys=True)
+def again(stage):
+    """What of a batch has to be done again (manifests.py); empty in a first run."""
+    pattern = manifest(stage)
+
+    def text(wildcards):
+        path = pattern.format(**wildcards)
+        return manifests.again(path, RESULTS, DATA_ROOT)
+
+    return text
 
 
-def literal(text):
-    """A param as it is: Snakemake takes `{stem}` of a setting for a wildcard, but not here."""
-    return lambda wildcards: text
+def joined(stage):
+    """Names of the settings of a job, as the command line of its stage wants them."""
+    return "-".join(f"{{wildcards.{name}}}" for name in STAGE_SETTINGS[stage])
 
 
-# Who was where, for rules whose tables tell persons apart.
-PEOPLE = literal(json.dumps(STUDY.participants, sort_keys=True))
-
-
-def joined(stage, names, mark="-"):
-    """Names of the settings of a stage, as its command line and rule name want them."""
-    return mark.join(names[name] for name in STAGE_SETTINGS[stage])
+def call(stage):
+    """Shell command of a job of a stage."""
+    return (
+        f"{FMRSFLOW} {stage} --study {FROZEN} --manifest {{output}} --request {{params.request}} "
+        f"--again '{{params.again}}' {joined(stage)} {{params.scans}} 2> {{log}}"
+    )
 
 
 def memory(mb):
@@ -115,17 +135,17 @@ def memory(mb):
     return lambda wildcards, attempt: mb * attempt
 
 
-def minutes(start, each=0, n=0):
-    """Run time of a job with `n` scans, many times what was measured (benchmarks/chain.py),
-    growing with each submission."""
-    return lambda wildcards, attempt: math.ceil((start + each * n) * attempt)
+def minutes(start, each=0, stage=None):
+    """Run time of a job by the number of its scans (of all without `stage`), many times what was
+    measured (benchmarks/chain.py), growing with each submission."""
+
+    def runtime(wildcards, attempt):
+        number = len(batch_of(stage, wildcards)) if stage else len(STUDY.scans)
+        return math.ceil((start + each * number) * attempt)
+
+    return runtime
 
 
-def keys(items):
-    """Scans or units as the command line of a stage wants them."""
-    return [item.key for item in items]
-
-
-def analysed(analysis):
-    """Records of every response unit under an analysis."""
-    return records("response", STUDY.units(), ANALYSES[analysis])
+def of_analysis(stage):
+    """Manifests of a stage under the analysis of the wildcards."""
+    return lambda wildcards: manifests_of(stage, ANALYSES[wildcards.analysis])

@@ -2,7 +2,7 @@
 
 DEMO_FILES = (
     {
-        str(STUDY.data_root / getattr(scan, column))
+        f"{DATA_ROOT}/{getattr(scan, column)}"
         for scan in STUDY.scans
         for column in PATH_COLUMNS
         if getattr(scan, column)
@@ -21,10 +21,10 @@ rule demo:
         "../envs/core.yaml"
     resources:
         mem_mb=memory(1500),
-        runtime=minutes(30, 0.5, len(STUDY.scans)),
+        runtime=minutes(30, 0.5),
     params:
         preset=lambda wildcards: STUDY.config["synthetic"],
-        root=lambda wildcards: STUDY.config["data_root"],
+        root=DATA_ROOT,
         code=code_digest("demo"),
     shell:
-        "fmrsflow demo --preset {params.preset:q} {params.root:q} 2> {log}"
+        f"{FMRSFLOW} demo --preset {{params.preset:q}} {{params.root:q}} 2> {{log}}"

@@ -1,60 +1,62 @@
 # Linear-combination fit, and concentrations from its amplitudes.
 
-for names, job, batch in tasks("fit", SCAN_BATCHES):
 
-    rule:
-        name:
-            f"fit_{joined('fit', names, '_')}_{job}"
-        input:
-            records("preprocess", batch, names),
-            f"{RESULTS}/{directory('basis', names)}/{batch[0].site}_desc-basis_record.json",
-            named_files(batch, STUDY.setting("fit", names["fit"])["joint_design"]),
-        output:
-            records("fit", batch, names),
-        log:
-            f"{RESULTS}/logs/{directory('fit', names)}/{job}.log",
-        conda:
-            "../envs/core.yaml"
-        resources:
-            mem_mb=memory(1500),
-            # Other engines take up to 40 s a scan, ours less than 1 s.
-            runtime=minutes(
-                20,
-                1 if STUDY.setting("fit", names["fit"])["engine"] == "fmrsflow" else 5,
-                len(batch),
-            ),
-        params:
-            study=FROZEN,
-            names=joined("fit", names),
-            scans=keys(batch),
-            settings=literal(setting("fit", names)),
-            code=code_digest("fit"),
-        shell:
-            "fmrsflow fit --study {params.study} {params.names} {params.scans} 2> {log}"
+def basis_of(wildcards):
+    """Manifest of the basis of the site of a batch."""
+    site = STUDY.sites[batch_of("fit", wildcards)[0].site]
+    return manifests_of("basis", dict(wildcards), [site])
 
 
-for names, job, batch in tasks("quantify", SCAN_BATCHES):
+def designs(wildcards):
+    """Design tables that the setting names for the scans of a batch."""
+    pattern = STUDY.setting("fit", wildcards.fit)["joint_design"]
+    return named_files(batch_of("fit", wildcards), pattern)
 
-    rule:
-        name:
-            f"quantify_{joined('quantify', names, '_')}_{job}"
-        input:
-            records("fit", batch, names),
-            records("anatomy", batch),
-        output:
-            records("quantify", batch, names),
-        log:
-            f"{RESULTS}/logs/{directory('quantify', names)}/{job}.log",
-        conda:
-            "../envs/core.yaml"
-        resources:
-            mem_mb=memory(800),
-            runtime=minutes(10, 0.1, len(batch)),
-        params:
-            study=FROZEN,
-            names=joined("quantify", names),
-            scans=keys(batch),
-            settings=setting("concentration", names),
-            code=code_digest("quantify"),
-        shell:
-            "fmrsflow quantify --study {params.study} {params.names} {params.scans} 2> {log}"
+
+def fit_minutes(wildcards, attempt):
+    """Other engines take up to 40 s a scan, ours less than 1 s."""
+    each = 1 if STUDY.setting("fit", wildcards.fit)["engine"] == "fmrsflow" else 5
+    return minutes(20, each, "fit")(wildcards, attempt)
+
+
+rule fit:
+    input:
+        manifest("preprocess"),
+        basis_of,
+        designs,
+    output:
+        update(manifest("fit")),
+    log:
+        log("fit"),
+    conda:
+        "../envs/core.yaml"
+    resources:
+        mem_mb=memory(1500),
+        runtime=fit_minutes,
+    params:
+        scans=scans("fit"),
+        request=request("fit"),
+        again=again("fit"),
+    shell:
+        call("fit")
+
+
+rule quantify:
+    input:
+        manifest("fit"),
+        manifest("anatomy"),
+    output:
+        update(manifest("quantify")),
+    log:
+        log("quantify"),
+    conda:
+        "../envs/core.yaml"
+    resources:
+        mem_mb=memory(800),
+        runtime=minutes(10, 0.1, "quantify"),
+    params:
+        scans=scans("quantify"),
+        request=request("quantify"),
+        again=again("quantify"),
+    shell:
+        call("quantify")

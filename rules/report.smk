@@ -1,51 +1,68 @@
 # Pages: one a scan, one a site, one for the consortium.
 
-for analysis, (job, batch) in product(ANALYSES, SCAN_BATCHES.items()):
 
-    rule:
-        name:
-            f"report_{analysis}_{job}"
-        input:
-            f"{RESULTS}/{analysis}/sites/record.json",
-            records("bold", [scan for scan in batch if scan.bold]),
-        output:
-            [f"{RESULTS}/{analysis}/report/scans/{scan.site}/{scan.stem}.html" for scan in batch],
-        log:
-            f"{RESULTS}/logs/{analysis}/report-{job}.log",
-        conda:
-            "../envs/core.yaml"
-        resources:
-            mem_mb=memory(1500),
-            runtime=minutes(20, 0.25, len(batch)),
-        params:
-            study=FROZEN,
-            analysis=analysis,
-            scans=keys(batch),
-            code=code_digest("report"),
-        shell:
-            "fmrsflow report --study {params.study} {params.analysis} {params.scans} 2> {log}"
+def shown_bold(wildcards):
+    """Manifests of the BOLD results that the pages of a batch show."""
+    return manifests_of("bold", {}, [scan for scan in batch_of("convert", wildcards) if scan.bold])
+
+
+rule pages:
+    input:
+        f"{RESULTS}/{{analysis}}/sites/record.json",
+        shown_bold,
+    output:
+        update(f"{RESULTS}/{{analysis}}/report/batches/{{job}}.json"),
+    log:
+        f"{RESULTS}/logs/{{analysis}}/report/{{job}}.log",
+    conda:
+        "../envs/core.yaml"
+    resources:
+        mem_mb=memory(1500),
+        runtime=minutes(20, 0.25, "convert"),
+    params:
+        scans=scans("convert"),
+        request=analysis_request("report", "quality"),
+        again=lambda wildcards: manifests.again(
+            f"{RESULTS}/{wildcards.analysis}/report/batches/{wildcards.job}.json",
+            RESULTS,
+            DATA_ROOT,
+        ),
+    shell:
+        f"{FMRSFLOW} report --study {FROZEN} --manifest {{output}} --request {{params.request}} "
+        "--again '{params.again}' {wildcards.analysis} {params.scans} 2> {log}"
 
 
 rule report:
     input:
-        [
-            f"{RESULTS}/{{analysis}}/report/scans/{scan.site}/{scan.stem}.html"
-            for scan in STUDY.scans
+        lambda wildcards: [
+            f"{RESULTS}/{wildcards.analysis}/report/batches/{job}.json"
+            for job in STUDY.jobs("convert")
         ],
-        f"{RESULTS}/multiverse/specification.tsv",
+        f"{RESULTS}/multiverse/record.json",
         # Without BOLD runs too: the narrowing of lines is compared with glutamate.
         f"{RESULTS}/{{analysis}}/bold/record.json",
     output:
-        f"{RESULTS}/{{analysis}}/report/index.html",
+        report(
+            f"{RESULTS}/{{analysis}}/report/index.html",
+            caption="../workflow/captions/index.rst",
+            category="{analysis}",
+        ),
+        [
+            report(
+                f"{RESULTS}/{{analysis}}/report/site-{site}.html",
+                caption="../workflow/captions/site.rst",
+                category="{analysis}",
+            )
+            for site in STUDY.sites
+        ],
     log:
         f"{RESULTS}/logs/{{analysis}}/report.log",
     conda:
         "../envs/core.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=minutes(30, 0.02, len(STUDY.scans)),
+        runtime=minutes(30, 0.02),
     params:
-        study=FROZEN,
-        code=code_digest("report"),
+        request=analysis_request("report", "quality"),
     shell:
-        "fmrsflow report --study {params.study} {wildcards.analysis} 2> {log}"
+        f"{FMRSFLOW} report --study {FROZEN} {{wildcards.analysis}} 2> {{log}}"

@@ -1,32 +1,45 @@
 # Tables of an analysis over all sites: the consortium's answer.
 
+ANSWERS = ("meta", "sites", "variance", "responses", "quality", "problems")
+"""Tables of the answer that `--report` shows; the others lie beside them."""
+
 
 rule sites:
     input:
-        lambda wildcards: analysed(wildcards.analysis),
+        of_analysis("response"),
     output:
         f"{RESULTS}/{{analysis}}/sites/record.json",
+        [
+            report(
+                f"{RESULTS}/{{analysis}}/sites/{name}.tsv",
+                caption=f"../workflow/captions/{name}.rst",
+                category="{analysis}",
+            )
+            for name in ANSWERS
+        ],
     log:
         f"{RESULTS}/logs/{{analysis}}/sites.log",
     conda:
         "../envs/core.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=minutes(60, 0.02, len(STUDY.scans)),
+        runtime=minutes(60, 0.02),
     params:
-        study=FROZEN,
-        people=PEOPLE,
-        settings=json.dumps(STUDY.config["sites"], sort_keys=True),
-        code=code_digest("sites"),
+        request=analysis_request("sites", "sites", "quality"),
     shell:
-        "fmrsflow sites --study {params.study} {wildcards.analysis} 2> {log}"
+        f"{FMRSFLOW} sites --study {FROZEN} {{wildcards.analysis}} 2> {{log}}"
 
 
 rule multiverse:
     input:
         expand("{results}/{analysis}/sites/record.json", results=RESULTS, analysis=ANALYSES),
     output:
-        f"{RESULTS}/multiverse/specification.tsv",
+        f"{RESULTS}/multiverse/record.json",
+        report(
+            f"{RESULTS}/multiverse/specification.tsv",
+            caption="../workflow/captions/specification.rst",
+            category="multiverse",
+        ),
     log:
         f"{RESULTS}/logs/multiverse.log",
     conda:
@@ -35,8 +48,6 @@ rule multiverse:
         mem_mb=memory(1000),
         runtime=minutes(30),
     params:
-        study=FROZEN,
-        settings=json.dumps(STUDY.config["sites"], sort_keys=True),
-        code=code_digest("sites"),
+        request=analysis_request("sites", "sites"),
     shell:
-        "fmrsflow sites --study {params.study} --multiverse 2> {log}"
+        f"{FMRSFLOW} sites --study {FROZEN} --multiverse 2> {{log}}"

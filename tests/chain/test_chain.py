@@ -206,7 +206,7 @@ def test_a_basis_file_is_an_input_once_it_is_there(tiny_study, tiny_run):
     snakemake(tiny_study, "--cores", "1", record)
     assert "no basis at own.npz" in read_json(tiny_study / record)["reason"]
     path = tiny_study / "data" / "own.npz"
-    shutil.copy(tiny_run / "results" / "basis-simulated" / "alpha_basis.npz", path)
+    shutil.copy(tiny_run / "results" / "basis-simulated" / "alpha_desc-basis_basis.npz", path)
     snakemake(tiny_study, "--cores", "1", record)
     told = read_json(tiny_study / record)
     assert (told["status"], told["sources"]) == ("ok", {"own.npz": file_digest(path)})

@@ -8,7 +8,7 @@ import pytest
 from mutations import CONFIG, HARMLESS, _compared
 
 import report_fixture as made
-from fmrsflow.batch import run_jobs
+from fmrsflow.batch import faults, run_jobs
 from fmrsflow.edge import Job, write_bytes
 from fmrsflow.errors import DataError
 
@@ -24,7 +24,7 @@ def write(folder, study, values: dict, change=lambda job: None) -> None:
         job.save("svs", [{"value": values[job.scan.subject]}])
         return {}
 
-    assert run_jobs([Job("convert", study, scan, {}) for scan in study.scans], convert) == 0
+    assert not faults(run_jobs([Job("convert", study, scan, {}) for scan in study.scans], convert))
     plain = replace(study, config={**study.config, "results": "results"})
     write_bytes(folder / "results" / "study.json", plain.save_text().encode())
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fmrsflow.batch import run_jobs, stage_main
+from fmrsflow.batch import faults, run_jobs, stage_main
 from fmrsflow.edge import Job, read_json, read_table, write_bytes, write_table
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
@@ -43,7 +43,7 @@ def test_one_bad_scan_never_stops_the_others(study):
             raise DataError("x.rda: truncated; export it again")
         return {"value": 1}
 
-    assert run_jobs(jobs(study), process) == 0
+    assert not faults(run_jobs(jobs(study), process))
     assert [one["status"] for one in records(study)] == ["ok", "failed", "ok"]
     assert records(study)[1]["reason"] == "x.rda: truncated; export it again"
 
@@ -52,7 +52,7 @@ def test_a_fault_of_the_program_fails_the_job_loudly_after_the_others(study, cap
     def process(job):
         return {"value": 1 // (job.scan.subject != "01")}
 
-    assert run_jobs(jobs(study), process) == 1
+    assert faults(run_jobs(jobs(study), process))
     assert "ZeroDivisionError" in capsys.readouterr().err
     assert study.record_path("convert", {}, study.scans[1]).exists()
     assert not study.record_path("convert", {}, study.scans[0]).exists()
@@ -174,7 +174,7 @@ def test_a_damaged_file_of_an_earlier_stage_fails_the_scan_and_says_what_to_dele
     damage(study.path("convert", study.scans[0], f"desc-convert_{what}"))
     names = {"preprocess": "robust"}
     later = jobs(study, "preprocess", names)
-    assert run_jobs(later, lambda job: {"n": job.fids("convert", "svs").n_transients}) == 0
+    assert not faults(run_jobs(later, lambda job: {"n": job.fids("convert", "svs").n_transients}))
     first, second, _ = records(study, "preprocess", names)
     assert (first["status"], second["status"]) == ("failed", "ok")
     assert f"desc-convert_{what}" in first["reason"]
@@ -214,7 +214,7 @@ def test_an_input_replaced_while_it_is_read_leaves_no_record(study, capsys, read
                 raise DataError("x.rda: truncated")
         return {}
 
-    assert run_jobs(jobs(study), convert) == 1
+    assert faults(run_jobs(jobs(study), convert))
     assert "x.rda was changed while it was read; run again" in capsys.readouterr().err
     assert not study.record_path("convert", {}, study.scans[0]).exists()
     assert study.record_path("convert", {}, study.scans[1]).exists()
@@ -235,7 +235,7 @@ def test_an_input_replaced_before_its_batch_ends_leaves_no_record(study, capsys)
     for scan in scans:
         (study.data_root / scan.mrs).write_text("x")
     one_each = replace(study, scans=scans)
-    assert run_jobs(jobs(one_each), convert) == 1
+    assert faults(run_jobs(jobs(one_each), convert))
     assert "A/sub-01: convert: 01.rda was changed" in capsys.readouterr().err
     written = [study.record_path("convert", {}, scan).exists() for scan in scans]
     assert written == [False, True, True]
@@ -246,7 +246,7 @@ def test_a_touched_input_is_the_same_input(study):
         job.source("mrs").touch()
         return {}
 
-    assert run_jobs(jobs(study), convert) == 0
+    assert not faults(run_jobs(jobs(study), convert))
 
 
 def test_a_scan_that_fails_now_keeps_no_table_of_an_earlier_run(study):
@@ -307,7 +307,7 @@ def test_a_full_disk_is_told_in_a_line_and_leaves_no_record(study, monkeypatch, 
         real(source, target)
 
     monkeypatch.setattr("os.replace", full)
-    assert run_jobs(jobs(study), lambda job: {"value": 1}) == 1
+    assert faults(run_jobs(jobs(study), lambda job: {"value": 1}))
     told = capsys.readouterr().err
     assert "No space left on device" in told and "run the same command again" in told
     assert "Traceback" not in told

@@ -17,7 +17,7 @@ import pytest
 
 import report_fixture as made
 from fmrsflow import provenance
-from fmrsflow.batch import run_jobs
+from fmrsflow.batch import faults, run_jobs
 from fmrsflow.edge import Job, read_json, write_bytes
 from fmrsflow.provenance import code_digest, dataset_description, package_digest, software
 from fmrsflow.stages import basis, bold
@@ -147,8 +147,8 @@ def test_a_record_tells_what_was_used_how_by_what_when_and_with_which_seed(study
         )
         return {}
 
-    assert run_jobs([Job("convert", study, scan, {})], convert) == 0
-    assert run_jobs([Job("preprocess", study, scan, setting)], preprocess) == 0
+    assert not faults(run_jobs([Job("convert", study, scan, {})], convert))
+    assert not faults(run_jobs([Job("preprocess", study, scan, setting)], preprocess))
     first = read_json(study.record_path("convert", {}, scan))
     second = read_json(study.record_path("preprocess", setting, scan))
     assert first["sources"] == {scan.mrs: hashlib.sha256(b"signal").hexdigest()}

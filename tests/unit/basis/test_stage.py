@@ -108,7 +108,7 @@ def test_the_command_writes_basis_and_record_and_a_failure_stays_with_its_site(t
     record = json.loads((results / "basis-fast/leiden_desc-basis_record.json").read_text())
     assert record["status"] == "ok"
     assert record["made"]["sequence"] == "PRESS"
-    made = files.read_npz(results / "basis-fast/leiden_basis.npz")
+    made = files.read_npz(results / "basis-fast/leiden_desc-basis_basis.npz")
     assert made.names[:3] == ("Glu", "NAA", "Cr")
     failed = json.loads((results / "basis-fast/odd_desc-basis_record.json").read_text())
     assert failed["status"] == "failed"
@@ -122,7 +122,7 @@ def test_an_exported_basis_is_read_back_as_the_one_that_was_made(tmp_path):
     (tmp_path / "study.json").write_text(study.save_text())
     arguments = ["--study", str(tmp_path / "study.json"), "--export", "lcmodel"]
     assert stage.main([*arguments, "--export", "fsl", "fast", "leiden"]) == 0
-    made = files.read_npz(results / "basis-fast/leiden_basis.npz").broadened(1.0)
+    made = files.read_npz(results / "basis-fast/leiden_desc-basis_basis.npz").broadened(1.0)
     for name in ("leiden.basis", "leiden_fsl"):
         again = formats.read_basis(results / "basis-fast" / name).select(made.names)
         np.testing.assert_allclose(again.fids, made.fids, rtol=2e-3, atol=5e-3)

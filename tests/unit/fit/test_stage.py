@@ -12,11 +12,10 @@ import yaml
 
 from fmrsflow.basis.files import to_npz
 from fmrsflow.batch import run_job
-from fmrsflow.edge import Job, read_table, write_bytes, write_json
+from fmrsflow.edge import Job, read_table
 from fmrsflow.fids import Fids
-from fmrsflow.records import file_digest
 from fmrsflow.stages.fit import process
-from fmrsflow.study import Scan, Site, Study, directory
+from fmrsflow.study import Scan, Site, Study
 
 SCHEMA = Path(__file__).resolve().parents[3] / "workflow" / "schemas" / "fit.yaml"
 NAMES = {"preprocess": "p", "basis": "b", "fit": "f"}
@@ -85,12 +84,9 @@ def run(tmp_path, basis):
         ]
         job.save("transients", rows)
         job.finish("ok", None, None, {"conditions": conditions})
-        folder = study.results / directory("basis", NAMES)
-        write_bytes(folder / "here_basis.npz", to_npz(basis))
-        write_json(
-            folder / "here_desc-basis_record.json",
-            {"status": "ok", "files": {"here_basis.npz": file_digest(folder / "here_basis.npz")}},
-        )
+        made = Job("basis", study, study.sites["here"], {"basis": NAMES["basis"]})
+        made.save("basis.npz", to_npz(basis))
+        made.finish("ok", None, None, {})
         job = Job("fit", study, one, NAMES)
         run_job(job, process)
         return Outcome(job)

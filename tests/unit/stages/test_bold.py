@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bold"))
 
 import bold_fixture as made  # noqa: E402
 
-from fmrsflow.batch import run_jobs
+from fmrsflow.batch import faults, run_jobs
 from fmrsflow.edge import Job, read_json, read_table, write_table  # noqa: E402
 from fmrsflow.stages.bold import process  # noqa: E402
 from fmrsflow.stages.bold_group import main as group_main  # noqa: E402
@@ -23,7 +23,7 @@ from fmrsflow.study import Study  # noqa: E402
 
 def run(study: Study, scan=None) -> dict:
     scan = scan or study.scans[0]
-    assert run_jobs([Job("bold", study, scan, {})], process) == 0
+    assert not faults(run_jobs([Job("bold", study, scan, {})], process))
     return read_json(study.record_path("bold", {}, scan))
 
 

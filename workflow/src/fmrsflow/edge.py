@@ -47,6 +47,7 @@ class Job:
     inputs: dict[str, str] = field(default_factory=dict)
     excluded: str | None = None
     sources: dict[str, Source] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
     seeds: dict[str, int] = field(default_factory=dict)
     started: str = field(default_factory=now)
 
@@ -63,7 +64,7 @@ class Job:
     @property
     def site(self) -> Site:
         """The site's row of sites.tsv."""
-        return self.study.site(self.scan)
+        return self.study.sites[self.item.site]
 
     @property
     def record_path(self) -> Path:
@@ -104,6 +105,7 @@ class Job:
         name = getattr(self.scan, column)
         if not name:
             raise DataError(f"scans.tsv names no file in column {column}")
+        self.asked.add(name)  # a failure may end when this file is another one
         path = self.study.data_root / name
         if not self._below_root(path):
             raise DataError(
@@ -141,6 +143,7 @@ class Job:
                 f"{path.name} is a link that leads out of the data root; bring the file itself"
             )
         name = str(path.relative_to(self.study.data_root))
+        self.asked.add(name)
         if name not in self.sources and path.is_file():
             self.sources[name] = Source.of(path)
         return path
@@ -243,13 +246,7 @@ class Job:
         """The basis of the scan's site under the basis setting of this job."""
         from fmrsflow.basis.files import read_npz
 
-        folder = self.study.results / directory("basis", self.names)
-        record_path = folder / f"{self.scan.site}_desc-basis_record.json"
-        record = read_record(record_path)
-        if record["status"] == "failed":
-            raise FailedBefore(record["reason"], "basis")
-        name = f"{self.scan.site}_basis.npz"
-        return read_npz(self._promised(folder / name, record["files"][name], record_path))
+        return read_npz(self.path("basis", "basis.npz", self.study.sites[self.item.site]))
 
     def save(self, what: str, content, columns: dict | None = None) -> Path:
         """Write an output beside the record, atomically; its kind follows from the content.
@@ -419,6 +416,8 @@ def _umask() -> int:
 
 
 def _encode(content, columns: dict | None) -> tuple[str, bytes]:
+    if isinstance(content, bytes):
+        return "", content
     if isinstance(content, list):
         return ".tsv", _tsv(content, list(columns) if columns else None)
     if isinstance(content, dict):

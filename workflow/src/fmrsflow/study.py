@@ -72,6 +72,31 @@ class Site:
     transients: int | None = None
     spectral_width_hz: float | None = None
 
+    @property
+    def site(self) -> str:
+        """Its own name, as of scans and response units."""
+        return self.name
+
+    @property
+    def key(self) -> str:
+        """Name of the site on command lines and in messages."""
+        return self.name
+
+    @property
+    def stem(self) -> str:
+        """Start of the names of its files."""
+        return self.name
+
+    @property
+    def folder(self) -> str:
+        """Folder of its files below that of a stage: that folder itself."""
+        return "."
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """As of a scan."""
+        return {"site": self.name}
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -131,6 +156,16 @@ class Unit:
         return self.scans[0]
 
     @property
+    def site(self) -> str:
+        """Name of the site."""
+        return self.scan.site
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """Those of the scan that lends the unit its folder."""
+        return self.scan.entities
+
+    @property
     def stem(self) -> str:
         """The stem of the scan with events; without task where a unit is made of conditions."""
         first = self.scans[0]
@@ -146,6 +181,10 @@ class Unit:
     def folder(self) -> str:
         """Folder of the unit below that of a stage."""
         return self.scan.folder
+
+
+Item = Site | Scan | Unit
+"""What a job of a stage works on."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +251,7 @@ class Study:
 
     def segment_path(self, scan: Scan, tissue: str) -> Path:
         """Map of GM, WM or CSF that the built-in segmentation writes for a scan's T1w."""
-        return self.path("anatomy", self.segment_owner(scan), f"desc-segment_{tissue}.nii.gz")
+        return self.path("segment", self.segment_owner(scan), f"desc-segment_{tissue}.nii.gz")
 
     def person(self, scan: Scan) -> str:
         """Identity across sites: that of participants.tsv, else site and subject."""
@@ -221,11 +260,54 @@ class Study:
                 return row["person"]
         return f"{scan.site}/{scan.subject}"
 
-    def path(self, directory: str, item: Scan | Unit, what: str) -> Path:
+    def items(self, stage: str) -> tuple[Item, ...]:
+        """What a stage works on, in the order of the sheets: sites, scans or response units."""
+        if stage == "basis":
+            return tuple(self.sites.values())
+        if stage == "segment":
+            owners = (self.segment_owner(scan) for scan in self.scans)
+            return tuple({owner.key: owner for owner in owners if owner}.values())
+        if stage == "bold":
+            return tuple(scan for scan in self.scans if scan.bold)
+        return self.units() if stage == "response" else self.scans
+
+    def jobs(self, stage: str) -> dict[str, tuple[Item, ...]]:
+        """Name of each job of a stage -> its batch of items.
+
+        Each site counts its own jobs, so that they have one name whichever sites run.
+        """
+        if stage not in self._jobs:
+            sites: dict[str, list[Item]] = {}
+            for item in self.items(stage):
+                sites.setdefault(item.site, []).append(item)
+            self._jobs[stage] = {
+                f"{site}_{number}": batch
+                for site, own in sites.items()
+                for number, batch in enumerate(batches(own, self.config["batch"]))
+            }
+        return self._jobs[stage]
+
+    @cached_property
+    def _jobs(self) -> dict[str, dict[str, tuple[Item, ...]]]:
+        return {}
+
+    def choices(self, stage: str) -> list[dict[str, str]]:
+        """Named settings under which a stage runs for some analysis, each once."""
+        chosen = (
+            {name: choice[name] for name in STAGE_SETTINGS[stage]}
+            for choice in self.config["analyses"].values()
+        )
+        return list({tuple(names.values()): names for names in chosen}.values())
+
+    def manifest_path(self, stage: str, names: dict[str, str], job: str) -> Path:
+        """Path of the manifest of a job (manifests.py)."""
+        return self.results / directory(stage, names) / "batches" / f"{job}.json"
+
+    def path(self, directory: str, item: Item, what: str) -> Path:
         """Path of an output: results/<directory>/<folder of the scan>/<stem>_<what>."""
         return self.results / directory / item.folder / f"{item.stem}_{what}"
 
-    def record_path(self, stage: str, names: dict[str, str], item: Scan | Unit) -> Path:
+    def record_path(self, stage: str, names: dict[str, str], item: Item) -> Path:
         """Path of a stage's record of a scan (of a unit for the response stage)."""
         return self.path(directory(stage, names), item, f"desc-{stage}_record.json")
 
@@ -271,8 +353,7 @@ class Study:
 
 def directory(stage: str, names: dict[str, str]) -> str:
     """Folder of a stage: its name and those of the settings that it depends on."""
-    folder = "anatomy" if stage == "segment" else stage
-    return "-".join([folder, *(names[setting] for setting in STAGE_SETTINGS[stage])])
+    return "-".join([stage, *(names[setting] for setting in STAGE_SETTINGS[stage])])
 
 
 def conditions(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +10,10 @@ from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, read_npz, to_npz
 from fmrsflow.basis.formats import read_basis, to_fsl, to_lcmodel
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import digest, shaped_pulses, simulate, with_macromolecules
-from fmrsflow.edge import write_bytes, write_record
+from fmrsflow.batch import run_jobs, stage_jobs, stage_main, stage_parser
+from fmrsflow.edge import Job, write_bytes
 from fmrsflow.errors import DataError
-from fmrsflow.records import file_digest, now
-from fmrsflow.study import Site, Study, directory, spectrometer_mhz
+from fmrsflow.study import Site, directory, spectrometer_mhz
 
 DEFAULTS = {
     "source": "simulate",
@@ -89,13 +87,12 @@ def _path(site: Site, setting: dict, data_root: Path) -> Path:
     return path
 
 
-def _sources(site: Site, setting: dict, data_root: Path) -> dict[str, str]:
-    """Digest of each file that the basis is read from, by its name below the data root."""
+def _files(site: Site, setting: dict, data_root: Path) -> list[Path]:
+    """Files that the basis is read from."""
     if setting["source"] != "file":
-        return {}
+        return []
     path = _path(site, setting, data_root)
-    files = [path] if path.is_file() else sorted(path.glob("*.json"))
-    return {str(one.relative_to(data_root)): file_digest(one) for one in files}
+    return [path] if path.is_file() else sorted(path.glob("*.json"))
 
 
 def _read(site: Site, setting: dict, data_root: Path) -> Basis:
@@ -157,50 +154,35 @@ def exported(basis: Basis, site: str, formats: list[str]) -> dict[str, str]:
     return found
 
 
+def process(job: Job) -> dict:
+    """Make the basis of a site under its named setting."""
+    site, setting = job.item, DEFAULTS | job.settings["basis"]
+    for path in _files(site, setting, job.study.data_root):
+        job.beside(path)
+    basis = make(site, setting, job.study.data_root, job.study.results / "cache" / "basis")
+    job.save("basis.npz", to_npz(basis))
+    return {"made": basis.made}
+
+
+_sites_main = stage_main("basis", process)
+
+
 def main(argv: list[str]) -> int:
-    """Make the basis of sites under a named setting."""
-    parser = argparse.ArgumentParser(prog="fmrsflow basis", description=main.__doc__)
-    parser.add_argument("--study", default="results/study.json", help="the frozen study")
+    """`fmrsflow basis [--study FILE] NAME SITE...`; with `--export` for another engine too."""
+    if not any(one.startswith("--export") for one in argv):
+        return _sites_main(argv)
+    parser = stage_parser("basis")
     parser.add_argument(
         "--export",
         action="append",
         choices=("lcmodel", "fsl"),
-        default=[],
-        help="write the basis for another engine too (may be given twice)",
+        help="write the basis for another engine, beside that of the workflow (may be given twice)",
     )
-    parser.add_argument("name", help="named setting")
-    parser.add_argument("sites", nargs="+")
     arguments = parser.parse_args(argv)
-    study = Study.load(arguments.study)
-    setting = DEFAULTS | study.setting("basis", arguments.name)
-    folder = study.results / directory("basis", {"basis": arguments.name})
-    cache = study.results / "cache" / "basis"
-    for site in arguments.sites:
-        record = {
-            "stage": "basis",
-            "scan": {"site": site},
-            "status": "ok",
-            "reason": None,
-            "failed_at": None,
-            "warnings": [],
-            "settings": {"basis": {"name": arguments.name, **setting}},
-            "files": {},
-            "startedAtTime": now(),
-            "GeneratedBy": [study.software],
-        }
-        try:
-            if used := _sources(study.sites[site], setting, study.data_root):
-                record["sources"] = used
-            basis = make(study.sites[site], setting, study.data_root, cache)
-        except DataError as error:
-            record |= {"status": "failed", "reason": str(error), "failed_at": "basis"}
-            print(f"{site}: basis: {error}", file=sys.stderr)
-        else:
-            path = folder / f"{site}_basis.npz"
-            write_bytes(path, to_npz(basis))
-            record |= {"files": {path.name: file_digest(path)}, "made": basis.made}
-            for name, text in exported(basis, site, arguments.export).items():
-                write_bytes(folder / name, text.encode())
-        record["endedAtTime"] = now()
-        write_record(folder / f"{site}_desc-basis_record.json", record)
+    jobs = stage_jobs("basis", arguments)
+    run_jobs(jobs, process)
+    for job in jobs:
+        folder = job.study.results / directory("basis", job.names)
+        for name, text in exported(job.basis(), job.item.name, arguments.export).items():
+            write_bytes(folder / name, text.encode())
     return 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import argparse
 
+from fmrsflow.batch import add_manifest_options, fault, faults, files_as_they_were, write_manifest
 from fmrsflow.edge import write_bytes, write_table
+from fmrsflow.manifests import Entry, Manifest, state
 from fmrsflow.stages import report_files as files
 from fmrsflow.study import Study
 
@@ -23,24 +25,41 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--study", default="results/study.json", help="the frozen study")
     parser.add_argument("analysis", help="name of an analysis")
     parser.add_argument("keys", nargs="*", help="scans, as site/sub-..; none: sites and consortium")
+    add_manifest_options(parser)
     arguments = parser.parse_args(argv)
     study = Study.load(arguments.study)
-    if arguments.keys:
-        write_scan_pages(study, arguments.analysis, arguments.keys)
-    else:
+    if not arguments.keys:
         write_group_pages(study, arguments.analysis)
+        return 0
+
+    def run(keys: list[str]) -> dict[str, Entry]:
+        return write_scan_pages(study, arguments.analysis, keys)
+
+    if not arguments.manifest:
+        return 1 if faults(run(arguments.keys)) else 0
+    head = Manifest("report", arguments.analysis, arguments.manifest.stem)
+    write_manifest(
+        arguments, head, arguments.keys, run, lambda entry: files_as_they_were(entry, study)
+    )
     return 0
 
 
-def write_scan_pages(study: Study, analysis: str, keys: list[str]) -> None:
-    """Write report/scans/<site>/<stem>.html of each scan."""
+def write_scan_pages(study: Study, analysis: str, keys: list[str]) -> dict[str, Entry]:
+    """Write report/scans/<site>/<stem>.html of each scan; a page that cannot be drawn stops no
+    other."""
     from fmrsflow.report.pages import scan_page
 
-    peers = files.peers(study, analysis)
+    peers, found = files.peers(study, analysis), {}
     for key in keys:
         scan = study.scan(key)
-        page = scan_page(files.read_scan(study, analysis, scan, peers))
-        write_bytes(files.page_path(study, analysis, scan), page.encode())
+        path = files.page_path(study, analysis, scan)
+        try:
+            page = scan_page(files.read_scan(study, analysis, scan, peers))
+            write_bytes(path, page.encode())
+            found[key] = Entry("ok", files={str(path.relative_to(study.results)): state(path)[:2]})
+        except Exception as error:  # the other pages are drawn
+            found[key] = fault(key, "report", error)
+    return found
 
 
 def write_group_pages(study: Study, analysis: str) -> None:

@@ -8,12 +8,17 @@ import shutil
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fmrsflow import manifests
+from fmrsflow.batch import faults
+from fmrsflow.edge import write_json
 from fmrsflow.errors import DataError
 from fmrsflow.records import read_record
 from fmrsflow.study import STAGE_SETTINGS, Study
+from fmrsflow.words import count, duration
 
 STAGES = ("convert", "anatomy", "preprocess", "fit", "quantify", "response")
 """Stages that leave a record for each scan (or response unit), in the order of the chain."""
@@ -49,6 +54,9 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="fmrsflow summary", description=__doc__)
     parser.add_argument("--study", default="results/study.json", help="the frozen study")
     parser.add_argument("--watch", type=float, metavar="SECONDS", help="repeat until all is done")
+    parser.add_argument(
+        "--complete", type=Path, metavar="FILE", help="write FILE if no scan ended in a fault"
+    )
     arguments = parser.parse_args(argv)
     path = Path(arguments.study)
     if not path.exists():
@@ -57,6 +65,8 @@ def main(argv: list[str]) -> int:
         )
         return 1
     study = Study.load(path)
+    if arguments.complete:
+        return complete(study, arguments.complete)
     while True:
         found = progress(study, path.stat().st_mtime)
         print(text(study, found, time.time() - path.stat().st_mtime), flush=True)
@@ -69,6 +79,34 @@ def main(argv: list[str]) -> int:
         if not arguments.watch or all(one.done == one.total for one in found):
             return 0
         time.sleep(arguments.watch)
+
+
+def complete(study: Study, path: Path) -> int:
+    """Write how many scans there are if none ended in a fault; else list the faults."""
+    found = list(all_faults(study))
+    for stage, key, reason in found:
+        print(f"{key}: {stage}: {reason}")
+    if found:
+        print("faults of the program or the machine; the same command does these scans again")
+        return 1
+    write_json(path, {"scans": len(study.scans), "sites": len(study.sites)})
+    return 0
+
+
+def all_faults(study: Study) -> Iterator[tuple[str, str, str]]:
+    """(stage, key of the item, reason) of each fault, where it began."""
+    for stage in STAGE_SETTINGS:
+        for names in study.choices(stage):
+            for job in study.jobs(stage):
+                manifest = manifests.read(study.manifest_path(stage, names, job))
+                for key, reason in faults(manifest.entries if manifest else {}).items():
+                    yield stage, key, reason
+    for analysis in study.config["analyses"]:
+        for job in study.jobs("convert"):
+            path = study.results / analysis / "report" / "batches" / f"{job}.json"
+            manifest = manifests.read(path)
+            for key, reason in faults(manifest.entries if manifest else {}).items():
+                yield "report", key, reason
 
 
 def progress(study: Study, began: float) -> list[Progress]:
@@ -111,11 +149,11 @@ def text(study: Study, found: list[Progress], elapsed_s: float) -> str:
         sum(getattr(one, name) for one in found) for name in ("total", "done", "new")
     )
     lines = [
-        f"{_count(len(study.scans), 'scan')} at {_count(len(study.sites), 'site')}; "
+        f"{count(len(study.scans), 'scan')} at {count(len(study.sites), 'site')}; "
         f"{done} of {total} steps done"
     ]
     if new > 0 and done < total:
-        lines[0] += f", about {_duration(elapsed_s * (total - done) / new)} to go at this pace"
+        lines[0] += f", about {duration(elapsed_s * (total - done) / new)} to go at this pace"
     for one in found:
         bar = "#" * round(20 * one.done / max(1, one.total))
         name = f"{one.stage} {one.names}".strip()
@@ -139,13 +177,3 @@ def text(study: Study, found: list[Progress], elapsed_s: float) -> str:
         if index.exists():
             lines.append(f"report: {index}")
     return "\n".join(lines)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
