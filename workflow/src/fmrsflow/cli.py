@@ -25,6 +25,8 @@ COMMANDS = {
     "plan": "power of a study to come",
     "view": "any NIfTI-MRS, fit or results folder as a picture or page",
     "summary": "what a run has done, and what failed",
+    "list": "files that the manifests of stages name",
+    "clean": "delete what stages made, so that the next run makes it again",
     "init": "a new study folder with a commented configuration",
     "check": "all errors of a study's files",
     "index": "write scans.tsv from a BIDS dataset",

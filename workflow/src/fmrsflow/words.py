@@ -1,6 +1,9 @@
-"""Words for numbers in messages: counts with their noun, durations."""
+"""Words in messages: counts with their noun, durations, names that exist."""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 def count(number: int, noun: str) -> str:
@@ -13,3 +16,12 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """End of a message on an unknown name: the nearest one, and what exists."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    shown = ", ".join(known[:12]) + (", ..." if known[12:] else "")
+    return f"{hint} (there are {shown})" if known else hint

@@ -1,0 +1,55 @@
+"""`fmrsflow list [--study FILE] [STAGE...]`: files that the manifests of these stages name, and the
+manifests themselves."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from fmrsflow import manifests
+from fmrsflow.errors import DataError
+from fmrsflow.study import STAGE_SETTINGS, Study
+from fmrsflow.words import nearest
+
+STAGES = (*STAGE_SETTINGS, "report")
+"""Stages whose jobs leave manifests."""
+
+
+def main(argv: list[str]) -> int:
+    """Print a line a file."""
+    results, stages = read_arguments(_parser(), argv)[:2]
+    for path in files(results, stages):
+        print(path)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog="fmrsflow list", description=__doc__)
+
+
+def read_arguments(parser: argparse.ArgumentParser, argv: list[str]):
+    """Folder of the results, names of stages (all where none is given), and all arguments."""
+    parser.add_argument("--study", default="results/study.json", help="study.json of the run")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help="default: every stage")
+    arguments = parser.parse_args(argv)
+    for name in arguments.stages:
+        if name not in STAGES:
+            raise DataError(f"no stage {name!r}{nearest(name, STAGES)}")
+    results = Study.load(arguments.study).results
+    return results, arguments.stages or STAGES, arguments
+
+
+def files(results: Path, stages: tuple[str, ...] | list[str]) -> Iterator[Path]:
+    """Files of these stages that are there, under any settings; each manifest after its files."""
+    patterns = {
+        stage: "*/report/batches/*.json" if stage == "report" else f"{stage}*/batches/*.json"
+        for stage in stages
+    }
+    for stage, pattern in patterns.items():
+        for path in sorted(results.glob(pattern)):
+            found = manifests.read(path)
+            if found is not None and found.stage == stage:
+                names = [name for entry in found.entries.values() for name in entry.files]
+                yield from (results / name for name in names if (results / name).is_file())
+            yield path
