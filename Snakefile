@@ -10,8 +10,8 @@ from itertools import product
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
-from fmrsflow.edge import write_bytes, write_json
 from fmrsflow.errors import DataError, Unwritable
+from fmrsflow.files import write_bytes, write_json
 from fmrsflow.provenance import code_digest, dataset_description, software
 from fmrsflow.sheets import StudyError, read_study
 from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS, batches, directory

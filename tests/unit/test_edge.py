@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 
 from fmrsflow.batch import run_jobs, stage_main
-from fmrsflow.edge import Job, read_json, read_table, write_bytes, write_table
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.files import read_json, write_bytes
 from fmrsflow.study import Scan, Site, Study
+from fmrsflow.tables import integer, number, read_table, text, write_table
+
+NUMBERS = {"a": number("number", "Hz"), "b": text("x")}
 
 
 @pytest.fixture
@@ -82,21 +86,22 @@ def test_a_failure_and_an_exclusion_travel_to_later_stages(study):
     assert third["settings"] == {"preprocess": {"name": "robust", "range": 1}}
 
 
-def test_outputs_of_every_kind_can_be_read_by_the_next_stage(study):
+def test_outputs_of_every_kind_can_be_read_by_the_next_stage(study, monkeypatch):
+    monkeypatch.setattr("fmrsflow.results.columns_of", lambda stage, table: NUMBERS)
     fids = Fids(np.ones((2, 1, 8), complex), 1e-3, 123.0)
 
     def convert(job):
         job.save("svs", fids)
-        job.save("numbers", [{"a": 1.23456789, "b": None}], {"a": ("number", "Hz"), "b": ("x", "")})
+        job.save("numbers", [{"a": 1.23456789, "b": None}], NUMBERS)
         job.save("result", {"x": np.arange(3)})
         return {}
 
     run_jobs(jobs(study), convert)
     job = jobs(study, "preprocess", {"preprocess": "robust"})[0]
     assert job.fids("convert", "svs").data.shape == (2, 1, 8)
-    assert job.table("convert", "numbers") == [{"a": "1.23457", "b": "n/a"}]
+    assert job.table("convert", "numbers") == [{"a": 1.23457, "b": ""}]
     assert list(job.arrays("convert", "result")["x"]) == [0, 1, 2]
-    assert len(job.inputs) == 3
+    assert len(job.inputs) == 4  # the record among them
     dictionary = read_json(study.path("convert", study.scans[0], "desc-convert_numbers.json"))
     assert dictionary["a"] == {"Description": "number", "Units": "Hz"}
 
@@ -185,7 +190,8 @@ def test_a_lost_file_of_an_earlier_stage_fails_the_scan(study):
     run_jobs(jobs(study), lambda job: job.save("x", [{"a": 1}]) and {})
     study.path("convert", study.scans[0], "desc-convert_x.tsv").unlink()
     names = {"preprocess": "robust"}
-    run_jobs(jobs(study, "preprocess", names), lambda job: job.table("convert", "x") and {})
+    later = jobs(study, "preprocess", names)
+    assert run_jobs(later, lambda job: job.earlier("convert").content("x.tsv") and {}) == 0
     assert "desc-convert_x.tsv is missing" in records(study, "preprocess", names)[0]["reason"]
 
 
@@ -250,7 +256,7 @@ def test_a_touched_input_is_the_same_input(study):
 
 
 def test_a_scan_that_fails_now_keeps_no_table_of_an_earlier_run(study):
-    run_jobs(jobs(study), lambda job: job.save("x", [{"a": 1}], {"a": ("x", "")}) and {})
+    run_jobs(jobs(study), lambda job: job.save("x", [{"a": 1}], {"a": integer("x")}) and {})
     table = study.path("convert", study.scans[0], "desc-convert_x.tsv")
     other = study.path("convert", study.scans[0], "desc-segment_GM.nii.gz")
     other.write_bytes(b"of another stage")
@@ -279,7 +285,7 @@ def test_a_table_with_a_short_row_is_told_with_its_line(tmp_path):
 
 def test_a_column_without_description_is_a_fault(tmp_path):
     with pytest.raises(ValueError, match="without description"):
-        write_table(tmp_path / "t.tsv", [{"a": 1, "b": 2}], {"a": ("x", "")})
+        write_table(tmp_path / "t.tsv", [{"a": 1, "b": 2}], {"a": integer("x")})
 
 
 def test_numbers_that_json_does_not_know_become_null(study):

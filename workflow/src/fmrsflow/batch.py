@@ -9,9 +9,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 
-from fmrsflow.edge import FailedBefore, Job
+from fmrsflow.edge import FailedBefore, InputChanged, Job
 from fmrsflow.errors import DataError, Unwritable
-from fmrsflow.records import InputChanged
 from fmrsflow.study import STAGE_SETTINGS, Study
 
 

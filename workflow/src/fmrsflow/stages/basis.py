@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from fmrsflow.basis import systems
-from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, read_npz, to_npz
+from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, to_npz
 from fmrsflow.basis.formats import read_basis, to_fsl, to_lcmodel
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import digest, shaped_pulses, simulate, with_macromolecules
-from fmrsflow.edge import write_bytes, write_record
 from fmrsflow.errors import DataError
-from fmrsflow.records import file_digest, now
-from fmrsflow.study import Site, Study, directory, spectrometer_mhz
+from fmrsflow.files import file_digest
+from fmrsflow.results import Output, Results, Writer
+from fmrsflow.study import Site, Study, spectrometer_mhz
 
 DEFAULTS = {
     "source": "simulate",
@@ -134,26 +134,30 @@ def _run(site: Site, setting: dict, cache: Path | None) -> Basis:
         shaped_pulses(steps, setting["pulse_bandwidth_hz"] or None) if shaped else None,
         site.spectral_width_hz,
     )
-    path = None if cache is None else cache / f"{digest(*request)}.npz"
-    if path is not None and path.is_file():
+    if cache is None:
+        return simulate(*request)
+    key = digest(*request)
+    kept = Output("basis", cache, cache / f"{key}_record.json", key)
+    if kept.exists:
         try:
-            return read_npz(path)
+            return kept.basis()
         except DataError:
-            pass  # written by halves by some other program: made again below
+            pass  # damaged or edited: made again below
     basis = simulate(*request)
-    if path is not None:
-        write_bytes(path, to_npz(basis))
+    writer = Writer(kept, {}, {})
+    writer.save("_basis.npz", to_npz(basis))
+    writer.finish({"stage": "basis"}, {"made": basis.made})
     return basis
 
 
-def exported(basis: Basis, site: str, formats: list[str]) -> dict[str, str]:
-    """Files of a basis for other engines (`lcmodel`, `fsl`): name to text."""
+def exported(basis: Basis, formats: list[str]) -> dict[str, str]:
+    """Files of a basis for other engines (`lcmodel`, `fsl`): name after the site's to text."""
     decaying = basis.broadened(EXPORT_LINEWIDTH_HZ)
     found = {}
     if "lcmodel" in formats:
-        found[f"{site}.basis"] = to_lcmodel(decaying)
+        found[".basis"] = to_lcmodel(decaying)
     if "fsl" in formats:
-        found |= {f"{site}_fsl/{name}": text for name, text in to_fsl(decaying).items()}
+        found |= {f"_fsl/{name}": text for name, text in to_fsl(decaying).items()}
     return found
 
 
@@ -173,9 +177,9 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     study = Study.load(arguments.study)
     setting = DEFAULTS | study.setting("basis", arguments.name)
-    folder = study.results / directory("basis", {"basis": arguments.name})
-    cache = study.results / "cache" / "basis"
+    results, cache = Results(study), study.results / "cache" / "basis"
     for site in arguments.sites:
+        writer = Writer(results.basis({"basis": arguments.name}, site), study.software, {})
         record = {
             "stage": "basis",
             "scan": {"site": site},
@@ -184,10 +188,8 @@ def main(argv: list[str]) -> int:
             "failed_at": None,
             "warnings": [],
             "settings": {"basis": {"name": arguments.name, **setting}},
-            "files": {},
-            "startedAtTime": now(),
-            "GeneratedBy": [study.software],
         }
+        body = {}
         try:
             if used := _sources(study.sites[site], setting, study.data_root):
                 record["sources"] = used
@@ -196,11 +198,9 @@ def main(argv: list[str]) -> int:
             record |= {"status": "failed", "reason": str(error), "failed_at": "basis"}
             print(f"{site}: basis: {error}", file=sys.stderr)
         else:
-            path = folder / f"{site}_basis.npz"
-            write_bytes(path, to_npz(basis))
-            record |= {"files": {path.name: file_digest(path)}, "made": basis.made}
-            for name, text in exported(basis, site, arguments.export).items():
-                write_bytes(folder / name, text.encode())
-        record["endedAtTime"] = now()
-        write_record(folder / f"{site}_desc-basis_record.json", record)
+            body = {"made": basis.made}
+            writer.save("_basis.npz", to_npz(basis))
+            for name, text in exported(basis, arguments.export).items():
+                writer.save(name, text.encode())
+        writer.finish(record, body)
     return 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmrsflow.errors import DataError
-from fmrsflow.records import read_record
+from fmrsflow.results import read_record
 from fmrsflow.study import STAGE_SETTINGS, Study
 
 STAGES = ("convert", "anatomy", "preprocess", "fit", "quantify", "response")
