@@ -14,8 +14,8 @@ from snakemake.utils import min_version
 
 from fmrsflow import manifests, progress
 from fmrsflow.batch import request_digest
-from fmrsflow.edge import write_bytes, write_json
 from fmrsflow.errors import DataError, Unwritable
+from fmrsflow.files import write_bytes, write_json
 from fmrsflow.provenance import PACKAGE, code_digest, dataset_description, software
 from fmrsflow.sheets import StudyError, read_study
 from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS

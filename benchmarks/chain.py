@@ -18,8 +18,8 @@ from statistics import median
 import yaml
 
 from figure import Figure
-from fmrsflow.edge import read_table
 from fmrsflow.study import Study, directory
+from fmrsflow.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
 SCAN_CPU = re.compile(r"^(\S+): (\w+): cpu_s ([\d.]+)$", re.M)

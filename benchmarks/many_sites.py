@@ -17,9 +17,10 @@ import numpy as np
 import yaml
 
 from fmrsflow.bundles import MANIFEST, STUDY, Bundle
-from fmrsflow.edge import write_bytes, write_table
-from fmrsflow.records import sealed
+from fmrsflow.files import write_bytes
+from fmrsflow.results import record_bytes
 from fmrsflow.study import Scan, Site
+from fmrsflow.tables import write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE_SD, PERSON_SD = 1.0, 1.5
@@ -130,7 +131,7 @@ def _renamed(files: dict[str, bytes], old: Scan, new: Scan) -> dict[str, bytes]:
             source: hashlib.sha256(f"{new.key} {digest}".encode()).hexdigest()
             for source, digest in record.get("sources", {}).items()
         }
-        made[name] = json.dumps(sealed(record), indent=1).encode()
+        made[name] = record_bytes(record)
     return made
 
 

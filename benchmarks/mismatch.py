@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from figure import Figure
-from fmrsflow.edge import read_table
 from fmrsflow.mismatch.costs import BREAKS, SURVIVES
 from fmrsflow.mismatch.variants import (
     DEFAULT,
@@ -26,6 +25,7 @@ from fmrsflow.mismatch.variants import (
 )
 from fmrsflow.report.mismatch_page import words
 from fmrsflow.stages.mismatch import main as mismatch
+from fmrsflow.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
 

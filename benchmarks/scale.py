@@ -15,7 +15,7 @@ from statistics import median
 
 import chain
 from figure import Figure
-from fmrsflow.edge import write_bytes
+from fmrsflow.files import write_bytes
 from many_sites import replicated, write_sheets
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,8 +13,8 @@ from pathlib import Path
 import yaml
 
 from figure import Figure
-from fmrsflow.edge import read_table
 from fmrsflow.synthetic.plan import load_plan
+from fmrsflow.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fmrsflow.edge import Job, write_bytes
+from fmrsflow.edge import Job
 from fmrsflow.fids import Fids
+from fmrsflow.files import write_bytes
 from fmrsflow.study import Scan, Site, Study
+from fmrsflow.tables import columns_of
 
 ANALYSIS = {
     "preprocess": "robust",
@@ -239,7 +241,7 @@ class _Maker:
             }
             for j in range(self.n)
         ]
-        job.save("transients", rows)
+        job.save("transients", rows, columns_of("preprocess", "transients"))
         labels = np.array(self.labels)
         average = np.array([data[(labels == c) & kept].mean(axis=0) for c in CONDITIONS])
         job.save("svs", self.fids(data))
@@ -326,6 +328,7 @@ class _Maker:
                 for block in range(4)
                 for name, amount in (("Glu", 11.0), ("tNAA", 13.5), ("tCr", 10.0))
             ],
+            columns_of("fit", "timecourse"),
         )
         body = {
             "fqn": {name: 1.1 for name in spectra},
@@ -375,7 +378,7 @@ class _Maker:
                             "method": "osprey 3T 1",
                         }
                     )
-        job.save("concentrations", rows)
+        job.save("concentrations", rows, columns_of("quantify", "concentrations"))
         body = {
             "constants": "osprey 3T 1",
             "tissue": {"gm": 0.6, "wm": 0.33, "csf": 0.07, "origin": "builtin"},
@@ -387,10 +390,10 @@ class _Maker:
         job = _job(self.study, self.scan, "response")
         rows = []
         for name, truth in (("Glu", self.change["Glu"]), ("Gln", 0.5), ("tNAA", 0.0), ("tCr", 0.1)):
-            for estimator, matched in (("blocks", "true"), ("blocks", "false"), ("joint", "true")):
+            for estimator, matched in (("blocks", True), ("blocks", False), ("joint", True)):
                 for quantity in ("molal", "ratio_tcr", "raw"):
                     error = 1.4 if name != "Gln" else 4.0
-                    value = truth + self.rng.normal(0, 0.3) + 0.9 * (matched == "false")
+                    value = truth + self.rng.normal(0, 0.3) + 0.9 * (not matched)
                     rows.append(
                         {
                             "metabolite": name,
@@ -406,7 +409,7 @@ class _Maker:
                             "high_percent": value + 1.96 * error,
                         }
                     )
-        job.save("change", rows)
+        job.save("change", rows, columns_of("response", "change"))
         controls = [
             {
                 "control": control,
@@ -422,7 +425,7 @@ class _Maker:
                 ("linewidth change", -0.21, 0.05, "Hz", 0.5, ""),
             )
         ]
-        job.save("controls", controls)
+        job.save("controls", controls, columns_of("response", "controls"))
         job.finish(*self.status, {})
 
 

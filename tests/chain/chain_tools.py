@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from fmrsflow.edge import read_json
+from fmrsflow.files import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 

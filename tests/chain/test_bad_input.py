@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from chain_tools import read_records, snakemake, write_config
 
-from fmrsflow.edge import read_table
 from fmrsflow.fids import from_nifti, to_nifti
+from fmrsflow.tables import read_table
 
 pytestmark = pytest.mark.slow
 

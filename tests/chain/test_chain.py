@@ -14,8 +14,8 @@ import pytest
 import yaml
 from chain_tools import command, environment, read_records, snakemake, tables, write_config
 
-from fmrsflow.edge import read_json, read_table, write_table
-from fmrsflow.records import file_digest
+from fmrsflow.files import file_digest, read_json
+from fmrsflow.tables import read_table, write_table
 
 pytestmark = pytest.mark.slow
 

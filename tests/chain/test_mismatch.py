@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from chain_tools import snakemake
 
-from fmrsflow.edge import read_table, write_table
 from fmrsflow.stages.mismatch import main
+from fmrsflow.tables import read_table, write_table
 
 FROZEN = Path(__file__).with_name("mismatch_small.tsv")
 """Scores of the change, a row a contestant, and of concentrations, a row a metabolite."""

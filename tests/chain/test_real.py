@@ -8,7 +8,7 @@ import pytest
 import yaml
 from chain_tools import read_records, snakemake
 
-from fmrsflow.edge import read_table
+from fmrsflow.tables import read_table
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from chain_tools import ROOT, read_records, tables, write_config
 
-from fmrsflow.edge import read_json
+from fmrsflow.files import read_json
 
 pytestmark = pytest.mark.slow
 

@@ -23,11 +23,12 @@ from edits import OPERATIONS, mutated
 from small_study import verified
 
 from fmrsflow import cli
-from fmrsflow.edge import read_json, read_table, write_bytes, write_json, write_table
 from fmrsflow.fids import from_nifti
+from fmrsflow.files import read_json, write_bytes, write_json
 from fmrsflow.sheets import StudyError, read_config, read_study
 from fmrsflow.study import STAGE_SETTINGS, Study
 from fmrsflow.synthetic.writers import write_rda
+from fmrsflow.tables import read_table, write_table
 
 NO_RESULT = ("files", "inputs", "sources", "digest", "startedAtTime", "endedAtTime")
 """Keys of a record that differ between runs, or tell of files."""

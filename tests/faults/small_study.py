@@ -19,9 +19,9 @@ from chain_tools import (
 )
 
 from fmrsflow.cli import main as fmrsflow
-from fmrsflow.edge import read_table, write_table
 from fmrsflow.stages.verify import changes
 from fmrsflow.study import Study
+from fmrsflow.tables import read_table, write_table
 
 PLAN = """
 name: small

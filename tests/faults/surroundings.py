@@ -16,7 +16,7 @@ from chain_tools import command, environment, snakemake
 from counts import Counts, Fault
 from small_study import difference, finished_study, fresh_copy, jobs_of, started, verified
 
-from fmrsflow.records import file_digest
+from fmrsflow.files import file_digest
 
 DAY_S = 86_400
 CONVERTED = "results/convert/alpha/sub-01/mrs/sub-01_task-visual_desc-convert_record.json"

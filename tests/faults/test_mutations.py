@@ -9,8 +9,9 @@ from mutations import CONFIG, HARMLESS, _compared
 
 import report_fixture as made
 from fmrsflow.batch import faults, run_jobs
-from fmrsflow.edge import Job, write_bytes
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
+from fmrsflow.files import write_bytes
 
 SHEET = "data/config/scans.tsv"
 

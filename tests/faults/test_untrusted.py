@@ -18,9 +18,10 @@ import report_fixture
 from fmrsflow import cli
 from fmrsflow.basis.files import read_npz
 from fmrsflow.convert import reader
-from fmrsflow.edge import read_json, read_table, write_table
 from fmrsflow.errors import DataError
+from fmrsflow.files import read_json
 from fmrsflow.sheets import StudyError, read_config, read_study
+from fmrsflow.tables import read_table, write_table
 
 PACKAGE = ROOT / "workflow" / "src" / "fmrsflow"
 ODD = """it's "q" $(touch harm) `touch harm` ; touch harm & #é.SDAT"""

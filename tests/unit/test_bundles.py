@@ -15,9 +15,10 @@ import report_fixture as made
 from fmrsflow import bundles
 from fmrsflow.bundles import MANIFEST, STUDY, differences, duplicates, pack, unpack
 from fmrsflow.cli import main as fmrsflow
-from fmrsflow.edge import Job, read_json, write_record
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
-from fmrsflow.records import sealed
+from fmrsflow.files import read_json, write_bytes
+from fmrsflow.results import read_record, record_bytes
 from fmrsflow.sheets import PLAIN_SECTIONS, schema
 from fmrsflow.study import ANALYSIS_SETTINGS
 
@@ -81,7 +82,8 @@ def study(tmp_path_factory):
             scan.mrs.replace("SDAT", "SPAR"): "e" * 64,
             scan.ref: f"{seed + 4}" * 64,
         }
-        write_record(path, {**read_json(path), "sources": sources, "warnings": SAID})
+        record = read_record(path) | {"sources": sources, "warnings": SAID}
+        write_bytes(path, record_bytes(record))
     return made_study
 
 
@@ -139,7 +141,7 @@ def test_only_listed_kinds_of_files_leave(packed):
         names = set(archive.namelist()) - {MANIFEST, STUDY}
     for name in names:
         stage = name.split("/")[0].split("-")[0]
-        assert name.rsplit("_", 1)[-1] in bundles.LEAVES[stage], name
+        assert name.rsplit("_", 1)[-1] in ("record.json", *bundles.LEAVES[stage]), name
     assert not [name for name in names if name.endswith("_svs.nii.gz")]
 
 
@@ -159,7 +161,7 @@ def test_a_record_leaves_as_it_is_but_for_names_of_files(packed, study):
     assert len(records) == 6
     for name, record in records.items():
         home = read_json(study.results / name)
-        assert sealed(record) == record
+        assert json.loads(record_bytes(record)) == record
         for content in (home, record):
             for key in ("files", "inputs", "sources", "withheld", "digest"):
                 content.pop(key, None)
@@ -277,7 +279,7 @@ def _second_site(study):
         (edited(STUDY, lambda study: study["sites"][0].update(vendor=None)), "vendor is missing"),
         (edited(RECORD, lambda record: record.pop("reason") and None), "no record of convert"),
         (
-            edited(RECORD, lambda record: record.update(sealed({**record, "status": "fine"}))),
+            edited(RECORD, lambda record: json.loads(record_bytes({**record, "status": "fine"}))),
             "no re",
         ),
         (lambda content: content.pop(RECORD), "missing or no record of convert"),
@@ -369,7 +371,7 @@ def test_the_same_raw_data_under_two_names_of_sites_are_told(study, packed, tmp_
             if name.endswith(".json"):
                 data = data.replace(b"siteA", b"siteC")
             if name.endswith("record.json"):
-                data = json.dumps(sealed(json.loads(data))).encode()
+                data = record_bytes(json.loads(data))
             content[name.replace("siteA", "siteC")] = data
 
     rewritten(packed, tmp_path / "c.zip", renamed)

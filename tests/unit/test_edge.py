@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 
 from fmrsflow.batch import faults, run_jobs, stage_main
-from fmrsflow.edge import Job, read_json, read_table, write_bytes, write_table
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.files import read_json, write_bytes
 from fmrsflow.study import Scan, Site, Study
+from fmrsflow.tables import integer, number, read_table, text, write_table
+
+NUMBERS = {"a": number("number", "Hz"), "b": text("x")}
 
 
 @pytest.fixture
@@ -82,21 +86,22 @@ def test_a_failure_and_an_exclusion_travel_to_later_stages(study):
     assert third["settings"] == {"preprocess": {"name": "robust", "range": 1}}
 
 
-def test_outputs_of_every_kind_can_be_read_by_the_next_stage(study):
+def test_outputs_of_every_kind_can_be_read_by_the_next_stage(study, monkeypatch):
+    monkeypatch.setattr("fmrsflow.results.columns_of", lambda stage, table: NUMBERS)
     fids = Fids(np.ones((2, 1, 8), complex), 1e-3, 123.0)
 
     def convert(job):
         job.save("svs", fids)
-        job.save("numbers", [{"a": 1.23456789, "b": None}], {"a": ("number", "Hz"), "b": ("x", "")})
+        job.save("numbers", [{"a": 1.23456789, "b": None}], NUMBERS)
         job.save("result", {"x": np.arange(3)})
         return {}
 
     run_jobs(jobs(study), convert)
     job = jobs(study, "preprocess", {"preprocess": "robust"})[0]
     assert job.fids("convert", "svs").data.shape == (2, 1, 8)
-    assert job.table("convert", "numbers") == [{"a": "1.23457", "b": "n/a"}]
+    assert job.table("convert", "numbers") == [{"a": 1.23457, "b": ""}]
     assert list(job.arrays("convert", "result")["x"]) == [0, 1, 2]
-    assert len(job.inputs) == 3
+    assert len(job.inputs) == 4  # the record among them
     dictionary = read_json(study.path("convert", study.scans[0], "desc-convert_numbers.json"))
     assert dictionary["a"] == {"Description": "number", "Units": "Hz"}
 
@@ -165,7 +170,7 @@ def damage(path):
 
 
 @pytest.mark.parametrize("what", ["record.json", "svs.nii.gz"])
-def test_a_damaged_file_of_an_earlier_stage_fails_the_scan_and_says_what_to_delete(study, what):
+def test_a_damaged_file_of_an_earlier_stage_is_a_fault_that_says_what_to_delete(study, what):
     def convert(job):
         job.save("svs", Fids(np.ones((2, 1, 8), complex), 1e-3, 123.0))
         return {"te_s": 0.03}
@@ -174,19 +179,24 @@ def test_a_damaged_file_of_an_earlier_stage_fails_the_scan_and_says_what_to_dele
     damage(study.path("convert", study.scans[0], f"desc-convert_{what}"))
     names = {"preprocess": "robust"}
     later = jobs(study, "preprocess", names)
-    assert not faults(run_jobs(later, lambda job: {"n": job.fids("convert", "svs").n_transients}))
-    first, second, _ = records(study, "preprocess", names)
-    assert (first["status"], second["status"]) == ("failed", "ok")
-    assert f"desc-convert_{what}" in first["reason"]
-    assert "convert_record.json" in first["reason"] and "run again" in first["reason"]
+    found = run_jobs(later, lambda job: {"n": job.fids("convert", "svs").n_transients})
+    assert [found[scan.key].status for scan in study.scans] == ["fault", "ok", "ok"]
+    reason = faults(found)[study.scans[0].key]
+    assert f"desc-convert_{what}" in reason
+    assert "convert_record.json" in reason and "run again" in reason
 
 
-def test_a_lost_file_of_an_earlier_stage_fails_the_scan(study):
+def test_a_lost_file_of_an_earlier_stage_is_a_fault_of_the_scan(study):
+    """No property of its data, so that no record says that they cannot be processed."""
     run_jobs(jobs(study), lambda job: job.save("x", [{"a": 1}]) and {})
     study.path("convert", study.scans[0], "desc-convert_x.tsv").unlink()
     names = {"preprocess": "robust"}
-    run_jobs(jobs(study, "preprocess", names), lambda job: job.table("convert", "x") and {})
-    assert "desc-convert_x.tsv is missing" in records(study, "preprocess", names)[0]["reason"]
+    later = jobs(study, "preprocess", names)
+    found = faults(run_jobs(later, lambda job: job.earlier("convert").content("x.tsv") and {}))
+    assert list(found) == [study.scans[0].key]
+    assert "desc-convert_x.tsv is missing" in found[study.scans[0].key]
+    assert not study.record_path("preprocess", names, study.scans[0]).exists()
+    assert study.record_path("preprocess", names, study.scans[1]).exists()
 
 
 def test_every_source_that_is_read_stands_in_the_record(study, tmp_path):
@@ -250,7 +260,7 @@ def test_a_touched_input_is_the_same_input(study):
 
 
 def test_a_scan_that_fails_now_keeps_no_table_of_an_earlier_run(study):
-    run_jobs(jobs(study), lambda job: job.save("x", [{"a": 1}], {"a": ("x", "")}) and {})
+    run_jobs(jobs(study), lambda job: job.save("x", [{"a": 1}], {"a": integer("x")}) and {})
     table = study.path("convert", study.scans[0], "desc-convert_x.tsv")
     other = study.path("convert", study.scans[0], "desc-segment_GM.nii.gz")
     other.write_bytes(b"of another stage")
@@ -279,7 +289,7 @@ def test_a_table_with_a_short_row_is_told_with_its_line(tmp_path):
 
 def test_a_column_without_description_is_a_fault(tmp_path):
     with pytest.raises(ValueError, match="without description"):
-        write_table(tmp_path / "t.tsv", [{"a": 1, "b": 2}], {"a": ("x", "")})
+        write_table(tmp_path / "t.tsv", [{"a": 1, "b": 2}], {"a": integer("x")})
 
 
 def test_numbers_that_json_does_not_know_become_null(study):

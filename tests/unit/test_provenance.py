@@ -18,7 +18,8 @@ import pytest
 import report_fixture as made
 from fmrsflow import provenance
 from fmrsflow.batch import faults, run_jobs
-from fmrsflow.edge import Job, read_json, write_bytes
+from fmrsflow.edge import Job
+from fmrsflow.files import read_json, write_bytes
 from fmrsflow.provenance import code_digest, dataset_description, package_digest, software
 from fmrsflow.stages import basis, bold
 
@@ -95,7 +96,7 @@ def test_a_stage_that_does_not_use_a_module_keeps_its_digest(package):
 
 def test_a_module_below_all_stages_changes_all(package):
     assert {"convert", "anatomy", "preprocess", "fit", "quantify", "response", "sites"} <= (
-        changed_by(package, "edge.py")
+        changed_by(package, "results.py")
     )
 
 
@@ -137,14 +138,12 @@ def test_a_record_tells_what_was_used_how_by_what_when_and_with_which_seed(study
     setting = {"preprocess": made.ANALYSIS["preprocess"]}
 
     def convert(job):
-        job.save("svs", [{"a": 1.0}])
+        job.save("svs", {"a": 1.0})
         return {"bytes": len(job.source("mrs").read_bytes())}
 
     def preprocess(job):
         rng = np.random.default_rng(job.seed("test"))
-        job.save(
-            "x", [{"a": float(row["a"]) + rng.normal()} for row in job.table("convert", "svs")]
-        )
+        job.save("x", {"a": job.earlier("convert").json("svs")["a"] + rng.normal()})
         return {}
 
     assert not faults(run_jobs([Job("convert", study, scan, {})], convert))
@@ -152,9 +151,11 @@ def test_a_record_tells_what_was_used_how_by_what_when_and_with_which_seed(study
     first = read_json(study.record_path("convert", {}, scan))
     second = read_json(study.record_path("preprocess", setting, scan))
     assert first["sources"] == {scan.mrs: hashlib.sha256(b"signal").hexdigest()}
-    ((used, digest),) = second["inputs"].items()
-    assert digest == hashlib.sha256((study.results / used).read_bytes()).hexdigest()
-    assert digest == first["files"][used.rsplit("/", 1)[-1]]
+    own, used = sorted(second["inputs"])
+    for name, digest in second["inputs"].items():
+        assert digest == hashlib.sha256((study.results / name).read_bytes()).hexdigest()
+    assert study.results / own == study.record_path("convert", {}, scan)
+    assert second["inputs"][used] == first["files"][used.rsplit("/", 1)[-1]]
     wanted = study.setting("preprocess", setting["preprocess"])
     assert second["settings"] == {"preprocess": {"name": setting["preprocess"], **wanted}}
     assert second["seeds"] == {"test": crc32(f"{scan.key} test".encode())}

@@ -75,16 +75,17 @@ def test_a_setting_that_does_not_exist_is_a_mistake_of_the_caller(tmp_path):
 def test_the_cache_gives_back_the_same_basis_and_knows_each_request(tmp_path):
     cache = tmp_path / "cache"
     first = stage.make(SITE, FEW, tmp_path, cache)
-    (entry,) = cache.iterdir()
+    (entry,) = cache.glob("*.npz")
     stamp = entry.stat().st_mtime_ns
     second = stage.make(SITE, FEW, tmp_path, cache)
     assert entry.stat().st_mtime_ns == stamp
     np.testing.assert_array_equal(first.fids, second.fids)
     assert first.made == second.made
     stage.make(replace(SITE, te_s=0.035), FEW, tmp_path, cache)
-    assert len(list(cache.iterdir())) == 2
-    entry.write_bytes(b"cut short")
-    np.testing.assert_array_equal(stage.make(SITE, FEW, tmp_path, cache).fids, first.fids)
+    assert len(list(cache.glob("*.npz"))) == 2
+    for damaged in (b"cut short", files.to_npz(replace(first, fids=2 * first.fids))):
+        entry.write_bytes(damaged)
+        np.testing.assert_array_equal(stage.make(SITE, FEW, tmp_path, cache).fids, first.fids)
 
 
 def test_shaped_pulses_take_the_bandwidth_of_the_setting(tmp_path):
@@ -123,7 +124,7 @@ def test_an_exported_basis_is_read_back_as_the_one_that_was_made(tmp_path):
     arguments = ["--study", str(tmp_path / "study.json"), "--export", "lcmodel"]
     assert stage.main([*arguments, "--export", "fsl", "fast", "leiden"]) == 0
     made = files.read_npz(results / "basis-fast/leiden_desc-basis_basis.npz").broadened(1.0)
-    for name in ("leiden.basis", "leiden_fsl"):
+    for name in ("leiden_desc-basis_lcmodel.basis", "leiden_desc-basis_fsl"):
         again = formats.read_basis(results / "basis-fast" / name).select(made.names)
         np.testing.assert_allclose(again.fids, made.fids, rtol=2e-3, atol=5e-3)
         assert again.te_s == 0.030

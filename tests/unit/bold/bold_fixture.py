@@ -8,11 +8,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from fmrsflow.edge import Job, write_json, write_table
+from fmrsflow.edge import Job
 from fmrsflow.fids import Fids
+from fmrsflow.files import write_json
 from fmrsflow.sheets import schema
 from fmrsflow.study import Scan, Site, Study
 from fmrsflow.synthetic.bold import Truth, block_design, bold_run
+from fmrsflow.tables import write_table
 
 MRS_AFFINE = np.array(
     [[24.0, 2.0, 0.0, -18.0], [-2.0, 24.0, 0.0, -6.0], [0.0, 0.0, 22.0, 4.0], [0.0, 0.0, 0.0, 1.0]]

@@ -12,10 +12,11 @@ import yaml
 
 from fmrsflow.basis.files import to_npz
 from fmrsflow.batch import run_job
-from fmrsflow.edge import Job, read_table
+from fmrsflow.edge import Job
 from fmrsflow.fids import Fids
 from fmrsflow.stages.fit import process
 from fmrsflow.study import Scan, Site, Study
+from fmrsflow.tables import columns_of, read_table
 
 SCHEMA = Path(__file__).resolve().parents[3] / "workflow" / "schemas" / "fit.yaml"
 NAMES = {"preprocess": "p", "basis": "b", "fit": "f"}
@@ -82,7 +83,7 @@ def run(tmp_path, basis):
             {"transient": j, "time_s": 2.0 * j, "condition": label, "weight": w, "kept": bool(k)}
             for j, (label, w, k) in enumerate(zip(labels, weights.sum(axis=0), kept))
         ]
-        job.save("transients", rows)
+        job.save("transients", rows, columns_of("preprocess", "transients"))
         job.finish("ok", None, None, {"conditions": conditions})
         made = Job("basis", study, study.sites["here"], {"basis": NAMES["basis"]})
         made.save("basis.npz", to_npz(basis))
@@ -196,6 +197,6 @@ def test_a_design_of_the_user_is_followed(run, scan, tmp_path):
 def test_tables_have_a_data_dictionary(run, scan):
     outcome = run(scan)
     for what in ("amplitudes", "timecourse", "joint"):
-        path = outcome.after.path("fit", f"{what}.tsv")
+        path = outcome.after.earlier("fit").path(f"{what}.tsv")
         described = json.loads(path.with_suffix(".json").read_text())
         assert set(read_table(path)[0]) == set(described)

@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from fmrsflow.batch import run_job
-from fmrsflow.edge import Job, read_table
+from fmrsflow.edge import Job
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.stages.preprocess import process
 from fmrsflow.study import Scan, Site, Study
+from fmrsflow.tables import read_table
 
 SCHEMA = Path(__file__).resolve().parents[3] / "workflow" / "schemas" / "preprocess.yaml"
 EVENTS = "onset\tduration\ttrial_type\n64\t64\ttask\n"
@@ -327,7 +328,7 @@ def test_the_ge_phantom_with_eight_water_frames(shared_data, tmp_path):
 
 def test_tables_can_be_read_back(outcome):
     job = outcome.after
-    rows = read_table(job.path("preprocess", "transients.tsv"))
-    meaning = json.loads(job.path("preprocess", "transients.json").read_text())
+    rows = read_table(job.earlier("preprocess").path("transients.tsv"))
+    meaning = job.earlier("preprocess").json("transients")
     assert list(rows[0]) == list(meaning)
     assert meaning["shift_hz"]["Units"] == "Hz"

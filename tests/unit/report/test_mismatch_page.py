@@ -6,12 +6,13 @@ import json
 
 import pytest
 
-from fmrsflow.edge import write_json, write_table
+from fmrsflow.files import write_json
 from fmrsflow.mismatch.variants import CONTESTANTS, DEFAULT, EVERYTHING, FACTORS, NOMINAL, PUBLISHED
 from fmrsflow.report.mismatch_markdown import markdown
 from fmrsflow.report.mismatch_page import STEPS, Tables, dose_chart, mismatch_page, words
 from fmrsflow.stages import report_files
 from fmrsflow.stages.report import write_group_pages
+from fmrsflow.tables import write_table
 
 
 def row(factor, dose, contestant=DEFAULT, field=3, **more):

@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import report_fixture as made  # noqa: E402
 from fmrsflow.report.group_pages import answer, consortium_page, site_page  # noqa: E402
 from fmrsflow.report.results import Question  # noqa: E402
-from fmrsflow.sites.columns import COLUMNS  # noqa: E402
 from fmrsflow.stages import report_tables as tables  # noqa: E402
 from fmrsflow.stages.report_files import (  # noqa: E402
     read_consortium,
@@ -20,6 +19,8 @@ from fmrsflow.stages.report_files import (  # noqa: E402
     read_scan,
     read_site,
 )
+from fmrsflow.tables import columns_of  # noqa: E402
+from fmrsflow.tables.sites import TABLES  # noqa: E402
 
 KEY = {
     "metabolite": "Glu",
@@ -33,7 +34,7 @@ ASKED = Question(*KEY.values())
 
 def row(table: str, **values: str) -> dict[str, str]:
     """A row of a table of the sites stage: n/a where nothing is given."""
-    blank = dict.fromkeys(COLUMNS[table], "n/a")
+    blank = dict.fromkeys(TABLES[table], "n/a")
     assert set(values) <= set(blank)
     return blank | {k: v for k, v in KEY.items() if k in blank} | values
 
@@ -130,7 +131,7 @@ def test_one_scan_at_one_site_has_all_its_pages(tmp_path):
 
 
 def test_the_curve_holds_every_analysis_and_agrees_with_the_table_of_the_multiverse(study, group):
-    from fmrsflow.edge import read_table
+    from fmrsflow.tables import read_table
 
     results = read_consortium(study, "main", group)
     table = read_table(study.results / "multiverse" / "specification.tsv")
@@ -158,9 +159,9 @@ def test_two_scans_of_one_session_share_their_response(tmp_path):
     for seed, scan in enumerate(both):
         made.write_scan(study, scan, seed, picture=False)
     job = Job("response", study, unit, made.ANALYSIS)
-    change = dict(zip(COLUMNS["responses"], ["n/a"] * 20)) | KEY | ends(4.0, 2.0)
-    change |= {"rest": "rest", "task": "math", "contrast": "math-rest"}
-    job.save("change", [change])
+    change = KEY | {"matched": True, "rest": "rest", "task": "math", "contrast": "math-rest"}
+    change |= {"change_percent": 4.0, "low_percent": 2.0, "high_percent": 6.0}
+    job.save("change", [change], columns_of("response", "change"))
     job.finish("ok", None, None, {"rest": "rest", "tasks": ["math"]})
     for scan in both:
         results = read_scan(study, "main", scan, {})

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from fmrsflow.sites.answer import changes
-from fmrsflow.sites.columns import COLUMNS
 from fmrsflow.sites.levels import agreement, levels, variation
 from fmrsflow.sites.multiverse import choice_variance, specification
 from fmrsflow.sites.variance import Sample
+from fmrsflow.tables.sites import TABLES
 
 
 def component(tables, name):
@@ -40,7 +40,7 @@ def test_every_table_has_its_columns_described(make_responses, make_sites, setti
     assert [name for name, found in tables.items() if not found] == ["bland_altman"]
     for name, found in tables.items():
         for row in found:
-            assert set(row) <= set(COLUMNS[name]), name
+            assert set(row) <= set(TABLES[name]), name
 
 
 def test_two_sessions_tell_sessions_from_participants(make_responses, make_sites, settings):
@@ -262,7 +262,7 @@ def test_concentrations_get_components_and_cv(make_sites):
     tables = levels(rows, make_sites(4))
     assert len(tables["cv"]) == 1 and len(tables["variance"]) == 5
     for name in ("cv", "variance"):
-        assert all(set(row) <= set(COLUMNS[name]) for row in tables[name])
+        assert all(set(row) <= set(TABLES[name]) for row in tables[name])
 
 
 def test_agreement_of_travellers_and_of_nobody(make_responses):

@@ -15,10 +15,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bold"))
 import bold_fixture as made  # noqa: E402
 
 from fmrsflow.batch import faults, run_jobs
-from fmrsflow.edge import Job, read_json, read_table, write_table  # noqa: E402
+from fmrsflow.edge import Job  # noqa: E402
+from fmrsflow.files import read_json  # noqa: E402
+from fmrsflow.results import Results, Writer  # noqa: E402
 from fmrsflow.stages.bold import process  # noqa: E402
 from fmrsflow.stages.bold_group import main as group_main  # noqa: E402
 from fmrsflow.study import Study  # noqa: E402
+from fmrsflow.tables import columns_of, read_table, write_table  # noqa: E402
 
 
 def run(study: Study, scan=None) -> dict:
@@ -235,7 +238,7 @@ def test_accord_over_an_analysis_from_records_alone(bold_data, tmp_path):
              "linewidth_hz": 6 - 0.3 * (j // 16 % 2) + 0.2 * rng.standard_normal()}
             for j in range(128)
         ]  # fmt: skip
-        job.save("transients", rows)
+        job.save("transients", rows, columns_of("preprocess", "transients"))
         job.finish("ok", None, None, {})
         unit = next(one for one in study.units() if one.scans == (scan,))
         job = Job("response", study, unit, NAMES)
@@ -243,7 +246,8 @@ def test_accord_over_an_analysis_from_records_alone(bold_data, tmp_path):
             "metabolite": "Glu", "estimator": "blocks", "matched": True, "quantity": "molal",
             "contrast": "t-rest", "change_percent": change, "se_percent": 1.5,
         }  # fmt: skip
-        job.save("change", [row, {**row, "metabolite": "GABA", "change_percent": 99.0}])
+        rows = [row, {**row, "metabolite": "GABA", "change_percent": 99.0}]
+        job.save("change", rows, columns_of("response", "change"))
         job.finish("ok", None, None, {})
     assert group_main(["--study", str(tmp_path / "study.json"), "--analysis", "main"]) == 0
     folder = tmp_path / "results" / "main" / "bold"
@@ -279,14 +283,15 @@ def test_group_maps_where_runs_are_in_mni_space(tmp_path):
         job = Job("bold", study, scan, {})
         job.save("ppi-a-b_effect", nib.Nifti1Image(effect, affine))
         job.finish("ok", None, None, {"connectivity": {"contrasts": {"a-b": {}}}})
-    rows, note = _group(study, tmp_path / "group")
+    writer = Writer(Results(study).group("bold", "main"), {}, {})
+    rows, note = _group(study, writer)
     assert note["status"] == "ok", note
     best = rows[0]
     assert (best["region"], best["n_persons"], best["sign"]) == ("left", 7, 1)
     assert best["n_voxels"] >= 20 and 6 <= best["x_mm"] <= 12
     # Seven persons have 128 patterns of signs, two of them as extreme.
     assert best["p_fwe"] < 0.06
-    assert (tmp_path / "group" / "group_left_ppi-a-b_t.nii.gz").exists()
+    assert (study.results / "main" / "bold" / "group_left_ppi-a-b_t.nii.gz").exists()
     mixed = dataclasses.replace(scans[0], bold="native_bold.nii.gz")
-    rows, note = _group(dataclasses.replace(study, scans=(mixed, *scans[1:])), tmp_path)
+    rows, note = _group(dataclasses.replace(study, scans=(mixed, *scans[1:])), writer)
     assert not rows and "MNI" in note["reason"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fmrsflow.edge import read_table
 from fmrsflow.stages.index import main
+from fmrsflow.tables import read_table
 
 
 def test_a_dataset_becomes_a_sheet_with_its_companions(tmp_path):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from fmrsflow.batch import run_job
-from fmrsflow.edge import Job, read_json, read_table
+from fmrsflow.edge import Job
+from fmrsflow.files import read_json
 from fmrsflow.stages.response import process
 from fmrsflow.study import Scan, Site, Study
+from fmrsflow.tables import columns_of, read_table
 
 NAMES = {"preprocess": "p", "basis": "b", "fit": "f", "concentration": "c", "response": "r"}
 SETTING = {
@@ -45,7 +47,7 @@ def write_scan(study: Study, scan: Scan, glu: float, shift_hz: float = 0.0) -> N
         {"transient": j, "condition": scan.condition, "kept": True, "shift_hz": shift_hz + j % 2}
         for j in range(32)
     ]
-    one.save("transients", rows)
+    one.save("transients", rows, columns_of("preprocess", "transients"))
     width = {scan.condition: 5.0}
     body = {"conditions": [scan.condition], "linewidth_hz": width, "linewidth_se_hz": width}
     one.finish("ok", None, None, body)
@@ -66,6 +68,7 @@ def write_scan(study: Study, scan: Scan, glu: float, shift_hz: float = 0.0) -> N
             for name, (value, se) in values.items()
             for quantity in ("molal", "raw")
         ],
+        columns_of("quantify", "concentrations"),
     )
     one.finish("ok", None, None, {})
 

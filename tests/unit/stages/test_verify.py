@@ -10,8 +10,8 @@ import pytest
 import report_fixture as made
 from fmrsflow.bundles import WITHHELD
 from fmrsflow.cli import main as fmrsflow
-from fmrsflow.edge import read_json, write_bytes, write_record
-from fmrsflow.records import file_digest
+from fmrsflow.files import file_digest, read_json, write_bytes
+from fmrsflow.results import record_bytes
 from fmrsflow.stages.verify import changes, expected_records, main
 from fmrsflow.study import Study
 
@@ -27,11 +27,12 @@ def study(tmp_path):
     record_path = made_study.record_path("convert", {}, scan)
     record = read_json(record_path)
     record["sources"] = {scan.mrs: file_digest(made_study.data_root / scan.mrs)}
-    write_record(record_path, record)
+    write_bytes(record_path, record_bytes(record))
     relative = replace(made_study, config=config)
     for name in expected_records(relative):  # of stages that the fixture does not play
         if not (made_study.results / name).exists():
-            write_record(made_study.results / name, {"stage": "other", "files": {}})
+            content = record_bytes({"stage": "other", "files": {}})
+            write_bytes(made_study.results / name, content)
     write_bytes(made_study.results / "study.json", relative.save_text().encode())
     return made_study
 
@@ -86,7 +87,7 @@ def test_an_output_remade_after_the_stage_that_used_it_is_told(study):
     record = read_json(fit)
     source = next(study.results.rglob("*_desc-preprocess_average.nii.gz"))
     record["inputs"] = {str(source.relative_to(study.results)): "0" * 64}
-    write_record(fit, record)
+    write_bytes(fit, record_bytes(record))
     name = str(source.relative_to(study.results.parent))
     assert found(study) == [(name, "changed since fit recorded it")]
 

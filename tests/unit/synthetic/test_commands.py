@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmrsflow.edge import read_table, write_bytes, write_json, write_table
 from fmrsflow.fids import Fids
+from fmrsflow.files import write_bytes, write_json
 from fmrsflow.stages import synthetic
 from fmrsflow.study import Scan, Site, Study
 from fmrsflow.synthetic.plan import parse_plan
 from fmrsflow.synthetic.writers import write_nifti
+from fmrsflow.tables import read_table, write_table
 
 DOCS = Path(__file__).parents[3] / "docs" / "synthetic.md"
 NAMES = dict.fromkeys(("preprocess", "basis", "fit", "concentration", "response"), "a")

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from fmrsflow.concentration import TISSUES, Tissue, constants, molal
-from fmrsflow.edge import read_table
 from fmrsflow.fids import from_nifti
 from fmrsflow.sheets import read_study
 from fmrsflow.stages import demo
 from fmrsflow.study import conditions
 from fmrsflow.synthetic.consortium import make, write_sheets
 from fmrsflow.synthetic.plan import PRESETS, Participants, load_plan
+from fmrsflow.tables import read_table
 
 SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "record.json"
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from fmrsflow.concentration import Tissue
-from fmrsflow.edge import read_table
 from fmrsflow.fids import from_nifti
 from fmrsflow.synthetic.acquisition import protocol_of
 from fmrsflow.synthetic.consortium import make
 from fmrsflow.synthetic.people import generator, identity, scans, visits
 from fmrsflow.synthetic.plan import Participants, Plan, SitePlan
 from fmrsflow.synthetic.scanner import simulate
+from fmrsflow.tables import read_table
 
 QUIET = SitePlan(
     "good", "Siemens", 3.0, "PRESS", 0.03, 2.0, transients=16, points=512, eddy_hz=0.0,

@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from fmrsflow import manifests
-from fmrsflow.edge import FailedBefore, Job, write_json
-from fmrsflow.errors import DataError, Unwritable
+from fmrsflow.edge import FailedBefore, InputChanged, Job
+from fmrsflow.errors import Damaged, DataError, Unwritable
+from fmrsflow.files import file_digest, write_json
 from fmrsflow.manifests import Entry, Manifest
-from fmrsflow.records import InputChanged, file_digest, read_record
+from fmrsflow.results import read_record
 from fmrsflow.study import STAGE_SETTINGS, Study
 
 Process = Callable[[Job], dict]
@@ -33,6 +34,8 @@ def run_job(job: Job, process: Process) -> None:
         body = process(job)
     except FailedBefore as failure:
         job.finish("failed", str(failure), failure.stage, {})
+    except Damaged:
+        raise  # by run_jobs: a fault
     except DataError as failure:
         job.finish("failed", " ".join(str(failure).split()), job.stage, {})
         print(f"{job.item.key}: {job.stage}: {failure}", file=sys.stderr)
@@ -77,7 +80,7 @@ def _fault(job: Job, error: Exception) -> Entry:
 
 def fault(key: str, stage: str, error: Exception) -> Entry:
     """Report a fault of the program or the machine in the log."""
-    known = isinstance(error, InputChanged | OSError)
+    known = isinstance(error, InputChanged | Damaged | OSError)
     reason = " ".join(str(error).split()) if known else f"a fault of the program: {_place(error)}"
     print(f"{key}: {stage}: {reason}", file=sys.stderr)
     if not known:

@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from fmrsflow.errors import DataError
-from fmrsflow.records import promised, read_record, sealed
+from fmrsflow.files import json_bytes
+from fmrsflow.results import Output, Results, parse_record, record_bytes
 from fmrsflow.sheets import LABEL, SETTING_NAME, check_config, check_value, schema
 from fmrsflow.study import (
     ANALYSIS_SETTINGS,
@@ -27,7 +28,6 @@ from fmrsflow.study import (
     Scan,
     Study,
     Unit,
-    directory,
 )
 
 FORMAT = 1
@@ -35,17 +35,15 @@ MANIFEST = "MANIFEST.json"
 STUDY = "study.json"
 
 LEAVES = {
-    "convert": ("record.json", "svs.json", "mrsref.json"),
-    "anatomy": ("record.json",),
+    "convert": ("svs.json", "mrsref.json"),
+    "anatomy": (),
     "preprocess": (
-        "record.json",
         "transients.tsv",
         "transients.json",
         "average.nii.gz",
         "matched.nii.gz",
     ),
     "fit": (
-        "record.json",
         "amplitudes.tsv",
         "amplitudes.json",
         "joint.tsv",
@@ -54,16 +52,15 @@ LEAVES = {
         "timecourse.json",
         "result.npz",
     ),
-    "quantify": ("record.json", "concentrations.tsv", "concentrations.json"),
+    "quantify": ("concentrations.tsv", "concentrations.json"),
     "response": (
-        "record.json",
         "change.tsv",
         "change.json",
         "controls.tsv",
         "controls.json",
     ),
 }
-"""Files of each stage that a bundle holds; whatever is not listed stays at the site."""
+"""Files of each stage that a bundle holds beside its records; whatever is not listed stays."""
 
 WITHHELD = "withheld"
 """Stands in a bundle for a name or path that stays at the site."""
@@ -137,14 +134,21 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         scans=tuple(_without_names(scan) for scan in scans),
         participants=tuple(row for row in study.participants if row["site"] == site),
     )
-    files, records = {STUDY: part.save_text().encode()}, {}
+    files, outputs = {STUDY: part.save_text().encode()}, {}
+    results = Results(study)
     for stage, own, item in _results_of(replace(study, scans=scans)):
-        found, record_name, record = _files_of(study, stage, own, item)
-        files |= found
-        records[record_name] = item, record
-    leaving = {*files, *records}
-    for name, (item, record) in records.items():
-        files[name] = _clean_record(study, item, record, leaving)
+        output = results.of(stage, own, item)
+        if not output.exists:
+            raise DataError(f"{item.key}: {stage} has not run; run the workflow to its end first")
+        for name in LEAVES[stage]:
+            if output.has(name):
+                files[_below(study, output.place(name))] = _clean(output, name)
+        outputs[_below(study, output.record_path)] = item, output
+    digests = {name: _digest(content) for name, content in files.items()}
+    # In the order of the chain: a record that is the input of another comes first.
+    for name, (item, output) in outputs.items():
+        files[name] = _clean_record(study, item, output, digests)
+        digests[name] = _digest(files[name])
     columns = sorted({key for row in part.participants for key in row} - {"site"})
     manifest = {
         "format": FORMAT,
@@ -155,9 +159,9 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         "paths of the configuration",
         "of_persons": f"labels of scans{''.join(f', {one}' for one in columns)}; "
         "scanner model and software; times of processing",
-        "files": {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)},
+        "files": dict(sorted(digests.items())),
     }
-    files[MANIFEST] = _as_json(manifest)
+    files[MANIFEST] = json_bytes(manifest)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
@@ -197,7 +201,7 @@ def unpack(path: str | Path) -> Bundle:
         odd = sorted(set(digests) ^ set(content))
         raise DataError(f"{name}: files and manifest differ ({odd[0]}); ask the site again")
     for entry, digest in digests.items():
-        if hashlib.sha256(content[entry]).hexdigest() != digest:
+        if _digest(content[entry]) != digest:
             raise DataError(f"{name}: {entry} is not what the manifest promises; ask again")
     try:
         study = Study.from_text(content.pop(STUDY).decode())
@@ -253,7 +257,8 @@ def _same_data(bundles: list[Bundle]) -> list[str]:
     for bundle in bundles:
         for scan in bundle.study.scans:
             path = bundle.study.record_path("convert", {}, scan)
-            record = json.loads(bundle.files[str(path.relative_to(bundle.study.results))])
+            name = _below(bundle.study, path)
+            record = parse_record(bundle.files[name], name)
             data = frozenset(
                 digest
                 for name, digest in record.get("sources", {}).items()
@@ -311,60 +316,51 @@ def _results_of(study: Study) -> Iterator[tuple[str, dict[str, str], Scan | Unit
                 yield stage, own, item
 
 
-def _files_of(
-    study: Study, stage: str, names: dict[str, str], item: Scan | Unit
-) -> tuple[dict[str, bytes], str, dict]:
-    """Files that leave, by name below the results; name and content of their record."""
-    where = directory(stage, names)
-    prefix = f"desc-{stage}_"
-    record_path = study.path(where, item, f"{prefix}record.json")
-    if not record_path.exists():
-        raise DataError(f"{item.key}: {stage} has not run; run the workflow to its end first")
-    record = read_record(record_path)
-    own = {study.path(where, item, prefix + kind) for kind in LEAVES[stage]} - {record_path}
-    found = {
-        path: _clean(promised(path, record["files"][path.name], record_path))
-        for path in own
-        if path.name in record["files"]
-    }
-    record["files"] = {
-        path.name: hashlib.sha256(content).hexdigest() for path, content in sorted(found.items())
-    }
-    files = {str(path.relative_to(study.results)): content for path, content in found.items()}
-    return files, str(record_path.relative_to(study.results)), record
+def _below(study: Study, path: Path) -> str:
+    return str(path.relative_to(study.results))
 
 
-def _clean(path: Path) -> bytes:
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _clean(output: Output, name: str) -> bytes:
     """A file as it leaves; sidecars lose their links, which are names of files at the site."""
-    content = path.read_bytes()
-    if path.name.endswith(("_svs.json", "_mrsref.json")):
-        kept = json.loads(content)
-        for link in ("AnatomicalImage", "ReferenceSignal"):
-            kept.pop(link, None)
-        content = _as_json(kept)
-    return content
+    if name not in ("svs.json", "mrsref.json"):
+        return output.content(name)
+    links = ("AnatomicalImage", "ReferenceSignal")
+    sidecar = output.json(name.removesuffix(".json"))
+    return json_bytes({key: one for key, one in sidecar.items() if key not in links})
 
 
-def _clean_record(study: Study, item: Scan | Unit, record: dict, leaving: set[str]) -> bytes:
+def _clean_record(
+    study: Study, item: Scan | Unit, output: Output, digests: dict[str, str]
+) -> bytes:
     """A record without names of source files, in `sources` as in settings and messages.
 
     Inputs that stay at the site stand under `withheld`, for their digests; whoever gets the bundle
-    cannot check them.
+    cannot check them. `digests` are of what leaves, as it leaves.
     """
     scans = item.scans if isinstance(item, Unit) else (item,)
     names = {getattr(scan, column) for scan in scans for column in PATH_COLUMNS}
+    record, settings = output.record, dict(output.record["settings"])
     for section, keys in PATH_SETTINGS.items():
-        setting = record["settings"].get(section)
+        setting = settings.get(section)
         if setting:
             names |= {_filled(setting.get(key) or "", scan) for key in keys for scan in scans}
-            record["settings"][section] = _blanked(setting, keys)
+            settings[section] = _blanked(setting, keys)
+    inputs = record["inputs"]
+    paths = {name: _below(study, output.record_path.with_name(name)) for name in record["files"]}
+    record = record | {
+        "settings": settings,
+        "files": {name: digests[path] for name, path in paths.items() if path in digests},
+        "inputs": {name: digests[name] for name in inputs if name in digests},
+        "withheld": {name: one for name, one in inputs.items() if name not in digests},
+    }
     if "sources" in record:
         record["sources"] = _unnamed(record["sources"], scans)
-    inputs = record["inputs"]
-    record["inputs"] = {name: one for name, one in inputs.items() if name in leaving}
-    record["withheld"] = {name: one for name, one in inputs.items() if name not in leaving}
     folders = {str(folder.resolve()) for folder in (study.data_root, study.results)}
-    return _as_json(sealed(_without_text(record, _names_in_text(names - {""}, folders))))
+    return record_bytes(_without_text(record, _names_in_text(names - {""}, folders)))
 
 
 def _unnamed(sources: dict[str, str], scans: tuple[Scan, ...]) -> dict[str, str]:
@@ -425,10 +421,6 @@ def _without_text(value, names: re.Pattern, message: bool = False):
     if isinstance(value, list):
         return [_without_text(one, names, message) for one in value]
     return names.sub(WITHHELD, value) if message and isinstance(value, str) else value
-
-
-def _as_json(content: dict) -> bytes:
-    return (json.dumps(content, indent=1) + "\n").encode()
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> bytes:
@@ -512,8 +504,8 @@ def _check_records(study: Study, files: dict[str, bytes], name: str) -> None:
     for stage, own, item in _results_of(study):
         path = str(study.record_path(stage, own, item).relative_to(study.results))
         try:
-            record = json.loads(files[path])
-            whole = sealed(record) == record and record["stage"] == stage
+            record = parse_record(files[path], path)
+            whole = record["stage"] == stage
             texts = [record["reason"], *record["warnings"], *record.get("flags", ())]
             whole &= all(isinstance(text, str | None) for text in texts)
             whole &= record["status"] in ("ok", "excluded", "failed")

@@ -1,29 +1,21 @@
-"""The edge between stages and files: records, tables, atomic writing.
+"""The edge between a stage and files: what a job may read of the study's input, and its results.
 
 A stage is a function `process(job) -> dict`; batch.py runs it for scans.
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import json
-import math
-import os
-import tempfile
 import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from zlib import crc32
 
-from fmrsflow.errors import DataError, Unwritable
-from fmrsflow.records import InputChanged, Source, now, promised, read_record, sealed
-from fmrsflow.study import STAGE_SETTINGS, Scan, Site, Study, Unit, directory
-
-MISSING = "n/a"
-"""A missing value in a table (BIDS)."""
+from fmrsflow.errors import DataError
+from fmrsflow.files import file_digest
+from fmrsflow.results import Output, Results, Writer, now
+from fmrsflow.study import STAGE_SETTINGS, Item, Scan, Site, Study, Unit
+from fmrsflow.tables import MISSING, Columns, Row, read_table
 
 
 class FailedBefore(DataError):
@@ -34,22 +26,67 @@ class FailedBefore(DataError):
         self.stage = stage
 
 
+class InputChanged(Exception):
+    """An input was replaced while it was read: no record is written, the next run does the scan."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input file as it was before it was read: SHA-256, and what the file system tells."""
+
+    path: Path
+    digest: str
+    state: tuple[int, ...]
+
+    @classmethod
+    def of(cls, path: Path) -> Source:
+        """The file as it is now."""
+        state = _state(path)
+        return cls(path, file_digest(path), state)
+
+    def changed(self) -> bool:
+        """Whether the file is another one by now; digested again only where its state differs."""
+        try:
+            return _state(self.path) != self.state and file_digest(self.path) != self.digest
+        except FileNotFoundError:
+            return True
+
+
 @dataclass
 class Job:
     """One scan (or response unit) under one set of named settings, in one stage."""
 
     stage: str
     study: Study
-    item: Scan | Unit
+    item: Item
     names: dict[str, str]
     warnings: list[str] = field(default_factory=list)
-    files: dict[str, str] = field(default_factory=dict)
-    inputs: dict[str, str] = field(default_factory=dict)
     excluded: str | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     seeds: dict[str, int] = field(default_factory=dict)
     started: str = field(default_factory=now)
+
+    @cached_property
+    def results(self) -> Results:
+        """What the job opens of earlier stages."""
+        return Results(self.study)
+
+    @cached_property
+    def writer(self) -> Writer:
+        """What writes the job's files and its record."""
+        own = self.results.of(self.stage, self.names, self.item)
+        return Writer(own, self.study.software, self.results.inputs, self.started)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Files that this job has written: name -> digest."""
+        return self.writer.files
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """What this job has opened of earlier stages: name below the results -> digest."""
+        return self.results.inputs
 
     @property
     def scan(self) -> Scan:
@@ -69,7 +106,7 @@ class Job:
     @property
     def record_path(self) -> Path:
         """The record that this job writes."""
-        return self.study.record_path(self.stage, self._names_of(self.stage), self.item)
+        return self.writer.output.record_path
 
     @cached_property
     def settings(self) -> dict[str, dict]:
@@ -191,89 +228,53 @@ class Job:
                     ) from None
         return rows
 
-    def record(self, stage: str, scan: Scan | Unit | None = None) -> dict:
-        """Record of an earlier stage; a failure there goes on as this stage's own.
+    def earlier(self, stage: str, item: Item | None = None) -> Output:
+        """What an earlier stage left of the scan; a failure there goes on as this stage's own.
 
         Raises
         ------
         FailedBefore
             The earlier stage failed for that scan.
         """
-        path = self.study.record_path(stage, self._names_of(stage), scan or self.scan)
-        record = read_record(path)
+        return self._passed(self.results.of(stage, self.names, item or self.scan))
+
+    def record(self, stage: str, item: Item | None = None) -> dict:
+        """Record of an earlier stage."""
+        return self.earlier(stage, item).record
+
+    def fids(self, stage: str, what: str, scan: Scan | None = None):
+        """FIDs that an earlier stage wrote."""
+        return self.earlier(stage, scan).fids(what)
+
+    def table(self, stage: str, what: str, item: Item | None = None) -> list[Row]:
+        """Rows of a table that an earlier stage wrote, typed."""
+        return self.earlier(stage, item).table(what)
+
+    def arrays(self, stage: str, what: str, scan: Scan | None = None) -> dict:
+        """Arrays of an NPZ that an earlier stage wrote."""
+        return self.earlier(stage, scan).arrays(what)
+
+    def basis(self):
+        """The basis of the scan's site under the basis setting of this job."""
+        return self.earlier("basis", self.site).basis()
+
+    def _passed(self, output: Output) -> Output:
+        record = output.record
         if record["status"] == "failed":
             raise FailedBefore(record["reason"], record["failed_at"])
         if record["status"] == "excluded":
             self.exclude(record["reason"])
-        return record
+        return output
 
-    def path(self, stage: str, file: str, scan: Scan | Unit | None = None) -> Path:
-        """File of an earlier stage, for example ("preprocess", "average.nii.gz")."""
-        item = scan or self.scan
-        folder = directory(stage, self._names_of(stage))
-        path = self.study.path(folder, item, f"desc-{stage}_{file}")
-        digest = self.record(stage, item)["files"].get(path.name)
-        if digest is None:
-            raise FileNotFoundError(f"{stage} did not write {path.name}")
-        return self._promised(
-            path, digest, self.study.record_path(stage, self._names_of(stage), item)
-        )
-
-    def _promised(self, path: Path, digest: str, record_path: Path) -> Path:
-        self.inputs[str(path.relative_to(self.study.results))] = digest
-        return promised(path, digest, record_path)
-
-    def fids(self, stage: str, what: str, scan: Scan | None = None):
-        """FIDs that an earlier stage wrote."""
-        import nibabel as nib
-
-        from fmrsflow.fids import from_nifti
-
-        return from_nifti(nib.load(self.path(stage, f"{what}.nii.gz", scan)))
-
-    def table(self, stage: str, what: str, scan: Scan | Unit | None = None) -> list[dict]:
-        """Rows of a table that an earlier stage wrote; values are text."""
-        return read_table(self.path(stage, f"{what}.tsv", scan))
-
-    def arrays(self, stage: str, what: str, scan: Scan | None = None) -> dict:
-        """Arrays of an NPZ that an earlier stage wrote."""
-        import numpy as np
-
-        with np.load(self.path(stage, f"{what}.npz", scan), allow_pickle=False) as content:
-            return dict(content)
-
-    def basis(self):
-        """The basis of the scan's site under the basis setting of this job."""
-        from fmrsflow.basis.files import read_npz
-
-        return read_npz(self.path("basis", "basis.npz", self.study.sites[self.item.site]))
-
-    def save(self, what: str, content, columns: dict | None = None) -> Path:
-        """Write an output beside the record, atomically; its kind follows from the content.
-
-        Fids and nibabel images become NIfTI, a list of dicts TSV (`columns` is the data dictionary:
-        name -> (description, unit)), a dict of arrays NPZ, another dict JSON, a figure PNG.
-        """
-        extension, text_or_bytes = _encode(content, columns)
-        folder = directory(self.stage, self.names)
-        name = f"desc-{self.stage}_{what}{extension}"
-        path = self.study.path(folder, self.item, name)
-        write_bytes(path, text_or_bytes)
-        self.files[path.name] = _digest(text_or_bytes)
-        if columns:
-            dictionary = path.with_suffix(".json")
-            write_bytes(dictionary, _json(data_dictionary(columns)))
-            self.files[dictionary.name] = _digest(dictionary.read_bytes())
-        return path
+    def save(self, what: str, content, columns: Columns | None = None) -> Path:
+        """Write an output beside the record, atomically (`results.Writer.save`)."""
+        return self.writer.save(what, content, columns)
 
     def check_sources(self) -> None:
         """InputChanged where a source is no longer the file that was read."""
         for name, source in self.sources.items():
             if source.changed():
                 raise InputChanged(f"{name} was changed while it was read; run again")
-
-    def _names_of(self, stage: str) -> dict[str, str]:
-        return {name: self.names[name] for name in STAGE_SETTINGS[stage]}
 
     def finish(self, status: str, reason: str | None, failed_at: str | None, body: dict) -> None:
         """Write the record, last of all files; what an earlier run left beside it goes first.
@@ -284,7 +285,12 @@ class Job:
             A source is no longer the file that was read; nothing is written then.
         """
         self.check_sources()
-        record = {
+        # A table of a run whose scan fails now would be taken for its result.
+        path = self.record_path
+        for old in path.parent.glob(path.name.removesuffix("record.json") + "*"):
+            if old.name not in self.files and old != path:
+                old.unlink(missing_ok=True)  # an orphan of a killed run may do the same
+        head = {
             "stage": self.stage,
             "scan": self.scan.entities,
             "status": status,
@@ -295,187 +301,14 @@ class Job:
                 stage: {"name": self.names.get(stage, ""), **setting}
                 for stage, setting in self.settings.items()
             },
-            "files": self.files,
-            "inputs": self.inputs,
-            **(
-                {"sources": {name: one.digest for name, one in self.sources.items()}}
-                if self.sources
-                else {}
-            ),
-            **({"seeds": self.seeds} if self.seeds else {}),
-            "startedAtTime": self.started,
-            "endedAtTime": now(),
-            "GeneratedBy": [self.study.software] if self.study.software else [],
-            **body,
         }
-        path = self.record_path
-        # A table of a run whose scan fails now would be taken for its result.
-        for old in path.parent.glob(path.name.removesuffix("record.json") + "*"):
-            if old.name not in self.files and old != path:
-                old.unlink(missing_ok=True)  # an orphan of a killed run may do the same
-        write_record(path, record)
+        if self.sources:
+            head["sources"] = {name: one.digest for name, one in self.sources.items()}
+        if self.seeds:
+            head["seeds"] = self.seeds
+        self.writer.finish(head, body)
 
 
-def read_json(path: str | Path) -> dict:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text())
-
-
-def read_table(path: str | Path) -> list[dict[str, str]]:
-    """Read a TSV as a list of rows; values stay text.
-
-    Raises
-    ------
-    DataError
-        A row of another length than the header, or not text.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise DataError(f"{Path(path).name} is not a UTF-8 text table") from None
-    if "\0" in text:
-        raise DataError(f"{Path(path).name} is not a text table (it holds a zero byte)")
-    lines = list(csv.reader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE))
-    lines = [line for line in lines if any(cell.strip() for cell in line)]
-    if not lines:
-        return []
-    header = [cell.strip() for cell in lines[0]]
-    for number, line in enumerate(lines[1:], start=2):
-        if len(line) != len(header):
-            raise DataError(
-                f"{Path(path).name} line {number} has {len(line)} cells where the header has "
-                f"{len(header)}; cells are parted by tabs"
-            )
-    return [dict(zip(header, (cell.strip() for cell in line))) for line in lines[1:]]
-
-
-def write_table(path: str | Path, rows: list[dict], columns: dict | None = None) -> None:
-    """Write rows as TSV, atomically, and with `columns` their data dictionary beside them.
-
-    Numbers get six significant digits, so that the last bits of a sum do not change a table.
-    """
-    write_bytes(path, _tsv(rows, list(columns) if columns else None))
-    if columns:
-        write_bytes(Path(path).with_suffix(".json"), _json(data_dictionary(columns)))
-
-
-def write_json(path: str | Path, content: dict) -> None:
-    """Write JSON, atomically."""
-    write_bytes(path, _json(content))
-
-
-def write_record(path: str | Path, record: dict) -> None:
-    """Write a record with the digest of its content, atomically."""
-    write_bytes(path, _json(sealed(_plain(record))))
-
-
-def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file whole or not at all (temporary name in its folder, then rename).
-
-    Raises
-    ------
-    Unwritable
-        Disk full, read-only, no leave to write.
-    """
-    path = Path(path)
-    try:
-        _replace(path, content)
-    except OSError as error:
-        raise Unwritable(path, error) from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def data_dictionary(columns: dict) -> dict:
-    """BIDS data dictionary of {name: (description, unit)}."""
-    return {
-        name: {"Description": description, **({"Units": unit} if unit else {})}
-        for name, (description, unit) in columns.items()
-    }
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _encode(content, columns: dict | None) -> tuple[str, bytes]:
-    if isinstance(content, bytes):
-        return "", content
-    if isinstance(content, list):
-        return ".tsv", _tsv(content, list(columns) if columns else None)
-    if isinstance(content, dict):
-        if content and all(hasattr(value, "dtype") for value in content.values()):
-            import numpy as np
-
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, **content)
-            return ".npz", buffer.getvalue()
-        return ".json", _json(content)
-    if hasattr(content, "savefig"):
-        buffer = io.BytesIO()
-        content.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-        return ".png", buffer.getvalue()
-    if hasattr(content, "dwell_s"):
-        from fmrsflow.fids import to_nifti
-
-        content = to_nifti(content)
-    import gzip
-
-    # Level 1 and no time stamp: float noise hardly compresses, and the same bytes come out.
-    return ".nii.gz", gzip.compress(content.to_bytes(), compresslevel=1, mtime=0)
-
-
-def _json(content: dict) -> bytes:
-    return (json.dumps(_plain(content), indent=1, allow_nan=False) + "\n").encode()
-
-
-def _plain(value):
-    """Python's own types; numbers that JSON does not know become null."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _tsv(rows: list[dict], columns: list[str] | None) -> bytes:
-    columns = columns or (list(rows[0]) if rows else [])
-    for row in rows:
-        if set(row) - set(columns):
-            raise ValueError(f"columns without description: {sorted(set(row) - set(columns))}")
-    lines = ["\t".join(columns)]
-    lines += ["\t".join(_cell(row.get(column)) for column in columns) for row in rows]
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _cell(value) -> str:
-    if value is None or value == "":
-        return MISSING
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return MISSING if value != value else f"{value:.6g}"
-    return " ".join(str(value).split())
+def _state(path: Path) -> tuple[int, ...]:
+    told = path.stat()
+    return told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns

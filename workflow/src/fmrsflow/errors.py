@@ -10,6 +10,11 @@ class DataError(ValueError):
     """
 
 
+class Damaged(DataError):
+    """A file of our own results is missing, damaged or was edited: no property of the data, so a
+    scan that meets one ends in a fault and is done again once the file is made anew."""
+
+
 class Unwritable(OSError):
     """An output cannot be written: disk full, no leave to write, read-only.
 

@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from fmrsflow.edge import MISSING, read_table
 from fmrsflow.errors import DataError
 from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, Scan, Site, Study
+from fmrsflow.tables import MISSING, read_table
 
 LABEL = re.compile(r"[A-Za-z0-9]+")
 FOLDER = re.compile(r"[\w./+@=-]+")

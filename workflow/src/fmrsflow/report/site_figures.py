@@ -28,10 +28,15 @@ Rows = Sequence[Mapping]
 
 
 def _question(row: Mapping) -> str:
-    matched = "" if str(row.get("matched")).lower() == "true" else ", linewidths not matched"
+    matched = "" if row.get("matched") else ", linewidths not matched"
     return (
         f"{row['metabolite']}, {row['contrast']} ({row['estimator']}, {row['quantity']}{matched})"
     )
+
+
+def _choice(value) -> str:
+    """A choice as the tables have it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _axes(width: float, height: float):
@@ -171,9 +176,9 @@ def specification(rows: Rows) -> Figure:
     rows : rows of sensitivity.tsv or specification.tsv, sorted by `change_percent`
     """
     varied = [
-        (name, sorted({str(row[name]) for row in rows}))
+        (name, sorted({_choice(row[name]) for row in rows}))
         for name in CHOICES
-        if name in rows[0] and len({str(row[name]) for row in rows}) > 1
+        if name in rows[0] and len({_choice(row[name]) for row in rows}) > 1
     ]
     lines = sum(len(levels) + 1 for _, levels in varied)
     figure = Figure(figsize=(max(6.5, 1.8 + 0.11 * len(rows)), 3.0 + 0.19 * lines))
@@ -205,7 +210,7 @@ def specification(rows: Rows) -> Figure:
     y, ticks, names = 0, [], []
     for name, levels in varied:
         for level in levels:
-            marks = [place for place, row in zip(x, rows) if str(row[name]) == level]
+            marks = [place for place, row in zip(x, rows) if _choice(row[name]) == level]
             below.axhline(y, color="#eef0f3", lw=0.8, zorder=0)
             below.plot(marks, [y] * len(marks), "|", color=DARK, ms=6, mew=1.3)
             ticks.append(y)

@@ -84,7 +84,7 @@ def main_key(groups, settings: Mapping) -> tuple | None:
         _, estimator, matched, quantity, _ = key
         return (
             estimator != settings["estimator"],
-            str(matched).lower() != "true",
+            not matched,
             quantity != settings["quantity"],
         )
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import nibabel as nib
 import numpy as np
 
 from fmrsflow.anatomy.maps import FOLDERS, check_map, from_labels, is_label_image, kind_of
 from fmrsflow.anatomy.voxel import tissue_fractions
 from fmrsflow.batch import stage_main
-from fmrsflow.edge import FailedBefore, Job
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
-from fmrsflow.records import promised, read_record
 from fmrsflow.report.voxel_figure import voxel_figure
 
 
@@ -70,16 +68,8 @@ def _maps(job: Job) -> tuple[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
             for name, image in images.items()
         }
         return kind_of(job.scan.gm), maps
-    owner = job.study.segment_owner(job.scan)
-    record_path = job.study.record_path("segment", {}, owner)
-    record = read_record(record_path)
-    if record["status"] == "failed":
-        raise FailedBefore(record["reason"], "segment")
-    paths = {name: job.study.segment_path(job.scan, name.upper()) for name in FOLDERS}
-    images = {
-        name: nib.load(promised(path, record["files"][path.name], record_path))
-        for name, path in paths.items()
-    }
+    segmented = job.earlier("segment", job.study.segment_owner(job.scan))
+    images = {name: segmented.image(name.upper()) for name in FOLDERS}
     return "builtin", {
         name: (image.get_fdata(dtype=np.float32), image.affine) for name, image in images.items()
     }

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from fmrsflow.basis import systems
-from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, read_npz, to_npz
+from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, to_npz
 from fmrsflow.basis.formats import read_basis, to_fsl, to_lcmodel
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import digest, shaped_pulses, simulate, with_macromolecules
 from fmrsflow.batch import run_jobs, stage_jobs, stage_main, stage_parser
-from fmrsflow.edge import Job, write_bytes
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
-from fmrsflow.study import Site, directory, spectrometer_mhz
+from fmrsflow.results import Output, Writer
+from fmrsflow.study import Site, spectrometer_mhz
 
 DEFAULTS = {
     "source": "simulate",
@@ -131,36 +133,42 @@ def _run(site: Site, setting: dict, cache: Path | None) -> Basis:
         shaped_pulses(steps, setting["pulse_bandwidth_hz"] or None) if shaped else None,
         site.spectral_width_hz,
     )
-    path = None if cache is None else cache / f"{digest(*request)}.npz"
-    if path is not None and path.is_file():
+    if cache is None:
+        return simulate(*request)
+    key = digest(*request)
+    kept = Output("basis", cache, cache / f"{key}_record.json", f"{key}_")
+    if kept.exists:
         try:
-            return read_npz(path)
+            return kept.basis()
         except DataError:
-            pass  # written by halves by some other program: made again below
+            pass  # damaged or edited: made again below
     basis = simulate(*request)
-    if path is not None:
-        write_bytes(path, to_npz(basis))
+    writer = Writer(kept, {}, {})
+    writer.save("basis.npz", to_npz(basis))
+    writer.finish({"stage": "basis"}, {"made": basis.made})
     return basis
 
 
-def exported(basis: Basis, site: str, formats: list[str]) -> dict[str, str]:
+def exported(basis: Basis, formats: list[str]) -> dict[str, str]:
     """Files of a basis for other engines (`lcmodel`, `fsl`): name to text."""
     decaying = basis.broadened(EXPORT_LINEWIDTH_HZ)
     found = {}
     if "lcmodel" in formats:
-        found[f"{site}.basis"] = to_lcmodel(decaying)
+        found["lcmodel.basis"] = to_lcmodel(decaying)
     if "fsl" in formats:
-        found |= {f"{site}_fsl/{name}": text for name, text in to_fsl(decaying).items()}
+        found |= {f"fsl/{name}": text for name, text in to_fsl(decaying).items()}
     return found
 
 
-def process(job: Job) -> dict:
-    """Make the basis of a site under its named setting."""
+def process(job: Job, formats: list[str] = ()) -> dict:
+    """Make the basis of a site under its named setting, and export it."""
     site, setting = job.item, DEFAULTS | job.settings["basis"]
     for path in _files(site, setting, job.study.data_root):
         job.beside(path)
     basis = make(site, setting, job.study.data_root, job.study.results / "cache" / "basis")
     job.save("basis.npz", to_npz(basis))
+    for name, text in exported(basis, formats).items():
+        job.save(name, text.encode())
     return {"made": basis.made}
 
 
@@ -176,13 +184,8 @@ def main(argv: list[str]) -> int:
         "--export",
         action="append",
         choices=("lcmodel", "fsl"),
-        help="write the basis for another engine, beside that of the workflow (may be given twice)",
+        help="write the basis for another engine too (may be given twice)",
     )
     arguments = parser.parse_args(argv)
-    jobs = stage_jobs("basis", arguments)
-    run_jobs(jobs, process)
-    for job in jobs:
-        folder = job.study.results / directory("basis", job.names)
-        for name, text in exported(job.basis(), job.item.name, arguments.export).items():
-            write_bytes(folder / name, text.encode())
+    run_jobs(stage_jobs("basis", arguments), partial(process, formats=arguments.export))
     return 0

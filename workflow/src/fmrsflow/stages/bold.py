@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow.batch import stage_main
-from fmrsflow.bold import clusters, columns, connectivity, fir, glm, inputs, tables
+from fmrsflow.bold import clusters, connectivity, fir, glm, inputs, tables
 from fmrsflow.bold.blocks import blocks_of, check_blocks, timing_warnings
 from fmrsflow.bold.mask import VoxelMask, read_transform, voxel_mask, with_data
-from fmrsflow.edge import Job, read_json, read_table
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
+from fmrsflow.files import read_json
+from fmrsflow.tables import bold as columns
+from fmrsflow.tables import read_table
 
 MRS = "MRS"
 """Name of the MRS voxel among the regions of an atlas."""

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import gzip
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from fmrsflow.bold import columns
 from fmrsflow.bold.concordance import Pair, concordance, linewidth_narrowing
 from fmrsflow.bold.tables import slug
-from fmrsflow.edge import MISSING, read_table, write_bytes, write_json, write_table
 from fmrsflow.errors import DataError
-from fmrsflow.records import now, read_record
+from fmrsflow.results import Results, Writer, read_record
 from fmrsflow.study import Scan, Study, Unit, directory
+from fmrsflow.tables import MISSING, read_table
+from fmrsflow.tables import bold as columns
 
 MEASURES = {
     "area": "Mean area under the BOLD response (% s)",
@@ -31,35 +29,28 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--study", default="results/study.json", help="the frozen study")
     parser.add_argument("--analysis", required=True, help="analysis that gives the change")
     arguments = parser.parse_args(argv)
-    started = now()
     study = Study.load(arguments.study)
-    folder = study.results / arguments.analysis / "bold"
+    results = Results(study)
+    writer = Writer(results.group("bold", arguments.analysis), study.software, results.inputs)
     names = study.config["analyses"][arguments.analysis]
     rows = list(pair_rows(study, names))
-    write_table(folder / "concordance.tsv", rows, columns.CONCORDANCE)
+    writer.save("concordance", rows, columns.CONCORDANCE)
     tests = []
     for measure in MEASURES:
         there = [row for row in rows if row["measure"] == measure and row["used"]]
         if there:
-            tests.append(_test(folder, measure, there, study.config["sites"]["metabolite"]))
-    write_table(folder / "concordance_test.tsv", tests, columns.TEST)
-    group, notes = _group(study, folder)
-    write_table(folder / "group_clusters.tsv", group, columns.GROUP)
-    write_json(
-        folder / "record.json",
-        {
-            "stage": "bold",
-            "analysis": arguments.analysis,
-            "settings": names,
-            "metabolite": study.config["sites"]["metabolite"],
-            "tests": tests,
-            "group": notes,
-            "seeds": {"signs": 0, "permutations": 0},
-            "startedAtTime": started,
-            "endedAtTime": now(),
-            "GeneratedBy": [study.software] if study.software else [],
-        },
-    )
+            tests.append(_test(writer, measure, there, study.config["sites"]["metabolite"]))
+    writer.save("concordance_test", tests, columns.TEST)
+    group, notes = _group(study, writer)
+    writer.save("group_clusters", group, columns.GROUP)
+    head = {
+        "stage": "bold",
+        "analysis": arguments.analysis,
+        "settings": names,
+        "metabolite": study.config["sites"]["metabolite"],
+    }
+    seeds = {"signs": 0, "permutations": 0}
+    writer.finish(head, {"tests": tests, "group": notes, "seeds": seeds})
     return 0
 
 
@@ -98,7 +89,7 @@ def pair_rows(study: Study, names: dict[str, str]) -> Iterator[dict]:
             yield row
 
 
-def _test(folder: Path, measure: str, rows: list[dict], metabolite: str) -> dict:
+def _test(writer: Writer, measure: str, rows: list[dict], metabolite: str) -> dict:
     from fmrsflow.report.bold_figures import scatter
 
     pairs = [
@@ -111,10 +102,7 @@ def _test(folder: Path, measure: str, rows: list[dict], metabolite: str) -> dict
         f"{found.same_sign} of {found.n} of one sign, p = {found.p_value:.2g}\n"
         f"(signs random by person: p = {found.p_value_persons:.2g})"
     )
-    buffer = io.BytesIO()
-    figure = scatter(rows, MEASURES[measure], metabolite, text)
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    write_bytes(folder / f"concordance_{measure}.png", buffer.getvalue())
+    writer.save(f"concordance_{measure}", scatter(rows, MEASURES[measure], metabolite, text))
     return {
         "measure": measure,
         **{key: getattr(found, key) for key in columns.TEST if key != "measure"},
@@ -217,7 +205,7 @@ def _between_scans(tables):
     return float(rest_mean - task_mean), float(np.hypot(rest_se, task_se)), note
 
 
-def _group(study: Study, folder: Path) -> tuple[list[dict], dict]:
+def _group(study: Study, writer: Writer) -> tuple[list[dict], dict]:
     """Clusters of each contrast and region over persons, where runs are in MNI space."""
     runs = [scan for scan in study.scans if scan.bold]
     if not runs:
@@ -243,13 +231,13 @@ def _group(study: Study, folder: Path) -> tuple[list[dict], dict]:
             if scan.acq == region and contrast in record["connectivity"]["contrasts"]
         ]  # fmt: skip
         try:
-            rows += _group_map(study, folder, own, region, contrast)
+            rows += _group_map(study, writer, own, region, contrast)
         except DataError as problem:
             reasons.append(f"{contrast} {region}: {problem}")
     return rows, {"status": "ok" if rows or not reasons else "absent", "reason": "; ".join(reasons)}
 
 
-def _group_map(study: Study, folder: Path, scans: list[Scan], region, contrast) -> list[dict]:
+def _group_map(study: Study, writer: Writer, scans: list[Scan], region, contrast) -> list[dict]:
     import nibabel as nib
     from scipy.ndimage import label
 
@@ -278,10 +266,7 @@ def _group_map(study: Study, folder: Path, scans: list[Scan], region, contrast) 
     )
     stem = f"group_{region + '_' if region else ''}ppi-{name}"
     for what in ("t", "size", "logp_max_size"):
-        write_bytes(
-            folder / f"{stem}_{what}.nii.gz",
-            gzip.compress(found[what].to_bytes(), compresslevel=1, mtime=0),
-        )
+        writer.save(f"{stem}_{what}", found[what])
     t, sizes, logp = (found[what].get_fdata() for what in ("t", "size", "logp_max_size"))
     rows = []
     for sign in (1, -1):

@@ -7,8 +7,8 @@ import sys
 from collections import Counter
 
 from fmrsflow.bundles import pack
-from fmrsflow.edge import write_bytes
 from fmrsflow.errors import DataError
+from fmrsflow.files import write_bytes
 from fmrsflow.study import Study
 
 

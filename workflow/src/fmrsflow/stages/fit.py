@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from fmrsflow.batch import stage_main
-from fmrsflow.edge import MISSING, Job, read_table
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.fit.change import JointResult
@@ -17,37 +17,8 @@ from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import PAIRS, FitResult
 from fmrsflow.fit.solve import fit_spectra
 from fmrsflow.fit.water import water_amplitude
-
-AMPLITUDES = {
-    "spectrum": ("condition, `<condition>:matched` with matched linewidths, or `all`", ""),
-    "metabolite": ("metabolite or sum", ""),
-    "amplitude": ("per molecule, on the scale of the FIDs; not negative", ""),
-    "se": ("standard error (Cramer-Rao bound), nonlinear parameters and baseline counted", ""),
-    "crlb_percent": ("100 se / amplitude", "percent"),
-}
-
-TIMECOURSE = {
-    "block": ("number of the block, from 0", ""),
-    "condition": ("condition of the block", ""),
-    "time_s": ("mean time of its transients from the first excitation", "s"),
-    "metabolite": ("metabolite or sum", ""),
-    "amplitude": ("per molecule, on the scale of the FIDs", ""),
-    "se": ("standard error", ""),
-}
-
-JOINT = {
-    "metabolite": ("metabolite or sum", ""),
-    "baseline_amplitude": ("amplitude where every regressor but the constant is zero", ""),
-    "se": ("its standard error", ""),
-    "contrast": ("regressor of the design: the condition compared with rest", ""),
-    "change_percent": ("100 coefficient of the regressor / baseline amplitude", "percent"),
-    "change_se_percent": ("its standard error from the covariance of the joint fit", "percent"),
-    "linewidth_model": (
-        "`free`: BOLD narrowing fitted; `fixed`: narrowing of the setting; `none`: constant width, "
-        "which shows false changes",
-        "",
-    ),
-}
+from fmrsflow.tables import read_table
+from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
 
 REST = "rest"
 """Condition that changes refer to; where a scan has none of that name, its first condition."""
@@ -59,8 +30,8 @@ def process(job: Job) -> dict:
     options = FitOptions.from_settings(job.settings["fit"])
     transients = job.fids("preprocess", "svs")
     rows = job.table("preprocess", "transients")
-    labels = [None if row["condition"] == MISSING else row["condition"] for row in rows]
-    kept = np.array([row["kept"] == "true" for row in rows])
+    labels = [row["condition"] or None for row in rows]
+    kept = np.array([row["kept"] for row in rows])
     weights = _overall_weights(rows, labels, kept)
     basis = job.basis().resampled(transients.dwell_s, transients.n_points, transients.frequency_mhz)
     names, spectra = _spectra(job, done["conditions"], transients, weights)
@@ -76,7 +47,7 @@ def process(job: Job) -> dict:
             job.warn(f"spectrum {name}: {result.reason}")
     table = [row for name, result in fitted.items() for row in result.to_table(name)]
     job.save("amplitudes", table, AMPLITUDES)
-    times = np.array([float(row["time_s"]) if row["time_s"] != MISSING else np.nan for row in rows])
+    times = np.array([row["time_s"] for row in rows])
     course = _timecourse(blocks, labels, times, results[len(names) :])
     job.save("timecourse", course, TIMECOURSE)
     job.save("result", _arrays(fitted))
@@ -96,7 +67,7 @@ def _fit(fids: Fids, basis, options: FitOptions) -> list[FitResult]:
 
 def _overall_weights(rows: list[dict], labels: list, kept: np.ndarray) -> np.ndarray:
     """Weights of the average of all transients: a condition counts by its number of transients."""
-    weights = np.array([float(row["weight"]) for row in rows]) * kept
+    weights = np.array([row["weight"] for row in rows]) * kept
     for label in set(labels) - {None}:
         mask = np.array([one == label for one in labels])
         total = weights[mask].sum()

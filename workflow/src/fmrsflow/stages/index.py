@@ -7,8 +7,8 @@ import re
 import sys
 from pathlib import Path
 
-from fmrsflow.edge import write_table
 from fmrsflow.sheets import schema
+from fmrsflow.tables import write_table
 
 NAME = re.compile(
     r"sub-(?P<subject>[A-Za-z0-9]+)(?:_ses-(?P<session>[A-Za-z0-9]+))?"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from fmrsflow.edge import write_bytes
+from fmrsflow.files import write_bytes
 from fmrsflow.sheets import PLAIN_SECTIONS, schema
 from fmrsflow.study import ANALYSIS_SETTINGS
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from fmrsflow import cli
 from fmrsflow.bundles import Bundle, combine, differences, duplicates, unpack
-from fmrsflow.edge import write_bytes, write_json
 from fmrsflow.errors import DataError
+from fmrsflow.files import write_bytes, write_json
 from fmrsflow.provenance import dataset_description
 from fmrsflow.study import batches
 

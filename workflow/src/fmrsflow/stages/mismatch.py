@@ -18,8 +18,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from fmrsflow.concentration import SUMS
-from fmrsflow.edge import MISSING, read_json, read_table, write_bytes, write_json, write_table
 from fmrsflow.errors import DataError
+from fmrsflow.files import read_json, write_bytes, write_json
 from fmrsflow.mismatch.scores import Outcome, attribution, better, score
 from fmrsflow.mismatch.variants import (
     CONTESTANTS,
@@ -33,66 +33,11 @@ from fmrsflow.mismatch.variants import (
     Variant,
 )
 from fmrsflow.study import Scan, Study, Unit, directory
+from fmrsflow.tables import MISSING, read_table, write_table
+from fmrsflow.tables.mismatch import ATTRIBUTION, CONCENTRATIONS, CURVES, QUALITY, SEEN
 
 METABOLITES = ("Glu", "GABA", "tNAA", "tCr", "tCho", "mI")
 """Whose concentrations are scored."""
-
-QUALITY = ("snr_tcr", "fwhm_tcr_hz", "drift_hz", "rejected_percent")
-"""Figures of quality that pages know a site by."""
-
-_VARIANT = {
-    "field_t": ("field strength", "T"),
-    "factor": ("what goes wrong, or a combination (docs/mismatch.md)", ""),
-    "dose": ("how much, in the unit of the factor; n/a for nominal and combinations", ""),
-}
-_SCORE = {
-    "n": ("scans", ""),
-    "failures": ("scans without an answer", ""),
-    "bias": ("mean error", "%"),
-    "bias_se": ("standard error of the bias, from pairs of mirrored noise", "%"),
-    "bias_low": ("lower end of the 95 % interval (t) of the bias", "%"),
-    "bias_high": ("upper end of the 95 % interval (t) of the bias", "%"),
-    "sd": ("standard deviation of the error", "%"),
-    "rmse": ("root mean square error; no answer counts as no change", "%"),
-    "rmse_low": ("lower end of its 95 % bootstrap interval over pairs; n/a for few pairs", "%"),
-    "rmse_high": ("upper end of its 95 % bootstrap interval over pairs; n/a for few pairs", "%"),
-    "coverage": ("share of 95 % intervals that hold the truth", "1"),
-    "flagged": ("share of scans that the pages flag, exclude or call failed", "1"),
-    "cpu_s": ("median CPU time of a scan, preprocess to response", "s"),
-}
-CURVES = {
-    **_VARIANT,
-    "contestant": ("analysis and estimator", ""),
-    **{name: text for name, text in _SCORE.items()},
-    "rmse_nominal": ("its root mean square error at nominal, same people and draws", "%"),
-    "rmse_shared": ("root mean square error on the scans that every contestant saw", "%"),
-    "better": ("contestants that are better, on the scans that both saw", ""),
-    "rank": ("1 + contestants that are better", ""),
-}
-CONCENTRATIONS = {
-    **_VARIANT,
-    "analysis": ("analysis", ""),
-    "metabolite": ("name", ""),
-    **{
-        name: text
-        for name, text in _SCORE.items()
-        if name not in ("flagged", "cpu_s", "rmse_low", "rmse_high", "bias_low", "bias_high")
-    },
-}
-ATTRIBUTION = {
-    "field_t": _VARIANT["field_t"],
-    "factor": ("combination", ""),
-    "outcome": ("percent change of Glu, or its concentration", ""),
-    "step": ("step that is given the truth", ""),
-    "share": ("share of the mean square error that is gone then", "1"),
-    "low": ("lower end of its 95 % bootstrap interval", "1"),
-    "high": ("upper end of its 95 % bootstrap interval", "1"),
-    "rmse": ("root mean square error with the truth", "%"),
-}
-SEEN = {
-    **_VARIANT,
-    **{name: (f"median over scans of {name}, analysis main", "") for name in QUALITY},
-}
 
 
 def main(argv: list[str]) -> int:

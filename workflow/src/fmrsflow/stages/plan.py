@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fmrsflow.edge import MISSING, read_table, write_table
+from fmrsflow.tables import MISSING, read_table, write_table
 
 
 def main(argv: list[str]) -> int:
@@ -57,10 +57,10 @@ def _write(arguments, sds: dict[str, float]) -> None:
     _print(rows, "minimal_effect_percent", least, "{:.1f}")
     if arguments.output:
         from fmrsflow.report.site_figures import power_surface
-        from fmrsflow.sites.columns import COLUMNS
+        from fmrsflow.tables.sites import TABLES
 
         figure = power_surface(rows)
-        columns = {name: COLUMNS["power"][name] for name in rows[0]}
+        columns = {name: TABLES["power"][name] for name in rows[0]}
         write_table(arguments.output / "plan.tsv", rows, columns)
         for kind in ("svg", "png"):
             figure.savefig(arguments.output / f"plan.{kind}", dpi=130)

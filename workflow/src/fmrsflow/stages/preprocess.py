@@ -13,20 +13,7 @@ from fmrsflow.preprocess.linewidth import Matching, match_linewidths, relative_w
 from fmrsflow.preprocess.outliers import unusable_transients
 from fmrsflow.preprocess.scan import Averages, Combined, Corrected, averages, combined, correct
 from fmrsflow.study import conditions as conditions_of
-
-COLUMNS = {
-    "transient": ("number of the transient in the order of acquisition, from 0", ""),
-    "time_s": ("time of excitation from that of the first transient", "s"),
-    "condition": ("condition by time of excitation; n/a where it belongs to none", ""),
-    "shift_hz": ("frequency before correction, relative to the lines' true places", "Hz"),
-    "phase_deg": ("zero-order phase before correction", "degrees"),
-    "linewidth_hz": ("FWHM of tCr of the average plus the transient's difference from it", "Hz"),
-    "snr": ("SNR of tCr by the definition of the record's snr_definition", ""),
-    "distance": ("RMS distance to the median spectrum in 0-4.2 ppm over its median", ""),
-    "weight": ("weight in the average of its condition; 0 where not kept", ""),
-    "kept": ("takes part in the average of its condition", ""),
-    "cause": ("why it is not kept", ""),
-}
+from fmrsflow.tables.preprocess import TRANSIENTS
 
 
 def process(job: Job) -> dict:
@@ -56,7 +43,7 @@ def process(job: Job) -> dict:
     job.save("matched", matched)
     if scan.reference is not None:
         job.save("mrsref", scan.reference)
-    job.save("transients", _rows(done, mean, labels, tr_s, line.fwhm_hz), COLUMNS)
+    job.save("transients", _rows(done, mean, labels, tr_s, line.fwhm_hz), TRANSIENTS)
     record = _record(scan, done, mean, matching, line)
     _limits(job, record)
     return {**record, "parameters": _parameters(setting, scan, done)}

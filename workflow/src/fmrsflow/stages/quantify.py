@@ -7,18 +7,7 @@ import numpy as np
 from fmrsflow.batch import stage_main
 from fmrsflow.concentration import UNITS, Tissue, Water, constants, quantities
 from fmrsflow.edge import FailedBefore, Job
-
-COLUMNS = {
-    "metabolite": ("metabolite or sum", ""),
-    "condition": ("condition whose average was fitted; `all` is the average of all transients", ""),
-    "matched": ("linewidths matched between conditions before the fit", ""),
-    "quantity": ("molal, molar, alpha_corrected, ratio_tcr, ratio_tnaa or raw", ""),
-    "value": ("value of the quantity", "see unit"),
-    "se": ("standard error from the covariance of the fit", "see unit"),
-    "crlb_percent": ("100 se / value", "percent"),
-    "unit": ("unit of value and se", ""),
-    "method": ("constants set, field and version; `none` where no constant is used", ""),
-}
+from fmrsflow.tables.quantify import CONCENTRATIONS
 
 
 def process(job: Job) -> dict:
@@ -63,7 +52,7 @@ def process(job: Job) -> dict:
                     "method": relaxation.label if needs_constants else "none",
                 }
             )
-    job.save("concentrations", rows, COLUMNS)
+    job.save("concentrations", rows, CONCENTRATIONS)
     return {
         "constants": relaxation.label,
         "tissue": None

@@ -6,17 +6,12 @@ from __future__ import annotations
 import argparse
 
 from fmrsflow.batch import add_manifest_options, fault, faults, files_as_they_were, write_manifest
-from fmrsflow.edge import write_bytes, write_table
+from fmrsflow.files import write_bytes
 from fmrsflow.manifests import Entry, Manifest, state
 from fmrsflow.stages import report_files as files
 from fmrsflow.study import Study
-
-CHECKLIST = {
-    "section": ("part of the checklist MRSinMRS (Lin 2021)", ""),
-    "item": ("what a paper has to tell", ""),
-    "value": ("what headers, sheets and settings tell, or that the site has to fill it in", ""),
-    "source": ("where the value comes from", ""),
-}
+from fmrsflow.tables import write_table
+from fmrsflow.tables.report import CHECKLIST
 
 
 def main(argv: list[str]) -> int:

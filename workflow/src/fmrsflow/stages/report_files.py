@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from fmrsflow.edge import Job, read_json, read_table
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
+from fmrsflow.files import read_json
 from fmrsflow.mismatch.costs import site_costs
 from fmrsflow.report.group_figures import FIGURES
 from fmrsflow.report.methods import methods
@@ -32,6 +33,7 @@ from fmrsflow.report.verdict import verdict
 from fmrsflow.report.words import headline
 from fmrsflow.stages import report_tables as tables
 from fmrsflow.study import STAGE_SETTINGS, Scan, Study, Unit, directory
+from fmrsflow.tables import read_table
 
 LINE_POINTS = 160
 """Points of a spectrum's small picture."""
@@ -46,7 +48,7 @@ def read_scan(
     study: Study, analysis: str, scan: Scan, peers: dict, light: bool = False
 ) -> ScanResults:
     """What the stages left of a scan under an analysis; `light` without images and FIDs."""
-    job = Job("report", study, scan, study.config["analyses"][analysis])
+    job = Job("response", study, scan, study.config["analyses"][analysis])
     unit = next(unit for unit in study.units() if any(one is scan for one in unit.scans))
     items = {stage: unit if stage == "response" else scan for stage in (*STAGES, "bold")}
     records = {
@@ -55,6 +57,10 @@ def read_scan(
     read = _Reader(
         job, {stage for stage, record in records.items() if record["status"] != "failed"}
     )
+
+    def text(stage: str, what: str, item: Scan | Unit = scan) -> list[dict[str, str]]:
+        return read_table(job.earlier(stage, item).path(f"{what}.tsv"))
+
     results = ScanResults(
         analysis=analysis,
         scan=scan,
@@ -62,17 +68,17 @@ def read_scan(
         records=records,
         limits=study.config["quality"],
         asked=_question(study, analysis),
-        concentrations=read(job.table, "quantify", "concentrations") or (),
-        changes=read(job.table, "response", "change", unit) or (),
-        controls=read(job.table, "response", "controls", unit) or (),
+        concentrations=read(text, "quantify", "concentrations") or (),
+        changes=read(text, "response", "change", unit) or (),
+        controls=read(text, "response", "controls", unit) or (),
     )
     if light:
-        return replace(results, fit=read(partial(_spectra, job), "fit", "result.npz"))
+        return replace(results, fit=read(partial(_spectra, job), "fit", "result"))
     return replace(
         results,
         links=_links(job, analysis, items, records),
-        transients=read(job.table, "preprocess", "transients") or (),
-        timecourse=read(job.table, "fit", "timecourse") or (),
+        transients=read(text, "preprocess", "transients") or (),
+        timecourse=read(text, "fit", "timecourse") or (),
         fit=read(job.arrays, "fit", "result"),
         corrected=read(job.fids, "preprocess", "svs"),
         average=read(job.fids, "preprocess", "average"),
@@ -92,8 +98,7 @@ def read_scan(
 
 def _spectra(job: Job, stage: str, file: str) -> dict[str, np.ndarray]:
     """The measured spectra alone; the arrays of single metabolites are many times as large."""
-    with np.load(job.path(stage, file), allow_pickle=False) as content:
-        return {name: content[name] for name in ("ppm", "spectra", "data")}
+    return job.earlier(stage).arrays(file, ("ppm", "spectra", "data"))
 
 
 class _Reader:
@@ -167,8 +172,7 @@ def _blocks(job: Job) -> list[tuple[float, float, str]]:
 
 
 def _picture(read: _Reader, job: Job, stage: str, name: str) -> bytes | None:
-    path = read(job.path, stage, f"{name}.png")
-    return None if path is None else path.read_bytes()
+    return read(lambda stage, name: job.earlier(stage).content(name), stage, f"{name}.png")
 
 
 def _water_phase(reference) -> np.ndarray | None:
@@ -253,7 +257,8 @@ def read_site(study: Study, analysis: str, group, name: str) -> SiteResults:
     place = names.index(name)
     passed = {stage: [r.record(stage) for _, r in own if r.record(stage)] for stage in STAGES}
     job = [
-        Job("report", study, summary.scan, study.config["analyses"][analysis]) for summary, _ in own
+        Job("response", study, summary.scan, study.config["analyses"][analysis])
+        for summary, _ in own
     ]
     items = checklist(
         study.sites[name],
@@ -371,7 +376,7 @@ def _tables(study: Study, analysis: str, names: tuple[str, ...] = SHOWN) -> dict
 
 def _sidecar(job: Job) -> dict:
     try:
-        return read_json(job.path("convert", "svs.json"))
+        return job.earlier("convert").json("svs")
     except FileNotFoundError:
         return {}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fmrsflow.edge import MISSING
 from fmrsflow.report.alike import alike
 from fmrsflow.report.render import signed
 from fmrsflow.report.results import Effect, Question
 from fmrsflow.study import Site
+from fmrsflow.tables import MISSING
 
 Row = Mapping[str, str]
 Tables = Mapping[str, Sequence[Row]]

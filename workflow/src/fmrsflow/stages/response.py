@@ -9,60 +9,13 @@ import numpy as np
 
 from fmrsflow import response as science
 from fmrsflow.batch import stage_main
-from fmrsflow.edge import MISSING, Job
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.response import Change
 from fmrsflow.study import Scan
+from fmrsflow.tables.response import BLOCKS, CHANGE, CONTROLS
 
 QUANTITIES = ("molal", "ratio_tcr", "raw")
-
-CHANGE = {
-    "metabolite": ("metabolite or sum", ""),
-    "estimator": (
-        "`blocks`: averages of conditions; `timecourse`: GLM with AR(1) errors on block-wise "
-        "amplitudes; `joint`: fit of all transients",
-        "",
-    ),
-    "matched": (
-        "linewidth difference between conditions taken out (`blocks`: matched before the fit; "
-        "`joint`: narrowing in the model); false is the control without",
-        "",
-    ),
-    "quantity": ("molal, ratio_tcr or raw", ""),
-    "contrast": ("`<task>-<rest>`", ""),
-    "rest": ("condition that the change refers to", ""),
-    "task": ("condition whose change it is", ""),
-    "change_percent": ("100 (task - rest) / rest", "percent"),
-    "se_percent": ("its standard error, from the covariance of the fit", "percent"),
-    "low_percent": ("lower end of the 95 % interval; n/a and a reason where it is open", "percent"),
-    "high_percent": ("upper end", "percent"),
-    "bootstrap_se_percent": (
-        "standard error by resampling blocks of transients (`joint`), drift in the model",
-        "percent",
-    ),
-    "bootstrap_low_percent": ("lower end of the 95 % interval by resampling", "percent"),
-    "bootstrap_high_percent": ("upper end", "percent"),
-    "reason": ("why there is no change or no interval", ""),
-}
-
-CONTROLS = {
-    "control": ("what should not change, or what to know before believing a change", ""),
-    "value": ("its value", "see unit"),
-    "se": ("standard error", "see unit"),
-    "unit": ("unit of value, se and limit", ""),
-    "limit": ("largest value that is not flagged: 1.96 se or the tolerance of the setting", ""),
-    "flag": ("in plain words, where it speaks against the result", ""),
-}
-
-BLOCKS = {
-    "scan": ("scan of the block", ""),
-    "metabolite": ("metabolite or sum", ""),
-    "block": ("number of the block in the time course, from 0", ""),
-    "condition": ("its condition", ""),
-    "time_s": ("mean time of its transients", "s"),
-    "change_percent": ("change against the mean of all rest blocks of the scan", "percent"),
-    "se_percent": ("its standard error", "percent"),
-}
 
 
 @dataclass(frozen=True)
@@ -130,9 +83,9 @@ def _blocks(job: Job, setting: dict, rest: str, tasks: list[str]) -> list[_Estim
     values: dict[tuple, list] = {}
     for scan in job.unit.scans:
         for row in job.table("quantify", "concentrations", scan):
-            key = (row["metabolite"], row["quantity"], row["matched"] == "true", row["condition"])
-            if row["value"] != MISSING and row["se"] != MISSING and float(row["se"]) > 0:
-                values.setdefault(key, []).append((float(row["value"]), float(row["se"])))
+            key = (row["metabolite"], row["quantity"], row["matched"], row["condition"])
+            if math.isfinite(row["value"]) and row["se"] > 0:
+                values.setdefault(key, []).append((row["value"], row["se"]))
     found = []
     for name in setting["metabolites"]:
         for matched in (True, False):
@@ -204,11 +157,10 @@ def _joint(job: Job, scan: Scan, setting: dict, rest: str, tasks: list[str]) -> 
     if modelled:
         for row in job.table("fit", "joint", scan):
             if row["linewidth_model"] == "none" and row["metabolite"] in wanted:
-                if row["contrast"] not in tasks or MISSING in row.values():
+                numbers = row["change_percent"], row["change_se_percent"]
+                if row["contrast"] not in tasks or not all(map(math.isfinite, numbers)):
                     continue
-                change = science.linear_change(
-                    float(row["change_percent"]), float(row["change_se_percent"])
-                )
+                change = science.linear_change(*numbers)
                 for quantity in ("molal", "raw"):
                     found.append(
                         _Estimate(
@@ -245,7 +197,7 @@ def _timecourse(job: Job, scan: Scan, setting: dict, rest: str, tasks: list[str]
     found, blocks = [], []
 
     def numbers(rows, column):
-        return np.array([math.nan if r[column] == MISSING else float(r[column]) for r in rows])
+        return np.array([row[column] for row in rows])
 
     reference = by_name.get("tCr", [])
     for name in (name for name in setting["metabolites"] if name in by_name):
@@ -376,8 +328,8 @@ def _width_controls(job, setting, done, rest, task, tag) -> list[science.Control
     shifts, labels = [], []
     for scan in job.unit.scans:
         for row in job.table("preprocess", "transients", scan):
-            if row["kept"] == "true" and row["shift_hz"] != MISSING:
-                shifts.append(float(row["shift_hz"]))
+            if row["kept"] and math.isfinite(row["shift_hz"]):
+                shifts.append(row["shift_hz"])
                 labels.append(row["condition"])
     if rest in labels and task in labels:
         difference, se = science.mean_difference(np.array(shifts), labels, rest, task)

@@ -8,16 +8,27 @@ import io
 import math
 from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
 from zlib import crc32
 
-from fmrsflow.edge import MISSING, read_table, write_bytes, write_record
-from fmrsflow.edge import write_table as write
-from fmrsflow.records import file_digest, now, promised, read_record
-from fmrsflow.sites.columns import COLUMNS
-from fmrsflow.study import STAGE_SETTINGS, Scan, Study, Unit, directory
+from fmrsflow.results import Output, Results, Writer
+from fmrsflow.study import Scan, Study, Unit
+from fmrsflow.tables import Row
+from fmrsflow.tables.sites import TABLES
 
 SCAN_STAGES = ("convert", "preprocess", "fit", "quantify")
+
+TAKEN = (
+    "metabolite",
+    "estimator",
+    "matched",
+    "quantity",
+    "contrast",
+    "change_percent",
+    "se_percent",
+    "low_percent",
+    "high_percent",
+)
+"""Columns of change.tsv that responses.tsv takes over."""
 
 
 def main(argv: list[str]) -> int:
@@ -40,12 +51,12 @@ def main(argv: list[str]) -> int:
 def write_tables(study: Study, analysis: str) -> None:
     """Write results/<analysis>/sites/: every table, the figures, and last of all the record."""
     from fmrsflow.sites.answer import changes, grouped, main_key
-
-    started = now()
     from fmrsflow.sites.levels import agreement, levels
 
     settings = study.config["sites"]
-    read = Reader(study, study.config["analyses"][analysis])
+    results = Results(study)
+    writer = Writer(results.group("sites", analysis), study.software, results.inputs)
+    read = Reader(results, study.config["analyses"][analysis])
     sheet = {name: asdict(site) for name, site in study.sites.items()}
     tables = {name: getattr(read, name)() for name in ("scans", "quality", "responses")}
     tables["concentrations"] = concentrations = read.concentrations()
@@ -60,14 +71,20 @@ def write_tables(study: Study, analysis: str) -> None:
     tables["cv"] = level["cv"]
     tables |= agreement(tables["responses"], chosen)
     tables["problems"] = read.problems() + _not_estimated(tables)
-    folder = study.results / analysis / "sites"
     for name, rows in tables.items():
-        write(folder / f"{name}.tsv", rows, COLUMNS[name])
+        writer.save(name, rows, TABLES[name])
     key = main_key(grouped(tables["responses"]), settings)
-    _draw(folder, tables, key)
-    record = _record(study, analysis, folder, tables, key)
-    record |= {"inputs": dict(sorted(read.inputs.items())), "seeds": {"bootstrap": seed}}
-    write_record(folder / "record.json", record | _made(study, started))
+    _draw(writer, tables, key)
+    status = [row["status"] for row in tables["scans"]]
+    head = {
+        "stage": "sites",
+        "analysis": analysis,
+        "names": read.names,
+        "settings": settings,
+        "main": None if key is None else list(key),
+        "scans": {name: status.count(name) for name in ("ok", "excluded", "failed")},
+    }
+    writer.finish(head, {"seeds": {"bootstrap": seed}})
 
 
 class Reader:
@@ -77,32 +94,22 @@ class Reader:
     missing record is one, since the workflow makes a record for every scan.
     """
 
-    def __init__(self, study: Study, names: dict[str, str]):
-        self.study, self.names = study, names
-        self.inputs: dict[str, str] = {}
-        self._records: dict[tuple, dict] = {}
-        self._unit_of = {scan.key: unit for unit in study.units() for scan in unit.scans}
+    def __init__(self, results: Results, names: dict[str, str]):
+        self.results, self.study, self.names = results, results.study, names
+        self._unit_of = {scan.key: unit for unit in self.study.units() for scan in unit.scans}
+
+    def output(self, stage: str, item: Scan | Unit) -> Output:
+        """Output of a stage."""
+        return self.results.of(stage, self.names, item)
 
     def record(self, stage: str, item: Scan | Unit) -> dict:
         """Record of a stage."""
-        key = (stage, item.key)
-        if key not in self._records:
-            own = {name: self.names[name] for name in STAGE_SETTINGS[stage]}
-            path = self.study.record_path(stage, own, item)
-            self._records[key] = read_record(path)
-            self.inputs[str(path.relative_to(self.study.results))] = file_digest(path)
-        return self._records[key]
+        return self.output(stage, item).record
 
-    def table(self, stage: str, what: str, item: Scan | Unit) -> list[dict[str, str]]:
+    def table(self, stage: str, what: str, item: Scan | Unit) -> list[Row]:
         """Table of a stage; empty where it was not written."""
-        name = f"{item.stem}_desc-{stage}_{what}.tsv"
-        files = self.record(stage, item).get("files", {})
-        if name not in files:
-            return []
-        path = self.study.path(directory(stage, self.names), item, f"desc-{stage}_{what}.tsv")
-        own = {name: self.names[name] for name in STAGE_SETTINGS[stage]}
-        self.inputs[str(path.relative_to(self.study.results))] = files[name]
-        return read_table(promised(path, files[name], self.study.record_path(stage, own, item)))
+        output = self.output(stage, item)
+        return output.table(what) if output.has(f"{what}.tsv") else []
 
     def last(self, scan: Scan) -> tuple[str, dict]:
         """Last stage that did not fail ("" where none), and the record that tells the status."""
@@ -189,7 +196,7 @@ class Reader:
         for scan in self.study.scans:
             used, reason = self.use(scan)
             for row in self.table("quantify", "concentrations", scan):
-                if row["matched"] == "true":
+                if row["matched"]:
                     continue
                 rows.append(
                     {
@@ -197,9 +204,7 @@ class Reader:
                         "scan": scan.key,
                         "person": self.study.person(scan),
                         **{name: row[name] for name in ("metabolite", "condition", "quantity")},
-                        "value": _number(row["value"]),
-                        "se": _number(row["se"]),
-                        "unit": row["unit"],
+                        **{name: row[name] for name in ("value", "se", "unit")},
                         "used": used,
                         "reason": reason,
                     }
@@ -212,30 +217,15 @@ class Reader:
         for unit in self.study.units():
             used, reason = self.use(unit)
             for row in self.table("response", "change", unit):
-                change = _number(row["change_percent"])
-                there = math.isfinite(change)
+                there = math.isfinite(row["change_percent"])
                 rows.append(
                     {
                         "site": unit.scan.site,
                         "unit": unit.key,
                         "person": self.study.person(unit.scan),
-                        **{
-                            name: row[name]
-                            for name in (
-                                "metabolite",
-                                "estimator",
-                                "matched",
-                                "quantity",
-                                "contrast",
-                            )
-                        },
-                        "change_percent": change,
-                        **{
-                            name: _number(row[name])
-                            for name in ("se_percent", "low_percent", "high_percent")
-                        },
+                        **{name: row[name] for name in TAKEN},
                         "used": used and there,
-                        "reason": reason or ("" if there else row.get("reason", "no change")),
+                        "reason": reason or ("" if there else row["reason"]),
                     }
                 )
         return rows
@@ -264,12 +254,9 @@ class Reader:
         return rows
 
     def _body_or_failure(self, stage: str, item: Scan | Unit) -> dict:
-        try:
-            return self.record(stage, item)
-        except FileNotFoundError:
-            if stage == "anatomy":  # a bundle need not hold it
-                return {}
-            raise
+        output = self.output(stage, item)
+        # A bundle need not hold the anatomy.
+        return output.record if stage != "anatomy" or output.exists else {}
 
     def _body(self, stage: str, item: Scan | Unit) -> dict:
         record = self._body_or_failure(stage, item)
@@ -280,31 +267,24 @@ def write_multiverse(study: Study) -> None:
     """Write results/multiverse/: specification.tsv, choices.tsv and the curve."""
     from fmrsflow.sites.multiverse import choice_variance, specification
 
-    started, inputs = now(), {}
     settings, analyses = study.config["sites"], study.config["analyses"]
-    found: dict[str, dict[str, list[dict]]] = {"sensitivity": {}, "responses": {}}
-    for analysis in analyses:
-        for name, tables in found.items():
-            path = study.results / analysis / "sites" / f"{name}.tsv"
-            inputs[str(path.relative_to(study.results))] = file_digest(path)
-            rows = read_table(path)
-            tables[analysis] = [_typed(row) for row in rows]
-    rows = specification(found["sensitivity"], analyses, settings["metabolite"])
-    shares = choice_variance(found["responses"], settings)
-    folder = study.results / "multiverse"
-    write(folder / "specification.tsv", rows, COLUMNS["specification"])
-    write(folder / "choices.tsv", shares, COLUMNS["choices"])
+    results = Results(study)
+    writer = Writer(results.multiverse(), study.software, results.inputs)
+    sensitivity, responses = (
+        {name: results.group("sites", name).table(table) for name in analyses}
+        for table in ("sensitivity", "responses")
+    )
+    rows = specification(sensitivity, analyses, settings["metabolite"])
+    writer.save("specification", rows, TABLES["specification"])
+    writer.save("choices", choice_variance(responses, settings), TABLES["choices"])
     if rows:
         from fmrsflow.report import site_figures
 
-        _save(folder, "specification", site_figures.specification(rows))
-    names = ["specification.tsv", "choices.tsv"]
-    files = {name: file_digest(folder / name) for name in names}
-    record = {"stage": "sites", "settings": settings, "files": files, "inputs": inputs}
-    write_record(folder / "record.json", record | _made(study, started))
+        _save(writer, "specification", site_figures.specification(rows))
+    writer.finish({"stage": "sites", "settings": settings}, {})
 
 
-def _draw(folder: Path, tables: dict[str, list[dict]], key: tuple | None) -> None:
+def _draw(writer: Writer, tables: dict[str, list[dict]], key: tuple | None) -> None:
     """Figures of the main answer, as SVG and PNG."""
     if key is None:
         return
@@ -317,29 +297,29 @@ def _draw(folder: Path, tables: dict[str, list[dict]], key: tuple | None) -> Non
     places = [row for row in of("sites") if row["n"]]
     answer = of("meta")[0]
     if places and math.isfinite(answer.get("low_percent", math.nan)):
-        _save(folder, "forest", site_figures.forest(places, answer))
+        _save(writer, "forest", site_figures.forest(places, answer))
         if len(places) > 1:
-            _save(folder, "caterpillar", site_figures.caterpillar(places, answer))
+            _save(writer, "caterpillar", site_figures.caterpillar(places, answer))
     shares = [
         row
         for row in of("variance")
         if row["outcome"] == "change" and math.isfinite(row["share_percent"])
     ]
     if shares:
-        _save(folder, "variance_shares", site_figures.shares(shares))
+        _save(writer, "variance_shares", site_figures.shares(shares))
     curve = [row for row in tables["sensitivity"] if row["metabolite"] == key[0]]
     curve = [row for row in curve if math.isfinite(row.get("low_percent") or math.nan)]
     if curve:
         curve.sort(key=lambda row: row["change_percent"])
-        _save(folder, "specification", site_figures.specification(curve))
+        _save(writer, "specification", site_figures.specification(curve))
     power = [row for row in tables["power"] if "power" in row]
     if power:
-        _save(folder, "power", site_figures.power_surface(power))
+        _save(writer, "power", site_figures.power_surface(power))
     for row in of("bland_altman"):
         if "bias" in row:
             pairs = _pairs(tables["responses"], key, row["first"], row["second"])
             name = f"bland_altman_{row['first']}_{row['second']}"
-            _save(folder, name, site_figures.bland_altman(*pairs, row))
+            _save(writer, name, site_figures.bland_altman(*pairs, row))
 
 
 def _pairs(responses: list[dict], key: tuple, first: str, second: str) -> tuple[list, list]:
@@ -357,7 +337,7 @@ def _pairs(responses: list[dict], key: tuple, first: str, second: str) -> tuple[
     return mean[0], mean[1]
 
 
-def _save(folder: Path, name: str, figure) -> None:
+def _save(writer: Writer, name: str, figure) -> None:
     import matplotlib
 
     # No date and fixed identifiers: the same study gives the same bytes.
@@ -367,29 +347,7 @@ def _save(folder: Path, name: str, figure) -> None:
             if kind == "png":
                 more["metadata"] = {"Software": None}
             figure.savefig(buffer, format=kind, **more)
-            write_bytes(folder / "figures" / f"{name}.{kind}", buffer.getvalue())
-
-
-def _record(study: Study, analysis: str, folder: Path, tables: dict, key: tuple | None) -> dict:
-    status = [row["status"] for row in tables["scans"]]
-    return {
-        "stage": "sites",
-        "analysis": analysis,
-        "names": study.config["analyses"][analysis],
-        "settings": study.config["sites"],
-        "main": None if key is None else list(key),
-        "scans": {name: status.count(name) for name in ("ok", "excluded", "failed")},
-        "files": {f"{name}.tsv": file_digest(folder / f"{name}.tsv") for name in sorted(tables)},
-    }
-
-
-def _made(study: Study, started: str) -> dict:
-    """When and by what a record was made."""
-    return {
-        "startedAtTime": started,
-        "endedAtTime": now(),
-        "GeneratedBy": [study.software] if study.software else [],
-    }
+            writer.save(f"figures/{name}.{kind}", buffer.getvalue())
 
 
 def _one_condition(rows: Iterable[dict], rest: str) -> list[dict]:
@@ -421,20 +379,3 @@ def _not_estimated(tables: dict[str, list[dict]]) -> list[dict]:
 
 def _problem(site: str, item: str, stage: str, kind: str, text: str) -> dict:
     return {"site": site, "item": item, "stage": stage, "kind": kind, "text": text}
-
-
-def _number(text: str) -> float:
-    return math.nan if text == MISSING else float(text)
-
-
-def _typed(row: dict[str, str]) -> dict:
-    """Numbers and truth values of a table that this stage wrote."""
-    numbers = ("change_percent", "se_percent", "low_percent", "high_percent")
-    typed: dict = {**row}
-    for name in numbers:
-        if name in row:
-            typed[name] = _number(row[name])
-    for name in ("used", "main"):
-        if name in row:
-            typed[name] = row[name] == "true"
-    return typed

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from fmrsflow import manifests
 from fmrsflow.batch import faults
-from fmrsflow.edge import write_json
 from fmrsflow.errors import DataError
-from fmrsflow.records import read_record
+from fmrsflow.files import write_json
+from fmrsflow.results import read_record
 from fmrsflow.study import STAGE_SETTINGS, Study
 from fmrsflow.words import count, duration
 

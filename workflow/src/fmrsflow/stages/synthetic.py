@@ -6,9 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from fmrsflow.edge import read_json, read_table, write_table
 from fmrsflow.errors import DataError
+from fmrsflow.files import read_json
 from fmrsflow.study import Scan, Study, directory
+from fmrsflow.tables import read_table, write_table
 
 
 def main(argv: list[str]) -> int:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from fmrsflow.bundles import WITHHELD
 from fmrsflow.errors import DataError
-from fmrsflow.records import file_digest, read_record
+from fmrsflow.files import file_digest
+from fmrsflow.results import read_record
 from fmrsflow.study import STAGE_SETTINGS, Study, directory
 
 

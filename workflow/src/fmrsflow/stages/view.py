@@ -9,8 +9,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from fmrsflow.edge import write_bytes
 from fmrsflow.errors import DataError
+from fmrsflow.files import write_bytes
 
 PICTURES = (".png", ".svg", ".pdf")
 

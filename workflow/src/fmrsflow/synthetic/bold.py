@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fmrsflow.edge import write_bytes, write_json, write_table
+from fmrsflow.files import write_bytes, write_json
+from fmrsflow.tables import write_table
 
 STEP_S = 0.1
 """Grid of the neural activity."""

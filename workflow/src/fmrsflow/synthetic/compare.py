@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from fmrsflow.tables import integer, number, text
+
 QUANTITIES = {
     "snr_tcr": ("SNR (tCr) of the average", "1"),
     "fwhm_tcr_hz": ("FWHM (tCr)", "Hz"),
@@ -69,16 +71,16 @@ class Distance:
 
 
 COLUMNS = {
-    "quantity": ("quality figure, or metabolite with the quantity of its concentration", ""),
-    "n_synthetic": ("scans", ""),
-    "n_measured": ("scans", ""),
-    "mean_synthetic": ("mean", ""),
-    "sd_synthetic": ("standard deviation; n/a for one scan", ""),
-    "mean_measured": ("mean", ""),
-    "sd_measured": ("standard deviation; n/a for one scan", ""),
-    "kolmogorov": ("largest distance of the cumulative distributions", "1"),
-    "wasserstein": ("earth mover's distance, in the unit of the quantity", ""),
-    "p_value": ("permutation p of the earth mover's distance", "1"),
+    "quantity": text("quality figure, or metabolite with the quantity of its concentration"),
+    "n_synthetic": integer("scans"),
+    "n_measured": integer("scans"),
+    "mean_synthetic": number("mean"),
+    "sd_synthetic": number("standard deviation; n/a for one scan"),
+    "mean_measured": number("mean"),
+    "sd_measured": number("standard deviation; n/a for one scan"),
+    "kolmogorov": number("largest distance of the cumulative distributions", "1"),
+    "wasserstein": number("earth mover's distance, in the unit of the quantity"),
+    "p_value": number("permutation p of the earth mover's distance", "1"),
 }
 """Data dictionary of the table."""
 
@@ -162,14 +164,14 @@ _COLOURS = {"synthetic": "#D55E00", "measured": "#0072B2"}
 def _spectra(axes, synthetic, measured) -> None:
     for offset, (label, scans) in enumerate((("measured", measured), ("synthetic", synthetic))):
         shown = [scan for scan in scans if scan.spectrum is not None]
-        for number, scan in enumerate(shown[:12]):
+        for n, scan in enumerate(shown[:12]):
             axes.plot(
                 scan.ppm,
                 scan.spectrum - 1.1 * offset,
                 color=_COLOURS[label],
                 linewidth=0.7,
                 alpha=0.8,
-                label=f"{label}, {len(shown)} scans" if number == 0 else None,
+                label=f"{label}, {len(shown)} scans" if n == 0 else None,
             )
     axes.set_xlim(4.2, 0.2)
     axes.set_ylim(-1.6, 2.4)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow.concentration import Tissue
-from fmrsflow.edge import write_bytes, write_json, write_table
 from fmrsflow.fids import Fids
+from fmrsflow.files import write_bytes, write_json
 from fmrsflow.synthetic import head as heads
 from fmrsflow.synthetic import writers
 from fmrsflow.synthetic.acquisition import basis_of, blocks, protocol_of
@@ -21,53 +21,56 @@ from fmrsflow.synthetic.plan import Plan, SitePlan
 from fmrsflow.synthetic.record import methods_text, study_record
 from fmrsflow.synthetic.rows import SCAN_COLUMNS, map_path, scan_row, site_row, t1w_path
 from fmrsflow.synthetic.scanner import SimulatedScan, simulate
+from fmrsflow.tables import MISSING, flag, integer, number, text, write_table
 
 _IDENTITY = {
-    "site": ("site", ""),
-    "subject": ("BIDS label of the participant at this site", ""),
-    "session": ("BIDS label of the session", ""),
-    "task": ("BIDS label of the task", ""),
-    "acq": ("BIDS label of the voxel", ""),
+    "site": text("site"),
+    "subject": text("BIDS label of the participant at this site"),
+    "session": text("BIDS label of the session"),
+    "task": text("BIDS label of the task"),
+    "acq": text("BIDS label of the voxel"),
 }
 
 TRUTH_COLUMNS = {
     "scans": {
         **_IDENTITY,
-        "condition": ("condition of the whole scan; n/a where events tell it", ""),
-        "snr_tcr": ("height of tCr over SD of the real noise, one transient, one SD", "1"),
-        "noise_sd": ("SD of the real part of the noise of a combined FID", "a.u."),
-        "lorentz_hz": ("Lorentzian FWHM at rest", "Hz"),
-        "gauss_hz": ("Gaussian FWHM", "Hz"),
-        "skew_hz": ("scale of the exponential skew of B0", "Hz"),
-        "narrowing_hz": ("Lorentzian FWHM lost at full BOLD response", "Hz"),
-        "drift_hz": ("frequency of the last transients minus that of the first (tenths)", "Hz"),
-        "eddy_hz": ("eddy-current offset at the start of the FID", "Hz"),
-        "residual_water": ("residual over unsuppressed water", "1"),
-        "water_amplitude": ("amplitude of the water reference at t = 0", "a.u."),
-        "gm": ("true volume fraction of grey matter", "1"),
-        "wm": ("true volume fraction of white matter", "1"),
-        "csf": ("true volume fraction of cerebrospinal fluid", "1"),
-        "coverage": ("share of the voxel inside the brain", "1"),
+        "condition": text("condition of the whole scan; n/a where events tell it"),
+        "snr_tcr": number("height of tCr over SD of the real noise, one transient, one SD", "1"),
+        "noise_sd": number("SD of the real part of the noise of a combined FID", "a.u."),
+        "lorentz_hz": number("Lorentzian FWHM at rest", "Hz"),
+        "gauss_hz": number("Gaussian FWHM", "Hz"),
+        "skew_hz": number("scale of the exponential skew of B0", "Hz"),
+        "narrowing_hz": number("Lorentzian FWHM lost at full BOLD response", "Hz"),
+        "drift_hz": number(
+            "frequency of the last transients minus that of the first (tenths)", "Hz"
+        ),
+        "eddy_hz": number("eddy-current offset at the start of the FID", "Hz"),
+        "residual_water": number("residual over unsuppressed water", "1"),
+        "water_amplitude": number("amplitude of the water reference at t = 0", "a.u."),
+        "gm": number("true volume fraction of grey matter", "1"),
+        "wm": number("true volume fraction of white matter", "1"),
+        "csf": number("true volume fraction of cerebrospinal fluid", "1"),
+        "coverage": number("share of the voxel inside the brain", "1"),
     },
     "concentrations": {
         **_IDENTITY,
-        "metabolite": ("name", ""),
-        "mmol_per_kg": ("concentration at rest", "mmol/kg tissue water"),
-        "amplitude": ("amplitude per molecule at rest", "a.u."),
+        "metabolite": text("name"),
+        "mmol_per_kg": number("concentration at rest", "mmol/kg tissue water"),
+        "amplitude": number("amplitude per molecule at rest", "a.u."),
     },
     "response": {
         **_IDENTITY,
-        "metabolite": ("name", ""),
-        "change_percent": ("100 (mean in task - mean at rest) / mean at rest", "%"),
+        "metabolite": text("name"),
+        "change_percent": number("100 (mean in task - mean at rest) / mean at rest", "%"),
     },
     "transients": {
         **_IDENTITY,
-        "transient": ("number from 0", ""),
-        "shift_hz": ("true frequency shift", "Hz"),
-        "phase_deg": ("true zero-order phase", "degree"),
-        "lorentz_hz": ("true Lorentzian FWHM", "Hz"),
-        "burst": ("a lipid burst hit it", ""),
-        "echo": ("a spurious echo hit it", ""),
+        "transient": integer("number from 0"),
+        "shift_hz": number("true frequency shift", "Hz"),
+        "phase_deg": number("true zero-order phase", "degree"),
+        "lorentz_hz": number("true Lorentzian FWHM", "Hz"),
+        "burst": flag("a lipid burst hit it"),
+        "echo": flag("a spurious echo hit it"),
     },
 }
 
@@ -187,7 +190,7 @@ class _Table:
 
 def _cell(value) -> str:
     if value is None or value == "":
-        return "n/a"
+        return MISSING
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     # More digits than the sheets: the truth is compared with.

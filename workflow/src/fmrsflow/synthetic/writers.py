@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fmrsflow.edge import write_bytes
 from fmrsflow.fids import Fids, to_nifti
+from fmrsflow.files import write_bytes
 
 _SPAR = """!--------------------------------------------------------------------
 !      GYROSCAN spectro parameter file.

@@ -1,0 +1,19 @@
+"""Tables of the quantify stage."""
+
+from __future__ import annotations
+
+from fmrsflow.tables import flag, number, text
+
+CONCENTRATIONS = {
+    "metabolite": text("metabolite or sum"),
+    "condition": text("condition whose average was fitted; `all` is the average of all transients"),
+    "matched": flag("linewidths matched between conditions before the fit"),
+    "quantity": text("molal, molar, alpha_corrected, ratio_tcr, ratio_tnaa or raw"),
+    "value": number("value of the quantity", "see unit"),
+    "se": number("standard error from the covariance of the fit", "see unit"),
+    "crlb_percent": number("100 se / value", "percent"),
+    "unit": text("unit of value and se"),
+    "method": text("constants set, field and version; `none` where no constant is used"),
+}
+
+TABLES = {"concentrations": CONCENTRATIONS}

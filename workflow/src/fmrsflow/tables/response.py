@@ -1,0 +1,54 @@
+"""Tables of the response stage."""
+
+from __future__ import annotations
+
+from fmrsflow.tables import flag, integer, number, text
+
+CHANGE = {
+    "metabolite": text("metabolite or sum"),
+    "estimator": text(
+        "`blocks`: averages of conditions; `timecourse`: GLM with AR(1) errors on block-wise "
+        "amplitudes; `joint`: fit of all transients"
+    ),
+    "matched": flag(
+        "linewidth difference between conditions taken out (`blocks`: matched before the fit; "
+        "`joint`: narrowing in the model); false is the control without"
+    ),
+    "quantity": text("molal, ratio_tcr or raw"),
+    "contrast": text("`<task>-<rest>`"),
+    "rest": text("condition that the change refers to"),
+    "task": text("condition whose change it is"),
+    "change_percent": number("100 (task - rest) / rest", "percent"),
+    "se_percent": number("its standard error, from the covariance of the fit", "percent"),
+    "low_percent": number(
+        "lower end of the 95 % interval; n/a and a reason where it is open", "percent"
+    ),
+    "high_percent": number("upper end", "percent"),
+    "bootstrap_se_percent": number(
+        "standard error by resampling blocks of transients (`joint`), drift in the model", "percent"
+    ),
+    "bootstrap_low_percent": number("lower end of the 95 % interval by resampling", "percent"),
+    "bootstrap_high_percent": number("upper end", "percent"),
+    "reason": text("why there is no change or no interval"),
+}
+
+CONTROLS = {
+    "control": text("what should not change, or what to know before believing a change"),
+    "value": number("its value", "see unit"),
+    "se": number("standard error", "see unit"),
+    "unit": text("unit of value, se and limit"),
+    "limit": number("largest value that is not flagged: 1.96 se or the tolerance of the setting"),
+    "flag": text("in plain words, where it speaks against the result"),
+}
+
+BLOCKS = {
+    "scan": text("scan of the block"),
+    "metabolite": text("metabolite or sum"),
+    "block": integer("number of the block in the time course, from 0"),
+    "condition": text("its condition"),
+    "time_s": number("mean time of its transients", "s"),
+    "change_percent": number("change against the mean of all rest blocks of the scan", "percent"),
+    "se_percent": number("its standard error", "percent"),
+}
+
+TABLES = {"change": CHANGE, "controls": CONTROLS, "blocks": BLOCKS}
