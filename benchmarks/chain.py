@@ -80,7 +80,7 @@ def _creatine() -> Iterator[Figure]:
     yield Figure("creatine pair, mmol/L", float(value), "10.0 +- 1 %", abs(value - 10) <= 0.1, note)
 
 
-def _snakemake(folder: Path, *arguments: str) -> tuple[float, float]:
+def snakemake(folder: Path, *arguments: str) -> tuple[float, float]:
     """Wall and CPU seconds (all its processes) of a run in a folder."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
@@ -115,14 +115,14 @@ def _dag(folder: Path, n_scans: int) -> Iterator[Figure]:
         "analyses": {"main": config["analyses"]["main"]},
     }
     (folder / "config" / "config.yaml").write_text(yaml.safe_dump(config))
-    wall, cpu = _snakemake(folder, "-n", "-q", "all")
+    wall, cpu = snakemake(folder, "-n", "-q", "all")
     note = f"{wall:.0f} s wall"
     yield Figure(f"DAG of {n_scans} scans, CPU s", cpu, "<= 60", max(wall, cpu) <= 60, note)
 
 
 def _demo(folder: Path) -> Iterator[Figure]:
     shutil.copytree(ROOT / "config", folder / "config", ignore=shutil.ignore_patterns("examples"))
-    wall, cpu = _snakemake(folder)
+    wall, cpu = snakemake(folder)
     yield Figure("demo to report, 2 cores, wall s", wall, "<= 300", wall <= 300, f"{cpu:.0f} s CPU")
     yield from _science(folder / "results", cpu)
     yield from _recovery(folder)
@@ -202,7 +202,7 @@ def _memory(folder: Path) -> Iterator[Figure]:
     config |= {f"{name}_sheet": f"demo/config/{name}.tsv" for name in ("sites", "scans")}
     config["participants_sheet"] = None
     (folder / "config" / "config.yaml").write_text(yaml.safe_dump(config))
-    _snakemake(folder)
+    snakemake(folder)
     peaks = {
         log.parent.name: int(peak)
         for log in (folder / "results" / "logs").rglob("*.log")

@@ -7,17 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured figure; `reached` says whether `value` meets `target`."""
+    """A measured figure; `reached` says whether `value` meets `target`, None that it was skipped
+    for the reason in `note`."""
 
     name: str
     value: float | str
     target: str
-    reached: bool
+    reached: bool | None
     note: str = ""
 
     def __str__(self) -> str:
         value = f"{self.value:.4g}" if isinstance(self.value, float) else str(self.value)
-        verdict = "reached" if self.reached else "MISSED"
+        verdict = {True: "reached", False: "MISSED", None: "SKIPPED"}[self.reached]
         return (
             f"{self.name:<60} {value:>14}  target {self.target:<28} {verdict}  {self.note}".rstrip()
         )
+
+
+def skipped(name: str, target: str, reason: str) -> Figure:
+    """A figure that was not measured."""
+    return Figure(name, "-", target, None, reason)

@@ -42,7 +42,7 @@ def figures(quick: bool) -> Iterator[Figure]:
         yield from _faults(Path(folder))
 
 
-def _dry_run(folder: Path, *arguments: str) -> tuple[float, float, float]:
+def dry_run(folder: Path, *arguments: str) -> tuple[float, float, float]:
     """CPU and wall seconds, peak memory (MB) of `snakemake -n` in a study's folder."""
     command = [
         *(sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-n", "-q", "all"),
@@ -60,14 +60,14 @@ def _dry_run(folder: Path, *arguments: str) -> tuple[float, float, float]:
 
 def _dag(folder: Path, n_scans: int) -> Iterator[Figure]:
     write_sheets(folder, n_scans, 20, batch=4)
-    cpu, wall, peak = _dry_run(folder)
+    cpu, wall, peak = dry_run(folder)
     note = f"{wall:.0f} s wall"
     yield Figure(f"DAG of {n_scans} scans, batch 4, CPU s", cpu, "<= 300", cpu <= 300, note)
     yield Figure(f"DAG of {n_scans} scans, peak MB", peak, "<= 4000", peak <= 4000)
-    cpu, _, peak = _dry_run(folder, "--config", "only_sites=[site00]")
+    cpu, _, peak = dry_run(folder, "--config", "only_sites=[site00]")
     yield Figure("one of its 20 sites, CPU s", cpu, "told", True, f"{peak:.0f} MB")
     write_sheets(folder, n_scans, 20, batch=50)
-    cpu, _, peak = _dry_run(folder)
+    cpu, _, peak = dry_run(folder)
     yield Figure(f"DAG of {n_scans} scans, batch 50, CPU s", cpu, "told", True, f"{peak:.0f} MB")
 
 
