@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -168,6 +169,12 @@ class Results:
         self.inputs: dict[str, str] = {}
         self._opened: dict[Path, Output] = {}
 
+    @classmethod
+    def below(cls, folder: Path) -> Results:
+        """The results of a run in a folder, wherever that has been moved since."""
+        study = Study.load(folder / "study.json")
+        return cls(replace(study, config={**study.config, "results": str(folder)}))
+
     def of(self, stage: str, names: dict[str, str], item: Item) -> Output:
         """Output of a stage for a scan, a response unit or a site (basis) under named settings."""
         own = self.study.path(directory(stage, names), item, f"desc-{stage}_")
@@ -235,6 +242,23 @@ class Writer:
         write_bytes(path, content)
         self.files[self.output.prefix + what] = hashlib.sha256(content).hexdigest()
         return path
+
+
+def as_written(path: Path) -> Path:
+    """A file that somebody names, checked by the record of its stage where that lies beside it.
+
+    Raises
+    ------
+    DataError
+        Damaged or edited since it was written.
+    """
+    named = re.fullmatch(r"(.*_desc-[a-z]+_)(.*)", path.name)
+    if named:
+        prefix, what = named.groups()
+        output = Output("", path.parent, path.with_name(f"{prefix}record.json"), prefix)
+        if output.exists and output.has(what):
+            return output.path(what)
+    return path
 
 
 def parse_record(content: bytes, name: str | Path) -> dict:
