@@ -25,8 +25,6 @@ from fmrsflow.stages.synthetic import read_results
 from fmrsflow.stages.verify import changes
 from fmrsflow.study import STAGE_SETTINGS, Study
 
-KIND = re.compile(r"(?:.*_desc-)?([a-zA-Z]*_?\w+\.\w+(?:\.gz)?)$")
-
 
 @pytest.fixture
 def run(tiny_run, tmp_path, monkeypatch) -> Path:
@@ -61,10 +59,9 @@ def edit(path: Path) -> None:
         np.savez_compressed(buffer, **values)
         changed = buffer.getvalue()
     elif path.suffix in (".tsv", ".json"):
-        digit = re.search(rb"\d(?!.*\d)", content, re.S)
-        assert digit, path
-        new = b"%d" % ((int(digit[0]) + 1) % 10)
-        changed = content[: digit.start()] + new + content[digit.end() :]
+        place = max(n for n, byte in enumerate(content) if chr(byte).isalnum())
+        new = b"2" if content[place : place + 1] != b"2" else b"3"
+        changed = content[:place] + new + content[place + 1 :]
     else:
         changed = content[:-8] + b"\0" + content[-7:]
     assert changed != content
@@ -114,12 +111,8 @@ def test_every_stage_refuses_what_was_edited(tiny_run, study, tmp_path, capsys, 
     assert readers >= {"preprocess", "anatomy", "fit", "quantify", "response", "sites", "bold"}
     assert readers >= {"report", "multiverse"}
     opened = {of for _, of in cases}
-    assert len(opened) > 25 and {Path(of).suffix for of in opened} == {
-        ".json",
-        ".tsv",
-        ".npz",
-        ".gz",
-    }
+    assert len(opened) > 25
+    assert {Path(of).suffix for of in opened} >= {".json", ".tsv", ".npz", ".gz"}
     believed = []
     for number, ((reader, of), (record, name)) in enumerate(sorted(cases.items(), key=str)):
         folder = tmp_path / str(number)
@@ -136,8 +129,6 @@ def test_every_stage_refuses_what_was_edited(tiny_run, study, tmp_path, capsys, 
         if written is not None:
             own = read_record(folder / written)
             told = code == 0 and own["status"] == "failed" and Path(name).name in own["reason"]
-            if (reader, of) == ("quantify", "desc-anatomy_record.json"):
-                told = False
         elif reader == "report" and "desc-" in of:
             pages = (folder / "results" / "main" / "report").glob("*.html")
             told = code == 0 and any(Path(name).name in page.read_text() for page in pages)
@@ -154,9 +145,8 @@ def test_the_page_of_a_scan_says_what_was_edited_and_shows_nothing_of_it(run, st
     results = Results(study)
     read_scan(results, "main", scan, peers(results, "main"))
     files = {kind(name): name for name in sorted(results.inputs)}
-    assert {"desc-response_change.tsv", "desc-fit_result.npz", "desc-anatomy_voxel.png"} <= set(
-        files
-    )
+    shown = {"desc-response_change.tsv", "desc-fit_result.npz", "desc-anatomy_voxel.png"}
+    assert shown <= set(files)
     page = run / "results" / "main" / "report" / "scans" / scan.site / f"{scan.stem}.html"
     for of, name in files.items():
         path = run / "results" / name
@@ -196,17 +186,14 @@ def test_verify_sees_every_kind_of_edit(run, study):
         folder = path.parent.name if path.name == "record.json" else "scans"
         for name in (path.name, *record["files"]):
             found = kind(name) if folder == "scans" else name
-            files.setdefault((f"{folder} {record['stage']}", found), path.with_name(name))
             files.setdefault((f"{folder} {record['stage']}", found), path.parent / name)
     stages = {stage for stage, _ in files}
     assert stages >= {f"scans {one}" for one in STAGE_SETTINGS if one != "bold"}
     assert stages >= {"sites sites", "bold bold", "report report", "multiverse sites"}
     edited = []
-    for (_, name), path in files.items():
-        path = path if path.exists() else path.parent / Path(name)
-        if re.search(rb"\d|\0", path.read_bytes()):
-            edit(path)
-            edited.append(str(path.relative_to(run)))
+    for path in files.values():
+        edit(path)
+        edited.append(str(path.relative_to(run)))
     seen = {path for path, _ in changes(Path("results"), study)}
     assert len(edited) > 80 and set(edited) <= seen
 

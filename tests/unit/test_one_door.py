@@ -92,14 +92,13 @@ def test_records_are_written_by_one_writer():
     found = modules()
     assert [name for name in found if "_sealed" in found[name]] == ["results.py"]
     assert [name for name in found if "record_bytes" in found[name]] == ["bundles.py", "results.py"]
-    writers = []
-    for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
-                "write_bytes",
-                "write_json",
-            ):
-                if "record" in ast.unparse(node.args[0]):
-                    writers.append(str(path.relative_to(PACKAGE)))
-    # The synthetic study's own description, which lies beside its data.
-    assert sorted(writers) == ["results.py", "synthetic/consortium.py"]
+    writers = [
+        str(path.relative_to(PACKAGE))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("write_bytes", "write_json")
+        and "record" in ast.unparse(node.args[0])
+    ]
+    # The synthetic study describes itself beside its data.
+    assert writers == ["results.py", "synthetic/consortium.py"]
