@@ -20,6 +20,7 @@ from figure import Figure
 from fmrsflow.bold import clusters, connectivity, fir, glm
 from fmrsflow.bold.blocks import blocks_of
 from fmrsflow.bold.mask import with_data
+from fmrsflow.results import Results, read_record
 from fmrsflow.synthetic.bold import Truth, block_design, region_series
 
 LOCALISER = Path(__file__).resolve().parents[2] / "shared" / "data" / "bold-localiser"
@@ -186,7 +187,7 @@ def chain(quick: bool) -> Iterator[Figure]:
         records = sorted((root / "results" / "bold").rglob("*_desc-bold_record.json"))
         right, notes = 0, []
         for path in records:
-            record = json.loads(path.read_text())
+            record = read_record(path)
             func = path.name.replace("_desc-bold_record", "_space-T1w_desc-preproc_bold")
             truth = next((root / "data" / "truth").rglob(func))
             sign = json.loads(truth.read_text())["sign"]
@@ -221,19 +222,18 @@ def _changes(root: Path) -> tuple[int, list[str]]:
             if row["metabolite"] == "Glu" and row["task"] != "rest"
         }
     inside, notes = 0, []
-    for path in sorted((root / "results").glob("response-*/**/*_desc-response_change.tsv")):
-        entities = dict(part.split("-", 1) for part in path.name.split("_") if "-" in part)
-        true = truth[entities["sub"], entities["acq"]]
-        with path.open() as file:
-            rows = [
-                row
-                for row in csv.DictReader(file, delimiter="\t")
-                if (row["metabolite"], row["estimator"], row["quantity"])
-                == ("Glu", "blocks", "molal")
-            ]
-        row = next((one for one in rows if one["matched"] == "true"), rows[0])
-        inside += float(row["low_percent"]) <= true <= float(row["high_percent"])
-        notes.append(f"{float(row['change_percent']):.1f}+-{float(row['se_percent']):.1f}({true})")
+    results = Results.below(root / "results")
+    names = results.study.config["analyses"][results.study.config["primary"]]
+    for unit in results.study.units():
+        true = truth[unit.scan.subject, unit.scan.acq]
+        rows = [
+            row
+            for row in results.of("response", names, unit).table("change")
+            if (row["metabolite"], row["estimator"], row["quantity"]) == ("Glu", "blocks", "molal")
+        ]
+        row = next((one for one in rows if one["matched"]), rows[0])
+        inside += row["low_percent"] <= true <= row["high_percent"]
+        notes.append(f"{row['change_percent']:.1f}+-{row['se_percent']:.1f}({true})")
     return inside, notes
 
 

@@ -18,7 +18,7 @@ from statistics import median
 import yaml
 
 from figure import Figure
-from fmrsflow.study import Study, directory
+from fmrsflow.results import Results
 from fmrsflow.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -158,7 +158,8 @@ def _science(results: Path, cpu_all: float) -> Iterator[Figure]:
 
 
 def _recovery(folder: Path) -> Iterator[Figure]:
-    study = Study.load(folder / "results" / "study.json")
+    results = Results.below(folder / "results")
+    study = results.study
     truth = {
         (row["site"], row["subject"]): float(row["change_percent"])
         for row in read_table(folder / "demo" / "truth" / "response.tsv")
@@ -168,27 +169,25 @@ def _recovery(folder: Path) -> Iterator[Figure]:
     names = study.config["analyses"][study.config["primary"]]
     inside = 0
     for unit in study.units():
-        path = study.path(directory("response", names), unit, "desc-response_change.tsv")
-        for row in read_table(folder / path):
+        for row in results.of("response", names, unit).table("change"):
             if _asked(row, wanted):
                 true = truth[unit.scan.site, unit.scan.subject]
-                inside += float(row["low_percent"]) <= true <= float(row["high_percent"])
+                inside += row["low_percent"] <= true <= row["high_percent"]
     yield Figure(
         "true change in the 95 % interval, of 12 people", float(inside), ">= 11", inside >= 11
     )
-    table = folder / "results" / study.config["primary"] / "sites" / "meta.tsv"
-    (row,) = (row for row in read_table(table) if _asked(row, wanted))
+    table = results.group("sites", study.config["primary"]).table("meta")
+    (row,) = (row for row in table if _asked(row, wanted))
     mean = sum(truth.values()) / len(truth)
-    away = abs(float(row["change_percent"]) - mean) / float(row["se_percent"])
-    note = (
-        f"{float(row['change_percent']):.2f} +- {float(row['se_percent']):.2f} %, true {mean:.2f} %"
-    )
+    away = abs(row["change_percent"] - mean) / row["se_percent"]
+    note = f"{row['change_percent']:.2f} +- {row['se_percent']:.2f} %, true {mean:.2f} %"
     yield Figure("consortium mean from the truth, SE", away, "<= 1", away <= 1, note)
 
 
 def _asked(row: dict, wanted: dict) -> bool:
-    return all(row[key] == wanted[key] for key in ("metabolite", "estimator", "quantity")) and (
-        row["matched"] == "true"
+    return (
+        all(row[key] == wanted[key] for key in ("metabolite", "estimator", "quantity"))
+        and (row["matched"])
     )
 
 

@@ -25,7 +25,7 @@ from fmrsflow.mismatch.variants import (
 )
 from fmrsflow.report.mismatch_page import words
 from fmrsflow.stages.mismatch import main as mismatch
-from fmrsflow.tables import read_table
+from fmrsflow.stages.report_files import read_benchmark
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,7 +55,7 @@ def figures(quick: bool) -> Iterator[Figure]:
 
 def judge(folder: Path) -> Iterator[Figure]:
     """Figures of a scored edition."""
-    curves = read_table(folder / "curves.tsv")
+    curves = read_benchmark(folder).curves
     own = [row for row in curves if row["contestant"] == DEFAULT]
     for row in own:
         if row["factor"] in (NOMINAL, PUBLISHED, EVERYTHING):
@@ -64,9 +64,9 @@ def judge(folder: Path) -> Iterator[Figure]:
                 for one in curves
                 if all(one[key] == row[key] for key in ("factor", "field_t", "rank"))
             ]
-            rank = int(row["rank"])
+            rank = row["rank"]
             tied = f"tied with {', '.join(set(same) - {DEFAULT})}" if len(same) > 1 else ""
-            title = f"rank of the default, {row['factor']}, {row['field_t']}T"
+            title = f"rank of the default, {row['factor']}, {row['field_t']:g}T"
             note = f"RMSE {row['rmse']} ({row['rmse_low']} to {row['rmse_high']}) {tied}"
             note += f"; better: {row['better']}" if rank > 1 else ""
             yield Figure(title, float(rank), "1, or tied for 1", rank == 1, note)
@@ -76,22 +76,22 @@ def judge(folder: Path) -> Iterator[Figure]:
                 row
                 for row in own
                 if (row["factor"], row["field_t"]) == (factor, field)
-                and (most is None or float(row["dose"]) <= most)
+                and (most is None or row["dose"] <= most)
             ]
-            worst = max(rows, key=lambda row: abs(float(row["bias"])))
-            bias = float(worst["bias"])
+            worst = max(rows, key=lambda row: abs(row["bias"]))
+            bias = worst["bias"]
             up_to = "" if most is None else f" up to {most:g}"
-            title = f"bias of the change, {factor}{up_to}, {field}T (points)"
+            title = f"bias of the change, {factor}{up_to}, {field:g}T (points)"
             note = f"95 % interval {worst['bias_low']} to {worst['bias_high']}"
             yield Figure(title, bias, f"|bias| <= {SURVIVES:g}", abs(bias) <= SURVIVES, note)
-    broken = [row for row in own if abs(float(row["bias"])) > BREAKS]
-    silent = [row for row in broken if float(row["flagged"]) < 0.5]
-    told = ", ".join(f"{row['factor']} {row['dose']} {row['field_t']}T" for row in silent)
+    broken = [row for row in own if abs(row["bias"]) > BREAKS]
+    silent = [row for row in broken if row["flagged"] < 0.5]
+    told = ", ".join(f"{row['factor']} {row['dose']:g} {row['field_t']:g}T" for row in silent)
     title = f"doses with a bias above {BREAKS:g} point that most scans do not tell"
     yield Figure(title, float(len(silent)), "0", not silent, f"of {len(broken)}; {told}")
     fields = sorted({row["field_t"] for row in own})
     told = {one.name: words(one, curves, fields).lower() for one in FACTORS if one.why}
-    explained = sum(all(f"at {field} t " in text for field in fields) for text in told.values())
+    explained = sum(all(f"at {field:g} t " in text for field in fields) for text in told.values())
     title = "curves explained in a sentence"
     yield Figure(title, float(explained), f"{len(FACTORS)}", explained == len(FACTORS))
 
@@ -104,27 +104,23 @@ def _quick(folder: Path) -> Iterator[Figure]:
     """Bias of one pair of scans at each dose that is to be withstood."""
     from fmrsflow.mismatch.scores import score
     from fmrsflow.mismatch.variants import CONTESTANTS
-    from fmrsflow.stages.mismatch import Results, Truth
+    from fmrsflow.stages.mismatch import Outcomes, Truth
 
-    results = Results(folder / "curves", Truth(folder / "data" / "truth"))
-    full = read_table(ROOT / "docs" / "mismatch" / "curves.tsv")
+    results = Outcomes(folder / "curves", Truth(folder / "data" / "truth"))
+    full = read_benchmark(ROOT / "docs" / "mismatch").curves
     for variant in EDITIONS["small"].variants():
         if _withstood(variant.site):
             bias = score(results.changes(variant, CONTESTANTS[0])).bias
             # What a single pair leaves of its noise, as the committed full edition knows it.
             spread = next(
-                float(row["bias_se"]) * math.sqrt(int(row["n"]) / 2)
+                row["bias_se"] * math.sqrt(row["n"] / 2)
                 for row in full
                 if (row["factor"], row["dose"], row["field_t"], row["contestant"])
-                == (variant.factor, _cell(variant.dose), str(variant.field_t), DEFAULT)
+                == (variant.factor, variant.dose, variant.field_t, DEFAULT)
             )
             most = SURVIVES + 2 * spread
             title = f"bias of the change, {variant.site}, one pair (points)"
             yield Figure(title, bias, f"|bias| <= {most:.2f}", abs(bias) <= most)
-
-
-def _cell(dose: float | None) -> str:
-    return "n/a" if dose is None else f"{dose:g}"
 
 
 def _snakemake(folder: Path, sites: list[str]) -> None:

@@ -23,6 +23,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     import report_fixture as made
     from fmrsflow.report.group_pages import consortium_page
     from fmrsflow.report.pages import scan_page
+    from fmrsflow.results import Results
     from fmrsflow.stages.report_files import read_consortium, read_group, read_scan
 
     with tempfile.TemporaryDirectory() as folder:
@@ -30,7 +31,7 @@ def figures(quick: bool) -> Iterator[Figure]:
         study = made.make_study(root, n_sites=1, n_subjects=1)
         made.write_scan(study, study.scans[0], 1, n_transients=320)
         start = time.process_time()
-        page = scan_page(read_scan(study, "main", study.scans[0], {}))
+        page = scan_page(read_scan(Results(study), "main", study.scans[0], {}))
         spent = time.process_time() - start
         size = len(page.encode()) / 1e6
         yield Figure("scan page of 320 transients, MB", size, "<= 2", size <= 2)
@@ -44,12 +45,13 @@ def figures(quick: bool) -> Iterator[Figure]:
             made.write_scan(study, scan, seed, n_transients=128, picture=False)
         made.write_tables(replace(study, scans=written))
         start = time.process_time()
-        group = read_group(study, "main")
+        opened = Results(study)
+        group = read_group(opened, "main")
         if quick:
             # Every scan of the page full of content, as if all had been written.
             full = [pair for pair in group if pair[0].quality]
             group = [full[n // 25] for n in range(len(study.scans))]
-        results = read_consortium(study, "main", group)
+        results = read_consortium(opened, "main", group)
         text = consortium_page(results)
         spent = time.process_time() - start
         size = len(text.encode()) / 1e6

@@ -13,8 +13,8 @@ from pathlib import Path
 import yaml
 
 from figure import Figure
+from fmrsflow.results import Results
 from fmrsflow.synthetic.plan import load_plan
-from fmrsflow.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,12 +42,12 @@ def answer(preset: str) -> tuple[dict, dict[str, dict]]:
         chain += ["--cores", "2", "--scheduler", "greedy", "-q", "all", "--"]
         chain += ["results/main/sites/record.json"]
         subprocess.run(chain, check=True, capture_output=True, env=environment)
-        tables = folder / "results" / "main" / "sites"
-        wanted = config["sites"] | {"matched": "true"}
-        meta = next(row for row in read_table(tables / "meta.tsv") if _asked(row, wanted))
+        sites = Results.below(folder / "results").group("sites", "main")
+        wanted = config["sites"] | {"matched": True}
+        meta = next(row for row in sites.table("meta") if _asked(row, wanted))
         variance = {
             row["component"]: row
-            for row in read_table(tables / "variance.tsv")
+            for row in sites.table("variance")
             if row["outcome"] == "change" and _asked(row, wanted)
         }
         return meta, variance
@@ -66,10 +66,10 @@ def figures() -> Iterator[Figure]:
 
 def _holds(name: str, row: dict, value: str, true: float) -> Figure:
     ends = ("sd_low", "sd_high") if value == "sd" else ("low_percent", "high_percent")
-    low, high = (float(row[end]) for end in ends)
+    low, high = (row[end] for end in ends)
     reached = low <= true <= high and not math.isnan(low)
     note = f"interval {low:.2f} to {high:.2f}"
-    return Figure(name, float(row[value]), f"interval holds {true:g}", reached, note)
+    return Figure(name, row[value], f"interval holds {true:g}", reached, note)
 
 
 def _asked(row: dict, wanted: dict) -> bool:

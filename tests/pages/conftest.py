@@ -24,6 +24,7 @@ def report(tmp_path_factory):
     """Folder of the report: 3 sites with 3 participants, one failed scan, one excluded."""
     from fmrsflow.report.pages import view_page
     from fmrsflow.report.results import View
+    from fmrsflow.results import Results
     from fmrsflow.stages.report import write_group_pages, write_scan_pages
     from fmrsflow.stages.report_files import read_scan
 
@@ -37,7 +38,7 @@ def report(tmp_path_factory):
     write_scan_pages(study, "main", [scan.key for scan in study.scans])
     write_group_pages(study, "main")
     folder = study.results / "main" / "report"
-    fids = read_scan(study, "main", study.scans[0], {}).corrected
+    fids = read_scan(Results(study), "main", study.scans[0], {}).corrected
     (folder / "view.html").write_text(view_page(View("svs.nii.gz", fids)))
     return folder
 

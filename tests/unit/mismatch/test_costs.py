@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 from fmrsflow.mismatch.costs import site_costs, state, survivors
 
 
-def row(factor, dose, contestant="default", bias=0.1, better="n/a", rmse=2.0, **more):
+def row(factor, dose, contestant="default", bias=0.1, better="", rmse=2.0, **more):
     cells = {
         "field_t": 3, "factor": factor, "dose": dose, "contestant": contestant, "bias": bias,
         "bias_se": 0.05, "rmse": rmse, "flagged": 0.5, "failures": 0, "n": 8,
         "bias_low": -0.1, "bias_high": 0.3, "better": better, "rmse_nominal": 1.0,
         "coverage": 1.0,
     }  # fmt: skip
-    return {key: str(value) for key, value in (cells | more).items()}
+    return cells | more
 
 
 CURVES = [
-    row("nominal", "n/a", rmse=1.0),
+    row("nominal", math.nan, rmse=1.0),
     row("drift", 1.5),
     row("drift", 8, bias=0.6, rmse=4.0, bias_low=0.5, bias_high=0.7),
     row("drift", 8, "restricted alignment", bias=0.2, better="default"),
@@ -25,11 +27,11 @@ CURVES = [
     row("snr", 10, rmse=6.0),
 ]
 QUALITY = [
-    {"field_t": "3", "factor": "drift", "dose": "1.5", "drift_hz": "1.4"},
-    {"field_t": "3", "factor": "drift", "dose": "8", "drift_hz": "7.8"},
-    {"field_t": "3", "factor": "snr", "dose": "20", "snr_tcr": "80"},
-    {"field_t": "3", "factor": "snr", "dose": "10", "snr_tcr": "25"},
-    {"field_t": "3", "factor": "linewidth", "dose": "1", "fwhm_tcr_hz": "6.5"},
+    {"field_t": 3, "factor": "drift", "dose": 1.5, "drift_hz": 1.4},
+    {"field_t": 3, "factor": "drift", "dose": 8, "drift_hz": 7.8},
+    {"field_t": 3, "factor": "snr", "dose": 20, "snr_tcr": 80},
+    {"field_t": 3, "factor": "snr", "dose": 10, "snr_tcr": 25},
+    {"field_t": 3, "factor": "linewidth", "dose": 1, "fwhm_tcr_hz": 6.5},
 ]
 
 
@@ -47,11 +49,11 @@ def test_the_worst_dose_that_is_reached_is_told():
 
 
 def test_only_an_unbiased_and_unbeaten_analysis_survives():
-    rows = [one for one in CURVES if one["dose"] == "8"]
+    rows = [one for one in CURVES if one["dose"] == 8]
     assert survivors(rows) == ("restricted alignment",)
     assert survivors([row("drift", 8, bias=0.0, coverage=0.5)]) == ()
     assert survivors([row("drift", 8, rmse=3.5)]) == ()
-    lost = [row("drift", 8, bias=0.0, failures=2), row("drift", 8, bias="n/a", failures=8)]
+    lost = [row("drift", 8, bias=0.0, failures=2), row("drift", 8, bias=math.nan, failures=8)]
     assert survivors(lost) == ()
 
 

@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import report_fixture as made  # noqa: E402
+from fmrsflow.results import Results
 from fmrsflow.stages.report_files import read_group, read_scan  # noqa: E402
 
 
@@ -27,10 +28,10 @@ def study(tmp_path_factory):
 @pytest.fixture(scope="session")
 def results(study):
     """Everything about the first scan."""
-    return read_scan(study, "main", study.scans[0], {})
+    return read_scan(Results(study), "main", study.scans[0], {})
 
 
 @pytest.fixture(scope="session")
 def group(study):
     """Every scan in short."""
-    return read_group(study, "main")
+    return read_group(Results(study), "main")

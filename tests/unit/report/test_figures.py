@@ -43,7 +43,7 @@ def test_every_chart_of_a_group_obeys_plotlys_own_schema(group):
         Effect("B", 4.0, 2.0, 6.0, "3 scans", "site-B.html", "standardised"),
     ]
     choices = [{"fit": "spline"}, {"fit": "polynomial"}]
-    power = [{"sites": "4", "participants": "8", "power": "0.6"}]
+    power = [{"sites": 4, "participants": 8, "power": 0.6}]
     specifications = [Effect("A", 2, 1, 3), Effect("B", 3, 2, 4)]
     for chart in (
         group_figures.forest(effects, Effect("all", 3, 2, 4), (0.5, 5.5)),
@@ -111,7 +111,7 @@ def test_only_the_chosen_spectrum_shows_at_first(results):
 
 def test_rejected_transients_carry_their_cause(results):
     chart = figures.courses(results.transients, results.blocks)
-    rejected = [row for row in results.transients if row["kept"] == "false"]
+    rejected = [row for row in results.transients if not row["kept"]]
     assert rejected
     crosses = next(t for t in chart["data"] if t["name"] == "rejected")
     assert crosses["x"] == [float(row["time_s"]) for row in rejected]
@@ -127,9 +127,7 @@ def test_the_image_before_alignment_puts_the_measured_shift_back():
     time = np.arange(1024) / 2000
     singlet = np.exp(2j * np.pi * (2.01 - 4.65) * 127.7 * time - np.pi * 4 * time)
     straight = Fids(np.repeat(singlet[None, None], 3, axis=0), 1 / 2000, 127.7)
-    rows = [
-        {"shift_hz": str(shift), "phase_deg": "0", "kept": "true"} for shift in (-20.0, 0.0, 20.0)
-    ]
+    rows = [{"shift_hz": shift, "phase_deg": 0.0, "kept": True} for shift in (-20.0, 0.0, 20.0)]
 
     class Scan:
         corrected, transients = straight, rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -12,7 +13,7 @@ from fmrsflow.report.mismatch_markdown import markdown
 from fmrsflow.report.mismatch_page import STEPS, Tables, dose_chart, mismatch_page, words
 from fmrsflow.stages import report_files
 from fmrsflow.stages.report import write_group_pages
-from fmrsflow.tables import write_table
+from fmrsflow.tables import columns_of, write_table
 
 
 def row(factor, dose, contestant=DEFAULT, field=3, **more):
@@ -20,18 +21,18 @@ def row(factor, dose, contestant=DEFAULT, field=3, **more):
         "field_t": field, "factor": factor, "dose": dose, "contestant": contestant, "n": 8,
         "failures": 0, "bias": 0.05, "bias_se": 0.02, "sd": 1.0, "rmse": 1.0, "rmse_low": 0.8,
         "rmse_high": 1.2, "coverage": 1.0, "flagged": 0.1, "cpu_s": 0.9, "rank": 1,
-        "rmse_nominal": 0.5, "rmse_shared": 1.1, "better": "n/a",
+        "rmse_nominal": 0.5, "rmse_shared": 1.1, "better": "",
     }  # fmt: skip
     cells |= more
     cells |= {"bias_low": cells["bias"] - 0.1, "bias_high": cells["bias"] + 0.1}
-    return {key: str(value) for key, value in cells.items()}
+    return cells
 
 
 @pytest.fixture
 def tables():
     named = [c.name for c in CONTESTANTS[:6]]
     curves = [
-        row(name, "n/a", one, field)
+        row(name, math.nan, one, field)
         for name in (NOMINAL, PUBLISHED, EVERYTHING)
         for field in (3, 7)
         for one in named
@@ -41,12 +42,12 @@ def tables():
             for step, dose in enumerate(factor.doses):
                 bias = 0.5 * step if factor.name == "drift" else 0.05
                 curves += [row(factor.name, dose, one, field, bias=bias) for one in named]
-    share = {"field_t": "3", "factor": EVERYTHING, "outcome": "change of Glu", "step": "model",
-             "share": "-0.02", "low": "-0.1", "high": "0.3", "rmse": "1.1"}  # fmt: skip
-    glu = row(NOMINAL, "n/a") | {"analysis": "main", "metabolite": "Glu"}
+    share = {"field_t": 3, "factor": EVERYTHING, "outcome": "change of Glu", "step": "model",
+             "share": -0.02, "low": -0.1, "high": 0.3, "rmse": 1.1}  # fmt: skip
+    glu = row(NOMINAL, math.nan) | {"analysis": "main", "metabolite": "Glu"}
     seen = [
-        {"field_t": "3", "factor": "drift", "dose": str(dose), "drift_hz": str(dose),
-         "snr_tcr": "100", "fwhm_tcr_hz": "99", "rejected_percent": "99"}
+        {"field_t": 3, "factor": "drift", "dose": dose, "drift_hz": dose,
+         "snr_tcr": 100.0, "fwhm_tcr_hz": 99.0, "rejected_percent": 99.0}
         for dose in FACTORS[1].doses
     ]  # fmt: skip
     made = {"edition": "full", "date": "2026-01-01", "variants": "9", "scans": "72"}
@@ -61,19 +62,17 @@ def test_the_page_has_every_curve_and_where_the_default_stands(tables):
 
 
 def test_a_curve_is_told_in_a_sentence_with_its_numbers(tables):
-    drift = words(FACTORS[1], tables.curves, ["3"])
+    drift = words(FACTORS[1], tables.curves, [3])
     assert drift.startswith(
         "At 3 T up to 1.5 Hz it holds, at 3 Hz the default breaks (bias +0.50 (+0.40 to +0.60)"
     )
-    held = words(FACTORS[0], tables.curves, ["3", "7"])
+    held = words(FACTORS[0], tables.curves, [3, 7])
     assert held.count("holds at every dose") == 2
 
 
 def test_where_noise_hides_the_bias_the_sentence_says_so(tables):
-    loud = [
-        row(FACTORS[1].name, dose) | {"bias_low": "-1.5", "bias_high": "1.6"} for dose in (1, 3)
-    ]
-    assert words(FACTORS[1], loud, ["3"]) == (
+    loud = [row(FACTORS[1].name, dose) | {"bias_low": -1.5, "bias_high": 1.6} for dose in (1, 3)]
+    assert words(FACTORS[1], loud, [3]) == (
         "At 3 T at 1 Hz these scans leave it open (bias +0.05 (\u22121.50 to +1.60) points)."
     )
 
@@ -94,18 +93,20 @@ def test_each_analysis_is_told_with_the_keys_that_make_it(tables):
 def test_charts_are_valid_and_noise_runs_from_quiet_to_loud(tables):
     validator = pytest.importorskip("plotly.graph_objects")
     for factor in FACTORS:
-        chart = dose_chart(factor, tables.curves, ["3", "7"])
+        chart = dose_chart(factor, tables.curves, [3, 7])
         validator.Figure(json.loads(json.dumps(chart)))
         main = next(one for one in chart["data"] if one["name"] == DEFAULT)
         assert len(main["x"]) == 1 + len(factor.doses)
-    snr = dose_chart(FACTORS[5], tables.curves, ["3"])
+    snr = dose_chart(FACTORS[5], tables.curves, [3])
     assert snr["layout"]["xaxis"]["autorange"] == "reversed"
 
 
 def test_a_drifting_site_is_led_to_what_its_drift_costs(tables, tmp_path, monkeypatch, study):
     folder = tmp_path / "benchmark"
     for name in ("curves", "concentrations", "attribution", "quality"):
-        write_table(folder / f"{name}.tsv", list(getattr(tables, name)))
+        columns = columns_of("mismatch", name)
+        rows = [{key: row[key] for key in columns if key in row} for row in getattr(tables, name)]
+        write_table(folder / f"{name}.tsv", rows, columns)
     write_json(folder / "made.json", dict(tables.made))
     monkeypatch.setattr(report_files, "BENCHMARK", folder)
     quality = report_files.quality_figures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import report_fixture as made  # noqa: E402
+from fmrsflow.errors import DataError  # noqa: E402
 from fmrsflow.report.group_pages import answer, consortium_page, site_page  # noqa: E402
 from fmrsflow.report.results import Question  # noqa: E402
+from fmrsflow.report.verdict import verdict  # noqa: E402
+from fmrsflow.results import Results  # noqa: E402
 from fmrsflow.stages import report_tables as tables  # noqa: E402
 from fmrsflow.stages.report_files import (  # noqa: E402
     read_consortium,
@@ -19,38 +23,38 @@ from fmrsflow.stages.report_files import (  # noqa: E402
     read_scan,
     read_site,
 )
-from fmrsflow.tables import columns_of  # noqa: E402
+from fmrsflow.tables import columns_of, parse_table, table_bytes  # noqa: E402
 from fmrsflow.tables.sites import TABLES  # noqa: E402
 
 KEY = {
     "metabolite": "Glu",
     "estimator": "blocks",
-    "matched": "true",
+    "matched": True,
     "quantity": "molal",
     "contrast": "task-rest",
 }
 ASKED = Question(*KEY.values())
 
 
-def row(table: str, **values: str) -> dict[str, str]:
-    """A row of a table of the sites stage: n/a where nothing is given."""
-    blank = dict.fromkeys(TABLES[table], "n/a")
-    assert set(values) <= set(blank)
-    return blank | {k: v for k, v in KEY.items() if k in blank} | values
+def row(table: str, **values) -> dict:
+    """A row of a table of the sites stage as it is read: missing where nothing is given."""
+    columns = TABLES[table]
+    given = {k: v for k, v in KEY.items() if k in columns} | values
+    return parse_table(table_bytes([given], columns), columns, table)[0]
 
 
-def ends(change: float, half: float) -> dict[str, str]:
+def ends(change: float, half: float) -> dict[str, float]:
     return {
-        "change_percent": str(change),
-        "low_percent": str(change - half),
-        "high_percent": str(change + half),
+        "change_percent": change,
+        "low_percent": change - half,
+        "high_percent": change + half,
     }
 
 
 def test_the_answer_is_that_of_the_main_question_and_no_other():
     rows = [
-        row("meta", matched="false", n_sites="4", n="12", **ends(9.0, 1.0)),
-        row("meta", n_sites="4", n="12", prediction_low_percent="1", **ends(3.0, 1.0)),
+        row("meta", matched=False, n_sites=4, n=12, **ends(9.0, 1.0)),
+        row("meta", n_sites=4, n=12, prediction_low_percent=1.0, **ends(3.0, 1.0)),
     ]
     found = tables.answers({"meta": rows}, [], ASKED, {}, {})
     assert (found["pooled"].value, found["pooled"].low, found["pooled"].high) == (3.0, 2.0, 4.0)
@@ -59,15 +63,15 @@ def test_the_answer_is_that_of_the_main_question_and_no_other():
 
 
 def test_a_site_without_an_interval_takes_no_line_of_the_forest():
-    rows = [row("sites", site="A", n="3", **ends(2.0, 1.0)), row("sites", site="B", n="0")]
+    rows = [row("sites", site="A", n=3, **ends(2.0, 1.0)), row("sites", site="B", n=0)]
     assert list(tables.site_effects({"sites": rows}, ASKED)) == ["A"]
 
 
 def test_shares_are_those_of_the_change_and_an_open_end_stays_open():
     rows = [
-        row("variance", outcome="change", component="site", share_percent="20"),
+        row("variance", outcome="change", component="site", share_percent=20.0),
         row("variance", outcome="change", component="session", reason="nobody twice"),
-        row("variance", outcome="concentration", component="site", share_percent="70"),
+        row("variance", outcome="concentration", component="site", share_percent=70.0),
     ]
     ((name, share, low, high),) = tables.answers({"variance": rows}, [], ASKED, {}, {})["shares"]
     assert (name, share) == ("site", 20.0)
@@ -76,14 +80,14 @@ def test_shares_are_those_of_the_change_and_an_open_end_stays_open():
 
 def test_leaving_sites_out_and_equivalence_are_told_in_sentences():
     left = [
-        row("leave_one_out", left_out=n, change_percent=v) for n, v in (("A", "2"), ("B", "-1"))
+        row("leave_one_out", left_out=n, change_percent=v) for n, v in (("A", 2.0), ("B", -1.0))
     ]
     same = row(
         "equivalence",
-        difference_percent="-0.5",
-        low90_percent="-1.5",
-        high90_percent="0.5",
-        margin_percent="2",
+        difference_percent=-0.5,
+        low90_percent=-1.5,
+        high90_percent=0.5,
+        margin_percent=2,
         verdict="equivalent",
     )
     first, second = tables.answers(
@@ -95,7 +99,7 @@ def test_leaving_sites_out_and_equivalence_are_told_in_sentences():
 
 def test_the_question_comes_from_the_record_and_before_that_from_the_settings():
     assert tables.question({"main": ["Lac", "joint", True, "raw", "a-b"]}, {}) == Question(
-        "Lac", "joint", "true", "raw", "a-b"
+        "Lac", "joint", True, "raw", "a-b"
     )
     asked = tables.question({"main": None}, {"metabolite": "GABA"})
     assert (asked.metabolite, asked.words) == ("GABA", "GABA")
@@ -107,13 +111,15 @@ def test_a_study_of_which_nothing_is_left_still_has_its_pages(tmp_path, n_subjec
     for scan in study.scans:
         made.fail_scan(study, scan, "convert", "no file of that name below data_root")
     made.write_tables(study)
-    group = read_group(study, "main")
-    results = read_consortium(study, "main", group)
+    group = read_group(Results(study), "main")
+    results = read_consortium(Results(study), "main", group)
     assert "cannot be told" in answer(results)
     page = consortium_page(results)
     assert "no file of that name below data_root" in page
     for name in study.sites:
-        assert f"0 of {n_subjects} scans usable" in site_page(read_site(study, "main", group, name))
+        assert f"0 of {n_subjects} scans usable" in site_page(
+            read_site(Results(study), "main", group, name)
+        )
 
 
 def test_one_scan_at_one_site_has_all_its_pages(tmp_path):
@@ -122,20 +128,18 @@ def test_one_scan_at_one_site_has_all_its_pages(tmp_path):
     study = made.make_study(tmp_path, n_sites=1, n_subjects=1)
     made.write_scan(study, study.scans[0], 5, picture=False)
     made.write_tables(study)
-    group = read_group(study, "main")
-    assert "1 of 1 scans usable" in site_page(read_site(study, "main", group, "siteA"))
-    consortium_page(read_consortium(study, "main", group))
+    group = read_group(Results(study), "main")
+    assert "1 of 1 scans usable" in site_page(read_site(Results(study), "main", group, "siteA"))
+    consortium_page(read_consortium(Results(study), "main", group))
     assert "No tissue fractions were measured" in scan_page(
-        read_scan(study, "main", study.scans[0], {})
+        read_scan(Results(study), "main", study.scans[0], {})
     )
 
 
 def test_the_curve_holds_every_analysis_and_agrees_with_the_table_of_the_multiverse(study, group):
-    from fmrsflow.tables import read_table
-
-    results = read_consortium(study, "main", group)
-    table = read_table(study.results / "multiverse" / "specification.tsv")
-    told = [float(one["change_percent"]) for one in table if one["low_percent"] != "n/a"]
+    results = read_consortium(Results(study), "main", group)
+    table = Results(study).multiverse().table("specification")
+    told = [one["change_percent"] for one in table if math.isfinite(one["low_percent"])]
     assert sorted(effect.value for effect in results.multiverse) == told
     assert sum(results.primary) == 1
     assert {one["matched"] for one in results.choices} == {"yes", "no"}
@@ -146,7 +150,6 @@ def test_two_scans_of_one_session_share_their_response(tmp_path):
 
     from fmrsflow.edge import Job
     from fmrsflow.report.pages import scan_page
-    from fmrsflow.report.verdict import verdict
 
     study = made.make_study(tmp_path, n_sites=1, n_subjects=1)
     (one,) = study.scans
@@ -159,12 +162,35 @@ def test_two_scans_of_one_session_share_their_response(tmp_path):
     for seed, scan in enumerate(both):
         made.write_scan(study, scan, seed, picture=False)
     job = Job("response", study, unit, made.ANALYSIS)
-    change = KEY | {"matched": True, "rest": "rest", "task": "math", "contrast": "math-rest"}
+    change = KEY | {"rest": "rest", "task": "math", "contrast": "math-rest"}
     change |= {"change_percent": 4.0, "low_percent": 2.0, "high_percent": 6.0}
     job.save("change", [change], columns_of("response", "change"))
     job.finish("ok", None, None, {"rest": "rest", "tasks": ["math"]})
     for scan in both:
-        results = read_scan(study, "main", scan, {})
+        results = read_scan(Results(study), "main", scan, {})
         assert [row["task"] for row in results.changes] == ["math"]
         assert verdict(results).kind in ("use", "care")
         assert "Glutamate, math against rest: +4.0 %" in scan_page(results)
+
+
+def test_an_edited_table_is_shown_by_no_page(tmp_path):
+    """A scan's page calls the stage failed; those of the analysis are not written."""
+    from fmrsflow.report.pages import scan_page
+    from fmrsflow.stages.report import write_group_pages
+
+    study = made.make_study(tmp_path, n_sites=1, n_subjects=1)
+    (scan,) = study.scans
+    made.write_scan(study, scan, 5, picture=False)
+    made.write_tables(study)
+    results = Results(study)
+    change = results.of("response", made.ANALYSIS, study.units()[0]).place("change.tsv")
+    change.write_text(change.read_text().replace("Glu", "Gln"))
+    damaged = read_scan(results, "main", scan, {})
+    assert damaged.changes == () and damaged.record("response") == {}
+    assert verdict(damaged).kind != "use"
+    assert f"{change.name} is not what was written" in scan_page(damaged)
+    meta = results.group("sites", "main").place("meta.tsv")
+    meta.write_text(meta.read_text().replace("\t1", "\t2"))
+    with pytest.raises(DataError, match=r"meta\.tsv is not what was written .* run again"):
+        write_group_pages(study, "main")
+    assert not (study.results / "main" / "report" / "index.html").exists()

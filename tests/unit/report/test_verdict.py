@@ -37,7 +37,7 @@ def test_what_is_near_a_limit_asks_for_care_and_is_named(results, changes, reaso
 
 def test_an_uncertain_glutamate_asks_for_care(results):
     rows = [
-        {**row, "crlb_percent": "31"} if row["metabolite"] == "Glu" else row
+        {**row, "crlb_percent": 31.0} if row["metabolite"] == "Glu" else row
         for row in results.concentrations
     ]
     judged = verdict(replace(results, concentrations=rows))

@@ -284,7 +284,7 @@ def test_group_maps_where_runs_are_in_mni_space(tmp_path):
         job.save("ppi-a-b_effect", nib.Nifti1Image(effect, affine))
         job.finish("ok", None, None, {"connectivity": {"contrasts": {"a-b": {}}}})
     writer = Writer(Results(study).group("bold", "main"), {}, {})
-    rows, note = _group(study, writer)
+    rows, note = _group(Results(study), writer)
     assert note["status"] == "ok", note
     best = rows[0]
     assert (best["region"], best["n_persons"], best["sign"]) == ("left", 7, 1)
@@ -293,5 +293,5 @@ def test_group_maps_where_runs_are_in_mni_space(tmp_path):
     assert best["p_fwe"] < 0.06
     assert (study.results / "main" / "bold" / "group_left_ppi-a-b_t.nii.gz").exists()
     mixed = dataclasses.replace(scans[0], bold="native_bold.nii.gz")
-    rows, note = _group(dataclasses.replace(study, scans=(mixed, *scans[1:])), writer)
+    rows, note = _group(Results(dataclasses.replace(study, scans=(mixed, *scans[1:]))), writer)
     assert not rows and "MNI" in note["reason"]

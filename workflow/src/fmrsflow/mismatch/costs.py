@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fmrsflow.mismatch.variants import DEFAULT, FACTORS, FIELDS_T, RESPONSE_PERCENT
+from fmrsflow.tables import Row
 
 KNOWN_BY = {
     "drift_hz": "drift",
@@ -59,8 +60,8 @@ class Cost:
 def site_costs(
     medians: Mapping[str, float],
     field_t: float,
-    curves: Sequence[Mapping[str, str]],
-    quality: Sequence[Mapping[str, str]],
+    curves: Sequence[Row],
+    quality: Sequence[Row],
 ) -> list[Cost]:
     """Costs of a site whose figures lie in a perturbed range; none where all are good.
 
@@ -73,8 +74,8 @@ def site_costs(
     curves, quality : rows of the benchmark's tables
     """
     near = min(FIELDS_T, key=lambda one: abs(one - field_t))
-    curves = [row for row in curves if float(row["field_t"]) == near]
-    quality = [row for row in quality if float(row["field_t"]) == near]
+    curves = [row for row in curves if row["field_t"] == near]
+    quality = [row for row in quality if row["field_t"] == near]
     found = []
     for figure, factor in KNOWN_BY.items():
         if figure not in medians:
@@ -85,14 +86,14 @@ def site_costs(
     return found
 
 
-def state(row: Mapping[str, str]) -> str:
+def state(row: Row) -> str:
     """What a row of the curves says of its contestant: `holds`, `breaks`, or `unknown`.
 
     It holds with a bias within `SURVIVES`, whose interval stays within `BREAKS`. It breaks with a
     bias beyond `BREAKS` or whose interval lies beyond `SURVIVES`, or where more intervals miss the
     truth than chance explains. Else the scans do not tell.
     """
-    bias, low, high = (_number(row[name]) for name in ("bias", "bias_low", "bias_high"))
+    bias, low, high = (row[name] for name in ("bias", "bias_low", "bias_high"))
     if bias != bias:
         return "unknown"
     if low != low:
@@ -103,27 +104,27 @@ def state(row: Mapping[str, str]) -> str:
     return "holds" if held else "unknown"
 
 
-def survivors(rows: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+def survivors(rows: Sequence[Row]) -> tuple[str, ...]:
     """Contestants of one variant that answer always, hold, with an error (RMS) below the response,
     and are not beaten by another such."""
     good = {
         row["contestant"]: row["better"].split("; ")
         for row in rows
-        if row["failures"] == "0" and state(row) == "holds"
-        and _number(row["rmse"]) <= RESPONSE_PERCENT
+        if row["failures"] == 0 and state(row) == "holds"
+        and row["rmse"] <= RESPONSE_PERCENT
     }  # fmt: skip
     return tuple(name for name, beaten_by in good.items() if not good.keys() & set(beaten_by))
 
 
-def _covered(row: Mapping[str, str]) -> bool:
+def _covered(row: Row) -> bool:
     """Whether chance explains the 95 % intervals that miss the truth.
 
     The two scans of a pair have errors of one size: they count as one.
     """
-    share = _number(row["coverage"])
+    share = row["coverage"]
     if share != share:
         return True
-    n = int(row["n"]) - int(row["failures"])
+    n = row["n"] - row["failures"]
     pairs, missed = n // 2, int((1 - share) * n / 2 + 1e-6)
     chance = sum(
         math.comb(pairs, k) * 0.05**k * 0.95 ** (pairs - k) for k in range(missed, pairs + 1)
@@ -131,26 +132,17 @@ def _covered(row: Mapping[str, str]) -> bool:
     return chance >= BY_CHANCE
 
 
-def _number(text: str) -> float:
-    return math.nan if text in ("", "n/a") else float(text)
-
-
 def _dose(value: float, figure: str, factor: str, quality) -> float | None:
     """The worst dose whose own figure the value reaches; None below the first."""
     sign = -1 if figure == "snr_tcr" else 1
     doses = next(one.doses for one in FACTORS if one.name == factor)
-    seen = {float(row["dose"]): row[figure] for row in quality if row["factor"] == factor}
-    reached = [
-        dose
-        for dose in doses
-        if seen.get(dose, "n/a") != "n/a" and sign * value >= sign * float(seen[dose])
-    ]
+    seen = {row["dose"]: row[figure] for row in quality if row["factor"] == factor}
+    reached = [dose for dose in doses if sign * value >= sign * seen.get(dose, math.nan)]
     return reached[-1] if reached else None
 
 
 def _cost(factor: str, figure: str, value: float, dose: float, curves) -> Cost:
-    rows = [row for row in curves if row["factor"] == factor and float(row["dose"]) == dose]
+    rows = [row for row in curves if row["factor"] == factor and row["dose"] == dose]
     own = next(row for row in rows if row["contestant"] == DEFAULT)
     names = ("bias", "bias_low", "bias_high", "rmse", "rmse_nominal", "flagged")
-    numbers = [_number(own[name]) for name in names]
-    return Cost(factor, figure, value, dose, *numbers, survivors(rows))
+    return Cost(factor, figure, value, dose, *(own[name] for name in names), survivors(rows))

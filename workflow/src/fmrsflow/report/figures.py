@@ -39,12 +39,12 @@ def courses(rows: Sequence[dict], blocks: Sequence[tuple[float, float, str]]) ->
     Parameters
     ----------
     rows : sequence of dict
-        Rows of the transients' table; values are text.
+        Rows of the transients' table.
     blocks : sequence of (onset_s, end_s, name)
         Task blocks.
     """
     time = numbers(_floats(rows, "time_s"))
-    kept = np.array([row["kept"] != "false" for row in rows])
+    kept = np.array([row["kept"] for row in rows], bool)
     present = [one for one in COURSES if np.isfinite(_floats(rows, one[0])).any()]
     traces, axes = [], {}
     gap = 0.05
@@ -308,12 +308,9 @@ def _shades(blocks) -> list[dict]:
 
 
 def _floats(rows: Sequence[dict], column: str) -> np.ndarray:
-    return np.array(
-        [np.nan if row.get(column) in (None, "", "n/a") else float(row[column]) for row in rows],
-        dtype=float,
-    )
+    return np.array([row.get(column) for row in rows], dtype=float)
 
 
 def _estimator(row: dict) -> str:
-    matched = {"true": ", linewidths matched", "false": ", not matched"}.get(row["matched"], "")
+    matched = {True: ", linewidths matched", False: ", not matched"}.get(row["matched"], "")
     return plain(row["estimator"] + matched)

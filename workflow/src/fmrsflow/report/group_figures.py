@@ -420,12 +420,8 @@ def against_others(
 def power(rows: Sequence[Mapping[str, str]]) -> dict:
     """Power over number of sites, a line a number of participants a site."""
     traces = []
-    for n, people in enumerate(sorted({int(row["participants"]) for row in rows})):
-        own = sorted(
-            (int(row["sites"]), float(row["power"]))
-            for row in rows
-            if int(row["participants"]) == people
-        )
+    for n, people in enumerate(sorted({row["participants"] for row in rows})):
+        own = sorted((row["sites"], row["power"]) for row in rows if row["participants"] == people)
         traces.append(
             {
                 "type": "scatter",

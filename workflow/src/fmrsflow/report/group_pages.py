@@ -343,9 +343,7 @@ def _ranked(results: ConsortiumResults) -> dict | None:
     for scan in results.scans:
         if scan.change is None or scan.verdict.kind == "failed":
             continue
-        value, low, high = (
-            _number(scan.change[f"{name}_percent"]) for name in ("change", "low", "high")
-        )
+        value, low, high = (scan.change[f"{name}_percent"] for name in ("change", "low", "high"))
         if value == value:
             rows.append(
                 Effect(scan.scan.key, value, low, high, page=scan.page, kind=scan.verdict.kind)
@@ -393,7 +391,3 @@ def _curve_words(results: ConsortiumResults) -> str:
         f"{signed(min(e.value for e in effects))} to "
         f"{signed(max(e.value for e in effects))} %; in {clear} the interval leaves zero out."
     )
-
-
-def _number(text) -> float:
-    return float("nan") if text in (None, "", "n/a") else float(text)

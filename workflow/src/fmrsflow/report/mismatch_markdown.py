@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fmrsflow.mismatch.variants import CONTESTANTS, EVERYTHING, FACTORS, LIMITS, NOMINAL, PUBLISHED
-from fmrsflow.report.mismatch_page import STEPS, Row, Tables, words
+from fmrsflow.report.mismatch_page import STEPS, Tables, words
+from fmrsflow.tables import Row
 
 
 def markdown(tables: Tables) -> str:
     """RMSE and rank of every contestant, a sentence a factor, and the share of each step."""
-    fields = sorted({row["field_t"] for row in tables.curves}, key=float)
+    fields = sorted({row["field_t"] for row in tables.curves})
     made = "; ".join(f"{name} {value}" for name, value in tables.made.items())
     parts = [
         "# Tables of the mismatch benchmark",
@@ -41,21 +42,21 @@ def markdown(tables: Tables) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _board(curves: Sequence[Row], fields: Sequence[str], key: str, with_rank: bool) -> str:
+def _board(curves: Sequence[Row], fields: Sequence[float], key: str, with_rank: bool) -> str:
     places = [
         (name, field) for name in (NOMINAL, PUBLISHED, LIMITS, EVERYTHING) for field in fields
     ]
     cells = {(row["factor"], row["field_t"], row["contestant"]): row for row in curves}
 
-    def cell(place: tuple[str, str], name: str) -> str:
+    def cell(place: tuple[str, float], name: str) -> str:
         row = cells.get((*place, name))
         if row is None:
             return "–"
-        return f"{float(row[key]):.2f}" + (f" ({row['rank']})" if with_rank else "")
+        return f"{row[key]:.2f}" + (f" ({row['rank']})" if with_rank else "")
 
     seen = [one.name for one in CONTESTANTS if any(row["contestant"] == one.name for row in curves)]
     return _table(
-        ["", *(f"{name} {field}T" for name, field in places)],
+        ["", *(f"{name} {field:g}T" for name, field in places)],
         [[name, *(cell(place, name) for place in places)] for name in seen],
     )
 
@@ -63,11 +64,11 @@ def _board(curves: Sequence[Row], fields: Sequence[str], key: str, with_rank: bo
 def _shares(rows: Sequence[Row]) -> list[list[str]]:
     by_step: dict[tuple, dict] = {}
     for row in rows:
-        ends = " to ".join(f"{100 * float(row[end]):.0f}" for end in ("low", "high"))
-        cell = f"{100 * float(row['share']):.0f} % ({ends})"
+        ends = " to ".join(f"{100 * row[end]:.0f}" for end in ("low", "high"))
+        cell = f"{100 * row['share']:.0f} % ({ends})"
         by_step.setdefault((row["factor"], row["field_t"], row["step"]), {})[row["outcome"]] = cell
     return [
-        [f"{factor} {field}T", STEPS[step], *(cells.get(f"{one} of Glu", "–") for one in
+        [f"{factor} {field:g}T", STEPS[step], *(cells.get(f"{one} of Glu", "–") for one in
          ("change", "concentration"))]
         for (factor, field, step), cells in by_step.items()
     ]  # fmt: skip

@@ -22,8 +22,7 @@ from fmrsflow.mismatch.variants import (
 )
 from fmrsflow.report.plot import BLACK, CYCLE, GREY, axis, layout, numbers, plain
 from fmrsflow.report.render import render, short, signed
-
-Row = Mapping[str, str]
+from fmrsflow.tables import Row
 
 COMBINATIONS = {
     NOMINAL: "Nominal",
@@ -48,7 +47,7 @@ DRAWN = ("default", "no linewidth model", "blocks", "restricted alignment", "no 
 
 @dataclass(frozen=True)
 class Tables:
-    """Tables of a scored edition (docs/mismatch.md); cells are text.
+    """Tables of a scored edition (docs/mismatch.md).
 
     `made` is how they were made: edition, versions, date.
     """
@@ -62,7 +61,7 @@ class Tables:
 
 def mismatch_page(tables: Tables, home: str = "") -> str:
     """The page as HTML; `home` is the address of the report that links to it."""
-    fields = sorted({row["field_t"] for row in tables.curves}, key=float)
+    fields = sorted({row["field_t"] for row in tables.curves})
     headline = _headline(tables.curves, fields)
     factors = [
         {
@@ -81,7 +80,7 @@ def mismatch_page(tables: Tables, home: str = "") -> str:
         headline=headline,
         kind="care" if ":" in headline else "use",
         leaderboards=[
-            (f"{title}, {field} T", _leaderboard(tables.curves, name, field))
+            (f"{title}, {field:g} T", _leaderboard(tables.curves, name, field))
             for name, title in COMBINATIONS.items()
             for field in fields
         ],
@@ -104,7 +103,7 @@ def mismatch_page(tables: Tables, home: str = "") -> str:
     )
 
 
-def words(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> str:
+def words(factor: Factor, curves: Sequence[Row], fields: Sequence[float]) -> str:
     """What a factor costs the default, in a sentence a field, from the table."""
     told = []
     for field in fields:
@@ -114,8 +113,9 @@ def words(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> str:
         states = [state(row) for row in own]
         if set(states) == {"holds"}:
             told.append(
-                f"at {field} T the default holds at every dose (bias within {SURVIVES:g} points); "
-                f"at {_dose(own[-1], factor)} its error is {_ratio(own[-1])} times the nominal one"
+                f"at {field:g} T the default holds at every dose (bias within {SURVIVES:g} "
+                f"points); at {_dose(own[-1], factor)} its error is {_ratio(own[-1])} times the "
+                "nominal one"
             )
             continue
         start = next(n for n, one in enumerate(states) if one != "holds")
@@ -124,7 +124,7 @@ def words(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> str:
             parts.append(_unknown(own[states.index("unknown")], factor))
         if "breaks" in states:
             parts.append(_broken(own[states.index("breaks")], factor))
-        told.append(f"at {field} T " + ", ".join(parts))
+        told.append(f"at {field:g} T " + ", ".join(parts))
     text = "; ".join(told)
     return text[:1].upper() + text[1:] + "." if text else ""
 
@@ -136,12 +136,12 @@ def _unknown(row: Row, factor: Factor) -> str:
 def _broken(row: Row, factor: Factor) -> str:
     return (
         f"at {_dose(row, factor)} the default breaks (bias {_bias(row)} points, "
-        f"{float(row['coverage']):.0%} of its intervals hold the truth, "
-        f"{float(row['flagged']):.0%} of the scans are flagged)"
+        f"{row['coverage']:.0%} of its intervals hold the truth, "
+        f"{row['flagged']:.0%} of the scans are flagged)"
     )
 
 
-def dose_chart(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> dict:
+def dose_chart(factor: Factor, curves: Sequence[Row], fields: Sequence[float]) -> dict:
     """Bias (left) and root mean square error (right) of the change of Glu over the dose, a row a
     field."""
     traces, options = [], {}
@@ -163,7 +163,7 @@ def dose_chart(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> 
             )
             low, high = ends[key]
             options[f"yaxis{suffix}"] = axis(
-                f"{title}, {field} T (points)",
+                f"{title}, {field:g} T (points)",
                 domain=domain,
                 anchor=f"x{suffix}",
                 range=[low, high],
@@ -183,7 +183,7 @@ def dose_chart(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> 
                         "xaxis": f"x{suffix}",
                         "yaxis": f"y{suffix}",
                         "x": [dose for dose, _ in rows],
-                        "y": numbers(_number(row[key]) for _, row in rows),
+                        "y": numbers(row[key] for _, row in rows),
                         "line": {"color": colours[name], "width": 3 if main else 1.4},
                         "marker": {"size": 7 if main else 5},
                         "hovertemplate": f"{plain(name)}: %{{y:.2f}}<extra></extra>",
@@ -208,20 +208,18 @@ def dose_chart(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> 
 def _bars(rows, key: str, colour: str) -> dict:
     """95 % intervals of the default's line."""
     if key == "bias":
-        half = [_number(row["bias_high"]) - _number(row["bias"]) for _, row in rows]
+        half = [row["bias_high"] - row["bias"] for _, row in rows]
         bars = {"array": numbers(half)}
     else:
         bars = {
             "symmetric": False,
-            "array": numbers(_number(row["rmse_high"]) - _number(row["rmse"]) for _, row in rows),
-            "arrayminus": numbers(
-                _number(row["rmse"]) - _number(row["rmse_low"]) for _, row in rows
-            ),
+            "array": numbers(row["rmse_high"] - row["rmse"] for _, row in rows),
+            "arrayminus": numbers(row["rmse"] - row["rmse_low"] for _, row in rows),
         }
     return {"error_y": {"type": "data", "color": colour, "thickness": 1.2, "width": 3, **bars}}
 
 
-def _ends(factor: Factor, curves, field: str) -> dict[str, tuple[float, float]]:
+def _ends(factor: Factor, curves, field: float) -> dict[str, tuple[float, float]]:
     """Ends of the axes: all that is drawn but the analysis without correction, which dwarfs it."""
     rows = [
         row
@@ -229,25 +227,25 @@ def _ends(factor: Factor, curves, field: str) -> dict[str, tuple[float, float]]:
         if name != "no correction"
         for _, row in _with_nominal(factor, curves, field, name)
     ]
-    bias = [abs(_number(row["bias"])) for row in rows if row["bias"] != "n/a"]
+    bias = [abs(row["bias"]) for row in rows if not math.isnan(row["bias"])]
     most = max([2 * SURVIVES, *bias]) * 1.15
-    rmse = [_number(row["rmse"]) for row in rows]
+    rmse = [row["rmse"] for row in rows]
     return {"bias": (-most, most), "rmse": (0.0, 1.15 * max([1.0, *rmse]))}
 
 
-def _with_nominal(factor: Factor, curves, field: str, name: str) -> list[tuple[float, Row]]:
+def _with_nominal(factor: Factor, curves, field: float, name: str) -> list[tuple[float, Row]]:
     """Doses and rows of a contestant; first nominal, with the error that the draws of the doses
     have there."""
     own = _own(curves, field, factor.name, name)
     zero = 20 * math.log10(SNR) if factor.name == "snr" else 0.0
     rows = []
     for row in _own(curves, field, NOMINAL, name)[: len(own)]:
-        error = {"rmse": own[0]["rmse_nominal"], "rmse_low": "n/a", "rmse_high": "n/a"}
+        error = {"rmse": own[0]["rmse_nominal"], "rmse_low": math.nan, "rmse_high": math.nan}
         rows.append((zero, {**row, **error}))
-    return rows + [(float(row["dose"]), row) for row in own]
+    return rows + [(row["dose"], row) for row in own]
 
 
-def _own(curves: Sequence[Row], field: str, factor: str, contestant: str) -> list[Row]:
+def _own(curves: Sequence[Row], field: float, factor: str, contestant: str) -> list[Row]:
     return [
         row
         for row in curves
@@ -255,7 +253,7 @@ def _own(curves: Sequence[Row], field: str, factor: str, contestant: str) -> lis
     ]
 
 
-def _dose_rows(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> list[dict]:
+def _dose_rows(factor: Factor, curves: Sequence[Row], fields: Sequence[float]) -> list[dict]:
     rows = []
     for field in fields:
         for own in _own(curves, field, factor.name, DEFAULT):
@@ -266,23 +264,23 @@ def _dose_rows(factor: Factor, curves: Sequence[Row], fields: Sequence[str]) -> 
             ]
             rows.append(
                 {
-                    "field": field,
+                    "field": f"{field:g}",
                     "dose": _dose(own, factor),
                     "bias": _bias(own),
                     "state": {"unknown": "open", "breaks": "broken"}.get(state(own), ""),
                     "ratio": _ratio(own),
                     "coverage": short(own["coverage"]),
-                    "flagged": f"{float(own['flagged']):.0%}",
+                    "flagged": f"{own['flagged']:.0%}",
                     "survivors": "; ".join(survivors(same)) or "none",
                 }
             )
     return rows
 
 
-def _leaderboard(curves: Sequence[Row], name: str, field: str) -> list[dict]:
+def _leaderboard(curves: Sequence[Row], name: str, field: float) -> list[dict]:
     own = [row for row in curves if (row["factor"], row["field_t"]) == (name, field)]
     order = {one.name: n for n, one in enumerate(CONTESTANTS)}
-    own.sort(key=lambda row: (int(row["rank"]), order[row["contestant"]]))
+    own.sort(key=lambda row: (row["rank"], order[row["contestant"]]))
     return [
         {
             "rank": row["rank"],
@@ -293,7 +291,7 @@ def _leaderboard(curves: Sequence[Row], name: str, field: str) -> list[dict]:
             "sd": short(row["sd"]),
             "coverage": short(row["coverage"]),
             "failures": f"{row['failures']} of {row['n']}",
-            "flagged": f"{float(row['flagged']):.0%}",
+            "flagged": f"{row['flagged']:.0%}",
             "cpu": short(row["cpu_s"]),
         }
         for row in own
@@ -303,7 +301,7 @@ def _leaderboard(curves: Sequence[Row], name: str, field: str) -> list[dict]:
 def _attribution(rows: Sequence[Row]) -> list[dict]:
     return [
         {
-            "where": f"{COMBINATIONS[row['factor']]}, {row['field_t']} T",
+            "where": f"{COMBINATIONS[row['factor']]}, {row['field_t']:g} T",
             "outcome": row["outcome"],
             "step": STEPS[row["step"]],
             "share": _percent(row["share"]),
@@ -314,7 +312,7 @@ def _attribution(rows: Sequence[Row]) -> list[dict]:
     ]
 
 
-def _concentrations(rows: Sequence[Row], fields: Sequence[str]) -> list[dict]:
+def _concentrations(rows: Sequence[Row], fields: Sequence[float]) -> list[dict]:
     found = []
     for field in fields:
         for factor, title in COMBINATIONS.items():
@@ -326,7 +324,7 @@ def _concentrations(rows: Sequence[Row], fields: Sequence[str]) -> list[dict]:
             if own:
                 found.append(
                     {
-                        "where": f"{title}, {field} T",
+                        "where": f"{title}, {field:g} T",
                         "cells": {
                             row["metabolite"]: f"{_plus_minus(row)}; SD {short(row['sd'])}"
                             for row in own
@@ -336,7 +334,7 @@ def _concentrations(rows: Sequence[Row], fields: Sequence[str]) -> list[dict]:
     return found
 
 
-def _headline(curves: Sequence[Row], fields: Sequence[str]) -> str:
+def _headline(curves: Sequence[Row], fields: Sequence[float]) -> str:
     """Where the default stands."""
     places = []
     for name in (NOMINAL, PUBLISHED, EVERYTHING):
@@ -348,37 +346,37 @@ def _headline(curves: Sequence[Row], fields: Sequence[str]) -> str:
                     if (one["factor"], one["field_t"]) == (name, field)
                 ]
                 tied = same.count(row["rank"]) > 1
-                places.append((f"{COMBINATIONS[name].lower()} at {field} T", row["rank"], tied))
-    first = [where for where, rank, _ in places if rank == "1"]
+                places.append((f"{COMBINATIONS[name].lower()} at {field:g} T", row["rank"], tied))
+    first = [where for where, rank, _ in places if rank == 1]
     others = [f"{where}: {rank}{' (tied)' if tied else ''}" for where, rank, tied in places
-              if rank != "1"]  # fmt: skip
+              if rank != 1]  # fmt: skip
     text = f"The default analysis is first or tied for first in {len(first)} of {len(places)} cases"
     return text + (f" ({'; '.join(others)})." if others else ".")
 
 
 def _ratio(row: Row) -> str:
-    return f"{float(row['rmse']) / float(row['rmse_nominal']):.1f}"
+    return f"{row['rmse'] / row['rmse_nominal']:.1f}"
 
 
 def _plus_minus(row: Row) -> str:
-    bias, se = _number(row["bias"]), _number(row["bias_se"])
+    bias, se = row["bias"], row["bias_se"]
     return signed(bias, 2) + (f" ± {se:.2f}" if se == se else "")
 
 
 def _bias(row: Row) -> str:
     """Bias with its interval."""
-    if row["bias_low"] == "n/a":
+    if math.isnan(row["bias_low"]):
         return _signed(row["bias"])
     return f"{_signed(row['bias'])} ({_signed(row['bias_low'])} to {_signed(row['bias_high'])})"
 
 
-def _signed(text: str) -> str:
-    return signed(_number(text), 2) if text != "n/a" else text
+def _signed(value: float) -> str:
+    return "n/a" if math.isnan(value) else signed(value, 2)
 
 
 def _interval(name: str, row: Row) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    ends = "" if low == "n/a" else f" ({short(low)} to {short(high)})"
+    ends = "" if math.isnan(low) else f" ({short(low)} to {short(high)})"
     return short(row[name]) + ends
 
 
@@ -391,12 +389,8 @@ def _analyses(curves: Sequence[Row]) -> list[dict]:
 
 
 def _dose(row: Row, factor: Factor) -> str:
-    return f"{float(row['dose']):g} {factor.unit}"
+    return f"{row['dose']:g} {factor.unit}"
 
 
-def _percent(share: str) -> str:
-    return f"{100 * float(share):.0f} %".replace("-", "\u2212")
-
-
-def _number(text: str) -> float:
-    return float("nan") if text in ("", "n/a") else float(text)
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %".replace("-", "\u2212")

@@ -10,8 +10,9 @@ import numpy as np
 from fmrsflow.report import figures, spectrum_figures, words
 from fmrsflow.report.ranges import molal_ranges
 from fmrsflow.report.render import image_uri, render, short, signed
-from fmrsflow.report.results import STAGES, Row, ScanResults, View
+from fmrsflow.report.results import STAGES, ScanResults, View
 from fmrsflow.report.verdict import MAX_DRIFT_HZ, MAX_FQN, NEAR, broad_hz, verdict
+from fmrsflow.tables import Row
 
 SHOWN = ("tNAA", "tCr", "tCho", "mI", "Glu", "Gln", "Glx", "GABA", "GSH", "Lac", "Asp", "NAAG")
 """Metabolites of the concentration chart; the table holds all."""
@@ -175,7 +176,7 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
     if results.transients:
         charts["courses"] = figures.courses(results.transients, results.blocks)
     if results.corrected is not None and results.transients:
-        time = np.array([float(row["time_s"]) for row in results.transients])
+        time = np.array([row["time_s"] for row in results.transients])
         charts["after"] = spectrum_figures.transients(results.corrected, time, results.transients)
         charts["before"] = spectrum_figures.transients(unaligned(results), time, ())
     if results.water is not None:
@@ -183,7 +184,7 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
     molal = [
         row
         for row in results.concentrations
-        if row["quantity"] == "molal" and row["matched"] == "false" and row["metabolite"] in SHOWN
+        if row["quantity"] == "molal" and not row["matched"] and row["metabolite"] in SHOWN
     ]
     if molal:
         charts["concentrations"] = figures.concentrations(
@@ -205,7 +206,7 @@ def _conditions(results: ScanResults) -> tuple[list[str], list[int]]:
 def unaligned(results: ScanResults):
     """The corrected transients with their measured shift and phase put back."""
     shift, phase = (
-        np.array([words.number(row[column]) for row in results.transients])
+        np.array([row[column] for row in results.transients])
         for column in ("shift_hz", "phase_deg")
     )
     return results.corrected.shifted(np.nan_to_num(shift)).rotated(np.nan_to_num(phase))
@@ -238,9 +239,9 @@ def _tiles(results: ScanResults) -> list[dict]:
         tiles.append(
             (
                 f"{results.asked.words.capitalize()} change",
-                f"{signed(words.number(change['change_percent']))} %",
-                f"95 % interval {signed(words.number(change['low_percent']))} to "
-                f"{signed(words.number(change['high_percent']))} %",
+                f"{signed(change['change_percent'])} %",
+                f"95 % interval {signed(change['low_percent'])} to "
+                f"{signed(change['high_percent'])} %",
             )
         )
     return [{"name": name, "value": value, "note": note} for name, value, note in tiles]

@@ -30,12 +30,12 @@ def figure_json(figure: dict) -> Markup:
 
 def known(value) -> str:
     """Text of a table's cell, empty where it is missing."""
-    return "" if value in (None, "", "n/a", "false") else str(value)
+    return "" if value is None else str(value)
 
 
 def short(value) -> str:
     """A number in three significant digits; – where it is missing, text as it is."""
-    if value in (None, "", "n/a") or value != value:
+    if value in (None, "") or value != value:
         return "–"
     try:
         number = float(value)

@@ -12,9 +12,7 @@ from fmrsflow.mismatch.costs import Cost
 from fmrsflow.report.methods import Methods
 from fmrsflow.report.mrsinmrs import Item
 from fmrsflow.study import Scan, Site
-
-Row = Mapping[str, str]
-"""A row of a table; values are text, `n/a` is missing."""
+from fmrsflow.tables import Row
 
 STAGES = ("convert", "preprocess", "anatomy", "fit", "quantify", "response")
 """Stages that leave a record for a scan, in the order of the chain."""
@@ -79,11 +77,11 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Question:
-    """What a study asks first: columns of the tables of changes, as text."""
+    """What a study asks first: columns of the tables of changes."""
 
     metabolite: str = "Glu"
     estimator: str = "blocks"
-    matched: str = "true"
+    matched: bool = True
     quantity: str = "molal"
     contrast: str = ""
 
@@ -104,6 +102,8 @@ class ScanResults:
     limits : dict
         Exclusion limits: `max_fwhm_tcr_hz`, `min_snr_tcr`.
     transients, concentrations, changes, controls, timecourse : rows of the tables
+    sidecar : dict
+        Sidecar of the converted scan, for the checklist of its site.
     fit : dict of arrays
         `_desc-fit_result.npz`.
     corrected : Fids
@@ -135,6 +135,7 @@ class ScanResults:
     changes: Sequence[Row] = ()
     controls: Sequence[Row] = ()
     timecourse: Sequence[Row] = ()
+    sidecar: Mapping = field(default_factory=dict)
     fit: Mapping[str, np.ndarray] | None = None
     corrected: Fids | None = None
     average: Fids | None = None

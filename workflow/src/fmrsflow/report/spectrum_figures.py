@@ -252,7 +252,7 @@ def transients(fids, time_s: np.ndarray, rows: Sequence[dict], columns: int = 36
     image -= np.median(image, axis=1, keepdims=True)  # the foot of a changing residual water
     low, high = np.percentile(image, [2, 99.7])
     coded = (image - low) / ((high - low) or 1.0) * 255
-    rejected = [time for time, row in zip(time_s, rows) if row["kept"] == "false"]
+    rejected = [time for time, row in zip(time_s, rows) if not row["kept"]]
     return {
         "data": [
             {

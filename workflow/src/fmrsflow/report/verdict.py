@@ -87,11 +87,11 @@ def _quality(results: ScanResults):
     if worst > MAX_FQN:
         yield f"the fit leaves signal behind (fit quality number {worst:.1f}, ideal 1)"
     for row in results.concentrations:
-        asked = (results.asked.metabolite, "raw", "false")
+        asked = (results.asked.metabolite, "raw", False)
         if (row["metabolite"], row["quantity"], row["matched"]) == asked:
             crlb = row["crlb_percent"]
-            if crlb == "n/a" or float(crlb) > MAX_CRLB_PERCENT:
-                shown = "undefined" if crlb == "n/a" else f"{float(crlb):.0f} %"
+            if not crlb <= MAX_CRLB_PERCENT:
+                shown = "undefined" if crlb != crlb else f"{crlb:.0f} %"
                 yield f"{results.asked.words} is uncertain ({row['condition']}: CRLB {shown})"
 
 
@@ -108,7 +108,7 @@ def _response(results: ScanResults):
     if record and record["status"] == "failed":
         yield f"no response to a task: {record['reason']}"
     for row in results.controls:
-        if row["flag"] not in ("", "n/a", "false"):
+        if row["flag"]:
             yield f"negative control: {row['flag']}"
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from fmrsflow.report.render import short, signed
-from fmrsflow.report.results import Question, Row, ScanResults
+from fmrsflow.report.results import Question, ScanResults
+from fmrsflow.tables import Row
 
 QUANTITIES = {
     "molal": "concentrations (mmol per kg tissue water)",
@@ -23,7 +25,7 @@ def headline(changes: Sequence[Row], asked: Question) -> Row | None:
     own = [
         row
         for row in changes
-        if row["metabolite"] == asked.metabolite and row["change_percent"] != "n/a"
+        if row["metabolite"] == asked.metabolite and math.isfinite(row["change_percent"])
     ]
     return min(
         own,
@@ -51,10 +53,10 @@ def response_words(results: ScanResults, quantities: Sequence[str]) -> str:
     row = headline(results.changes, results.asked)
     if row is None:
         return "Percent change of each metabolite by each estimator, with 95 % intervals."
-    low, high = number(row["low_percent"]), number(row["high_percent"])
+    low, high = row["low_percent"], row["high_percent"]
     start = (
         f"{results.asked.words.capitalize()}, {row['task']} against {row['rest']}: "
-        f"{signed(number(row['change_percent']))} %"
+        f"{signed(row['change_percent'])} %"
     )
     if not low <= high:
         return f"{start}, with no closed interval. tNAA and tCr are negative controls."
@@ -72,7 +74,7 @@ def response_words(results: ScanResults, quantities: Sequence[str]) -> str:
 def courses_words(results: ScanResults) -> str:
     drift = drift_text(results.record("preprocess"))
     rows = results.transients
-    rejected = sum(row["kept"] == "false" for row in rows)
+    rejected = sum(not row["kept"] for row in rows)
     return (
         f"Frequency, phase, line width and SNR of each of the {len(rows)} transients: drift "
         f"{drift} Hz, {rejected} rejected."
@@ -128,7 +130,3 @@ def of_all(by_spectrum: dict | None) -> float | None:
     """The value of the average of all transients, or of the first spectrum."""
     values = by_spectrum or {}
     return values.get("all") or next(iter(values.values()), None)
-
-
-def number(text) -> float:
-    return float("nan") if text in (None, "", "n/a") else float(text)

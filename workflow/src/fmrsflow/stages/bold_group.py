@@ -11,9 +11,8 @@ import numpy as np
 from fmrsflow.bold.concordance import Pair, concordance, linewidth_narrowing
 from fmrsflow.bold.tables import slug
 from fmrsflow.errors import DataError
-from fmrsflow.results import Results, Writer, read_record
-from fmrsflow.study import Scan, Study, Unit, directory
-from fmrsflow.tables import MISSING, read_table
+from fmrsflow.results import Results, Writer
+from fmrsflow.study import Scan, Study, Unit
 from fmrsflow.tables import bold as columns
 
 MEASURES = {
@@ -33,7 +32,7 @@ def main(argv: list[str]) -> int:
     results = Results(study)
     writer = Writer(results.group("bold", arguments.analysis), study.software, results.inputs)
     names = study.config["analyses"][arguments.analysis]
-    rows = list(pair_rows(study, names))
+    rows = list(pair_rows(results, names))
     writer.save("concordance", rows, columns.CONCORDANCE)
     tests = []
     for measure in MEASURES:
@@ -41,7 +40,7 @@ def main(argv: list[str]) -> int:
         if there:
             tests.append(_test(writer, measure, there, study.config["sites"]["metabolite"]))
     writer.save("concordance_test", tests, columns.TEST)
-    group, notes = _group(study, writer)
+    group, notes = _group(results, writer)
     writer.save("group_clusters", group, columns.GROUP)
     head = {
         "stage": "bold",
@@ -54,10 +53,11 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def pair_rows(study: Study, names: dict[str, str]) -> Iterator[dict]:
+def pair_rows(results: Results, names: dict[str, str]) -> Iterator[dict]:
     """Rows of concordance.tsv: each unit with each measure that it has."""
+    study = results.study
     for unit in study.units():
-        change = _change(study, unit, names)
+        change = _change(results, unit, names)
         rest = change.get("rest", study.setting("response", names["response"])["rest"])
         person = study.person(unit.scan)
         identity = {
@@ -71,8 +71,8 @@ def pair_rows(study: Study, names: dict[str, str]) -> Iterator[dict]:
             **{key: change.get(key) for key in ("contrast", "change_percent", "change_se")},
         }  # fmt: skip
         for measure, found in (
-            ("area", _area(study, unit, rest)),
-            ("linewidth", _width(study, unit, names, rest)),
+            ("area", _area(results, unit, rest)),
+            ("linewidth", _width(results, unit, names, rest)),
         ):
             if found is None:
                 continue
@@ -109,24 +109,23 @@ def _test(writer: Writer, measure: str, rows: list[dict], metabolite: str) -> di
     }
 
 
-def _change(study: Study, unit: Unit, names: dict[str, str]) -> dict:
+def _change(results: Results, unit: Unit, names: dict[str, str]) -> dict:
     """The unit's change under the main answer's estimator and quantity."""
-    record = read_record(study.record_path("response", names, unit))
+    response = results.of("response", names, unit)
+    record = response.record
     if record["status"] != "ok":
         return {"note": f"no change: {record['reason']}"}
-    table = study.path(directory("response", names), unit, "desc-response_change.tsv")
-    setting = study.config["sites"]
+    setting = results.study.config["sites"]
     rows = [
         row
-        for row in read_table(table)
+        for row in response.table("change")
         if row["metabolite"] == setting["metabolite"]
-        and row["change_percent"] != MISSING
-        and row["se_percent"] != MISSING
+        and np.isfinite([row["change_percent"], row["se_percent"]]).all()
     ]
     preferred = (
         ("estimator", (setting["estimator"], "blocks", "joint", "timecourse")),
         ("quantity", (setting["quantity"], "molal", "ratio_tcr", "raw")),
-        ("matched", ("true", MISSING, "false")),
+        ("matched", (True, None, False)),
     )
     for column, order in preferred:
         first = next((one for one in order if any(row[column] == one for row in rows)), None)
@@ -137,18 +136,18 @@ def _change(study: Study, unit: Unit, names: dict[str, str]) -> dict:
     return {
         **({"rest": record["rest"]} if record.get("rest") else {}),
         "contrast": row["contrast"],
-        "change_percent": float(row["change_percent"]),
-        "change_se": float(row["se_percent"]),
+        "change_percent": row["change_percent"],
+        "change_se": row["se_percent"],
     }
 
 
-def _area(study: Study, unit: Unit, rest: str) -> tuple[float | None, float | None, str] | None:
+def _area(results: Results, unit: Unit, rest: str) -> tuple[float | None, float | None, str] | None:
     """Mean area of the unit's BOLD runs and its error; None where it has no run."""
     found, notes = [], []
     for scan in unit.scans:
         if not scan.bold or scan.condition == rest:
             continue
-        record = read_record(study.record_path("bold", {}, scan))
+        record = results.of("bold", {}, scan).record
         if record["status"] == "ok":
             found.append((record["area_mean_percent_s"], record["area_mean_se_percent_s"]))
         else:
@@ -159,26 +158,26 @@ def _area(study: Study, unit: Unit, rest: str) -> tuple[float | None, float | No
     return float(values.mean()), float(np.sqrt((errors**2).sum())) / len(found), "; ".join(notes)
 
 
-def _width(study: Study, unit: Unit, names: dict[str, str], rest: str):
+def _width(results: Results, unit: Unit, names: dict[str, str], rest: str):
     """Narrowing of tCr in the task; None where the transients do not tell."""
     tables = []
     for scan in unit.scans:
-        record = read_record(study.record_path("preprocess", names, scan))
-        if record["status"] != "ok":
-            return None, None, f"preprocess {record['status']}: {record['reason']}"
-        path = study.path(directory("preprocess", names), scan, "desc-preprocess_transients.tsv")
+        done = results.of("preprocess", names, scan)
+        if done.record["status"] != "ok":
+            return None, None, f"preprocess {done.record['status']}: {done.record['reason']}"
         kept = [
-            row for row in read_table(path)
-            if row["kept"] == "true" and MISSING not in (row["linewidth_hz"], row["condition"])
-        ]  # fmt: skip
-        widths = np.array([float(row["linewidth_hz"]) for row in kept])
+            row
+            for row in done.table("transients")
+            if row["kept"] and row["condition"] and np.isfinite(row["linewidth_hz"])
+        ]
+        widths = np.array([row["linewidth_hz"] for row in kept])
         task = np.array([row["condition"] != rest for row in kept], float)
         tables.append((widths, task))
     widths, task = (np.concatenate(one) for one in zip(*tables))
     if len(tables) > 1:
         return _between_scans(tables)
     try:
-        value, se = linewidth_narrowing(widths, task, study.site(unit.scan).tr_s)
+        value, se = linewidth_narrowing(widths, task, results.study.site(unit.scan).tr_s)
     except ValueError:
         return None
     return value, se, ""
@@ -205,9 +204,9 @@ def _between_scans(tables):
     return float(rest_mean - task_mean), float(np.hypot(rest_se, task_se)), note
 
 
-def _group(study: Study, writer: Writer) -> tuple[list[dict], dict]:
+def _group(results: Results, writer: Writer) -> tuple[list[dict], dict]:
     """Clusters of each contrast and region over persons, where runs are in MNI space."""
-    runs = [scan for scan in study.scans if scan.bold]
+    runs = [scan for scan in results.study.scans if scan.bold]
     if not runs:
         return [], {"status": "absent", "reason": "no scan has a BOLD run"}
     if not all("space-MNI" in Path(scan.bold).name for scan in runs):
@@ -215,40 +214,34 @@ def _group(study: Study, writer: Writer) -> tuple[list[dict], dict]:
             "status": "absent",
             "reason": "group maps need every run in MNI space (space-MNI in its name)",
         }
-    done = [
-        (scan, record)
-        for scan in runs
-        if (record := read_record(study.record_path("bold", {}, scan)))["status"] == "ok"
-        and record.get("connectivity")
-    ]
+    records = {scan: results.of("bold", {}, scan).record for scan in runs}
+    done = {
+        scan: record["connectivity"]["contrasts"]
+        for scan, record in records.items()
+        if record["status"] == "ok" and record.get("connectivity")
+    }
     rows, reasons = [], []
-    keys = sorted(
-        {(scan.acq, name) for scan, record in done for name in record["connectivity"]["contrasts"]}
-    )
-    for region, contrast in keys:
-        own = [
-            scan for scan, record in done
-            if scan.acq == region and contrast in record["connectivity"]["contrasts"]
-        ]  # fmt: skip
+    for region, contrast in sorted({(scan.acq, name) for scan in done for name in done[scan]}):
+        own = [scan for scan in done if scan.acq == region and contrast in done[scan]]
         try:
-            rows += _group_map(study, writer, own, region, contrast)
+            rows += _group_map(results, writer, own, region, contrast)
         except DataError as problem:
             reasons.append(f"{contrast} {region}: {problem}")
     return rows, {"status": "ok" if rows or not reasons else "absent", "reason": "; ".join(reasons)}
 
 
-def _group_map(study: Study, writer: Writer, scans: list[Scan], region, contrast) -> list[dict]:
+def _group_map(results: Results, writer: Writer, scans: list[Scan], region, contrast) -> list[dict]:
     import nibabel as nib
     from scipy.ndimage import label
 
     from fmrsflow.bold.clusters import group_clusters
 
-    setting = study.config["bold"]
+    setting = results.study.config["bold"]
     name = slug(contrast)
     by_person: dict[str, list] = {}
     for scan in scans:
-        image = nib.load(study.path("bold", scan, f"desc-bold_ppi-{name}_effect.nii.gz"))
-        by_person.setdefault(study.person(scan), []).append(image)
+        image = results.of("bold", {}, scan).image(f"ppi-{name}_effect")
+        by_person.setdefault(results.study.person(scan), []).append(image)
     first = next(iter(by_person.values()))[0]
     for images in by_person.values():
         for image in images:

@@ -32,9 +32,13 @@ from fmrsflow.mismatch.variants import (
     Run,
     Variant,
 )
-from fmrsflow.study import Scan, Study, Unit, directory
-from fmrsflow.tables import MISSING, read_table, write_table
+from fmrsflow.results import Results
+from fmrsflow.study import Scan, Unit, directory
+from fmrsflow.tables import Row, read_table, write_table
 from fmrsflow.tables.mismatch import ATTRIBUTION, CONCENTRATIONS, CURVES, QUALITY, SEEN
+
+ASKED = ("metabolite", "estimator", "matched", "quantity")
+"""Columns of a change that tell which contestant made it."""
 
 METABOLITES = ("Glu", "GABA", "tNAA", "tCr", "tCho", "mI")
 """Whose concentrations are scored."""
@@ -139,7 +143,7 @@ def score_tables(edition: Edition, runs: list[Run], root: Path) -> dict[str, tup
     truth = Truth(root / "data" / "truth")
     changes, concentrations, seen = defaultdict(dict), defaultdict(dict), {}
     for run in runs:
-        reader = Results(root / run.name, truth)
+        reader = Outcomes(root / run.name, truth)
         for variant in (variants[site] for site in run.sites):
             for analysis in run.analyses:
                 # Where a step has the truth, its setting switches the step off.
@@ -194,7 +198,7 @@ def _curves(changes: dict, seed: int) -> list[dict]:
                     **asdict(score(outcomes, seed)),
                     "rmse_nominal": score(nominal, seed).rmse,
                     "rmse_shared": score(shared[name], seed).rmse,
-                    "better": "; ".join(over) or "n/a",
+                    "better": "; ".join(over),
                     "rank": 1 + len(over),
                 }
             )
@@ -259,16 +263,15 @@ class Truth:
                 self.concentration[row["site"], row["subject"], name] += value
 
 
-class Results:
+class Outcomes:
     """Outcomes of a run of the workflow."""
 
     def __init__(self, folder: Path, truth: Truth):
         path = folder / "results" / "study.json"
         if not path.is_file():
             raise DataError(f"{path} is not there: run snakemake in {folder.name} (./run mismatch)")
-        study = Study.load(path)
-        paths = {"results": str(folder / "results"), "data_root": str(folder / "../data")}
-        self.study = replace(study, config=study.config | paths)
+        self.results = Results.below(path.parent)
+        self.study = self.results.study
         self.truth = truth
         self.units: dict[str, list[Unit]] = defaultdict(list)
         for unit in self.study.units():
@@ -280,18 +283,15 @@ class Results:
         """Percent change of Glu of each scan, as a contestant tells it."""
         analysis = contestant.analysis
         names = self.study.config["analyses"][analysis]
-        wanted = (contestant.estimator, "true" if contestant.matched else "false", "molal")
+        wanted = ("Glu", contestant.estimator, contestant.matched, "molal")
         found = []
         for unit in self.units[variant.site]:
-            folder = directory("response", names)
-            path = self.study.path(folder, unit, "desc-response_change.tsv")
             row = {}
-            for one in read_table(path) if path.is_file() else ():
-                keys = (one["estimator"], one["matched"], one["quantity"])
-                if one["metabolite"] == "Glu" and keys == wanted:
+            for one in self._table("response", "change", names, unit):
+                if tuple(one[name] for name in ASKED) == wanted:
                     row = one
             truth = self.truth.change[variant.site, unit.scan.subject]
-            numbers = [_number(row.get(f"{key}_percent")) for key in ("change", "low", "high")]
+            numbers = [row.get(f"{key}_percent", math.nan) for key in ("change", "low", "high")]
             found.append(self._outcome(variant, analysis, unit.scan, truth, *numbers))
         return found
 
@@ -300,18 +300,20 @@ class Results:
         names = self.study.config["analyses"][analysis]
         found = []
         for unit in self.units[variant.site]:
-            folder = directory("quantify", names)
-            path = self.study.path(folder, unit.scan, "desc-quantify_concentrations.tsv")
             value = half = math.nan
-            for row in read_table(path) if path.is_file() else ():
+            for row in self._table("quantify", "concentrations", names, unit.scan):
                 keys = (row["metabolite"], row["quantity"], row["condition"], row["matched"])
-                if keys == (metabolite, "molal", "rest", "false"):
-                    value, half = _number(row["value"]), 1.959964 * _number(row["se"])
+                if keys == (metabolite, "molal", "rest", False):
+                    value, half = row["value"], 1.959964 * row["se"]
             true = self.truth.concentration[variant.site, unit.scan.subject, metabolite]
             scale = 100 / true
             ends = (scale * (value - half), scale * (value + half))
             found.append(self._outcome(variant, analysis, unit.scan, 100.0, scale * value, *ends))
         return found
+
+    def _table(self, stage: str, what: str, names: dict, item: Scan | Unit) -> list[Row]:
+        output = self.results.of(stage, names, item)
+        return output.table(what) if output.exists and output.has(f"{what}.tsv") else []
 
     def quality(self, variant: Variant) -> list[dict[str, float]]:
         """Figures of quality of each scan under the main analysis."""
@@ -336,7 +338,7 @@ class Results:
 
         key = (analysis, scan.key)
         if key not in self._verdicts:
-            results = read_scan(self.study, analysis, scan, {}, light=True)
+            results = read_scan(self.results, analysis, scan, {}, light=True)
             self._verdicts[key] = (verdict(results).kind != "use", quality_figures(results))
         return self._verdicts[key]
 
@@ -358,10 +360,6 @@ def _cpu_times(logs: Path) -> dict[tuple[str, str], float]:
             if match := _CPU.fullmatch(line):
                 found[path.parent.name, match[1]] = float(match[2])
     return found
-
-
-def _number(text: str | None) -> float:
-    return math.nan if text in (None, "", MISSING) else float(text)
 
 
 def _median(values: list[float]) -> float:

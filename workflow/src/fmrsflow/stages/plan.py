@@ -4,10 +4,11 @@ picture; SDs from an analysed study, or given."""
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
-from fmrsflow.tables import MISSING, read_table, write_table
+from fmrsflow.tables import write_table
 
 
 def main(argv: list[str]) -> int:
@@ -76,21 +77,20 @@ def _counts(text: str) -> list[int]:
 
 def _study_sds(study: str, analysis: str | None) -> dict[str, float] | str:
     """SDs that power.tsv of a study was made with, or why there are none."""
+    from fmrsflow.results import Results
     from fmrsflow.study import Study
 
     loaded = Study.load(study)
     name = analysis or loaded.config["primary"]
-    path = loaded.results / name / "sites" / "power.tsv"
-    if not path.exists():
+    made = Results(loaded).group("sites", name)
+    if not made.exists:
+        path = made.place("power.tsv")
         return f"{path} is not there; run the workflow (or `fmrsflow sites {name}`) first"
-    rows = read_table(path)
-    if not rows or rows[0]["sd_site_percent"] == MISSING:
+    rows = made.table("power")
+    if not rows or math.isnan(rows[0]["sd_site_percent"]):
         reason = rows[0]["reason"] if rows else "it has no response"
         return f"analysis {name}: {reason}; give --sd-site and --sd-participant"
-    return {
-        part: float(rows[0][f"sd_{part}_percent"])
-        for part in ("site", "participant", "measurement")
-    }
+    return {part: rows[0][f"sd_{part}_percent"] for part in ("site", "participant", "measurement")}
 
 
 def _print(rows: list[dict], column: str, title: str, form: str) -> None:

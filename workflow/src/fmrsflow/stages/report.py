@@ -8,9 +8,9 @@ import argparse
 from fmrsflow.batch import add_manifest_options, fault, faults, files_as_they_were, write_manifest
 from fmrsflow.files import write_bytes
 from fmrsflow.manifests import Entry, Manifest, state
+from fmrsflow.results import Results, Writer
 from fmrsflow.stages import report_files as files
 from fmrsflow.study import Study
-from fmrsflow.tables import write_table
 from fmrsflow.tables.report import CHECKLIST
 
 
@@ -44,12 +44,12 @@ def write_scan_pages(study: Study, analysis: str, keys: list[str]) -> dict[str, 
     other."""
     from fmrsflow.report.pages import scan_page
 
-    peers, found = files.peers(study, analysis), {}
+    peers, found = files.peers(Results(study), analysis), {}
     for key in keys:
         scan = study.scan(key)
         path = files.page_path(study, analysis, scan)
         try:
-            page = scan_page(files.read_scan(study, analysis, scan, peers))
+            page = scan_page(files.read_scan(Results(study), analysis, scan, peers))
             write_bytes(path, page.encode())
             found[key] = Entry("ok", files={str(path.relative_to(study.results)): state(path)[:2]})
         except Exception as error:  # the other pages are drawn
@@ -63,20 +63,22 @@ def write_group_pages(study: Study, analysis: str) -> None:
     from fmrsflow.report.mismatch_page import mismatch_page
     from fmrsflow.report.mrsinmrs import to_markdown, to_rows
 
-    report = study.results / analysis / "report"
-    group = files.read_group(study, analysis)
+    results = Results(study)
+    writer = Writer(results.group("report", analysis), study.software, results.inputs)
+    group = files.read_group(results, analysis)
     costly = False
     for name in study.sites:
-        results = files.read_site(study, analysis, group, name)
-        costly = costly or bool(results.costs)
-        write_table(report / f"mrsinmrs-{name}.tsv", to_rows(results.checklist), CHECKLIST)
-        write_bytes(report / f"mrsinmrs-{name}.md", to_markdown(name, results.checklist).encode())
-        write_bytes(report / files.site_page_name(name), site_page(results).encode())
+        site = files.read_site(results, analysis, group, name)
+        costly = costly or bool(site.costs)
+        writer.save(f"mrsinmrs-{name}", to_rows(site.checklist), CHECKLIST)
+        writer.save(f"mrsinmrs-{name}.md", to_markdown(name, site.checklist).encode())
+        writer.save(files.site_page_name(name), site_page(site).encode())
     if costly:
         page = mismatch_page(files.read_benchmark(files.BENCHMARK), home="index.html")
-        write_bytes(report / "mismatch.html", page.encode())
-    consortium = files.read_consortium(study, analysis, group)
-    write_bytes(report / "methods.md", consortium.methods.markdown.encode())
-    write_bytes(report / "references.bib", consortium.methods.bibtex.encode())
-    # Last of all: the page that links to the others.
-    write_bytes(report / "index.html", consortium_page(consortium).encode())
+        writer.save("mismatch.html", page.encode())
+    consortium = files.read_consortium(results, analysis, group)
+    writer.save("methods.md", consortium.methods.markdown.encode())
+    writer.save("references.bib", consortium.methods.bibtex.encode())
+    # Last of all pages: the one that links to the others.
+    writer.save("index.html", consortium_page(consortium).encode())
+    writer.finish({"stage": "report", "analysis": analysis}, {})

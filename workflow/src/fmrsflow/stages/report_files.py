@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
 
 from fmrsflow.edge import Job
-from fmrsflow.errors import DataError
+from fmrsflow.errors import Damaged, DataError
 from fmrsflow.files import read_json
 from fmrsflow.mismatch.costs import site_costs
 from fmrsflow.report.group_figures import FIGURES
@@ -31,9 +30,10 @@ from fmrsflow.report.results import (
 )
 from fmrsflow.report.verdict import verdict
 from fmrsflow.report.words import headline
+from fmrsflow.results import Output, Results
 from fmrsflow.stages import report_tables as tables
-from fmrsflow.study import STAGE_SETTINGS, Scan, Study, Unit, directory
-from fmrsflow.tables import read_table
+from fmrsflow.study import Scan, Study
+from fmrsflow.tables import Row, columns_of, parse_table
 
 LINE_POINTS = 160
 """Points of a spectrum's small picture."""
@@ -45,100 +45,105 @@ def page_path(study: Study, analysis: str, scan: Scan) -> Path:
 
 
 def read_scan(
-    study: Study, analysis: str, scan: Scan, peers: dict, light: bool = False
+    results: Results, analysis: str, scan: Scan, peers: dict, light: bool = False
 ) -> ScanResults:
     """What the stages left of a scan under an analysis; `light` without images and FIDs."""
-    job = Job("response", study, scan, study.config["analyses"][analysis])
-    unit = next(unit for unit in study.units() if any(one is scan for one in unit.scans))
-    items = {stage: unit if stage == "response" else scan for stage in (*STAGES, "bold")}
-    records = {
-        stage: record for stage, item in items.items() if (record := _record(job, stage, item))
+    study = results.study
+    read = _Reader(results, analysis, scan)
+    found = {
+        "concentrations": read("quantify", "table", "concentrations") or (),
+        "changes": read("response", "table", "change") or (),
+        "controls": read("response", "table", "controls") or (),
     }
-    read = _Reader(
-        job, {stage for stage, record in records.items() if record["status"] != "failed"}
-    )
-
-    def text(stage: str, what: str, item: Scan | Unit = scan) -> list[dict[str, str]]:
-        return read_table(job.earlier(stage, item).path(f"{what}.tsv"))
-
-    results = ScanResults(
+    if light:
+        # The arrays of single metabolites are many times as large as the measured spectra.
+        found["sidecar"] = read("convert", "json", "svs") or {}
+        found["fit"] = read("fit", "arrays", "result", names=("ppm", "spectra", "data"))
+    else:
+        pictures = {name: read("bold", "content", f"{name}.png") for name in BOLD_PICTURES}
+        found |= {
+            "links": _links(study, analysis, scan, read.outputs),
+            "transients": read("preprocess", "table", "transients") or (),
+            "timecourse": read("fit", "table", "timecourse") or (),
+            "fit": read("fit", "arrays", "result"),
+            "corrected": read("preprocess", "fids", "svs"),
+            "average": read("preprocess", "fids", "average"),
+            "matched": read("preprocess", "fids", "matched"),
+            "water": read("preprocess", "fids", "mrsref"),
+            "water_phase_deg": _water_phase(read("convert", "fids", "mrsref")),
+            "blocks": _blocks(study, analysis, scan),
+            "voxel_png": read("anatomy", "content", "voxel.png"),
+            "bold_pictures": {name: one for name, one in pictures.items() if one is not None},
+            "peers": peers,
+        }
+    return ScanResults(
         analysis=analysis,
         scan=scan,
         site=study.site(scan),
-        records=records,
+        records=read.records,
         limits=study.config["quality"],
-        asked=_question(study, analysis),
-        concentrations=read(text, "quantify", "concentrations") or (),
-        changes=read(text, "response", "change", unit) or (),
-        controls=read(text, "response", "controls", unit) or (),
-    )
-    if light:
-        return replace(results, fit=read(partial(_spectra, job), "fit", "result"))
-    return replace(
-        results,
-        links=_links(job, analysis, items, records),
-        transients=read(text, "preprocess", "transients") or (),
-        timecourse=read(text, "fit", "timecourse") or (),
-        fit=read(job.arrays, "fit", "result"),
-        corrected=read(job.fids, "preprocess", "svs"),
-        average=read(job.fids, "preprocess", "average"),
-        matched=read(job.fids, "preprocess", "matched"),
-        water=read(job.fids, "preprocess", "mrsref"),
-        water_phase_deg=_water_phase(read(job.fids, "convert", "mrsref")),
-        blocks=_blocks(job),
-        voxel_png=_picture(read, job, "anatomy", "voxel"),
-        bold_pictures={
-            name: png
-            for name in BOLD_PICTURES
-            if (png := _picture(read, job, "bold", name)) is not None
-        },
-        peers=peers,
+        asked=_question(results, analysis),
+        **found,
     )
 
 
-def _spectra(job: Job, stage: str, file: str) -> dict[str, np.ndarray]:
-    """The measured spectra alone; the arrays of single metabolites are many times as large."""
-    return job.earlier(stage).arrays(file, ("ppm", "spectra", "data"))
+ENDINGS = {"table": ".tsv", "arrays": ".npz", "fids": ".nii.gz", "json": ".json", "content": ""}
 
 
 class _Reader:
-    """Reads outputs of stages that did not fail; None where a stage left no such file."""
+    """Reads what the stages left of a scan, one file a call.
 
-    def __init__(self, job: Job, stages: set[str]):
-        self.job, self.stages = job, stages
+    None stands for what a stage that failed left, and for what no stage wrote. A stage with a
+    damaged record or file counts as failed; its reason says what to do.
+    """
 
-    def __call__(self, read, stage: str, *what):
-        if stage not in self.stages:
+    def __init__(self, results: Results, analysis: str, scan: Scan):
+        study = results.study
+        names = study.config["analyses"][analysis]
+        unit = next(unit for unit in study.units() if any(one is scan for one in unit.scans))
+        self.records: dict[str, dict] = {}
+        self.outputs: dict[str, Output] = {}
+        for stage in (*STAGES, "bold"):
+            output = results.of(stage, names, unit if stage == "response" else scan)
+            if not output.exists:
+                continue
+            try:
+                self.records[stage] = output.record
+                self.outputs[stage] = output
+            except Damaged as damage:
+                self._failed(stage, damage)
+
+    def __call__(self, stage: str, kind: str, what: str, **more):
+        """A file of a stage as its `kind` (a method of `Output`)."""
+        if self.records.get(stage, {"status": "failed"})["status"] == "failed":
+            return None
+        if not self.outputs[stage].has(what + ENDINGS[kind]):
             return None
         try:
-            return read(stage, *what)
-        except FileNotFoundError:
+            return getattr(self.outputs[stage], kind)(what, **more)
+        except Damaged as damage:
+            self._failed(stage, damage)
             return None
 
-
-def _record(job: Job, stage: str, item: Scan | Unit) -> dict | None:
-    path = job.study.record_path(stage, _names(job, stage), item)
-    return read_json(path) if path.exists() else None
-
-
-def _names(job: Job, stage: str) -> dict[str, str]:
-    return {name: job.names[name] for name in STAGE_SETTINGS[stage]}
+    def _failed(self, stage: str, damage: Damaged) -> None:
+        self.records[stage] = self.records.get(stage, {}) | {
+            "status": "failed",
+            "reason": str(damage),
+            "failed_at": stage,
+        }
 
 
-def _links(job: Job, analysis: str, items: dict, records: dict) -> Links:
-    study, scan = job.study, job.scan
+def _links(study: Study, analysis: str, scan: Scan, outputs: Mapping[str, Output]) -> Links:
     here = page_path(study, analysis, scan).parent
     report = study.results / analysis / "report"
     own = [other for other in study.scans if other.site == scan.site]
     place = own.index(scan)
-    tables = {}
-    for stage, record in records.items():
-        folder = study.path(directory(stage, _names(job, stage)), items[stage], "").parent
-        for name in record["files"]:
-            if name.endswith((".tsv", ".nii.gz")):
-                tables[name.removeprefix(f"{items[stage].stem}_desc-")] = relative(
-                    folder / name, here
-                )
+    tables = {
+        f"{stage}_{name}": relative(output.place(name), here)
+        for stage, output in outputs.items()
+        for name in output.names
+        if name.endswith((".tsv", ".nii.gz"))
+    }
     return Links(
         home=relative(report / "index.html", here),
         site=relative(report / site_page_name(scan.site), here),
@@ -158,21 +163,18 @@ def relative(path: Path, start: Path) -> str:
     return quote(os.path.relpath(path, start))
 
 
-def _blocks(job: Job) -> list[tuple[float, float, str]]:
+def _blocks(study: Study, analysis: str, scan: Scan) -> list[tuple[float, float, str]]:
+    names = study.config["analyses"][analysis]
     try:
-        events = job.events() or []
+        events = Job("response", study, scan, names).events() or []
     except DataError:
         return []  # convert or preprocess has told of it
-    rest = job.settings.get("response", {}).get("rest", "rest")
+    rest = study.setting("response", names["response"]).get("rest", "rest")
     return [
         (row["onset"], row["onset"] + row["duration"], row["trial_type"])
         for row in events
         if row["trial_type"] != rest
     ]
-
-
-def _picture(read: _Reader, job: Job, stage: str, name: str) -> bytes | None:
-    return read(lambda stage, name: job.earlier(stage).content(name), stage, f"{name}.png")
 
 
 def _water_phase(reference) -> np.ndarray | None:
@@ -188,29 +190,27 @@ def _water_phase(reference) -> np.ndarray | None:
     return phase - np.polyval(np.polyfit(point, phase, 1), point)
 
 
-def peers(study: Study, analysis: str) -> dict[str, list[float]]:
+def peers(results: Results, analysis: str) -> dict[str, list[float]]:
     """SNR and line width of every scan, from the table of the sites stage."""
-    path = study.results / analysis / "sites" / "quality.tsv"
-    if not path.exists():
-        return {}
-    rows = read_table(path)
+    rows = _tables(results, analysis, ("quality",)).get("quality", ())
     return {
-        name: [float(row[name]) for row in rows if row.get(name) not in (None, "n/a")]
+        name: [row[name] for row in rows if math.isfinite(row[name])]
         for name in ("snr_tcr", "fwhm_tcr_hz")
     }
 
 
-def read_group(study: Study, analysis: str) -> list[tuple[ScanSummary, ScanResults]]:
+def read_group(results: Results, analysis: str) -> list[tuple[ScanSummary, ScanResults]]:
     """Every scan of a study in short, with the light part of its results."""
+    study = results.study
     report = study.results / analysis / "report"
     found = []
     for scan in study.scans:
-        results = read_scan(study, analysis, scan, {}, light=True)
-        judged = verdict(results)
+        light = read_scan(results, analysis, scan, {}, light=True)
+        judged = verdict(light)
         failed = next(
-            (r for s, r in results.records.items() if r["status"] != "ok" and s != "anatomy"), {}
+            (r for s, r in light.records.items() if r["status"] != "ok" and s != "anatomy"), {}
         )
-        reached = [stage for stage in STAGES if results.record(stage)]
+        reached = [stage for stage in STAGES if light.record(stage)]
         summary = ScanSummary(
             scan=scan,
             page=relative(page_path(study, analysis, scan), report),
@@ -218,12 +218,12 @@ def read_group(study: Study, analysis: str) -> list[tuple[ScanSummary, ScanResul
             verdict=judged,
             reached=reached[-1] if reached else "",
             failed_at=failed.get("failed_at") or "",
-            quality=quality_figures(results),
-            line=None if results.fit is None else _line(results.fit),
-            converted=results.record("convert"),
-            change=headline(results.changes, results.asked),
+            quality=quality_figures(light),
+            line=None if light.fit is None else _line(light.fit),
+            converted=light.record("convert"),
+            change=headline(light.changes, light.asked),
         )
-        found.append((summary, results))
+        found.append((summary, light))
     return found
 
 
@@ -237,16 +237,19 @@ def read_benchmark(folder: Path) -> Tables | None:
         return None
     names = ("curves", "concentrations", "attribution", "quality")
     tables = {
-        name: read_table(path) if (path := folder / f"{name}.tsv").is_file() else ()
+        name: parse_table(path.read_bytes(), columns_of("mismatch", name), str(path))
+        if (path := folder / f"{name}.tsv").is_file()
+        else ()
         for name in names
     }
     return Tables(**tables, made=read_json(folder / "made.json"))
 
 
-def read_site(study: Study, analysis: str, group, name: str) -> SiteResults:
+def read_site(results: Results, analysis: str, group, name: str) -> SiteResults:
     """What the page of a site shows."""
-    own = [(summary, results) for summary, results in group if summary.scan.site == name]
-    asked = _question(study, analysis)
+    study = results.study
+    own = [one for one in group if one[0].scan.site == name]
+    asked = _question(results, analysis)
     medians = {
         figure: float(np.median(values))
         for figure in FIGURES
@@ -256,14 +259,10 @@ def read_site(study: Study, analysis: str, group, name: str) -> SiteResults:
     names = list(study.sites)
     place = names.index(name)
     passed = {stage: [r.record(stage) for _, r in own if r.record(stage)] for stage in STAGES}
-    job = [
-        Job("response", study, summary.scan, study.config["analyses"][analysis])
-        for summary, _ in own
-    ]
     items = checklist(
         study.sites[name],
         passed["convert"],
-        [_sidecar(one) for one, (_, r) in zip(job, own) if r.record("convert")],
+        [r.sidecar for _, r in own if r.record("convert")],
         passed["preprocess"],
         passed["fit"],
         passed["quantify"],
@@ -287,7 +286,7 @@ def read_site(study: Study, analysis: str, group, name: str) -> SiteResults:
         costs=site_costs(medians, study.sites[name].field_t, benchmark.curves, benchmark.quality)
         if benchmark
         else (),
-        effect=tables.site_effects(_tables(study, analysis, ("sites",)), asked).get(name),
+        effect=tables.site_effects(_tables(results, analysis, ("sites",)), asked).get(name),
         asked=asked,
         links=Links(
             home="index.html",
@@ -301,23 +300,27 @@ def read_site(study: Study, analysis: str, group, name: str) -> SiteResults:
     )
 
 
-def read_consortium(study: Study, analysis: str, group) -> ConsortiumResults:
+def read_consortium(results: Results, analysis: str, group) -> ConsortiumResults:
     """What the page of the consortium shows."""
+    study = results.study
     report = study.results / analysis / "report"
-    folder = study.results / analysis / "sites"
-    asked = _question(study, analysis)
+    asked = _question(results, analysis)
     # The same rows as those of the multiverse's own table, which need not have been made yet.
     curve = [
-        {"analysis": name, **choice, **row}
-        | {"main": "true" if row["main"] == "true" and name == analysis else "false"}
+        {"analysis": name, **choice, **row, "main": row["main"] and name == analysis}
         for name, choice in study.config["analyses"].items()
-        for row in _tables(study, name, ("sensitivity",)).get("sensitivity", ())
+        for row in _tables(results, name, ("sensitivity",)).get("sensitivity", ())
         if row["metabolite"] == asked.metabolite
     ]
     site_pages = {name: quote(site_page_name(name)) for name in study.sites}
-    folders = (folder, study.results / "multiverse", study.results / analysis / "bold")
+    bold = results.group("bold", analysis)
+    groups = (results.group("sites", analysis), results.multiverse(), bold)
     downloads = {
-        path.stem: relative(path, report) for one in folders for path in sorted(one.glob("*.tsv"))
+        name.removesuffix(".tsv"): relative(one.place(name), report)
+        for one in groups
+        if one.exists
+        for name in sorted(one.names)
+        if name.endswith(".tsv")
     }
     downloads |= {
         "methods paragraph (Markdown)": "methods.md",
@@ -340,18 +343,19 @@ def read_consortium(study: Study, analysis: str, group) -> ConsortiumResults:
         ),
         links=Links(tables=downloads),
         bold={
-            path.stem.removeprefix("concordance_"): path.read_bytes()
-            for path in sorted((study.results / analysis / "bold").glob("concordance_*.png"))
+            name.removeprefix("concordance_").removesuffix(".png"): bold.content(name)
+            for name in (sorted(bold.names) if bold.exists else ())
+            if name.startswith("concordance_") and name.endswith(".png")
         },
         site_pages=site_pages,
-        **tables.answers(_tables(study, analysis), curve, asked, study.sites, site_pages),
+        **tables.answers(_tables(results, analysis), curve, asked, study.sites, site_pages),
     )
 
 
-def _question(study: Study, analysis: str) -> Question:
-    path = study.results / analysis / "sites" / "record.json"
-    record = read_json(path) if path.exists() else {}
-    return tables.question(record, study.config.get("sites", {}))
+def _question(results: Results, analysis: str) -> Question:
+    sites = results.group("sites", analysis)
+    record = sites.record if sites.exists else {}
+    return tables.question(record, results.study.config.get("sites", {}))
 
 
 SHOWN = (
@@ -368,17 +372,12 @@ SHOWN = (
 """Tables of the sites stage that pages show; those with a row a scan grow to many megabytes."""
 
 
-def _tables(study: Study, analysis: str, names: tuple[str, ...] = SHOWN) -> dict[str, list[dict]]:
-    folder = study.results / analysis / "sites"
-    paths = [folder / f"{name}.tsv" for name in names]
-    return {path.stem: read_table(path) for path in paths if path.exists()}
-
-
-def _sidecar(job: Job) -> dict:
-    try:
-        return job.earlier("convert").json("svs")
-    except FileNotFoundError:
-        return {}
+def _tables(
+    results: Results, analysis: str, names: tuple[str, ...] = SHOWN
+) -> dict[str, list[Row]]:
+    sites = results.group("sites", analysis)
+    there = [name for name in names if sites.exists and sites.has(f"{name}.tsv")]
+    return {name: sites.table(name) for name in there}
 
 
 def quality_figures(results: ScanResults) -> dict[str, float]:

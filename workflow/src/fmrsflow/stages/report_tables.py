@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -9,9 +10,8 @@ from fmrsflow.report.alike import alike
 from fmrsflow.report.render import signed
 from fmrsflow.report.results import Effect, Question
 from fmrsflow.study import Site
-from fmrsflow.tables import MISSING
+from fmrsflow.tables import Row
 
-Row = Mapping[str, str]
 Tables = Mapping[str, Sequence[Row]]
 
 KEYS = ("metabolite", "estimator", "matched", "quantity", "contrast")
@@ -26,19 +26,15 @@ def question(record: Mapping, settings: Mapping) -> Question:
     stage has run, from its settings."""
     main = record.get("main")
     if main:
-        return Question(*(str(one).lower() if one in (True, False) else one for one in main))
-    return Question(
-        settings.get("metabolite", "Glu"),
-        settings.get("estimator", "blocks"),
-        "true",
-        settings.get("quantity", "molal"),
-    )
+        return Question(*main)
+    chosen = ("metabolite", "estimator", "quantity")
+    return Question(**{name: settings[name] for name in chosen if name in settings})
 
 
 def site_effects(tables: Tables, asked: Question) -> dict[str, Effect]:
     """Change at each site that has one."""
     return {
-        row["site"]: Effect(row["site"], *_ends(row), note=_scans(int(row["n"])))
+        row["site"]: Effect(row["site"], *_ends(row), note=_scans(row["n"]))
         for row in _of(tables.get("sites", ()), asked)
         if _known(row, "change_percent", "low_percent", "high_percent")
     }
@@ -70,13 +66,10 @@ def answers(
     }
     found["multiverse"], found["choices"], found["primary"] = _curve(specification)
     if _known(meta, "change_percent", "low_percent", "high_percent"):
-        sites_in, scans = int(meta["n_sites"]), int(meta["n"])
-        note = f"{_count(sites_in, 'site')} and {_count(scans, 'scan')}"
+        note = f"{_count(meta['n_sites'], 'site')} and {_count(meta['n'], 'scan')}"
         found["pooled"] = Effect("all sites", *_ends(meta), note=note)
     if _known(meta, "prediction_low_percent", "prediction_high_percent"):
-        found["prediction"] = tuple(
-            float(meta[f"prediction_{end}_percent"]) for end in ("low", "high")
-        )
+        found["prediction"] = tuple(meta[f"prediction_{end}_percent"] for end in ("low", "high"))
     return found
 
 
@@ -94,17 +87,8 @@ def _of(rows: Sequence[Row], asked: Question) -> list[Row]:
 
 
 def _shares(rows: Sequence[Row]) -> list[tuple[str, float, float, float]]:
-    return [
-        (
-            row["component"],
-            *(
-                float(row[name]) if _known(row, name) else float("nan")
-                for name in ("share_percent", "low_share_percent", "high_share_percent")
-            ),
-        )
-        for row in rows
-        if _known(row, "share_percent")
-    ]
+    columns = ("component", "share_percent", "low_share_percent", "high_share_percent")
+    return [tuple(row[name] for name in columns) for row in rows if _known(row, "share_percent")]
 
 
 def _curve(rows: Sequence[Row]) -> tuple[list[Effect], list[dict[str, str]], list[bool]]:
@@ -113,14 +97,14 @@ def _curve(rows: Sequence[Row]) -> tuple[list[Effect], list[dict[str, str]], lis
     effects = [Effect(row["analysis"], *_ends(row)) for row in rows]
     choices = [{name: row[name] for name in MARKS if name in row} for row in rows]
     for one in choices:
-        one["matched"] = {"true": "yes", "false": "no"}.get(one["matched"], one["matched"])
-    return effects, choices, [row["main"] == "true" for row in rows]
+        one["matched"] = "yes" if one["matched"] else "no"
+    return effects, choices, [row["main"] for row in rows]
 
 
 def _caveats(tables: Tables, asked: Question) -> list[str]:
     told = []
     left = _of(tables.get("leave_one_out", ()), asked)
-    values = [float(row["change_percent"]) for row in left if _known(row, "change_percent")]
+    values = [row["change_percent"] for row in left if _known(row, "change_percent")]
     if values:
         told.append(
             f"Whichever site is left out, the mean stays between {signed(min(values))} and "
@@ -129,10 +113,10 @@ def _caveats(tables: Tables, asked: Question) -> list[str]:
     for row in _of(tables.get("equivalence", ()), asked):
         if _known(row, "difference_percent"):
             told.append(
-                f"Sites with their own protocol find {signed(float(row['difference_percent']))} "
+                f"Sites with their own protocol find {signed(row['difference_percent'])} "
                 "percentage points against those with the standardised one (90 % interval "
-                f"{signed(float(row['low90_percent']))} to {signed(float(row['high90_percent']))}; "
-                f"{row['verdict']} within ± {float(row['margin_percent']):g})."
+                f"{signed(row['low90_percent'])} to {signed(row['high90_percent'])}; "
+                f"{row['verdict']} within ± {row['margin_percent']:g})."
             )
     return told
 
@@ -143,15 +127,15 @@ def _power_words(rows: Sequence[Row]) -> str:
         return ""
     first = rows[0]
     words = (
-        f"Chance to find a true change of {float(first['effect_percent']):g} % at the 5 % level, "
+        f"Chance to find a true change of {first['effect_percent']:g} % at the 5 % level, "
         "from this study's own spread: between sites "
         f"{_short(first['sd_site_percent'])} %, between people "
         f"{_short(first['sd_participant_percent'])} %, of one scan "
         f"{_short(first['sd_measurement_percent'])} % (SD)."
     )
-    enough = [row for row in rows if float(row["power"]) >= 0.8]
+    enough = [row for row in rows if row["power"] >= 0.8]
     if enough:
-        least = min(enough, key=lambda row: int(row["sites"]) * int(row["participants"]))
+        least = min(enough, key=lambda row: row["sites"] * row["participants"])
         words += (
             f" The smallest design of the table with 80 % power: {least['sites']} sites with "
             f"{least['participants']} people each."
@@ -169,9 +153,9 @@ def _tiles(meta: Row) -> list[tuple[str, str, str]]:
         tiles.append(("Between sites", f"{_short(meta['tau_percent'])} %", note))
     if _known(meta, "i2_percent"):
         note = "of the differences between sites is more than noise"
-        tiles.append(("I²", f"{float(meta['i2_percent']):.0f} %", note))
+        tiles.append(("I²", f"{meta['i2_percent']:.0f} %", note))
     if _known(meta, "p"):
-        p = float(meta["p"])
+        p = meta["p"]
         tiles.append(("p of no change", f"{p:.2g}" if p >= 1e-4 else "< 0.0001", meta["method"]))
     return tiles
 
@@ -192,11 +176,11 @@ def _problems(rows: Sequence[Row]) -> list[dict]:
 
 
 def _ends(row: Row) -> tuple[float, float, float]:
-    return tuple(float(row[f"{name}_percent"]) for name in ("change", "low", "high"))
+    return tuple(row[f"{name}_percent"] for name in ("change", "low", "high"))
 
 
 def _known(row: Row, *columns: str) -> bool:
-    return all(row.get(name) not in (None, "", MISSING) for name in columns)
+    return not any(math.isnan(row.get(name, math.nan)) for name in columns)
 
 
 def _scans(number: int) -> str:
@@ -207,5 +191,5 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _short(text: str) -> str:
-    return f"{float(text):.2g}" if text not in (None, "", MISSING) else "unknown"
+def _short(value: float) -> str:
+    return "unknown" if math.isnan(value) else f"{value:.2g}"

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from fmrsflow.errors import DataError
-from fmrsflow.files import read_json
-from fmrsflow.study import Scan, Study, directory
-from fmrsflow.tables import read_table, write_table
+from fmrsflow.results import Output, Results
+from fmrsflow.study import Scan
+from fmrsflow.tables import write_table
 
 
 def main(argv: list[str]) -> int:
@@ -70,54 +70,50 @@ def read_results(folder: Path) -> list:
     """
     if not (folder / "study.json").is_file():
         raise DataError(f"{folder} holds no study.json: give the results folder of a finished run")
-    study = Study.load(folder / "study.json")
-    # The folder may have been moved since.
-    study.config["results"] = str(folder)
+    results = Results.below(folder)
+    study = results.study
     primary = study.config.get("primary") or next(iter(study.config["analyses"]))
     names = study.config["analyses"][primary]
-    scans = [_read_scan(study, names, scan) for scan in study.scans]
+    scans = [_read_scan(results, names, scan) for scan in study.scans]
     scans = [scan for scan in scans if scan is not None]
     if not scans:
         raise DataError(f"{folder}: no scan was preprocessed; see its problems.tsv")
     return scans
 
 
-def _read_scan(study: Study, names: dict, scan: Scan):
+def _read_scan(results: Results, names: dict, scan: Scan):
     from fmrsflow.synthetic.compare import METABOLITES, QUANTITIES
     from fmrsflow.synthetic.compare import Scan as Compared
 
-    record = _record(study, "preprocess", names, scan)
-    if record is None:
+    converted, preprocessed, fitted, quantified = (
+        _output(results.of(stage, names, scan))
+        for stage in ("convert", "preprocess", "fit", "quantify")
+    )
+    if preprocessed is None:
         return None
+    record = preprocessed.record
     values = {name: record[name] for name in QUANTITIES if _is_number(record.get(name))}
     if "drift_hz" in values:
         values["drift_hz"] = abs(values["drift_hz"])
-        if _record(study, "convert", names, scan)["n_transients"] == 1:
+        if converted.record["n_transients"] == 1:
             del values["drift_hz"]  # averaged by the scanner: nothing is known of its drift
-    fit = _record(study, "fit", names, scan)
-    if fit is not None:
-        numbers = [value for value in _of_spectra(fit.get("fqn")) if _is_number(value)]
+    if fitted is not None:
+        numbers = [value for value in _of_spectra(fitted.record.get("fqn")) if _is_number(value)]
         if numbers:
             values["fqn"] = numbers[0]
-    if _record(study, "quantify", names, scan) is not None:
-        folder = directory("quantify", names)
-        table = study.path(folder, scan, "desc-quantify_concentrations.tsv")
-        for row in read_table(table):
-            wanted = row["quantity"] in ("molal", "ratio_tcr") and row["matched"] != "true"
-            key = f"{row['metabolite']}:{row['quantity']}"
-            known = row["metabolite"] in METABOLITES and key != "tCr:ratio_tcr"
-            if wanted and known and key not in values:
-                values[key] = float(row["value"])
-    ppm, spectrum = _spectrum(study, names, scan)
+    for row in () if quantified is None else quantified.table("concentrations"):
+        wanted = row["quantity"] in ("molal", "ratio_tcr") and not row["matched"]
+        key = f"{row['metabolite']}:{row['quantity']}"
+        known = row["metabolite"] in METABOLITES and key != "tCr:ratio_tcr"
+        if wanted and known and key not in values:
+            values[key] = row["value"]
+    ppm, spectrum = _spectrum(preprocessed)
     return Compared(scan.key, values, ppm, spectrum)
 
 
-def _record(study: Study, stage: str, names: dict, scan: Scan) -> dict | None:
-    path = study.record_path(stage, names, scan)
-    if not path.is_file():
-        return None
-    record = read_json(path)
-    return record if record["status"] != "failed" else None
+def _output(output: Output) -> Output | None:
+    """The same; None where the stage has not run or failed."""
+    return output if output.exists and output.record["status"] != "failed" else None
 
 
 def _of_spectra(value) -> list:
@@ -129,14 +125,9 @@ def _is_number(value) -> bool:
     return isinstance(value, (int, float)) and value == value
 
 
-def _spectrum(study: Study, names: dict, scan: Scan):
+def _spectrum(preprocessed: Output):
     """Axis and real spectrum of all conditions' mean, tCr at height 1."""
-    import nibabel as nib
-
-    from fmrsflow.fids import from_nifti
-
-    folder = directory("preprocess", names)
-    fids = from_nifti(nib.load(study.path(folder, scan, "desc-preprocess_average.nii.gz"))).mean()
+    fids = preprocessed.fids("average").mean()
     spectrum = fids.broadened(1.0).spectra[0, 0].real
     tcr = spectrum[(fids.ppm > 2.9) & (fids.ppm < 3.1)].max()
     return fids.ppm, spectrum / tcr

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fmrsflow.errors import DataError
 from fmrsflow.files import write_bytes
+from fmrsflow.results import Results, as_written
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -47,6 +48,7 @@ def view(path: Path, out: Path | None = None) -> Path:
         raise DataError(f"{path} is not there")
     if path.is_dir():
         return _folder(path, out)
+    path = as_written(path)
     stem = path.name.removesuffix(".gz").rpartition(".")[0] or path.name
     out = out or Path(f"{stem}.html")
     if path.name.endswith((".nii", ".nii.gz")):
@@ -103,24 +105,17 @@ def _fit(path: Path):
 
 def _folder(path: Path, out: Path | None) -> Path:
     """The report of a results folder; where the run has not ended, a page of what is there."""
-    from fmrsflow.study import Study
-
     pages = sorted(path.glob("report/index.html")) or sorted(path.glob("*/report/index.html"))
-    frozen = path / "study.json"
-    if frozen.exists():
-        study = Study.load(frozen)
-        first = path / study.config["primary"] / "report" / "index.html"
+    if (path / "study.json").exists():
+        results = Results.below(path)
+        analysis = results.study.config["primary"]
+        first = path / analysis / "report" / "index.html"
         if first.exists() and out is None:
             return first
-        from dataclasses import replace
-
         from fmrsflow.report.group_pages import consortium_page
         from fmrsflow.stages.report_files import read_consortium, read_group
 
-        # Where the folder has been moved since the run.
-        study = replace(study, config={**study.config, "results": str(path)})
-        analysis = study.config["primary"]
-        page = consortium_page(read_consortium(study, analysis, read_group(study, analysis)))
+        page = consortium_page(read_consortium(results, analysis, read_group(results, analysis)))
         out = out or path / analysis / "report" / "so-far.html"
         write_bytes(out, page.encode())
         return out
