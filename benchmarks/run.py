@@ -1,7 +1,7 @@
 """`python benchmarks/run.py NAME [--quick]`: measure the figures of one part of the project.
 
-Prints a line a figure (figure, value, target, reached, MISSED or SKIPPED with the reason); exits with 1 where one is
-missed.
+Prints a line a figure (figure, value, target, reached, MISSED or SKIPPED with the reason); exits
+with 1 where one is missed.
 """
 
 from __future__ import annotations

@@ -23,14 +23,8 @@ def manifests_of(stage, names, items=None):
     """Manifests of a stage under its settings: all, or those that hold these items."""
     jobs = STUDY.jobs(stage)
     if items is not None:
-        jobs = dict.fromkeys(JOB_OF[stage][item.key] for item in items)
+        jobs = dict.fromkeys(STUDY.job_of(stage, item.key) for item in items)
     return [str(STUDY.manifest_path(stage, names, job)) for job in jobs]
-
-
-JOB_OF = {
-    stage: {item.key: job for job, batch in STUDY.jobs(stage).items() for item in batch}
-    for stage in STAGE_SETTINGS
-}
 
 
 def batch_of(stage, wildcards):

@@ -23,11 +23,11 @@ def manifest_of_file(wildcards):
     """Manifest of the batch that makes a file of a scan or response unit."""
     stage, *names = wildcards.folder.split("-")
     key = f"{wildcards.site}/{wildcards.stem}"
-    if key not in JOB_OF[stage]:
-        raise WorkflowError(f"scans.tsv has no {key} for stage {stage}")
-    names = dict(zip(STAGE_SETTINGS[stage], names))
-    path = STUDY.manifest_path(stage, names, JOB_OF[stage][key])
-    return ancient(str(path))
+    try:
+        job = STUDY.job_of(stage, key)
+    except KeyError:
+        raise WorkflowError(f"scans.tsv has no {key} for stage {stage}") from None
+    return ancient(str(STUDY.manifest_path(stage, dict(zip(STAGE_SETTINGS[stage], names)), job)))
 
 
 rule file:
@@ -60,7 +60,7 @@ rule page:
     input:
         lambda wildcards: ancient(
             f"{RESULTS}/{wildcards.analysis}/report/batches/"
-            f"{JOB_OF['convert'][wildcards.site + '/' + wildcards.stem]}.json"
+            f"{STUDY.job_of('convert', wildcards.site + '/' + wildcards.stem)}.json"
         ),
     output:
         update(f"{RESULTS}/{{analysis}}/report/scans/{{site}}/{{stem}}.html"),

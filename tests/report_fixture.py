@@ -249,7 +249,6 @@ class _Maker:
         job.save("mrsref", self.water_fids(0.0))
         job.save("average", self.fids(average))
         job.save("matched", self.fids(average))
-        excluded = self.width > 12
         self.snr = float(rng.uniform(25, 60))
         body = {
             "conditions": CONDITIONS,
@@ -265,10 +264,8 @@ class _Maker:
             "frequency_reference_hz": 0.4,
             "parameters": {"eddy": {"applied": True}, "align": {"method": "robust"}},
         }
-        reason = f"tCr FWHM {self.width:.1f} Hz > 12 Hz" if excluded else None
-        self.status = ("excluded", reason, "preprocess") if excluded else ("ok", None, None)
         self.average = average
-        job.finish(*self.status, body)
+        job.finish("ok", None, None, body)
 
     def fit(self) -> None:
         job = _job(self.study, self.scan, "fit")
@@ -340,7 +337,7 @@ class _Maker:
             "water_amplitude": 4e4,
             "joint": {"status": "ok", "bold_narrowing_hz": 0.2, "reason": None},
         }
-        job.finish(*self.status, body)
+        job.finish("ok", None, None, body)
 
     def quantify(self) -> None:
         job = _job(self.study, self.scan, "quantify")
@@ -385,7 +382,7 @@ class _Maker:
             "tissue": {"gm": 0.6, "wm": 0.33, "csf": 0.07, "origin": "builtin"},
             "water": {"amplitude": 4e4, "te_s": 0.03},
         }
-        job.finish(*self.status, body)
+        job.finish("ok", None, None, body)
 
     def response(self) -> None:
         job = _job(self.study, self.scan, "response")
@@ -427,7 +424,7 @@ class _Maker:
             )
         ]
         job.save("controls", controls, columns_of("response", "controls"))
-        job.finish(*self.status, {})
+        job.finish("ok", None, None, {})
 
 
 def write_tables(study: Study) -> None:

@@ -12,7 +12,6 @@ import sys
 import pytest
 from chain_tools import ROOT, environment, snakemake, tables, write_config
 from planning import plan
-from snakemake.resources import Resource
 
 from fmrsflow import manifests
 from fmrsflow.cli import main as fmrsflow
@@ -76,7 +75,7 @@ def test_rules_go_by_the_names_of_the_stages(tiny_run, options, expected):
 
 
 def test_resources_of_a_stage_can_be_set(tiny_run):
-    setting = {"fit": {"mem_mb": Resource("mem_mb", 4000)}}
+    setting = {"fit": {"mem_mb": 4000}}
     found = plan(tiny_run, setting, forcerun={"fit"}, until={"fit"})
     assert [job.resources["mem_mb"] for job in found.jobs] == [4000, 4000]
 
@@ -200,12 +199,14 @@ def rows_of(folder):
     return sheet, header, rows
 
 
-@pytest.mark.parametrize(("place", "batches"), [(2, {"alpha_1"}), (0, {"alpha_0", "alpha_1"})])
-def test_a_new_scan_reruns_its_batch_and_later_ones_of_its_site(copied, place, batches):
-    """Two scans a batch: one at the end of its site has a batch of its own."""
+@pytest.mark.parametrize(
+    ("subject", "batches"), [("09", {"alpha_1"}), ("00", {"alpha_0", "alpha_1"})]
+)
+def test_a_new_scan_reruns_its_batch_and_later_ones_of_its_site(copied, subject, batches):
+    """Two scans a batch, by person: one at the end of its site has a batch of its own."""
     sheet, header, rows = rows_of(copied)
-    new = rows[0].replace("\t01\t", "\t00\t", 1)
-    sheet.write_text("\n".join([header, *rows[:place], new, *rows[place:]]) + "\n")
+    new = rows[0].replace("\t01\t", f"\t{subject}\t", 1)
+    sheet.write_text("\n".join([header, *rows, new]) + "\n")
     found = plan(copied, targets={"all_convert"})
     assert {job.wildcards["job"] for job in found.jobs if job.rule_name == "convert"} == batches
 

@@ -23,6 +23,7 @@ from edits import OPERATIONS, mutated
 from small_study import verified
 
 from fmrsflow import cli
+from fmrsflow.exclusion import excluded
 from fmrsflow.fids import from_nifti
 from fmrsflow.files import read_json, write_bytes, write_json
 from fmrsflow.sheets import StudyError, read_config, read_study
@@ -85,6 +86,9 @@ HARMLESS = (
     "samples changed within their error, told by verify",
 )
 """Outcomes that may be; every other one is harm."""
+
+LIMITS = {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0}
+"""Section `quality` of the study."""
 
 ORDER = sorted(HARMLESS, key="same result".__eq__)
 """Of several harmless outcomes the first is told; sameness only where all scans are the same."""
@@ -193,14 +197,16 @@ def _compared(folder: Path, base: Path, name: str, product: bool) -> tuple[str, 
 def _said(ours: dict, theirs: dict) -> tuple[str, str] | None:
     """What the records of a scan newly say: lost, or a warning; None where nothing."""
     records = {key: one for key, one in ours.items() if key.endswith("_record.json")}
-    for word in ("failed", "excluded"):
-        lost = [
-            one["reason"]
-            for key, one in records.items()
-            if one["status"] == word != theirs.get(key, {}).get("status")
-        ]
-        if lost:
-            return f"scan {word} with{'' if all(lost) else 'out'} a reason", str(lost[0])
+    lost = [
+        one["reason"]
+        for key, one in records.items()
+        if one["status"] == "failed" != theirs.get(key, {}).get("status")
+    ]
+    if lost:
+        return f"scan failed with{'' if all(lost) else 'out'} a reason", str(lost[0])
+    for key, one in records.items():
+        if (reason := excluded(one, LIMITS)) and not excluded(theirs.get(key, {}), LIMITS):
+            return "scan excluded with a reason", reason
     told = [
         line
         for key, one in records.items()

@@ -62,12 +62,10 @@ def test_a_fault_of_the_program_fails_the_job_loudly_after_the_others(study, cap
     assert not study.record_path("convert", {}, study.scans[0]).exists()
 
 
-def test_a_failure_and_an_exclusion_travel_to_later_stages(study):
+def test_a_failure_travels_to_later_stages(study):
     def convert(job):
         if job.scan.subject == "01":
             raise DataError("no water")
-        if job.scan.subject == "02":
-            job.exclude("SNR 3 is below 10")
         return {}
 
     run_jobs(jobs(study), convert)
@@ -75,13 +73,12 @@ def test_a_failure_and_an_exclusion_travel_to_later_stages(study):
     run_jobs(
         jobs(study, "preprocess", names), lambda job: dict(seen=job.record("convert")["status"])
     )
-    first, second, third = records(study, "preprocess", names)
+    first, _, third = records(study, "preprocess", names)
     assert (first["status"], first["reason"], first["failed_at"]) == (
         "failed",
         "no water",
         "convert",
     )
-    assert (second["status"], second["reason"]) == ("excluded", "SNR 3 is below 10")
     assert third["status"] == "ok"
     assert third["settings"] == {"preprocess": {"name": "robust", "range": 1}}
 

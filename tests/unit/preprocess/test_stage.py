@@ -14,6 +14,7 @@ import yaml
 
 from fmrsflow.batch import run_job
 from fmrsflow.edge import Job
+from fmrsflow.exclusion import excluded
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.stages.preprocess import process
 from fmrsflow.study import Scan, Site, Study
@@ -181,7 +182,7 @@ def test_a_second_run_writes_the_same_bytes(measured, outcome, tmp_path):
 def test_other_presets_run(measured, tmp_path, setting):
     _, svs, reference = measured
     record = run(tmp_path, svs, reference, EVENTS, **setting).record
-    assert record["status"] in ("ok", "excluded")
+    assert record["status"] == "ok"
     kept = record["snr_tcr"]
     # Without alignment a drift of 8 Hz and a phase step cost SNR; the others do not.
     assert (kept < 120) if setting.get("align") == "none" else (kept > 120)
@@ -246,15 +247,16 @@ def test_a_few_broken_transients_do_not_stop_a_scan(measured, tmp_path):
     assert np.isfinite(outcome.fids("average").data).all()
 
 
-def test_a_noisy_or_broad_scan_is_excluded_with_its_reason(measured, sim, tmp_path):
-    scan = sim.scan(n=2, snr=5)
-    record = run(tmp_path, scan.fids).record
-    assert record["status"] == "excluded"
-    assert "tCr SNR" in record["reason"] and "< 10" in record["reason"]
-    broad = sim.scan(n=2, snr=60, lorentz=14.0)
-    record = run(tmp_path, broad.fids).record
-    assert record["status"] == "excluded"
-    assert "tCr FWHM" in record["reason"] and "> 12 Hz" in record["reason"]
+def test_a_noisy_or_broad_scan_is_corrected_and_excluded_later_with_its_reason(sim, tmp_path):
+    limits = {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0}
+    record = run(tmp_path, sim.scan(n=2, snr=5).fids).record
+    assert record["status"] == "ok"
+    reason = excluded(record, limits)
+    assert "tCr SNR" in reason and "< 10 (quality: min_snr_tcr)" in reason
+    record = run(tmp_path, sim.scan(n=2, snr=60, lorentz=14.0).fids).record
+    assert record["status"] == "ok"
+    reason = excluded(record, limits)
+    assert "tCr FWHM" in reason and "> 12 Hz (quality: max_fwhm_tcr_hz)" in reason
 
 
 def test_the_drift_series_runs(drift_series, tmp_path):

@@ -52,11 +52,9 @@ def test_a_flagged_negative_control_asks_for_care(results):
 
 
 def test_an_excluded_scan_tells_the_limit_it_broke(results):
-    excluded = with_record(
-        results, "preprocess", status="excluded", reason="tCr FWHM 13.1 Hz > 12 Hz"
-    )
-    judged = verdict(excluded)
-    assert (judged.kind, judged.reasons) == ("excluded", ("tCr FWHM 13.1 Hz > 12 Hz",))
+    judged = verdict(with_record(results, "preprocess", fwhm_tcr_hz=13.1))
+    reason = "tCr FWHM 13.1 Hz > 12 Hz (quality: max_fwhm_tcr_hz)"
+    assert (judged.kind, judged.reasons) == ("excluded", (reason,))
 
 
 def test_a_failed_scan_tells_stage_and_reason(results):

@@ -178,15 +178,15 @@ def test_a_failed_conversion_travels_on(bold_data, tmp_path):
     assert (record["status"], record["failed_at"]) == ("failed", "convert")
 
 
-def test_a_voxel_with_little_data_is_excluded(bold_data, tmp_path):
+def test_a_voxel_with_little_data_is_not_used(bold_data, tmp_path):
     study = made.make_study(tmp_path, bold_data, connectivity=False, min_coverage=0.5)
     data = bold_data.data.copy()
     points = np.indices(data.shape[:3]).reshape(3, -1).T @ bold_data.affine[:3, :3].T
     data[(points[:, 0] + bold_data.affine[0, 3] > -22).reshape(data.shape[:3])] = 0
     made.write_image(tmp_path / "data" / "bold.nii.gz", data, bold_data.affine, 2.0)
     record = run(study)
-    assert record["status"] == "excluded"
-    assert "of the MRS voxel holds BOLD data, limit 50%" in record["reason"]
+    assert record["status"] == "ok"
+    assert "of the MRS voxel holds BOLD data, limit 50%" in record["not_used"]
 
 
 def test_short_gaps_are_warned_of(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from fmrsflow.files import file_digest, read_json
 from fmrsflow.sheets import schema
 from fmrsflow.stages.plan import main as plan
 from fmrsflow.stages.sites import main
+from fmrsflow.study import STAGE_SETTINGS
 from fmrsflow.tables import read_table
 from fmrsflow.tables.sites import TABLES
 
@@ -35,11 +37,11 @@ def study(tmp_path_factory):
     for seed, scan in enumerate(study.scans):
         made.write_scan(study, scan, seed)
     made.fail_scan(study, study.scans[0], "convert", "truncated file")
-    excluded = study.units()[1]
-    job = made.Job("response", study, excluded, made.ANALYSIS)
-    path = study.record_path("response", made.ANALYSIS, excluded)
-    job.files.update(read_json(path)["files"])
-    job.finish("excluded", "tCr FWHM 14.0 Hz > 12 Hz", "preprocess", {})
+    names = {"preprocess": made.ANALYSIS["preprocess"]}
+    done = read_json(study.record_path("preprocess", names, study.scans[1]))
+    job = made.Job("preprocess", study, study.scans[1], names)
+    job.files.update(done["files"])
+    job.finish("ok", None, None, {**done, "fwhm_tcr_hz": 14.0, "files": done["files"]})
     (root / "study.json").write_text(study.save_text())
     for analysis in ("main", "second"):
         assert main(["--study", str(root / "study.json"), analysis]) == 0
@@ -57,7 +59,7 @@ def test_every_scan_stands_in_the_flow_with_its_reason(study):
     failed, excluded = (rows[study.scans[j].key] for j in (0, 1))
     assert (failed["status"], failed["reason"]) == ("failed", "truncated file")
     assert failed["failed_at"] == "convert"
-    assert (excluded["status"], excluded["stage"]) == ("excluded", "response")
+    assert (excluded["status"], excluded["failed_at"]) == ("excluded", "sites")
     assert sum(row["status"] == "ok" for row in rows.values()) == 7
 
 
@@ -68,15 +70,39 @@ def test_excluded_scans_stand_in_the_tables_and_take_no_part(study):
     assert {row["n"] for row in table(study, "meta") if row["metabolite"] == "Glu"} == {"7"}
 
 
-def test_problems_name_each_failure_once(study):
-    rows = [row for row in table(study, "problems") if row["kind"] == "failed"]
-    assert [(row["item"], row["text"]) for row in rows] == [(study.scans[0].key, "truncated file")]
+def test_problems_name_each_failure_and_exclusion_once(study):
+    rows = [row for row in table(study, "problems") if row["kind"] in ("failed", "excluded")]
+    assert [(row["item"], row["text"]) for row in rows] == [
+        (study.scans[0].key, "truncated file"),
+        (study.scans[1].key, "tCr FWHM 14.0 Hz > 12 Hz (quality: max_fwhm_tcr_hz)"),
+    ]
+
+
+def test_a_scan_without_a_record_is_a_fault_that_is_named_where_it_began(study, tmp_path):
+    """What the program or the machine failed has no record; the tables are made without it."""
+    copy = tmp_path / "results"
+    shutil.copytree(study.results, copy)
+    lost = replace(study, config={**study.config, "results": str(copy)})
+    for stage in ("fit", "quantify"):
+        names = {name: made.ANALYSIS[name] for name in STAGE_SETTINGS[stage]}
+        lost.record_path(stage, names, study.scans[2]).unlink()
+    lost.record_path("response", made.ANALYSIS, study.units()[2]).unlink()
+    (tmp_path / "study.json").write_text(lost.save_text())
+    assert main(["--study", str(tmp_path / "study.json"), "main"]) == 0
+    rows = {row["scan"]: row for row in table(lost, "scans")}
+    assert (rows[study.scans[2].key]["status"], rows[study.scans[2].key]["failed_at"]) == (
+        "fault",
+        "fit",
+    )
+    found = [row["stage"] for row in table(lost, "problems") if row["kind"] == "fault"]
+    assert found == ["fit"]
+    assert read_json(copy / "main/sites/record.json")["scans"]["fault"] == 1
 
 
 def test_every_table_has_a_data_dictionary_and_its_digest(study):
     folder = study.results / "main" / "sites"
     record = read_json(folder / "record.json")
-    assert record["scans"] == {"ok": 7, "excluded": 1, "failed": 1}
+    assert record["scans"] == {"ok": 7, "excluded": 1, "failed": 1, "fault": 0}
     for name, digest in record["files"].items():
         assert file_digest(folder / name) == digest
     for name in (name for name in record["files"] if name.endswith(".tsv")):

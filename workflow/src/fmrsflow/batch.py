@@ -40,8 +40,7 @@ def run_job(job: Job, process: Process) -> None:
         job.finish("failed", " ".join(str(failure).split()), job.stage, {})
         print(f"{job.item.key}: {job.stage}: {failure}", file=sys.stderr)
     else:
-        status = "excluded" if job.excluded else "ok"
-        job.finish(status, job.excluded, job.stage if job.excluded else None, body)
+        job.finish("ok", None, None, body)
 
 
 def run_jobs(jobs: Iterable[Job], process: Process) -> dict[str, Entry]:

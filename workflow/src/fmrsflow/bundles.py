@@ -508,7 +508,7 @@ def _check_records(study: Study, files: dict[str, bytes], name: str) -> None:
             whole = record["stage"] == stage
             texts = [record["reason"], *record["warnings"], *record.get("flags", ())]
             whole &= all(isinstance(text, str | None) for text in texts)
-            whole &= record["status"] in ("ok", "excluded", "failed")
+            whole &= record["status"] in ("ok", "failed")
             whole &= record["failed_at"] in (None, *STAGE_SETTINGS)
             tables = [record["files"], record["settings"], record.get("sources", {})]
             whole &= all(isinstance(table, dict) for table in tables)

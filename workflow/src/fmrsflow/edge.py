@@ -61,7 +61,6 @@ class Job:
     item: Item
     names: dict[str, str]
     warnings: list[str] = field(default_factory=list)
-    excluded: str | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     seeds: dict[str, int] = field(default_factory=dict)
@@ -126,10 +125,6 @@ class Job:
     def warn(self, text: str) -> None:
         """Put a one-line warning into the record."""
         self.warnings.append(" ".join(text.split()))
-
-    def exclude(self, reason: str) -> None:
-        """Mark the scan as excluded: processed, but no part of group statistics."""
-        self.excluded = self.excluded or " ".join(reason.split())
 
     def source(self, column: str) -> Path:
         """Input file that a column of scans.tsv names.
@@ -239,8 +234,6 @@ class Job:
         output = self.results.of(stage, self.names, item or self.scan)
         if output.record["status"] == "failed":
             raise FailedBefore(output.record["reason"], output.record["failed_at"])
-        if output.record["status"] == "excluded":
-            self.exclude(output.record["reason"])
         return output
 
     def record(self, stage: str, item: Item | None = None) -> dict:

@@ -27,7 +27,7 @@ class Entry:
     Attributes
     ----------
     status : str
-        `ok`, `excluded` or `failed` of its record, or `fault`: no record.
+        `ok` or `failed` of its record, or `fault`: no record.
     reason : str or None
         Why, where it is not `ok`.
     files : dict

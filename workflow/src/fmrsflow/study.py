@@ -291,6 +291,18 @@ class Study:
     def _jobs(self) -> dict[str, dict[str, tuple[Item, ...]]]:
         return {}
 
+    def job_of(self, stage: str, key: str) -> str:
+        """Name of the job of a stage that takes the item of that key; KeyError where none does."""
+        if stage not in self._jobs_by_key:
+            self._jobs_by_key[stage] = {
+                item.key: job for job, batch in self.jobs(stage).items() for item in batch
+            }
+        return self._jobs_by_key[stage][key]
+
+    @cached_property
+    def _jobs_by_key(self) -> dict[str, dict[str, str]]:
+        return {}
+
     def choices(self, stage: str) -> list[dict[str, str]]:
         """Named settings under which a stage runs for some analysis, each once."""
         chosen = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fmrsflow.exclusion import excluded
 from fmrsflow.report.results import STAGES, ScanResults, Verdict
 
 NEAR = 0.75
@@ -47,11 +48,10 @@ def verdict(results: ScanResults) -> Verdict:
             return Verdict("failed", LABELS["failed"], (reason,))
     missing = [s for s in STAGES if s not in results.records and s not in OPTIONAL]
     if missing:
-        return Verdict("failed", "Not finished yet", (f"{missing[0]} has not run yet",))
-    for stage in STAGES:
-        record = results.records.get(stage)
-        if record and record["status"] == "excluded":
-            return Verdict("excluded", LABELS["excluded"], (record["reason"],))
+        reason = f"{missing[0]} has not run yet, or ended in a fault; the next run does it again"
+        return Verdict("failed", "Not finished yet", (reason,))
+    if reason := excluded(results.record("preprocess"), results.limits):
+        return Verdict("excluded", LABELS["excluded"], (reason,))
     reasons = (
         *_quality(results),
         *_anatomy(results),

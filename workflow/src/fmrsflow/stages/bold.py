@@ -65,11 +65,6 @@ def process(job: Job) -> dict:
     """BOLD response and connectivity of one scan; see docs/bold.md."""
     setting = job.settings["bold"]
     run, used = _read(job, setting)
-    if run.voxel.covered < setting["min_coverage"]:
-        job.exclude(
-            f"{run.voxel.covered:.0%} of the MRS voxel holds BOLD data, limit "
-            f"{setting['min_coverage']:.0%}"
-        )
     body = _response(job, run, setting)
     if setting["connectivity"]:
         body["connectivity"] = _connectivity(job, run, setting)
@@ -81,6 +76,10 @@ def process(job: Job) -> dict:
         "n_blocks": {name: len(one) for name, one in run.blocks.items()},
         "n_voxels": int(run.voxel.mask.sum()),
         "covered": run.voxel.covered,
+        "not_used": None
+        if run.voxel.covered >= setting["min_coverage"]
+        else f"{run.voxel.covered:.0%} of the MRS voxel holds BOLD data, limit "
+        f"{setting['min_coverage']:.0%} (bold: min_coverage)",
         **body,
     }
 

@@ -11,7 +11,8 @@ import numpy as np
 from fmrsflow.bold.concordance import Pair, concordance, linewidth_narrowing
 from fmrsflow.bold.tables import slug
 from fmrsflow.errors import DataError
-from fmrsflow.results import Results, Writer
+from fmrsflow.exclusion import excluded
+from fmrsflow.results import Output, Results, Writer
 from fmrsflow.study import Scan, Study, Unit
 from fmrsflow.tables import bold as columns
 
@@ -112,9 +113,12 @@ def _test(writer: Writer, measure: str, rows: list[dict], metabolite: str) -> di
 def _change(results: Results, unit: Unit, names: dict[str, str]) -> dict:
     """The unit's change under the main answer's estimator and quantity."""
     response = results.of("response", names, unit)
-    record = response.record
-    if record["status"] != "ok":
-        return {"note": f"no change: {record['reason']}"}
+    if reason := _why_not(response):
+        return {"note": f"no change: {reason}"}
+    limits, record = results.study.config["quality"], response.record
+    for scan in unit.scans:
+        if reason := excluded(results.of("preprocess", names, scan).record, limits):
+            return {"note": f"no change: {reason}"}
     setting = results.study.config["sites"]
     rows = [
         row
@@ -141,17 +145,24 @@ def _change(results: Results, unit: Unit, names: dict[str, str]) -> dict:
     }
 
 
+def _why_not(output: Output) -> str | None:
+    """Why a stage gave no result; None where it did."""
+    if not output.exists:
+        return f"{output.stage} left no record: a fault, which the next run does again"
+    return output.record["reason"] or output.record.get("not_used")
+
+
 def _area(results: Results, unit: Unit, rest: str) -> tuple[float | None, float | None, str] | None:
     """Mean area of the unit's BOLD runs and its error; None where it has no run."""
     found, notes = [], []
     for scan in unit.scans:
         if not scan.bold or scan.condition == rest:
             continue
-        record = results.of("bold", {}, scan).record
-        if record["status"] == "ok":
-            found.append((record["area_mean_percent_s"], record["area_mean_se_percent_s"]))
-        else:
-            notes.append(f"BOLD {record['status']}: {record['reason']}")
+        run = results.of("bold", {}, scan)
+        if reason := _why_not(run):
+            notes.append(f"BOLD not used: {reason}")
+            continue
+        found.append((run.record["area_mean_percent_s"], run.record["area_mean_se_percent_s"]))
     if not found:
         return (None, None, "; ".join(notes)) if notes else None
     values, errors = np.array(found).T
@@ -163,8 +174,8 @@ def _width(results: Results, unit: Unit, names: dict[str, str], rest: str):
     tables = []
     for scan in unit.scans:
         done = results.of("preprocess", names, scan)
-        if done.record["status"] != "ok":
-            return None, None, f"preprocess {done.record['status']}: {done.record['reason']}"
+        if reason := _why_not(done):
+            return None, None, f"no linewidths: {reason}"
         kept = [
             row
             for row in done.table("transients")
@@ -214,7 +225,8 @@ def _group(results: Results, writer: Writer) -> tuple[list[dict], dict]:
             "status": "absent",
             "reason": "group maps need every run in MNI space (space-MNI in its name)",
         }
-    records = {scan: results.of("bold", {}, scan).record for scan in runs}
+    outputs = {scan: results.of("bold", {}, scan) for scan in runs}
+    records = {scan: out.record for scan, out in outputs.items() if not _why_not(out)}
     done = {
         scan: record["connectivity"]["contrasts"]
         for scan, record in records.items()

@@ -1,7 +1,7 @@
 """`fmrsflow clean [--study FILE] [--dry-run] STAGE...`: delete what these stages made of each scan.
 
-Snakemake tracks the manifests and cannot know the files that they name; this deletes both, so that
-the next run makes them again.
+Snakemake tracks the manifests and cannot know the files that they name; this deletes the files and
+leaves the manifests, so that the next run misses the files and makes them again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fmrsflow.words import count
 
 
 def main(argv: list[str]) -> int:
-    """Delete the files that manifests of the stages name, then the manifests."""
+    """Delete the files that manifests of the stages name."""
     parser = argparse.ArgumentParser(prog="fmrsflow clean", description=__doc__)
     parser.add_argument("--dry-run", "-n", action="store_true", help="list them alone")
     parser.add_argument("--all", action="store_true", help="every stage")

@@ -1,5 +1,4 @@
-"""`fmrsflow list [--study FILE] [STAGE...]`: files that the manifests of these stages name, and the
-manifests themselves."""
+"""`fmrsflow list [--study FILE] [STAGE...]`: files that the manifests of these stages name."""
 
 from __future__ import annotations
 
@@ -41,7 +40,7 @@ def read_arguments(parser: argparse.ArgumentParser, argv: list[str]):
 
 
 def files(results: Path, stages: tuple[str, ...] | list[str]) -> Iterator[Path]:
-    """Files of these stages that are there, under any settings; each manifest after its files."""
+    """Files of these stages that are there, under any settings."""
     patterns = {
         stage: "*/report/batches/*.json" if stage == "report" else f"{stage}*/batches/*.json"
         for stage in stages
@@ -52,4 +51,3 @@ def files(results: Path, stages: tuple[str, ...] | list[str]) -> Iterator[Path]:
             if found is not None and found.stage == stage:
                 names = [name for entry in found.entries.values() for name in entry.files]
                 yield from (results / name for name in names if (results / name).is_file())
-            yield path

@@ -45,7 +45,6 @@ def process(job: Job) -> dict:
         job.save("mrsref", scan.reference)
     job.save("transients", _rows(done, mean, labels, tr_s, line.fwhm_hz), TRANSIENTS)
     record = _record(scan, done, mean, matching, line)
-    _limits(job, record)
     return {**record, "parameters": _parameters(setting, scan, done)}
 
 
@@ -130,15 +129,6 @@ def _record(
         "matching_se_hz": by_condition(matching.added_se_hz),
         "frequency_reference_hz": done.reference.shift_hz,
     }
-
-
-def _limits(job: Job, record: dict) -> None:
-    limits = job.study.config["quality"]
-    fwhm, snr = record["fwhm_tcr_hz"], record["snr_tcr"]
-    if fwhm > limits["max_fwhm_tcr_hz"]:
-        job.exclude(f"tCr FWHM {fwhm:.1f} Hz > {limits['max_fwhm_tcr_hz']:g} Hz")
-    if snr < limits["min_snr_tcr"]:
-        job.exclude(f"tCr SNR {snr:.1f} < {limits['min_snr_tcr']:g}")
 
 
 def _parameters(setting: dict, scan: Combined, done: Corrected) -> dict:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from zlib import crc32
 
+from fmrsflow import manifests
+from fmrsflow.exclusion import excluded
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.study import Scan, Study, Unit
 from fmrsflow.tables import Row
@@ -82,17 +84,14 @@ def write_tables(study: Study, analysis: str) -> None:
         "names": read.names,
         "settings": settings,
         "main": None if key is None else list(key),
-        "scans": {name: status.count(name) for name in ("ok", "excluded", "failed")},
+        "scans": {name: status.count(name) for name in ("ok", "excluded", "failed", "fault")},
     }
     writer.finish(head, {"seeds": {"bootstrap": seed}})
 
 
 class Reader:
-    """Records and tables of all scans under one analysis; a failed scan is a row with its reason.
-
-    What stages did not write (an optional table of a failed scan) is absent, never an error; a
-    missing record is one, since the workflow makes a record for every scan.
-    """
+    """Records and tables of all scans under one analysis; a failed scan is a row with its reason,
+    and so is one that a fault of the program or the machine left without a record."""
 
     def __init__(self, results: Results, names: dict[str, str]):
         self.results, self.study, self.names = results, results.study, names
@@ -103,28 +102,51 @@ class Reader:
         return self.results.of(stage, self.names, item)
 
     def record(self, stage: str, item: Scan | Unit) -> dict:
-        """Record of a stage."""
-        return self.output(stage, item).record
+        """Record of a stage; in the place of one that is not there what the fault left."""
+        output = self.output(stage, item)
+        if output.exists:
+            return output.record
+        job = self.study.job_of(stage, item.key)
+        manifest = manifests.read(self.study.manifest_path(stage, self.names, job))
+        if manifest is None and stage == "anatomy":
+            return {}  # a bundle need not hold it
+        entry = manifest.entries.get(item.key) if manifest else None
+        reason = (entry.reason if entry else None) or f"{stage} left no record; run again"
+        return {"status": "fault", "failed_at": stage, "reason": reason}
 
     def table(self, stage: str, what: str, item: Scan | Unit) -> list[Row]:
         """Table of a stage; empty where it was not written."""
         output = self.output(stage, item)
-        return output.table(what) if output.has(f"{what}.tsv") else []
+        return output.table(what) if output.exists and output.has(f"{what}.tsv") else []
 
     def last(self, scan: Scan) -> tuple[str, dict]:
-        """Last stage that did not fail ("" where none), and the record that tells the status."""
+        """Last stage that did its work ("" where none), and what tells the status of the scan."""
         reached, record = "", {}
         for stage in SCAN_STAGES:
             record = self.record(stage, scan)
-            if record["status"] == "failed":
+            if record["status"] != "ok":
                 return reached, record
             reached = stage
         record = self.record("response", self._unit_of[scan.key])
-        return (reached if record["status"] == "failed" else "response"), record
+        if record["status"] == "ok":
+            return "response", self._excluded((scan,)) or record
+        return reached, record
+
+    def _excluded(self, scans: tuple[Scan, ...]) -> dict | None:
+        """What stands for the record of scans that a limit of quality excludes."""
+        limits = self.study.config["quality"]
+        reasons = [excluded(self._body("preprocess", scan), limits) for scan in scans]
+        reason = "; ".join(dict.fromkeys(filter(None, reasons)))
+        return {"status": "excluded", "failed_at": "sites", "reason": reason} if reason else None
 
     def use(self, item: Scan | Unit) -> tuple[bool, str]:
         """Whether a scan or unit takes part in group statistics, and why not."""
-        record = self.last(item)[1] if isinstance(item, Scan) else self.record("response", item)
+        if isinstance(item, Scan):
+            record = self.last(item)[1]
+        else:
+            record = self.record("response", item)
+            if record["status"] == "ok":
+                record = self._excluded(item.scans) or record
         if record["status"] == "ok":
             return True, ""
         return False, f"{record['status']}: {record['reason']}"
@@ -231,36 +253,38 @@ class Reader:
         return rows
 
     def problems(self) -> list[dict]:
-        """Failures, exclusions, warnings, and negative controls that speak against a result."""
-        rows = []
+        """Faults, failures, exclusions, warnings, and negative controls against a result."""
+        rows, lost = [], set()
         for scan in self.study.scans:
-            for stage in ("anatomy", *SCAN_STAGES):
-                rows += self._problems_of(stage, scan)
+            for stage in ("convert", "anatomy", *SCAN_STAGES[1:]):
+                rows += self._problems_of(stage, scan, lost)
+            if found := self._excluded((scan,)):
+                rows.append(_problem(scan.site, scan.key, "sites", "excluded", found["reason"]))
         for unit in self.study.units():
-            rows += self._problems_of("response", unit)
+            lost |= {unit.key} if lost & {scan.key for scan in unit.scans} else set()
+            rows += self._problems_of("response", unit, lost)
             for text in self.record("response", unit).get("flags", ()):
                 rows.append(_problem(unit.scan.site, unit.key, "response", "control", text))
         return rows
 
-    def _problems_of(self, stage: str, item: Scan | Unit) -> list[dict]:
-        record = self._body_or_failure(stage, item)
-        site = item.scan.site if isinstance(item, Unit) else item.site
+    def _problems_of(self, stage: str, item: Scan | Unit, lost: set[str]) -> list[dict]:
+        """Problems of an item in a stage; a fault once, where it began (`lost` keeps the keys)."""
+        record = self.record(stage, item)
         rows = [
-            _problem(site, item.key, stage, "warning", text) for text in record.get("warnings", ())
+            _problem(item.site, item.key, stage, "warning", text)
+            for text in record.get("warnings", ())
         ]
-        # Told once, where it began.
-        if record.get("status") in ("failed", "excluded") and record["failed_at"] == stage:
-            rows.append(_problem(site, item.key, stage, record["status"], record["reason"]))
+        status = record.get("status")
+        began = record.get("failed_at") == stage and (status != "fault" or item.key not in lost)
+        if status in ("failed", "fault") and began:
+            rows.append(_problem(item.site, item.key, stage, status, record["reason"]))
+        if status == "fault":
+            lost.add(item.key)
         return rows
 
-    def _body_or_failure(self, stage: str, item: Scan | Unit) -> dict:
-        output = self.output(stage, item)
-        # A bundle need not hold the anatomy.
-        return output.record if stage != "anatomy" or output.exists else {}
-
     def _body(self, stage: str, item: Scan | Unit) -> dict:
-        record = self._body_or_failure(stage, item)
-        return {} if record.get("status") == "failed" else record
+        record = self.record(stage, item)
+        return record if record.get("status") == "ok" else {}
 
 
 def write_multiverse(study: Study) -> None:

@@ -57,6 +57,22 @@ def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
                 yield str(path), "source is no longer there"
 
 
+def repair(results: Path, found: list[tuple[str, str]]) -> list[Path]:
+    """Delete the record of each damaged file, so that the next run misses it and makes its scan
+    again; the records that were deleted. Records of what merely read a damaged file stay."""
+    damaged = {Path(path) for path, _ in found}
+    gone = []
+    for path in sorted(results.rglob("*record.json")):
+        try:
+            files = read_record(path)["files"]
+        except DataError:
+            files = {}
+        if path in damaged or damaged & {path.parent / name for name in files}:
+            path.unlink()
+            gone.append(path)
+    return gone
+
+
 def merged(study: Study) -> bool:
     """Whether results are those of bundles, whose raw data stayed at the sites."""
     return study.config["data_root"] == WITHHELD
@@ -102,13 +118,20 @@ def main(argv: list[str]) -> int:
     """Print every change; exit code 1 where there is one."""
     parser = argparse.ArgumentParser(prog="fmrsflow verify", description=__doc__)
     parser.add_argument("results", nargs="?", default="results", type=Path)
-    results = parser.parse_args(argv).results
+    parser.add_argument(
+        "--repair", action="store_true", help="have the next run make again what is damaged"
+    )
+    arguments = parser.parse_args(argv)
+    results = arguments.results
     study = Study.load(results / "study.json")
     found = sorted(set(changes(results, study)))
     for path, what in found:
         print(f"{path}\t{what}")
     if merged(study):
         print("results of bundles: raw data and what else stayed at the sites is not checked here")
+    if arguments.repair:
+        for path in repair(results, found):
+            print(f"{path}\tdeleted: the next run makes it again")
     records = sum(1 for _ in results.rglob("*record.json"))
     print(f"{records} records, {len(found)} changes")
     return 1 if found else 0

@@ -52,8 +52,10 @@ TABLES = {
         "person": text("identity across sites"),
         "unit": text("response unit of the scan"),
         "stage": text("last stage reached"),
-        "status": text("ok, failed or excluded"),
-        "failed_at": text("stage where it failed or was excluded"),
+        "status": text(
+            "ok, excluded, failed, or fault: of the program or machine, the next run does it again"
+        ),
+        "failed_at": text("stage where it failed; sites where a limit of quality excludes it"),
         "reason": text("why it failed or was excluded"),
     },
     "quality": {
@@ -266,7 +268,7 @@ TABLES = {
         "site": text("site"),
         "item": text("scan, response unit or table"),
         "stage": text("stage that tells it"),
-        "kind": text("failed, excluded, warning, control, or not estimated"),
+        "kind": text("fault, failed, excluded, warning, control, or not estimated"),
         "text": text("what is the matter"),
     },
     "specification": {

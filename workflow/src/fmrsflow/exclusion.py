@@ -1,0 +1,31 @@
+"""Which scans take no part in group statistics: the limits of section `quality`.
+
+They are applied where statistics begin (tables of the sites, pages, accord with BOLD), never where
+spectra are corrected, so that another limit leaves every file of every scan as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def excluded(preprocessed: Mapping, limits: Mapping) -> str:
+    """Why a scan is excluded; "" where it is not.
+
+    Parameters
+    ----------
+    preprocessed : mapping
+        Record of its preprocessing (`fwhm_tcr_hz`, `snr_tcr`); empty where there is none.
+    limits : mapping
+        Section `quality` of the configuration (docs/science.md, section 2).
+    """
+    fwhm_hz, snr = preprocessed.get("fwhm_tcr_hz"), preprocessed.get("snr_tcr")
+    reasons = []
+    if fwhm_hz is not None and fwhm_hz > limits["max_fwhm_tcr_hz"]:
+        reasons.append(
+            f"tCr FWHM {fwhm_hz:.1f} Hz > {limits['max_fwhm_tcr_hz']:g} Hz "
+            "(quality: max_fwhm_tcr_hz)"
+        )
+    if snr is not None and snr < limits["min_snr_tcr"]:
+        reasons.append(f"tCr SNR {snr:.1f} < {limits['min_snr_tcr']:g} (quality: min_snr_tcr)")
+    return "; ".join(reasons)
