@@ -49,7 +49,7 @@ def found(study) -> list[tuple[str, str]]:
 def test_nothing_is_told_of_results_as_they_were_made(study, capsys):
     assert found(study) == []
     assert main([str(study.results)]) == 0
-    assert capsys.readouterr().out.endswith("11 records, 0 changes\n")
+    assert capsys.readouterr().out.endswith("12 records, 0 changes\n")
 
 
 def test_one_changed_byte_of_an_output_is_told(study, capsys):

@@ -72,7 +72,7 @@ def expected_records(study: Study) -> set[str]:
         found |= {("bold", (), scan) for scan in study.scans if scan.bold}
     names = {"multiverse/record.json"}
     for analysis, choice in study.config["analyses"].items():
-        names.add(f"{analysis}/sites/record.json")
+        names |= {f"{analysis}/{stage}/record.json" for stage in ("sites", "report")}
         for stage in ("preprocess", "fit", "quantify", "response"):
             own = tuple(choice[setting] for setting in STAGE_SETTINGS[stage])
             items = study.units() if stage == "response" else study.scans

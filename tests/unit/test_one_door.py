@@ -1,0 +1,104 @@
+"""One door: no module but results.py opens what a stage wrote, and none but its writer seals."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import fmrsflow
+
+PACKAGE = Path(fmrsflow.__file__).parent
+
+OPENS = {"open", "read_text", "read_bytes", "read_table", "read_json", "read_npz", "safe_load"}
+OPENS |= {"np.load", "nib.load", "json.load", "json.loads", "parse_table", "ZipFile", "load"}
+"""Calls that open a file or parse what came out of one."""
+
+ALLOWED = {
+    "results.py": (OPENS, "the door"),
+    "files.py": ({"open", "read_text", "json.loads"}, "digest, user's JSON"),
+    "tables/__init__.py": ({"read_bytes"}, "user's tables"),
+    "study.py": ({"read_text", "json.loads"}, "study.json, which the start of a run writes"),
+    "manifests.py": ({"open", "json.load"}, "Snakemake's outputs, which name results"),
+    "bundles.py": ({"ZipFile", "open", "json.loads"}, "archives of other sites"),
+    "sheets.py": ({"read_text", "safe_load", "read_table"}, "configuration, sheets, schemas"),
+    "edge.py": ({"read_table", "nib.load"}, "events and images of the study"),
+    "convert/formats.py": ({"open"}, "vendor files"),
+    "convert/reader.py": (
+        {"open", "read_text", "read_bytes", "nib.load", "load"},
+        "vendor files",
+    ),
+    "stages/bold.py": ({"read_table", "read_json", "nib.load"}, "BOLD runs of the study"),
+    "bold/mask.py": ({"read_text"}, "transform that a setting names"),
+    "stages/fit.py": ({"read_table"}, "design that a setting names"),
+    "basis/formats.py": (
+        {"read_text", "read_npz", "json.loads"},
+        "basis that a setting names",
+    ),
+    "basis/files.py": ({"np.load", "json.loads"}, "the basis format, for the door and users"),
+    "fit/engines.py": ({"open", "read_text", "json.loads"}, "what an external engine wrote"),
+    "fids.py": ({"json.loads"}, "header of an image that is open"),
+    "stages/view.py": ({"np.load", "load", "open"}, "file that the user names, after its check"),
+    "stages/mismatch.py": (
+        {"read_json", "read_table", "read_text"},
+        "synthetic truth, edition, logs of jobs",
+    ),
+    "stages/report_files.py": (
+        {"parse_table", "read_bytes", "read_json"},
+        "committed tables of the mismatch benchmark",
+    ),
+    "basis/systems.py": ({"read_text"}, "spin systems of the package"),
+    "basis/simulate.py": ({"read_bytes"}, "code of the package"),
+    "provenance.py": ({"read_text", "read_bytes"}, "code of the package"),
+    "report/render.py": ({"read_text", "read_bytes"}, "templates of the package"),
+    "synthetic/plan.py": ({"read_text"}, "plans"),
+    "synthetic/head.py": ({"nib.load"}, "head of an installed package"),
+    "synthetic/consortium.py": ({"open"}, "truth that grows while it is written"),
+    "arithmetic.py": ({"read_text"}, "/proc/cpuinfo"),
+}
+"""Modules that open files which no stage wrote: the calls that they use, and what they open."""
+
+STUDY = "Study.load"
+"""Reads study.json, wherever it is called."""
+
+
+def calls(path: Path) -> set[str]:
+    """Names of the calls of a module, with their module where `load` alone says little."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            whole = ast.unparse(node.func)
+            last = whole.rpartition(".")[2]
+            found.add(whole if last in ("load", "loads") else last)
+    return found - {STUDY}
+
+
+def modules() -> dict[str, set[str]]:
+    """Calls of each module of the package."""
+    return {str(path.relative_to(PACKAGE)): calls(path) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def test_results_are_opened_by_the_door_alone():
+    opening = {name: found & OPENS for name, found in modules().items() if found & OPENS}
+    allowed = {name: calls for name, (calls, _) in ALLOWED.items()}
+    others = {name: found - allowed.get(name, set()) for name, found in opening.items()}
+    assert {name: found for name, found in others.items() if found} == {}
+    idle = {name: calls - opening.get(name, set()) for name, calls in allowed.items()}
+    del idle["results.py"]
+    assert {name: calls for name, calls in idle.items() if calls} == {}
+
+
+def test_records_are_written_by_one_writer():
+    """Bundles clean what leaves a site and seal it again, by the same function."""
+    found = modules()
+    assert [name for name in found if "_sealed" in found[name]] == ["results.py"]
+    assert [name for name in found if "record_bytes" in found[name]] == ["bundles.py", "results.py"]
+    writers = [
+        str(path.relative_to(PACKAGE))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("write_bytes", "write_json")
+        and "record" in ast.unparse(node.args[0])
+    ]
+    # The synthetic study describes itself beside its data.
+    assert writers == ["results.py", "synthetic/consortium.py"]
