@@ -11,8 +11,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import report_fixture as made  # noqa: E402
+from fmrsflow.errors import DataError  # noqa: E402
 from fmrsflow.report.group_pages import answer, consortium_page, site_page  # noqa: E402
 from fmrsflow.report.results import Question  # noqa: E402
+from fmrsflow.report.verdict import verdict  # noqa: E402
 from fmrsflow.results import Results  # noqa: E402
 from fmrsflow.stages import report_tables as tables  # noqa: E402
 from fmrsflow.stages.report_files import (  # noqa: E402
@@ -148,7 +150,6 @@ def test_two_scans_of_one_session_share_their_response(tmp_path):
 
     from fmrsflow.edge import Job
     from fmrsflow.report.pages import scan_page
-    from fmrsflow.report.verdict import verdict
 
     study = made.make_study(tmp_path, n_sites=1, n_subjects=1)
     (one,) = study.scans
@@ -170,3 +171,26 @@ def test_two_scans_of_one_session_share_their_response(tmp_path):
         assert [row["task"] for row in results.changes] == ["math"]
         assert verdict(results).kind in ("use", "care")
         assert "Glutamate, math against rest: +4.0 %" in scan_page(results)
+
+
+def test_an_edited_table_is_shown_by_no_page(tmp_path):
+    """A scan's page calls the stage failed; those of the analysis are not written."""
+    from fmrsflow.report.pages import scan_page
+    from fmrsflow.stages.report import write_group_pages
+
+    study = made.make_study(tmp_path, n_sites=1, n_subjects=1)
+    (scan,) = study.scans
+    made.write_scan(study, scan, 5, picture=False)
+    made.write_tables(study)
+    results = Results(study)
+    change = results.of("response", made.ANALYSIS, study.units()[0]).place("change.tsv")
+    change.write_text(change.read_text().replace("Glu", "Gln"))
+    damaged = read_scan(results, "main", scan, {})
+    assert damaged.changes == () and damaged.record("response") == {}
+    assert verdict(damaged).kind != "use"
+    assert f"{change.name} is not what was written" in scan_page(damaged)
+    meta = results.group("sites", "main").place("meta.tsv")
+    meta.write_text(meta.read_text().replace("\t1", "\t2"))
+    with pytest.raises(DataError, match=r"meta\.tsv is not what was written .* run again"):
+        write_group_pages(study, "main")
+    assert not (study.results / "main" / "report" / "index.html").exists()

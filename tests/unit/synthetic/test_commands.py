@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from fmrsflow.fids import Fids
-from fmrsflow.files import write_bytes, write_json
+from fmrsflow.files import write_bytes
+from fmrsflow.results import Results, Writer
 from fmrsflow.stages import synthetic
 from fmrsflow.study import Scan, Site, Study
 from fmrsflow.synthetic.plan import parse_plan
-from fmrsflow.synthetic.writers import write_nifti
-from fmrsflow.tables import read_table, write_table
+from fmrsflow.tables import columns_of, read_table
 
 DOCS = Path(__file__).parents[3] / "docs" / "synthetic.md"
 NAMES = dict.fromkeys(("preprocess", "basis", "fit", "concentration", "response"), "a")
@@ -29,22 +29,25 @@ def results(root: Path, snr: list[float], n_transients: int = 8) -> Path:
     study = Study({**config, "results": str(root)}, {"x": site}, scans)
     time_s = np.arange(512) * 5e-4
     creatine = np.exp(2j * np.pi * (3.03 - 4.65) * 127.7 * time_s - 20 * time_s)
+
+    def write(stage, scan, body, status="ok", **files):
+        writer = Writer(Results(study).of(stage, NAMES, scan), {}, {})
+        for what, content in files.items():
+            columns = columns_of(stage, what) if isinstance(content, list) else None
+            writer.save(what, content, columns)
+        writer.finish({"stage": stage, "status": status}, body)
+
     for scan, value in zip(scans, snr):
-        ok = {"status": "ok"}
         values = {"snr_tcr": value, "drift_hz": -value, "fwhm_tcr_hz": None}
-        write_json(study.record_path("preprocess", NAMES, scan), {**ok, **values})
-        write_json(study.record_path("convert", NAMES, scan), {**ok, "n_transients": n_transients})
-        write_json(study.record_path("fit", NAMES, scan), {**ok, "fqn": {"rest": 1.5, "task": 9}})
-        write_json(study.record_path("quantify", NAMES, scan), ok)
+        average = Fids(7 * creatine[None, None, :], 5e-4, 127.7)
+        write("preprocess", scan, values, average=average)
+        write("convert", scan, {"n_transients": n_transients})
+        write("fit", scan, {"fqn": {"rest": 1.5, "task": 9}})
         row = {"metabolite": "Glu", "condition": "rest", "matched": False, "quantity": "molal",
                "value": 9.0}  # fmt: skip
-        unmatched = [row, {**row, "matched": True, "value": 1.0}, {**row, "quantity": "raw"}]
-        table = study.path("quantify-a-a-a-a", scan, "desc-quantify_concentrations.tsv")
-        write_table(table, unmatched)
-        average = Fids(7 * creatine[None, None, :], 5e-4, 127.7)
-        write_nifti(average, study.path("preprocess-a", scan, "desc-preprocess_average.nii.gz"))
-    failed = {"status": "failed"}
-    write_json(study.record_path("preprocess", NAMES, scans[-1]), failed)
+        rows = [row, {**row, "matched": True, "value": 1.0}, {**row, "quantity": "raw"}]
+        write("quantify", scan, {}, concentrations=rows)
+    write("preprocess", scans[-1], {}, status="failed")
     return root
 
 
