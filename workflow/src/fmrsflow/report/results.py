@@ -102,6 +102,8 @@ class ScanResults:
     limits : dict
         Exclusion limits: `max_fwhm_tcr_hz`, `min_snr_tcr`.
     transients, concentrations, changes, controls, timecourse : rows of the tables
+    sidecar : dict
+        Sidecar of the converted scan, for the checklist of its site.
     fit : dict of arrays
         `_desc-fit_result.npz`.
     corrected : Fids
@@ -133,6 +135,7 @@ class ScanResults:
     changes: Sequence[Row] = ()
     controls: Sequence[Row] = ()
     timecourse: Sequence[Row] = ()
+    sidecar: Mapping = field(default_factory=dict)
     fit: Mapping[str, np.ndarray] | None = None
     corrected: Fids | None = None
     average: Fids | None = None

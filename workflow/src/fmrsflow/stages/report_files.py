@@ -57,6 +57,7 @@ def read_scan(
     }
     if light:
         # The arrays of single metabolites are many times as large as the measured spectra.
+        found["sidecar"] = read("convert", "json", "svs") or {}
         found["fit"] = read("fit", "arrays", "result", names=("ppm", "spectra", "data"))
     else:
         pictures = {name: read("bold", "content", f"{name}.png") for name in BOLD_PICTURES}
@@ -261,7 +262,7 @@ def read_site(results: Results, analysis: str, group, name: str) -> SiteResults:
     items = checklist(
         study.sites[name],
         passed["convert"],
-        [_sidecar(results, summary.scan) for summary, r in own if r.record("convert")],
+        [r.sidecar for _, r in own if r.record("convert")],
         passed["preprocess"],
         passed["fit"],
         passed["quantify"],
@@ -377,11 +378,6 @@ def _tables(
     sites = results.group("sites", analysis)
     there = [name for name in names if sites.exists and sites.has(f"{name}.tsv")]
     return {name: sites.table(name) for name in there}
-
-
-def _sidecar(results: Results, scan: Scan) -> dict:
-    converted = results.of("convert", {}, scan)
-    return converted.json("svs") if converted.has("svs.json") else {}
 
 
 def quality_figures(results: ScanResults) -> dict[str, float]:
