@@ -12,6 +12,7 @@ from pathlib import Path
 import digests
 import machine_faults
 import scan_cost
+
 from figure import Figure, skipped
 from many_sites import write_sheets
 from scale import dry_run
@@ -54,9 +55,7 @@ def figures(quick: bool) -> Iterator[Figure]:
         "edited results refused, all kinds x all readers", "all", "tests/chain/test_edited.py"
     )
     yield from _tests("commands of Snakemake that work", "all", "tests/chain/test_rules.py")
-    yield from _tests(
-        "figures of a scan with two values", "0", "tests/chain/test_one_value.py"
-    )
+    yield from _tests("figures of a scan with two values", "0", "tests/chain/test_one_value.py")
     yield from machine_faults.figures()
     with tempfile.TemporaryDirectory() as folder:
         yield from scan_cost.cost(Path(folder))

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from fmrsflow.errors import DataError
+from fmrsflow.errors import Damaged, DataError
 from fmrsflow.fids import Fids
 from fmrsflow.files import file_digest
 from fmrsflow.results import Results, Writer, read_record
@@ -164,11 +164,20 @@ def edit(path):
 def test_an_edited_file_is_refused_with_what_to_do(study, left, name):
     edit(left.place(name))
     again = Results(study).of("preprocess", NAMES, SCAN)
-    with pytest.raises(DataError, match="is not what was written .* delete .* and run again"):
+    with pytest.raises(Damaged, match="is not what was written .* delete .* and run again"):
         READS[name](again)
     left.place(name).unlink()
-    with pytest.raises(DataError, match="is missing; delete .* and run again"):
+    with pytest.raises(Damaged, match="is missing; delete .* and run again"):
         READS[name](again)
+
+
+def test_a_table_that_is_not_what_the_stage_declares_is_refused(study, left):
+    """Made by another version: whole, but of other columns."""
+    writer = Writer(left, {}, {})
+    writer.save("transients", [TRANSIENT])
+    writer.finish({"stage": "preprocess", "status": "ok"}, {})
+    with pytest.raises(Damaged, match="lacks the column shift_hz: .* delete .* and run again"):
+        Results(study).of("preprocess", NAMES, SCAN).table("transients")
 
 
 @pytest.mark.parametrize("name", READS)
@@ -182,9 +191,9 @@ def test_an_edited_record_is_refused_whatever_is_read(study, left, name):
     ):
         assert edited != text_
         left.record_path.write_text(edited)
-        with pytest.raises(DataError, match="is damaged or was edited"):
+        with pytest.raises(Damaged, match="is damaged or was edited"):
             READS[name](Results(study).of("preprocess", NAMES, SCAN))
-        with pytest.raises(DataError, match="is damaged or was edited"):
+        with pytest.raises(Damaged, match="is damaged or was edited"):
             read_record(left.record_path)
 
 

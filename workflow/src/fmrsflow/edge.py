@@ -236,7 +236,12 @@ class Job:
         FailedBefore
             The earlier stage failed for that scan.
         """
-        return self._passed(self.results.of(stage, self.names, item or self.scan))
+        output = self.results.of(stage, self.names, item or self.scan)
+        if output.record["status"] == "failed":
+            raise FailedBefore(output.record["reason"], output.record["failed_at"])
+        if output.record["status"] == "excluded":
+            self.exclude(output.record["reason"])
+        return output
 
     def record(self, stage: str, item: Item | None = None) -> dict:
         """Record of an earlier stage."""
@@ -257,14 +262,6 @@ class Job:
     def basis(self):
         """The basis of the scan's site under the basis setting of this job."""
         return self.earlier("basis", self.site).basis()
-
-    def _passed(self, output: Output) -> Output:
-        record = output.record
-        if record["status"] == "failed":
-            raise FailedBefore(record["reason"], record["failed_at"])
-        if record["status"] == "excluded":
-            self.exclude(record["reason"])
-        return output
 
     def save(self, what: str, content, columns: Columns | None = None) -> Path:
         """Write an output beside the record, atomically (`results.Writer.save`)."""

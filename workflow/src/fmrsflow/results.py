@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from fmrsflow.errors import Damaged
+from fmrsflow.errors import Damaged, DataError
 from fmrsflow.files import file_digest, json_bytes, plain, write_bytes
-from fmrsflow.study import Item, Study, directory
+from fmrsflow.study import Item, Study
 from fmrsflow.tables import Columns, Row, columns_of, data_dictionary, parse_table, table_bytes
 
 DIGEST = "digest"
@@ -40,7 +40,7 @@ class Output:
         Folder of all outputs; names of inputs are relative to it.
     record_path : Path
     prefix : str
-        What the names of its files begin with: `sub-.._desc-fit_`, a site, or "".
+        What the names of its files begin with: `sub-.._desc-fit_`, `<site>_desc-basis_`, or "".
     inputs : dict
         Name -> digest of every file that was opened, its record among them; shared by the outputs
         that one reader opens.
@@ -112,9 +112,11 @@ class Output:
 
     def table(self, what: str) -> list[Row]:
         """Rows of a table, each cell as the kind of its column."""
-        path = self.place(f"{what}.tsv")
-        rows = self.content(f"{what}.tsv")
-        return parse_table(rows, columns_of(self.stage, what), str(path))
+        content, path = self.content(f"{what}.tsv"), self.place(f"{what}.tsv")
+        try:
+            return parse_table(content, columns_of(self.stage, what), str(path))
+        except DataError as error:
+            raise Damaged(f"{error}; delete {self.record_path} and run again") from None
 
     def arrays(self, what: str, names: Iterable[str] | None = None) -> dict:
         """Arrays of an NPZ, all or those named."""
@@ -177,19 +179,18 @@ class Results:
 
     def of(self, stage: str, names: dict[str, str], item: Item) -> Output:
         """Output of a stage for a scan, a response unit or a site (basis) under named settings."""
-        own = self.study.path(directory(stage, names), item, f"desc-{stage}_")
-        return self._output(stage, own.parent, own.name, "record.json")
+        path = self.study.record_path(stage, names, item)
+        return self._output(stage, path, path.name.removesuffix("record.json"))
 
     def group(self, stage: str, analysis: str) -> Output:
         """What a stage (`sites`, `bold`, `report`) left of a whole analysis."""
-        return self._output(stage, self.study.results / analysis / stage, "", "record.json")
+        return self._output(stage, self.study.results / analysis / stage / "record.json")
 
     def multiverse(self) -> Output:
         """What the sites stage left over all analyses."""
-        return self._output("sites", self.study.results / "multiverse", "", "record.json")
+        return self._output("sites", self.study.results / "multiverse" / "record.json")
 
-    def _output(self, stage: str, folder: Path, prefix: str, record: str) -> Output:
-        path = folder / f"{prefix}{record}"
+    def _output(self, stage: str, path: Path, prefix: str = "") -> Output:
         if path not in self._opened:
             self._opened[path] = Output(stage, self.study.results, path, prefix, self.inputs)
         return self._opened[path]
@@ -249,8 +250,8 @@ def as_written(path: Path) -> Path:
 
     Raises
     ------
-    DataError
-        Damaged or edited since it was written.
+    Damaged
+        It is not what was written.
     """
     named = re.fullmatch(r"(.*_desc-[a-z]+_)(.*)", path.name)
     if named:

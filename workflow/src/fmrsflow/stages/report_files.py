@@ -11,7 +11,7 @@ from urllib.parse import quote
 import numpy as np
 
 from fmrsflow.edge import Job
-from fmrsflow.errors import DataError
+from fmrsflow.errors import Damaged, DataError
 from fmrsflow.files import read_json
 from fmrsflow.mismatch.costs import site_costs
 from fmrsflow.report.group_figures import FIGURES
@@ -110,7 +110,7 @@ class _Reader:
             try:
                 self.records[stage] = output.record
                 self.outputs[stage] = output
-            except DataError as damage:
+            except Damaged as damage:
                 self._failed(stage, damage)
 
     def __call__(self, stage: str, kind: str, what: str, **more):
@@ -121,11 +121,11 @@ class _Reader:
             return None
         try:
             return getattr(self.outputs[stage], kind)(what, **more)
-        except DataError as damage:
+        except Damaged as damage:
             self._failed(stage, damage)
             return None
 
-    def _failed(self, stage: str, damage: DataError) -> None:
+    def _failed(self, stage: str, damage: Damaged) -> None:
         self.records[stage] = self.records.get(stage, {}) | {
             "status": "failed",
             "reason": str(damage),
