@@ -79,6 +79,7 @@ def make_study(root, n_sites: int = 4, n_subjects: int = 3, site_names=None) -> 
     )
     config = {
         "results": str(root / "results"),
+        "batch": 4,
         "data_root": str(root / "data"),
         "analyses": {"main": ANALYSIS},
         "primary": "main",

@@ -74,7 +74,12 @@ def make_study(root: Path, run, **settings) -> Study:
 def study_of(root: Path, scans, mrs_affine=MRS_AFFINE, **settings) -> Study:
     """A study of these scans, each with a converted MRS scan at `mrs_affine`."""
     bold = {key: rule["default"] for key, rule in schema("bold").items()} | settings
-    config = {"results": str(root / "results"), "data_root": str(root / "data"), "bold": bold}
+    config = {
+        "results": str(root / "results"),
+        "batch": 4,
+        "data_root": str(root / "data"),
+        "bold": bold,
+    }
     site = Site("north", "Philips", 3.0, "PRESS", 0.035, 1.5, "own")
     study = Study(config, {"north": site}, tuple(scans))
     for scan in scans:
