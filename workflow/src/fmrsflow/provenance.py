@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import cache_from_source
 from pathlib import Path
 
+from fmrsflow.definitions import Package
 from fmrsflow.study import Study
 
 PACKAGE = Path(__file__).resolve().parent
@@ -27,7 +29,6 @@ DEPENDENCIES = (
     "simpleitk",
     "scikit-learn",
     "nilearn",
-    "statsmodels",
 )
 
 
@@ -68,54 +69,58 @@ def dataset_description(study: Study) -> dict:
 
 @cache
 def code_digest(stage: str) -> str:
-    """Digest of every module of this package that a stage imports, directly or not.
+    """Digest of what the code of a stage does: of every definition that its command can reach.
 
     Rules carry it as a parameter, so that a changed science reruns exactly the stages that use it
-    (Snakemake does not see an imported package).
+    (Snakemake does not see an imported package) and a comment reruns none.
     """
-    waiting, seen = [PACKAGE / "stages" / f"{stage}.py"], set()
-    while waiting:
-        path = waiting.pop()
-        if path not in seen and path.exists():
-            seen.add(path)
-            waiting += _imports(path)
-    # A module's table (systems.py, systems.tsv) is code too, and so are the templates of pages.
-    beside = {path.with_suffix(".tsv") for path in seen}
-    if PACKAGE / "report" / "render.py" in seen:
-        beside |= set((PACKAGE / "report" / "templates").glob("*"))
-    return _digest(seen | {path for path in beside if path.is_file()})
+    kept = _kept_digests()
+    if stage not in kept:
+        roots = ((f"fmrsflow.stages.{stage}", "main"), ("fmrsflow.arithmetic", "settle"))
+        kept[stage] = _package().digest(*roots)
+        _keep_digests(kept)
+    return kept[stage]
 
 
 @cache
 def package_digest() -> str:
-    """Digest of every module, table and template of this package."""
-    return _digest(
-        path
-        for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.name[0] != "."
-    )
-
-
-def _digest(paths: Iterable[Path]) -> str:
+    """Digest of the bytes of every module, table and template of this package."""
     digest = hashlib.sha256()
-    for path in sorted(paths):
-        digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
+    for path in sorted(PACKAGE.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and path.name[0] != ".":
+            digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _imports(path: Path) -> list[Path]:
-    found = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fmrsflow"):
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names if alias.name.startswith("fmrsflow")]
-        else:
-            continue
-        for name in names:
-            base = PACKAGE.joinpath(*name.split(".")[1:])
-            found += [base.with_suffix(".py"), base / "__init__.py"]
-    return found
+@cache
+def _package() -> Package:
+    return Package(PACKAGE)
+
+
+@cache
+def _kept_digests() -> dict[str, str]:
+    """Digests of stages that stand beside the compiled modules, if no file has changed since.
+
+    Each job of a cluster asks for all of them again, and parsing takes half a second.
+    """
+    try:
+        kept = json.loads(_kept_file().read_text())
+        return kept["stages"] if kept["package"] == package_digest() else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def _keep_digests(stages: dict[str, str]) -> None:
+    kept = _kept_file()
+    own = kept.with_suffix(f".{os.getpid()}")
+    with suppress(OSError):  # a package that this user may not write
+        kept.parent.mkdir(exist_ok=True)
+        own.write_text(json.dumps({"package": package_digest(), "stages": stages}))
+        own.replace(kept)
+
+
+def _kept_file() -> Path:
+    return Path(cache_from_source(str(PACKAGE / "definitions.py"))).with_suffix(".json")
 
 
 def _commit() -> str:
