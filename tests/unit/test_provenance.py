@@ -15,12 +15,13 @@ from zlib import crc32
 import numpy as np
 import pytest
 
+import digests
 import report_fixture as made
 from fmrsflow import provenance
 from fmrsflow.batch import faults, run_jobs
 from fmrsflow.edge import Job
 from fmrsflow.files import read_json, write_bytes
-from fmrsflow.provenance import code_digest, dataset_description, package_digest, software
+from fmrsflow.provenance import code_digest, dataset_description, software
 from fmrsflow.stages import basis, bold
 
 
@@ -35,21 +36,32 @@ def package(tmp_path, monkeypatch):
     forget()
 
 
+STAGES = ("convert", "segment", "anatomy", "basis", "preprocess", "fit", "quantify", "response")
+STAGES += ("bold", "sites", "report", "demo")
+
+
 def forget():
-    """Digests are taken anew."""
-    code_digest.cache_clear()
-    package_digest.cache_clear()
+    """Digests are taken anew, as in another process."""
+    for cached in ("code_digest", "package_digest", "_package", "_kept_digests"):
+        getattr(provenance, cached).cache_clear()
 
 
-def changed_by(package, file: str) -> set[str]:
-    """Stages whose digest changes with one more comment in a file."""
-    stages = ("convert", "segment", "anatomy", "basis", "preprocess", "fit", "quantify")
-    stages += ("response", "sites", "report", "bold")
-    before = {stage: code_digest(stage) for stage in stages}
-    path = package / file
-    path.write_text(path.read_text() + "\n# another line\n")
+@pytest.fixture(scope="module")
+def before():
+    """Digest of each stage of the package as it is; a copy of it has the same."""
+    return digests.digests(provenance.PACKAGE)
+
+
+def changed(before) -> set[str]:
+    """Stages that have another digest than before."""
     forget()
-    return {stage for stage in stages if code_digest(stage) != before[stage]}
+    return {stage for stage in STAGES if code_digest(stage) != before[stage]}
+
+
+def add_line(package, file: str) -> None:
+    """One more line: a statement that the import of a module executes."""
+    path = package / file
+    path.write_text(path.read_text() + "\nassert True\n")
 
 
 def test_software_tells_the_versions_that_are_installed():
@@ -87,34 +99,75 @@ def test_two_edited_checkouts_of_one_commit_are_told_apart(package, monkeypatch,
     assert after["Commit"] == before["Commit"] and after != before
 
 
-def test_a_stage_that_does_not_use_a_module_keeps_its_digest(package):
-    """A new line in the segmentation reruns the segmentation, not the fit."""
-    changed = changed_by(package, "anatomy/tissue.py")
-    assert "segment" in changed
-    assert not {"convert", "basis", "preprocess", "fit"} & changed
+def test_a_stage_that_does_not_use_a_module_keeps_its_digest(package, before):
+    """A new statement in the segmentation reruns the segmentation, not the fit."""
+    add_line(package, "anatomy/tissue.py")
+    assert changed(before) == {"segment"}
 
 
-def test_a_module_below_all_stages_changes_all(package):
-    assert {"convert", "anatomy", "preprocess", "fit", "quantify", "response", "sites"} <= (
-        changed_by(package, "results.py")
-    )
+def test_a_module_below_all_stages_changes_all(package, before):
+    add_line(package, "study.py")
+    assert changed(before) == {*STAGES}
 
 
-@pytest.mark.parametrize(
-    ("file", "stage", "other"),
-    [
-        ("basis/systems.tsv", "basis", "preprocess"),
-        ("report/templates/scan.html.j2", "report", "fit"),
-    ],
-)
-def test_tables_and_templates_count_as_code(package, file, stage, other):
-    changed = changed_by(package, file)
-    assert stage in changed and other not in changed
+def test_tables_and_templates_count_as_code(package, before):
+    add_line(package, "basis/systems.tsv")
+    assert "basis" in changed(before) and "preprocess" not in changed(before)
+    by_table = changed(before)
+    add_line(package, "report/templates/scan.html.j2")
+    assert changed(before) == by_table | {"report"}
 
 
-def test_every_lazy_import_counts(package):
+def test_every_lazy_import_counts(package, before):
     """The digest follows imports inside functions too, which stages use to start fast."""
-    assert "fit" in changed_by(package, "fit/joint.py")
+    add_line(package, "fit/joint.py")
+    assert "fit" in changed(before)
+
+
+def test_no_comment_or_docstring_of_any_module_changes_a_digest(package, before):
+    assert digests.comment_everywhere(package) > 100
+    assert changed(before) == set()
+
+
+CONSTANTS = {
+    "concentration.WATER_DENSITY": {"quantify", "demo"},
+    "report.voxel_figure.COLOURS": {"anatomy"},
+    "fit.solve.MAX_STEPS": {"fit"},
+    "bold.fir.MAX_CONDITION": {"bold"},
+    "sites.reml.CUT95": {"sites"},
+    "study._MAGNETS_MHZ": {"convert", "basis"},
+    "edge.MISSING": {*STAGES} - {"basis"},
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_a_constant_counts_for_the_stages_that_need_it(name):
+    assert digests.stages_that_reach(name) == CONSTANTS[name]
+
+
+def test_a_changed_constant_changes_the_digest_of_those_that_need_it(package, before):
+    digests.change_constant(package, "fit.solve.MAX_STEPS")
+    digests.change_constant(package, "concentration.WATER_DENSITY")
+    assert changed(before) == {"fit", "quantify", "demo"}
+
+
+def test_digests_are_kept_until_a_file_changes(package, monkeypatch):
+    kept = code_digest("segment")
+    forget()
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "Package", None)  # nothing is parsed
+        assert code_digest("segment") == kept
+    add_line(package, "anatomy/tissue.py")
+    forget()
+    assert code_digest("segment") != kept
+
+
+def test_a_package_that_cannot_be_written_has_its_digests(package):
+    digest = code_digest("segment")
+    shutil.rmtree(package / "__pycache__")
+    (package / "__pycache__").write_text("no folder")
+    forget()
+    assert code_digest("segment") == digest
 
 
 @pytest.fixture

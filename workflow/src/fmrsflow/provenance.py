@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import cache_from_source
 from pathlib import Path
 
-from fmrsflow.definitions import Package
+from fmrsflow.definitions import Key, Package
 from fmrsflow.study import Study
 
 PACKAGE = Path(__file__).resolve().parent
@@ -76,10 +76,14 @@ def code_digest(stage: str) -> str:
     """
     kept = _kept_digests()
     if stage not in kept:
-        roots = ((f"fmrsflow.stages.{stage}", "main"), ("fmrsflow.arithmetic", "settle"))
-        kept[stage] = _package().digest(*roots)
+        kept[stage] = _package().digest(*roots(stage))
         _keep_digests(kept)
     return kept[stage]
+
+
+def roots(stage: str) -> tuple[Key, ...]:
+    """Definitions (module, name) from which the command of a stage starts."""
+    return (f"fmrsflow.stages.{stage}", "main"), ("fmrsflow.arithmetic", "settle")
 
 
 @cache
