@@ -1,7 +1,11 @@
 """The environments in envs/ agree: one lock file, and what is written from it.
 
-`PYTHONPATH=tests/chain python tests/unit/test_environments.py` writes core-lock.txt and core.yaml
-anew where lock.txt or pyproject.toml has changed.
+Where pyproject.toml has changed, this writes lock.txt anew and keeps the versions that may stay::
+
+    uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \\
+        --generate-hashes --no-annotate --no-header -o envs/lock.txt
+
+and `PYTHONPATH=tests/chain python tests/unit/test_environments.py` core-lock.txt and core.yaml.
 """
 
 from __future__ import annotations

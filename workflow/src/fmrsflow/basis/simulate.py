@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from fmrsflow.basis.pulses import ShapedPulse, goia_wurst, refocusing
 from fmrsflow.basis.sequences import Delay, Pulse, Sequence
 from fmrsflow.basis.shaped import PULSE_CENTRE_PPM, shaped_signal
 from fmrsflow.basis.systems import Part
+from fmrsflow.definitions import Package
 from fmrsflow.errors import DataError
 from fmrsflow.fids import CARRIER_PPM
 
@@ -222,16 +224,16 @@ def digest(
     sequence, frequency_mhz, n_points, spectral_width_hz, metabolites, pulses, receiver_hz
 ) -> str:
     """SHA-256 of everything that a simulated basis depends on: the arguments of `simulate`, the
-    table of spin systems and this code."""
-    here = Path(__file__).parent
-    code = [
-        (here / f"{name}.py").read_bytes()
-        for name in ("simulate", "operators", "shaped", "pulses", "sequences", "systems")
-    ]
+    table of spin systems and the code that they reach."""
     shapes = {
         shape: [hashlib.sha256(array.tobytes()).hexdigest() for array in (p.rf_hz, p.gradient)]
         for shape, p in sorted((pulses or {}).items())
     }
     axis = (frequency_mhz, n_points, spectral_width_hz, receiver_hz)
     parts = (sequence, axis, tuple(metabolites), shapes)
-    return hashlib.sha256(repr((parts, systems.digest())).encode() + b"".join(code)).hexdigest()
+    return hashlib.sha256(repr((parts, systems.digest(), _code())).encode()).hexdigest()
+
+
+@cache
+def _code() -> str:
+    return Package(Path(__file__).parents[1]).digest((__name__, "simulate"))
