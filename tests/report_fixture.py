@@ -141,7 +141,8 @@ class _Maker:
         self.amount = {
             name: amount * float(self.rng.normal(1, 0.07)) for name, (amount, _) in LINES.items()
         }
-        self.labels = ["task" if (j * 2.0 // 64) % 2 else "rest" for j in range(self.n)]
+        block = min(32, self.n // 2)
+        self.labels = ["task" if (j // block) % 2 else "rest" for j in range(self.n)]
 
     def signal(self, name: str) -> np.ndarray:
         """FID of a metabolite per unit of concentration."""

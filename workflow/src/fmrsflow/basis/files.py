@@ -116,7 +116,8 @@ class Basis:
 def read_npz(path: str | Path) -> Basis:
     """Read our own format (see `to_npz`); DataError where it is something else."""
     try:
-        with np.load(path, allow_pickle=False) as content:
+        # Opened here, since numpy leaves a file open that turns out to be no archive.
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = dict(content)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{Path(path).name} cannot be read as a basis: {error}") from None

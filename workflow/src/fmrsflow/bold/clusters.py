@@ -8,6 +8,7 @@ are autocorrelated. A group: permutation of signs by nilearn's `non_parametric_i
 from __future__ import annotations
 
 import gc
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gamma, log, pi
@@ -232,16 +233,20 @@ def group_clusters(maps: Sequence, mask, voxel_p: float = 0.001, n_perm: int = 1
     # need no looking at.
     gc.freeze()
     try:
-        return non_parametric_inference(
-            list(maps),
-            design_matrix=pd.DataFrame({"intercept": np.ones(len(maps))}),
-            mask=mask,
-            n_perm=n_perm,
-            two_sided_test=True,
-            threshold=voxel_p,
-            random_state=seed,
-            n_jobs=1,
-        )
+        with warnings.catch_warnings():
+            # Of nilearn's own calls: it fits the mask that it was given, and labels in int64.
+            warnings.filterwarnings("ignore", r".*Given mask will be used", UserWarning)
+            warnings.filterwarnings("ignore", "Data array .* contains 64-bit ints", UserWarning)
+            return non_parametric_inference(
+                list(maps),
+                design_matrix=pd.DataFrame({"intercept": np.ones(len(maps))}),
+                mask=mask,
+                n_perm=n_perm,
+                two_sided_test=True,
+                threshold=voxel_p,
+                random_state=seed,
+                n_jobs=1,
+            )
     finally:
         gc.unfreeze()
 
