@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,40 @@ from chain_tools import PLAN, snakemake, write_config  # noqa: E402
 
 from fmrsflow.cli import main as fmrsflow  # noqa: E402
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+TESTS = Path(__file__).resolve().parent
+SHARED = TESTS.parents[1] / "shared" / "data"
+
+
+MACHINE = ("cluster", "container", "faults")
+"""Folders of tests that start daemons, mount and kill: one after the other, by one worker."""
+
+SLOWEST = (*MACHINE, "chain", "pages", "unit/stages", "unit/preprocess", "unit/fit")
+"""Folders in the order of their start, so that no worker is left alone with a slow test."""
+
+EACH = "chain/test_chain.py"
+"""Its slow tests have all fixtures in common with other files: any worker takes any of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups of tests that one worker runs (a folder or file with its fixtures), slowest first."""
+
+    def rank(item: pytest.Item) -> int:
+        place = _place(item)
+        return next((n for n, one in enumerate(SLOWEST) if place.startswith(one)), len(SLOWEST))
+
+    for item in items:
+        place = _place(item)
+        if place.startswith(MACHINE):
+            item.add_marker(pytest.mark.xdist_group("machine"))
+        elif place != EACH:
+            folder = item.path.parent
+            shares = (folder / "conftest.py").exists()
+            item.add_marker(pytest.mark.xdist_group(str(folder) if shares else place))
+    items.sort(key=rank)
+
+
+def _place(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).as_posix()
 
 
 @pytest.fixture(scope="session")
@@ -26,13 +62,31 @@ def shared_data() -> Path:
     return SHARED
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first worker that needs it makes, while the others wait for it."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # that of the session; a worker's own lies in it
+    folder, done = base / name, base / f"{name}-done"
+    with (base / f"{name}-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory) -> Path:
-    """Data of the tiny study, made once."""
-    folder = tmp_path_factory.mktemp("tiny")
-    (folder / "plan.yaml").write_text(PLAN)
-    assert fmrsflow(["demo", "--preset", str(folder / "plan.yaml"), str(folder / "data")]) == 0
-    return folder / "data"
+    """Data of the tiny study; tests read them and leave them as they are."""
+
+    def make(folder: Path) -> None:
+        (folder / "plan.yaml").write_text(PLAN)
+        assert fmrsflow(["demo", "--preset", str(folder / "plan.yaml"), str(folder / "data")]) == 0
+
+    return made_once(tmp_path_factory, "tiny-data", make) / "data"
 
 
 @pytest.fixture
@@ -46,8 +100,10 @@ def tiny_study(tiny_data, tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tiny_data, tmp_path_factory) -> Path:
     """The tiny study after a run on two cores; tests read it and leave it as it is."""
-    folder = tmp_path_factory.mktemp("run")
-    shutil.copytree(tiny_data, folder / "data")
-    write_config(folder)
-    snakemake(folder, "--cores", "2")
-    return folder
+
+    def make(folder: Path) -> None:
+        shutil.copytree(tiny_data, folder / "data")
+        write_config(folder)
+        snakemake(folder, "--cores", "2")
+
+    return made_once(tmp_path_factory, "tiny-run", make)

@@ -23,7 +23,7 @@ responses:
   Glu: {percent: 4.0}
 concentrations: {participant_cv: 0.03}
 design: {kind: blocks, task: visual, rest_s: 16, task_s: 16}
-participants: {per_site: 2}
+participants: {per_site: 2, spacing_mm: 2.5}
 site_defaults:
   transients: 32
   tr_s: 2.0

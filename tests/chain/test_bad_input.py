@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 from chain_tools import read_records, snakemake, write_config
 
+from fmrsflow.definitions import Package
 from fmrsflow.fids import from_nifti, to_nifti
+from fmrsflow.provenance import PACKAGE, roots
 from fmrsflow.tables import read_table
 
 pytestmark = pytest.mark.slow
 
-GOOD = "alpha/sub-01/mrs/sub-01_task-visual_"
+TRACED = Path(__file__).with_name("traced")
 
 
 def _truncated(root, row):
@@ -49,12 +53,16 @@ def _one_condition(root, row):
     return {"events": "", "condition": "rest"}
 
 
+def _no_geometry(root, row):
+    return {"t1w": "", "gm": "", "wm": "", "csf": ""}
+
+
 def _far_voxel(root, row):
     image = nib.load(root / row["t1w"])
     moved = image.affine.copy()
     moved[:3, 3] += 400
     nib.save(nib.Nifti1Image(np.asarray(image.dataobj), moved), root / "far_T1w.nii.gz")
-    return {"t1w": "far_T1w.nii.gz"}
+    return {"t1w": "far_T1w.nii.gz", "gm": "", "wm": "", "csf": ""}
 
 
 CASES = {
@@ -64,14 +72,26 @@ CASES = {
     "echo": ("convert", "echo time 68 ms; sites.tsv says 30 ms", _other_echo_time),
     "events": ("preprocess", "no event lies within", _no_event_in_time),
     "single": ("response", "one condition only", _one_condition),
-    "not1w": ("anatomy", "no T1w and no tissue maps", lambda root, row: {"t1w": ""}),
+    "not1w": ("anatomy", "no T1w and no tissue maps", _no_geometry),
     "far": ("anatomy", "outside", _far_voxel),
     "noise": ("fit", "", lambda root, row: {"mrs": "noise.nii.gz", "ref": ""}),
 }
 
 
+def true_map(root, row, tissue: str) -> str:
+    """Path of the map from which a scan was made, as a sheet names it."""
+    (path,) = (root / "truth" / row["site"]).rglob(f"sub-{row['subject']}_*{tissue.upper()}*.nii.gz")
+    return str(path.relative_to(root))
+
+
 @pytest.fixture(scope="module")
-def run(tiny_data, tmp_path_factory):
+def called(tmp_path_factory):
+    """The file in which `run` notes the functions that each command called."""
+    return tmp_path_factory.mktemp("called") / "functions"
+
+
+@pytest.fixture(scope="module")
+def run(tiny_data, tmp_path_factory, called):
     """One good scan of site alpha and one scan for each kind of bad input."""
     folder = tmp_path_factory.mktemp("bad")
     root = folder / "data"
@@ -83,13 +103,18 @@ def run(tiny_data, tmp_path_factory):
     rng = np.random.default_rng(4)
     noise = rng.normal(size=(32, 1, 1024)) + 1j * rng.normal(size=(32, 1, 1024))
     nib.save(to_nifti(fids.with_data(noise)), root / "noise.nii.gz")
-    rows = [good]
+    # Nearly all cases take the true maps, which spares their segmentation.
+    maps = {tissue: true_map(root, good, tissue) for tissue in ("gm", "wm", "csf")}
+    rows = [{**good, **dict.fromkeys(maps, "")}]
     for name, (_, _, change) in CASES.items():
-        rows.append({**good, "subject": name, **change(root, good)})
-    text = ["\t".join(good)] + ["\t".join(row.values()) for row in rows]
+        rows.append({**good, **maps, "subject": name, **change(root, good)})
+    text = ["\t".join(rows[0])] + ["\t".join(row.values()) for row in rows]
     sheet.write_text("\n".join(text) + "\n")
-    write_config(folder, participants_sheet=None)
-    snakemake(folder, "--cores", "2")
+    write_config(folder, participants_sheet=None, batch=5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FMRSFLOW_CALLED", str(called))
+        patch.setenv("PYTHONPATH", str(TRACED), prepend=os.pathsep)
+        snakemake(folder, "--cores", "2")
     return folder / "results"
 
 
@@ -126,3 +151,17 @@ def test_every_problem_stands_in_one_table(run):
     text = "\n".join(row["text"] for row in read_table(run / "main" / "sites" / "problems.tsv"))
     for stage, message, _ in CASES.values():
         assert message in text, (stage, message)
+
+
+def test_every_function_that_ran_counts_for_the_digest_of_its_stage(run, called):
+    """What a stage calls is among what its digest reaches, whatever way the call took."""
+    lines = {tuple(line.split("\t")) for line in called.read_text().splitlines()}
+    stages = {stage for stage, _, _ in lines}
+    assert {"convert", "segment", "anatomy", "basis", "preprocess", "fit", "quantify"} <= stages
+    assert {"response", "sites", "report"} <= stages
+    assert len(lines) > 500
+    package = Package(PACKAGE)
+    reached = {stage: package.reached(*roots(stage)) for stage in stages}
+    # The command itself chooses the stage and settles what `roots` name.
+    called = {line for line in lines if line[1] not in ("fmrsflow.cli", "fmrsflow.__main__")}
+    assert {line for line in called if line[1:] not in reached[line[0]]} == set()

@@ -12,8 +12,9 @@ import time
 
 import pytest
 import yaml
-from chain_tools import command, environment, read_records, snakemake, tables, write_config
+from chain_tools import ROOT, command, environment, read_records, snakemake, tables, write_config
 
+import digests
 from fmrsflow.files import file_digest, read_json
 from fmrsflow.tables import read_table, write_table
 
@@ -55,8 +56,8 @@ def test_every_scan_reaches_the_report(tiny_run):
     assert {row["kind"] for row in problems} <= {"control", "not estimated"}
 
 
-def test_a_second_call_does_nothing(tiny_run):
-    assert planned_rules(tiny_run) == set()
+def test_a_second_call_does_nothing(tiny_run, tmp_path):
+    assert planned_rules(copy_of(tiny_run, tmp_path)) == set()
 
 
 def test_one_core_and_another_order_of_scans_give_the_same_bytes(tiny_study, tiny_run):
@@ -242,6 +243,19 @@ def test_pages_wait_for_the_bold_results_that_they_show(tiny_study):
     assert other != page and "bold" not in planned_rules(tiny_study, other)
     planned = snakemake(tiny_study, "-n", "--cores", "1", "results/main/report/index.html")
     assert "results/main/bold/record.json" in planned
+
+
+def test_no_comment_or_docstring_reruns_a_job(tiny_run, tmp_path, monkeypatch):
+    source = tmp_path / "workflow" / "src"
+    skip = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(digests.PACKAGE, source / "fmrsflow", ignore=skip)
+    shutil.copytree(ROOT / "workflow" / "schemas", tmp_path / "workflow" / "schemas")
+    monkeypatch.setenv("PYTHONPATH", str(source))
+    folder = copy_of(tiny_run, tmp_path)
+    assert digests.comment_everywhere(source / "fmrsflow") > 100
+    assert planned_rules(folder) == set()
+    digests.change_constant(source / "fmrsflow", "sites.reml.CUT95")
+    assert planned_rules(folder) == {"sites", "report"}
 
 
 def test_results_survive_another_batch_size_where_times_alone_count(tiny_run, tmp_path):

@@ -41,7 +41,9 @@ class Outcome:
 
 def run(folder, svs, reference=None, events=None, condition="", **setting) -> Outcome:
     """Write what `convert` would have written, run the stage."""
-    defaults = {name: entry["default"] for name, entry in yaml.safe_load(SCHEMA.open()).items()}
+    defaults = {
+        name: entry["default"] for name, entry in yaml.safe_load(SCHEMA.read_text()).items()
+    }
     scan = Scan("site", "01", "x.nii.gz", condition=condition, events="e.tsv" if events else "")
     config = {
         "results": str(folder),

@@ -172,7 +172,9 @@ def make_result(model, spectrum, state, target, scale, noise, stop, tangents, fr
     reason = _why_not(model, state, covariance, hidden, noise, residual_sd)
     if reason:
         return failed_result(model, spectrum, reason, stop)
-    errors = np.sqrt(np.diag(covariance)[k:])
+    # Rounding can leave the variance of a parameter without effect negative: not estimated.
+    variances = np.diag(covariance)[k:]
+    errors = np.sqrt(np.where(variances >= 0, variances, np.nan))
     return FitResult(
         status="ok",
         reason=None,
