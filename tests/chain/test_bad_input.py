@@ -80,7 +80,8 @@ CASES = {
 
 def true_map(root, row, tissue: str) -> str:
     """Path of the map from which a scan was made, as a sheet names it."""
-    (path,) = (root / "truth" / row["site"]).rglob(f"sub-{row['subject']}_*{tissue.upper()}*.nii.gz")
+    truth = root / "truth" / row["site"]
+    (path,) = truth.rglob(f"sub-{row['subject']}_*{tissue.upper()}*.nii.gz")
     return str(path.relative_to(root))
 
 
