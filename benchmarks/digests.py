@@ -23,7 +23,7 @@ SHOWN = (
     "concentration.SUMS",
     "fids.CARRIER_PPM",
     "study._MAGNETS_MHZ",
-    "edge.MISSING",
+    "tables.MISSING",
     "report.voxel_figure.COLOURS",
     "fit.solve.MAX_STEPS",
     "bold.fir.MAX_CONDITION",
@@ -99,7 +99,8 @@ def comment_everywhere(package: Path) -> int:
 def change_constant(package: Path, name: str) -> None:
     """Give a constant, `module.NAME`, another value."""
     *module, constant = name.split(".")
-    path = package.joinpath(*module).with_suffix(".py")
+    base = package.joinpath(*module)
+    path = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
     tree = ast.parse(path.read_text())
     (assign,) = (
         node

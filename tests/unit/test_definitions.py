@@ -164,6 +164,16 @@ def test_a_name_found_while_running_counts_as_all_that_it_could_be(package, body
     assert {("pack.sums", "other"), ("pack.sums", "UNUSED")} <= own(package)
 
 
+def test_a_module_that_is_found_while_running_is_any_of_its_package(package):
+    (package / "kinds").mkdir()
+    (package / "kinds" / "one.py").write_text("VALUE = 1")
+    call = "import_module(f'pack.kinds.{values}').VALUE"
+    edit(package, "stage", "import numpy as np", "from importlib import import_module")
+    edit(package, "stage", "return [Row", f"return {call}, [Row")
+    assert ("pack.kinds.one", "VALUE") in own(package)
+    assert ("pack.sums", "other") not in own(package)
+
+
 def test_a_name_that_a_module_hands_on_is_followed(package):
     (package / "__init__.py").write_text("from pack.sums import other\n")
     edit(package, "stage", "import numpy as np", "import pack\nfrom pack import other")

@@ -160,8 +160,9 @@ class Package:
                 part.uses.add((module_name, own))
             elif own == "__file__":
                 part.files |= _beside(module.path)
-        if tree.names & DYNAMIC:
-            part.uses |= {(one, ALL) for one in self.names()}
+        prefixes = tree.prefixes | ({""} if tree.names & DYNAMIC else set())
+        for prefix in prefixes:
+            part.uses |= {(one, ALL) for one in self.names() if one.startswith(prefix)}
         for text in tree.texts:
             if text.startswith(self.root.name) and (named := self.module(text)):
                 part.uses.add((text, ALL))
@@ -196,12 +197,14 @@ class Package:
 class Tree:
     """Syntax trees as text, and the names in them.
 
-    `names` are (name,), or (name, attribute) where one is asked of it; `texts` all strings.
+    `names` are (name,), or (name, attribute) where one is asked of it; `texts` all strings;
+    `prefixes` what the name of a module begins with that is imported while running.
     """
 
     content: list[str] = field(default_factory=list)
     names: set[tuple[str, ...]] = field(default_factory=set)
     texts: set[str] = field(default_factory=set)
+    prefixes: set[str] = field(default_factory=set)
     imports: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, node: ast.AST | str | int | None) -> None:
@@ -217,6 +220,10 @@ class Tree:
         elif kind is ast.Attribute and type(node.value) is ast.Name:
             self.names.add((node.value.id, node.attr))
             self.content.append(f"{node.value.id}.{node.attr}")
+        elif kind is ast.Call and (prefix := _imported(node)):
+            self.prefixes.add(prefix)
+            self.content.append("import_module")
+            self.add(node.args[0])
         elif kind in (str, int, type(None)):
             self.content.append(repr(node))
         elif kind in (ast.Import, ast.ImportFrom):
@@ -244,6 +251,16 @@ def _fields(kind: type) -> tuple[str, ...]:
     dataclass_field = {"annotation"} if kind is ast.AnnAssign else set()
     left_out = WITHOUT_MEANING - dataclass_field | {"type_params"}
     return tuple(name for name in kind._fields if name not in left_out)
+
+
+def _imported(call: ast.Call) -> str | None:
+    """How the name begins in `import_module(f"package.{name}")`; None for any other call."""
+    if getattr(call.func, "id", getattr(call.func, "attr", None)) != "import_module":
+        return None
+    if len(call.args) != 1 or call.keywords or not isinstance(call.args[0], ast.JoinedStr):
+        return None
+    first = call.args[0].values[0]
+    return first.value if isinstance(first, ast.Constant) else None
 
 
 def _is_docstring(node: ast.AST) -> bool:
