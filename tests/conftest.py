@@ -32,6 +32,7 @@ EACH = ("chain/test_chain.py", "chain/test_rules.py")
 """Their slow tests have all fixtures in common with other files: any worker takes any of them."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Groups of tests that one worker runs (a folder or file with its fixtures), slowest first."""
 
