@@ -28,10 +28,11 @@ MACHINE = ("cluster", "container", "faults")
 SLOWEST = (*MACHINE, "chain", "pages", "unit/stages", "unit/preprocess", "unit/fit")
 """Folders in the order of their start, so that no worker is left alone with a slow test."""
 
-EACH = "chain/test_chain.py"
-"""Its slow tests have all fixtures in common with other files: any worker takes any of them."""
+EACH = ("chain/test_chain.py", "chain/test_rules.py")
+"""Their slow tests have all fixtures in common with other files: any worker takes any of them."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Groups of tests that one worker runs (a folder or file with its fixtures), slowest first."""
 
@@ -43,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         place = _place(item)
         if place.startswith(MACHINE):
             item.add_marker(pytest.mark.xdist_group("machine"))
-        elif place != EACH:
+        elif place not in EACH:
             folder = item.path.parent
             shares = (folder / "conftest.py").exists()
             item.add_marker(pytest.mark.xdist_group(str(folder) if shares else place))

@@ -252,7 +252,7 @@ def test_no_comment_or_docstring_reruns_a_job(tiny_run, tmp_path, monkeypatch):
     assert digests.comment_everywhere(source / "fmrsflow") > 100
     assert planned_rules(folder) == set()
     digests.change_constant(source / "fmrsflow", "sites.reml.CUT95")
-    assert planned_rules(folder) == {"sites", "report"}
+    assert planned_rules(folder) & (OF_SCANS | {*CHAIN}) == {"sites", "report"}
 
 
 def test_results_survive_another_batch_size_where_times_alone_count(tiny_run, tmp_path):
