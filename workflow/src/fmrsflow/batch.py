@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import resource
 import sys
 import traceback
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from fmrsflow import manifests
 from fmrsflow.edge import FailedBefore, InputChanged, Job
-from fmrsflow.errors import Damaged, DataError, Unwritable
+from fmrsflow.errors import Damaged, DataError, Unreachable, Unwritable, machine_fault
 from fmrsflow.files import file_digest, write_json
 from fmrsflow.manifests import Entry, Manifest
 from fmrsflow.results import read_record
@@ -36,12 +37,20 @@ def run_job(job: Job, process: Process) -> None:
         job.finish("failed", str(failure), failure.stage, {})
     except Damaged:
         raise  # by run_jobs: a fault
+    except Unreachable as failure:
+        root = job.study.data_root
+        job.asked |= {os.path.relpath(path, root) for path in failure.paths}
+        _failed(job, failure)
     except DataError as failure:
-        job.finish("failed", " ".join(str(failure).split()), job.stage, {})
-        print(f"{job.item.key}: {job.stage}: {failure}", file=sys.stderr)
+        _failed(job, failure)
     else:
         status = "excluded" if job.excluded else "ok"
         job.finish(status, job.excluded, job.stage if job.excluded else None, body)
+
+
+def _failed(job: Job, failure: DataError) -> None:
+    job.finish("failed", " ".join(str(failure).split()), job.stage, {})
+    print(f"{job.item.key}: {job.stage}: {failure}", file=sys.stderr)
 
 
 def run_jobs(jobs: Iterable[Job], process: Process) -> dict[str, Entry]:
@@ -80,6 +89,7 @@ def _fault(job: Job, error: Exception) -> Entry:
 
 def fault(key: str, stage: str, error: Exception) -> Entry:
     """Report a fault of the program or the machine in the log."""
+    error = machine_fault(error) or error
     known = isinstance(error, InputChanged | Damaged | OSError)
     reason = " ".join(str(error).split()) if known else f"a fault of the program: {_place(error)}"
     print(f"{key}: {stage}: {reason}", file=sys.stderr)
