@@ -232,7 +232,7 @@ class Reader:
 
     def problems(self) -> list[dict]:
         """Failures, exclusions, warnings, and negative controls that speak against a result."""
-        rows = []
+        rows = self._failed_bases()
         for scan in self.study.scans:
             for stage in ("anatomy", *SCAN_STAGES):
                 rows += self._problems_of(stage, scan)
@@ -241,6 +241,16 @@ class Reader:
             for text in self.record("response", unit).get("flags", ()):
                 rows.append(_problem(unit.scan.site, unit.key, "response", "control", text))
         return rows
+
+    def _failed_bases(self) -> list[dict]:
+        """A row a site whose basis failed, with all its scans; from the records of the fits, since
+        a bundle holds no record of a basis."""
+        found: dict[str, str] = {}
+        for scan in self.study.scans:
+            record = self.record("fit", scan)
+            if record["status"] == "failed" and record["failed_at"] == "basis":
+                found.setdefault(scan.site, record["reason"])
+        return [_problem(site, site, "basis", "failed", reason) for site, reason in found.items()]
 
     def _problems_of(self, stage: str, item: Scan | Unit) -> list[dict]:
         record = self._body_or_failure(stage, item)

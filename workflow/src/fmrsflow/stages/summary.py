@@ -20,8 +20,8 @@ from fmrsflow.results import read_record
 from fmrsflow.study import STAGE_SETTINGS, Study
 from fmrsflow.words import count, duration
 
-STAGES = ("convert", "anatomy", "preprocess", "fit", "quantify", "response")
-"""Stages that leave a record for each scan (or response unit), in the order of the chain."""
+STAGES = ("convert", "anatomy", "basis", "preprocess", "fit", "quantify", "response")
+"""Stages that leave a record for each scan, site or response unit, in the order of the chain."""
 
 LITTLE_ROOM = 50e6
 """Bytes left on the disk of the results below which that is told."""
@@ -113,7 +113,7 @@ def progress(study: Study, began: float) -> list[Progress]:
     """State of every stage; `began` is the time (s) of the run's start."""
     found = []
     for stage in STAGES:
-        items = study.units() if stage == "response" else study.scans
+        items = study.items(stage)
         choices = dict.fromkeys(
             tuple(choice[name] for name in STAGE_SETTINGS[stage])
             for choice in study.config["analyses"].values()
@@ -135,6 +135,8 @@ def progress(study: Study, began: float) -> list[Progress]:
                     continue
                 if record["status"] != "ok" and record["failed_at"] == stage:
                     lost[record["status"]][record["reason"]].append(item.key)
+            if stage == "basis" and not done:
+                continue  # bundles hold none
             found.append(
                 Progress(
                     stage, "-".join(key), len(items), done, new, lost["failed"], lost["excluded"]
