@@ -24,7 +24,7 @@ from fmrsflow.errors import Damaged, DataError, Unreachable, Unwritable, machine
 from fmrsflow.files import file_digest, write_json
 from fmrsflow.manifests import Entry, Manifest
 from fmrsflow.results import read_record
-from fmrsflow.study import STAGE_SETTINGS, Study
+from fmrsflow.study import STAGE_SETTINGS, Study, study_option
 
 Process = Callable[[Job], dict]
 
@@ -194,7 +194,7 @@ def _cpu_s() -> float:
 def stage_parser(stage: str) -> argparse.ArgumentParser:
     """Command line of a stage: `fmrsflow STAGE [--study FILE] [NAMES] KEY...`."""
     parser = argparse.ArgumentParser(prog=f"fmrsflow {stage}")
-    parser.add_argument("--study", default="results/study.json", help="study.json of the run")
+    study_option(parser)
     add_manifest_options(parser)
     if settings := STAGE_SETTINGS[stage]:
         parser.add_argument("names", help=f"named settings: {'-'.join(settings)}")
@@ -213,10 +213,8 @@ def add_manifest_options(parser: argparse.ArgumentParser) -> None:
 def stage_jobs(stage: str, arguments: argparse.Namespace) -> list[Job]:
     """The jobs that a command line of `stage_parser` names."""
     study = Study.load(arguments.study)
-    settings = STAGE_SETTINGS[stage]
-    names = dict(zip(settings, arguments.names.split("-"))) if settings else {}
-    items = {item.key: item for item in study.items(stage)}
-    return [Job(stage, study, items[key], names) for key in arguments.keys]
+    names = study.choice(stage, arguments.names) if STAGE_SETTINGS[stage] else {}
+    return [Job(stage, study, item, names) for item in study.named(stage, arguments.keys)]
 
 
 def stage_main(stage: str, process: Process) -> Callable[[list[str]], int]:

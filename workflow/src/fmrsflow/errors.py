@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from fmrsflow.words import nearest
+
 
 class DataError(ValueError):
     """Data that cannot be processed as they are.
@@ -125,15 +127,9 @@ def reading_failed(
 
 
 def unknown(what: str, name: str, there: Iterable[str]) -> UsageError:
-    """The error for a name that does not exist: the nearest names, then what there is.
+    """The error for a name that does not exist: the nearest one, and what there is.
 
     >>> print(unknown("analysis", "mian", ["main", "strict"]))
-    there is no analysis 'mian'; did you mean main? There are: main, strict
+    there is no analysis 'mian'; did you mean 'main'? (there are main, strict)
     """
-    import difflib
-
-    there = list(there)
-    near = difflib.get_close_matches(name, there, n=3)
-    shown = ", ".join(there[:30]) + (f" and {len(there) - 12} more" if there[30:] else "")
-    guess = f"did you mean {' or '.join(near)}? There are" if near else "there are"
-    return UsageError(f"there is no {what} {name!r}; {guess}: {shown or 'none'}")
+    return UsageError(f"there is no {what} {name!r}{nearest(name, there)}")

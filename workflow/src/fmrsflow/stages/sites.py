@@ -11,7 +11,7 @@ from dataclasses import asdict
 from zlib import crc32
 
 from fmrsflow.results import Output, Results, Writer
-from fmrsflow.study import Scan, Study, Unit
+from fmrsflow.study import Scan, Study, Unit, study_option
 from fmrsflow.tables import Row
 from fmrsflow.tables.sites import TABLES
 
@@ -34,7 +34,7 @@ TAKEN = (
 def main(argv: list[str]) -> int:
     """Write the tables that the command line names."""
     parser = argparse.ArgumentParser(prog="fmrsflow sites", description=__doc__)
-    parser.add_argument("--study", default="results/study.json", help="the frozen study")
+    study_option(parser)
     parser.add_argument("analysis", nargs="?", help="name of an analysis")
     parser.add_argument("--multiverse", action="store_true", help="over all analyses")
     arguments = parser.parse_args(argv)
@@ -56,7 +56,7 @@ def write_tables(study: Study, analysis: str) -> None:
     settings = study.config["sites"]
     results = Results(study)
     writer = Writer(results.group("sites", analysis), study.software, results.inputs)
-    read = Reader(results, study.config["analyses"][analysis])
+    read = Reader(results, study.analysis(analysis))
     sheet = {name: asdict(site) for name, site in study.sites.items()}
     tables = {name: getattr(read, name)() for name in ("scans", "quality", "responses")}
     tables["concentrations"] = concentrations = read.concentrations()

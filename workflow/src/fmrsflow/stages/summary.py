@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from fmrsflow.batch import faults
 from fmrsflow.errors import DataError
 from fmrsflow.files import write_json
 from fmrsflow.results import read_record
-from fmrsflow.study import STAGE_SETTINGS, Study
+from fmrsflow.study import STAGE_SETTINGS, Study, study_option
 from fmrsflow.words import count, duration
 
 STAGES = ("convert", "anatomy", "basis", "preprocess", "fit", "quantify", "response")
@@ -52,18 +51,13 @@ class Progress:
 def main(argv: list[str]) -> int:
     """Print the state of a run; with `--watch` again and again until it is done."""
     parser = argparse.ArgumentParser(prog="fmrsflow summary", description=__doc__)
-    parser.add_argument("--study", default="results/study.json", help="the frozen study")
+    study_option(parser)
     parser.add_argument("--watch", type=float, metavar="SECONDS", help="repeat until all is done")
     parser.add_argument(
         "--complete", type=Path, metavar="FILE", help="write FILE if no scan ended in a fault"
     )
     arguments = parser.parse_args(argv)
     path = Path(arguments.study)
-    if not path.exists():
-        print(
-            f"{path} is not there: nothing has run yet, or --study names another", file=sys.stderr
-        )
-        return 1
     study = Study.load(path)
     if arguments.complete:
         return complete(study, arguments.complete)
