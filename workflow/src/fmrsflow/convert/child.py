@@ -27,6 +27,9 @@ _REFUSED = 255
 _NO_LIMIT = 254
 """Exit code where the limit of memory could not be set."""
 
+_NO_IMPORT = 253
+"""Exit code where a library of the converter could not be loaded, for want of memory or at all."""
+
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
 """Signals that a program sends itself; every other one comes from outside."""
 
@@ -88,6 +91,11 @@ def _judged(code: int, said: str) -> Ended:
         raise MachineFault(
             "no limit of memory can be set for spec2nii (setrlimit failed); see ulimit"
         )
+    if code == _NO_IMPORT:
+        raise MachineFault(
+            "a library of spec2nii cannot be loaded: too little memory or a broken installation; "
+            "mend that, then run the same command again"
+        )
     if code == errno.ENOMEM and _own_limit():
         return Ended(said, limit=f"asked for more than {MOST_MEMORY >> 30} GB of memory")
     if code and (fault := machine_fault(OSError(code, ""), "spec2nii")):
@@ -127,7 +135,7 @@ def _child(arguments: list[str], said: Path) -> None:
 
 
 def _exit_code(main) -> int:
-    """Run the converter: 0, the number of the error, or `_REFUSED`."""
+    """Run the converter; 0, the number of an error of the machine, or one of the codes above."""
     try:
         main()
         sys.stdout.flush()
@@ -142,10 +150,12 @@ def _exit_code(main) -> int:
 
 
 def _number_of(error: BaseException | None) -> int:
-    """Number of the error of the machine that an exception is, or was raised from."""
+    """Exit code for an exception: the number of the machine's error that it is or came from."""
     while error is not None:
         if isinstance(error, MemoryError):
             return errno.ENOMEM
+        if isinstance(error, ImportError):
+            return _NO_IMPORT
         if isinstance(error, OSError) and machine_fault(error):
             return error.errno
         error = error.__cause__ or error.__context__
