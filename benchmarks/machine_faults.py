@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / part) for part in ("faults", "chain", "")]
 
 
-def figures(quick: bool) -> Iterator[Figure]:
+def figures(quick: bool = False) -> Iterator[Figure]:
     """Figures of the faults of tests/faults/machine.py; `quick` leaves out killed converters."""
     import machine
     from counts import Counts

@@ -20,8 +20,7 @@ from counts import Counts, Fault
 from small_study import make_study
 from surroundings import Unavailable, mounted, remount
 
-from fmrsflow.edge import read_json
-from fmrsflow.records import file_digest
+from fmrsflow.files import file_digest, read_json
 from fmrsflow.sheets import read_config, read_study
 from fmrsflow.study import Study
 

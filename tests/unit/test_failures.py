@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 import report_fixture as made
-from fmrsflow.edge import Job, read_table, write_record
+from fmrsflow.batch import run_jobs
+from fmrsflow.edge import Job
 from fmrsflow.errors import Unreachable
+from fmrsflow.manifests import Manifest
 from fmrsflow.report.group_pages import flow
 from fmrsflow.stages import sites, summary
 from fmrsflow.stages.report_files import read_group
-from fmrsflow.study import Scan, Site, Study
+from fmrsflow.study import STAGE_SETTINGS, Scan, Site, Study
+from fmrsflow.tables import read_table
 
 REASON = "no basis at siteB.basis: neither a file nor a folder is there"
 
@@ -30,14 +33,11 @@ def study(tmp_path_factory):
     for scan in study.scans[2:]:
         for stage in ("fit", "quantify", "response"):
             item = study.units()[study.scans.index(scan)] if stage == "response" else scan
-            names = {name: made.ANALYSIS[name] for name in sites.STAGE_SETTINGS[stage]}
+            names = {name: made.ANALYSIS[name] for name in STAGE_SETTINGS[stage]}
             Job(stage, study, item, names).finish("failed", REASON, "basis", {})
-    for site in study.sites:
-        status = "failed" if site == "siteB" else "ok"
-        write_record(
-            study.results / "basis-simulated" / f"{site}_desc-basis_record.json",
-            {"stage": "basis", "status": status, "reason": REASON if status != "ok" else None},
-        )
+    for name, site in study.sites.items():
+        status = ("failed", REASON, "basis") if name == "siteB" else ("ok", None, None)
+        Job("basis", study, site, {"basis": made.ANALYSIS["basis"]}).finish(*status, {})
     (root / "study.json").write_text(study.save_text())
     assert sites.main(["--study", str(root / "study.json"), "main"]) == 0
     return study
@@ -83,7 +83,7 @@ def reads(job: Job, name: str) -> str:
     job = replace(job, item=replace(job.item, mrs=name))
     with pytest.raises(Unreachable) as told:
         job.source("mrs")
-    assert told.value.path.startswith(str(job.study.data_root / name))
+    assert told.value.paths[0].startswith(str(job.study.data_root / name))
     assert "DOE" not in str(told.value)
     return str(told.value)
 
@@ -107,3 +107,30 @@ def test_a_file_without_the_permission_to_read_it_is_out_of_reach(job, name):
         finally:
             os.seteuid(me)
             one.chmod(0o755)
+
+
+def test_what_is_out_of_reach_is_tried_again_when_it_changes(job):
+    """The manifest holds the state of what was missing, an engine's places on the PATH among it."""
+    engine = Path(job.study.config["data_root"]).parent / "bin" / "engine"
+
+    def process(_):
+        raise Unreachable("no engine", engine)
+
+    entry = run_jobs([job], process)[job.item.key]
+    assert (entry.status, entry.sources) == ("failed", {"../bin/engine": []})
+    manifest = Manifest("convert", "", "A_0", entries={job.item.key: entry})
+    roots = (job.study.config["results"], job.study.config["data_root"])
+    assert manifest.unsettled(*roots) == []
+    engine.parent.mkdir()
+    engine.write_text("here it is")
+    assert manifest.unsettled(*roots) == [job.item.key]
+
+
+def test_too_little_memory_is_a_fault_and_no_record(job, capsys):
+    def process(_):
+        raise MemoryError
+
+    entry = run_jobs([job], process)[job.item.key]
+    assert entry.status == "fault" and "more memory" in entry.reason
+    assert not job.record_path.exists()
+    assert "Traceback" not in capsys.readouterr().err
