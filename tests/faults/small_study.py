@@ -38,10 +38,10 @@ sites:
 """
 
 
-def make_study(folder: Path) -> Path:
+def make_study(folder: Path, transients: int = 16) -> Path:
     """The small study in a folder, ready to run."""
     folder.mkdir(parents=True)
-    (folder / "plan.yaml").write_text(PLAN)
+    (folder / "plan.yaml").write_text(PLAN.replace("transients: 16", f"transients: {transients}"))
     assert fmrsflow(["demo", "--preset", str(folder / "plan.yaml"), str(folder / "data")]) == 0
     _take_tissue_maps(folder / "data")
     write_config(folder)

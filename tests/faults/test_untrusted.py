@@ -18,6 +18,7 @@ import report_fixture
 from fmrsflow import cli
 from fmrsflow.basis.files import read_npz
 from fmrsflow.convert import reader
+from fmrsflow.convert.child import Ended
 from fmrsflow.errors import DataError
 from fmrsflow.files import read_json
 from fmrsflow.sheets import StudyError, read_config, read_study
@@ -171,7 +172,12 @@ def test_what_a_converter_prints_of_a_file_goes_to_the_log_alone(tmp_path, monke
     path = tmp_path / "scan.dat"
     path.write_bytes(b"x" * 200)
     said = "Error: unexpected header value PatientName: Doe^Jane"
-    monkeypatch.setattr(reader, "_run_converter", lambda *_: said)
+    real = reader.run_spec2nii
+
+    def converter(arguments, *rest):
+        return Ended(said, refused=True) if arguments[0] == "twix" else real(arguments, *rest)
+
+    monkeypatch.setattr(reader, "run_spec2nii", converter)
     with pytest.raises(DataError, match="spec2nii cannot read it as twix") as refusal:
         reader.read(path, None)
     assert "Jane" not in str(refusal.value)

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import resource
 import shutil
+import signal
+import sys
+import threading
+import time
+import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 
-from fmrsflow.convert import reader
+from fmrsflow.convert import child, reader
 from fmrsflow.convert.reader import load, read
 from fmrsflow.convert.sidecar import sidecar
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, MachineFault
 from fmrsflow.fids import Fids, to_nifti
 from fmrsflow.study import Site
+from fmrsflow.synthetic.writers import write_sdat
 
 SITE = Site("north", "Siemens", 3.0, "PRESS", 0.03, 2.0, "own", spectral_width_hz=4000.0)
 
@@ -181,3 +191,92 @@ def test_an_rda_cut_within_its_samples_is_refused(shared_data, tmp_path):
     cut.write_bytes(whole[: len(whole) - 16 * 500])
     with pytest.raises(DataError, match=r"cut\.rda: 8384 bytes of samples, the header says 16384"):
         read(cut, SITE)
+
+
+def sdat(fids, folder: Path, times: int) -> Path:
+    """A good Philips scan of that many times the transients."""
+    data = np.repeat(fids.data[:, :1], times, axis=0)
+    write_sdat(replace(fids, data=data), folder / "a.SDAT")
+    return folder / "a.SDAT"
+
+
+class Stopper(threading.Thread):
+    """Stops children of this process by their number, as a machine does that swaps."""
+
+    def __init__(self, numbers: set[int]):
+        super().__init__(daemon=True)
+        self.numbers, self.seen, self.over = numbers, [], threading.Event()
+
+    def run(self):
+        """Watch until the test is over."""
+        told = Path(f"/proc/{os.getpid()}/task")
+        while not self.over.is_set():
+            lists = (one.read_text().split() for one in told.glob("*/children"))
+            for one in {int(pid) for pids in lists for pid in pids} - set(self.seen):
+                self.seen.append(one)
+                if len(self.seen) in self.numbers:
+                    os.kill(one, signal.SIGSTOP)
+            time.sleep(0.001)
+
+
+@pytest.mark.parametrize(
+    ("stopped", "said"),
+    [
+        ({1}, None),
+        ({1, 3}, (DataError, "did not end within 3 s, twice, while another file passes")),
+        ({1, 2}, (MachineFault, "did not end within 3 s on a file known to be good too")),
+    ],
+)
+def test_a_time_limit_is_of_the_file_only_where_a_good_file_passes(
+    fids, tmp_path, monkeypatch, stopped, said
+):
+    path = sdat(fids, tmp_path, 1)
+    monkeypatch.setattr(reader, "TIME_LIMIT_S", 3)
+    stopper = Stopper(stopped)
+    stopper.start()
+    try:
+        if said:
+            with pytest.raises(said[0], match=said[1]):
+                read(path, SITE)
+        else:
+            assert read(path, SITE).fids.n_transients == 4
+    finally:
+        stopper.over.set()
+        stopper.join()
+    assert len(stopper.seen) == (2 if said and said[0] is MachineFault else 3)
+
+
+def test_a_file_that_asks_for_more_memory_than_our_limit_is_damaged(tmp_path, monkeypatch):
+    """With the same limit a good file of a few points passes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nibabel calls its readers of DICOM experimental
+        import spec2nii.Siemens.dicomfunctions  # noqa: F401  (what the child inherits)
+
+    large = pydicom.Dataset()
+    large.Manufacturer = "SIEMENS"
+    large.SpectroscopyData = bytes(300 << 20)
+    large.save_as(tmp_path / "a.dcm", implicit_vr=True, little_endian=True)
+    content = bytes(128) + b"DICM" + (tmp_path / "a.dcm").read_bytes()
+    (tmp_path / "a.dcm").write_bytes(content)
+    del large, content
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    monkeypatch.setattr(child, "MOST_MEMORY", used + (100 << 20))
+    with pytest.raises(DataError, match="asked for more than .* GB of memory, twice"):
+        read(tmp_path / "a.dcm", SITE)
+
+
+def test_too_little_memory_to_load_the_converter_is_of_the_machine(fids, tmp_path, monkeypatch):
+    """Its readers of DICOM load libraries that those of other formats do without."""
+    (tmp_path / "a.dcm").write_bytes(bytes(128) + b"DICM" + bytes(200))
+    monkeypatch.setitem(sys.modules, "spec2nii.Siemens.dicomfunctions", None)
+    with pytest.raises(MachineFault, match="cannot be loaded"):
+        read(tmp_path / "a.dcm", SITE)
+
+
+def test_a_nifti_header_of_a_petabyte_is_damaged(fids, tmp_path):
+    content = bytearray(to_nifti(fids).to_bytes())
+    at = content.index(np.array([256], "<i8").tobytes(), 16)
+    content[at : at + 8] = np.array([1 << 46], "<i8").tobytes()
+    (tmp_path / "a.nii").write_bytes(content)
+    with pytest.raises(DataError, match="a.nii: its header claims .* damaged"):
+        load(tmp_path / "a.nii")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, MachineFault, Unreachable
+from fmrsflow.fit import engines
 from fmrsflow.fit.engines import COMMANDS, _raw, _read_lcmodel, find_command, fit_with_engine
 from fmrsflow.fit.options import FitOptions
 
@@ -22,8 +24,9 @@ $$CONC  4 lines in following concentration table = NCONC+1
 
 @pytest.mark.parametrize("engine", list(COMMANDS))
 def test_an_absent_command_is_told_with_the_way_to_get_it(engine):
-    with pytest.raises(DataError, match="not on this machine's PATH; (install|build)"):
+    with pytest.raises(Unreachable, match="not on this machine's PATH; (install|build)") as told:
         find_command(engine, "no-such-command-here")
+    assert {Path(path).name for path in told.value.paths} == {"no-such-command-here"}
 
 
 def test_a_table_of_lcmodel_is_read():
@@ -66,3 +69,49 @@ def test_an_engine_answers_alike_on_any_scale_of_the_data(noisy, basis, engine):
     )
     glu = basis.index("Glu")
     assert small.amplitudes[glu] == pytest.approx(1e-7 * whole.amplitudes[glu], rel=1e-3)
+
+
+def command(folder, text: str) -> str:
+    """A program that stands for LCModel; it reads its control file and runs in `folder`."""
+    path = folder / "engine"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kill -9 $$", "killed .SIGKILL"),
+        ("(kill -9 $$) & wait", "killed .SIGKILL"),
+        ("exit 143", "killed .SIGTERM"),
+        ("exit 1", "on a spectrum made of the basis itself: lcmodel ended with code 1"),
+        ("exit 0", "on a spectrum made of the basis itself: lcmodel wrote no table"),
+        ("sleep 9", "did not end within 1 s; and on a spectrum made of the basis itself"),
+    ],
+)
+def test_an_engine_that_is_killed_or_fails_on_any_spectrum_is_a_fault_of_the_machine(
+    noisy, basis, tmp_path, monkeypatch, text, said
+):
+    monkeypatch.setattr(engines, "TIMEOUT_S", 1)
+    options = FitOptions(engine="lcmodel", command=command(tmp_path, text))
+    with pytest.raises(MachineFault, match=said):
+        fit_with_engine(noisy(1, 200.0, 1), basis, options)
+
+
+def test_an_engine_that_fails_on_this_spectrum_alone_is_a_failure_of_the_scan(
+    noisy, basis, tmp_path
+):
+    (tmp_path / "table").write_text(TABLE)
+    once = f"mkdir {tmp_path}/seen && exit 3; cp {tmp_path}/table out.table"
+    options = FitOptions(engine="lcmodel", command=command(tmp_path, once))
+    with pytest.raises(DataError, match="ended with code 3"):
+        fit_with_engine(noisy(1, 200.0, 1), basis, options)
+
+
+def test_an_engine_that_is_no_program_is_a_fault_of_the_machine(noisy, basis, tmp_path):
+    path = tmp_path / "engine"
+    path.write_bytes(b"\x7fELF of another machine")
+    path.chmod(0o755)
+    with pytest.raises(MachineFault, match="cannot be started"):
+        fit_with_engine(noisy(1, 200.0, 1), basis, FitOptions(engine="lcmodel", command=str(path)))

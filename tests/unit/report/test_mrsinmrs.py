@@ -49,7 +49,7 @@ def test_a_blank_header_is_left_to_the_site(missing):
 
 def test_scans_that_differ_are_counted():
     found = items([record(), record(), record(te_s=0.035), record(te_s=None)], [{}] * 4)
-    assert found["Echo time"] == "30 ms (2 scans); 35 ms (1 scans); unknown (1 scans)"
+    assert found["Echo time"] == "30 ms (2 scans); 35 ms (1 scan); unknown (1 scan)"
 
 
 def test_header_fields_are_found_under_their_nifti_mrs_names():

@@ -157,7 +157,7 @@ def test_two_sites_have_a_mean_but_no_prediction(make_responses, make_sites, set
     assert math.isnan(answer["prediction_low_percent"])
     assert "three sites" in answer["reason"]
     assert tables["leave_one_out"] == []
-    assert "1 sites with the standardised and 1" in tables["equivalence"][0]["reason"]
+    assert "1 site with the standardised and 1" in tables["equivalence"][0]["reason"]
 
 
 def test_no_variance_between_sites_gives_zero_with_an_upper_end(

@@ -41,5 +41,5 @@ def test_large_effects_have_power_one_and_none_has_five_percent():
 
 
 def test_one_site_is_refused():
-    with pytest.raises(ValueError, match="1 sites"):
+    with pytest.raises(ValueError, match="1 site with 8 participants"):
         power(3.0, 1, 8, SPREAD)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fmrsflow.errors import DataError
 from fmrsflow.files import file_digest, read_json
 from fmrsflow.sheets import schema
 from fmrsflow.stages.plan import main as plan
@@ -150,7 +151,9 @@ def test_plan_takes_its_sds_from_the_study(study, capsys, tmp_path):
     assert (tmp_path / "plan.svg").exists()
 
 
-def test_plan_without_any_sd_says_what_to_give(capsys):
-    with pytest.raises(SystemExit):
+def test_plan_without_any_sd_reads_the_study_or_says_that_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="results/study.json is not there"):
         plan([])
-    assert "--sd-site and --sd-participant" in capsys.readouterr().err
+    with pytest.raises(DataError, match="is not there"):
+        plan(["--sd-site", "1"])

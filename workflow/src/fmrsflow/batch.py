@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import resource
 import sys
 import traceback
@@ -19,11 +20,11 @@ from pathlib import Path
 
 from fmrsflow import manifests
 from fmrsflow.edge import FailedBefore, InputChanged, Job
-from fmrsflow.errors import Damaged, DataError, Unwritable
+from fmrsflow.errors import Damaged, DataError, Unreachable, Unwritable, machine_fault
 from fmrsflow.files import file_digest, write_json
 from fmrsflow.manifests import Entry, Manifest
 from fmrsflow.results import read_record
-from fmrsflow.study import STAGE_SETTINGS, Study
+from fmrsflow.study import STAGE_SETTINGS, Study, study_option
 
 Process = Callable[[Job], dict]
 
@@ -36,11 +37,19 @@ def run_job(job: Job, process: Process) -> None:
         job.finish("failed", str(failure), failure.stage, {})
     except Damaged:
         raise  # by run_jobs: a fault
+    except Unreachable as failure:
+        root = job.study.data_root
+        job.asked |= {os.path.relpath(path, root) for path in failure.paths}
+        _failed(job, failure)
     except DataError as failure:
-        job.finish("failed", " ".join(str(failure).split()), job.stage, {})
-        print(f"{job.item.key}: {job.stage}: {failure}", file=sys.stderr)
+        _failed(job, failure)
     else:
         job.finish("ok", None, None, body)
+
+
+def _failed(job: Job, failure: DataError) -> None:
+    job.finish("failed", " ".join(str(failure).split()), job.stage, {})
+    print(f"{job.item.key}: {job.stage}: {failure}", file=sys.stderr)
 
 
 def run_jobs(jobs: Iterable[Job], process: Process) -> dict[str, Entry]:
@@ -79,6 +88,7 @@ def _fault(job: Job, error: Exception) -> Entry:
 
 def fault(key: str, stage: str, error: Exception) -> Entry:
     """Report a fault of the program or the machine in the log."""
+    error = machine_fault(error) or error
     known = isinstance(error, InputChanged | Damaged | OSError)
     reason = " ".join(str(error).split()) if known else f"a fault of the program: {_place(error)}"
     print(f"{key}: {stage}: {reason}", file=sys.stderr)
@@ -183,7 +193,7 @@ def _cpu_s() -> float:
 def stage_parser(stage: str) -> argparse.ArgumentParser:
     """Command line of a stage: `fmrsflow STAGE [--study FILE] [NAMES] KEY...`."""
     parser = argparse.ArgumentParser(prog=f"fmrsflow {stage}")
-    parser.add_argument("--study", default="results/study.json", help="study.json of the run")
+    study_option(parser)
     add_manifest_options(parser)
     if settings := STAGE_SETTINGS[stage]:
         parser.add_argument("names", help=f"named settings: {'-'.join(settings)}")
@@ -202,10 +212,8 @@ def add_manifest_options(parser: argparse.ArgumentParser) -> None:
 def stage_jobs(stage: str, arguments: argparse.Namespace) -> list[Job]:
     """The jobs that a command line of `stage_parser` names."""
     study = Study.load(arguments.study)
-    settings = STAGE_SETTINGS[stage]
-    names = dict(zip(settings, arguments.names.split("-"))) if settings else {}
-    items = {item.key: item for item in study.items(stage)}
-    return [Job(stage, study, items[key], names) for key in arguments.keys]
+    names = study.choice(stage, arguments.names) if STAGE_SETTINGS[stage] else {}
+    return [Job(stage, study, item, names) for item in study.named(stage, arguments.keys)]
 
 
 def stage_main(stage: str, process: Process) -> Callable[[list[str]], int]:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.files import json_bytes
 from fmrsflow.results import Output, Results, parse_record, record_bytes
 from fmrsflow.sheets import LABEL, SETTING_NAME, check_config, check_value, schema
@@ -188,7 +188,8 @@ def unpack(path: str | Path) -> Bundle:
     except DataError:
         raise
     except _UNREADABLE as error:
-        raise DataError(f"{name}: no readable bundle ({error}); ask the site again") from None
+        reason = f"{name}: no readable bundle ({error}); ask the site again"
+        raise reading_failed(path, error, reason) from None
     try:
         manifest = json.loads(content.pop(MANIFEST))
         digests = dict(manifest["files"])

@@ -6,7 +6,7 @@ import importlib
 import sys
 
 from fmrsflow import arithmetic
-from fmrsflow.errors import DataError, Unwritable
+from fmrsflow.errors import DataError, MachineFault, UsageError, unknown
 
 COMMANDS = {
     "convert": "vendor files to anonymised NIfTI-MRS",
@@ -50,12 +50,15 @@ def main(argv: list[str] | None = None) -> int:
         print(version("fmrsflow"))
         return 0
     if argv[0] not in COMMANDS:
-        print(f"fmrsflow: no command {argv[0]!r}; `fmrsflow --help` lists them", file=sys.stderr)
+        print(f"fmrsflow: {unknown('command', argv[0], COMMANDS)}", file=sys.stderr)
         return 2
     arithmetic.settle()
     try:
         return importlib.import_module(f"fmrsflow.stages.{argv[0]}").main(argv[1:])
-    except (DataError, Unwritable) as error:
+    except UsageError as error:
+        print(f"fmrsflow {argv[0]}: {error}", file=sys.stderr)
+        return 2
+    except (DataError, MachineFault) as error:
         print(f"fmrsflow {argv[0]}: {error}", file=sys.stderr)
         return 1
 

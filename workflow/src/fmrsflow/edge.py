@@ -5,13 +5,13 @@ A stage is a function `process(job) -> dict`; batch.py runs it for scans.
 
 from __future__ import annotations
 
-import zlib
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from zlib import crc32
 
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, Unreachable, reading_failed
 from fmrsflow.files import file_digest
 from fmrsflow.results import Output, Results, Writer, now
 from fmrsflow.study import STAGE_SETTINGS, Item, Scan, Site, Study, Unit
@@ -132,7 +132,9 @@ class Job:
         Raises
         ------
         DataError
-            Nothing named, file absent, or outside the data root.
+            Nothing named.
+        Unreachable
+            The file is absent, must not be read, or lies outside the data root.
         """
         name = getattr(self.scan, column)
         if not name:
@@ -140,66 +142,76 @@ class Job:
         self.asked.add(name)  # a failure may end when this file is another one
         path = self.study.data_root / name
         if not self._below_root(path):
-            raise DataError(
+            raise Unreachable(
                 f"{name} (column {column}) leads out of the data root; "
-                "paths of scans.tsv lie below data_root"
+                "paths of scans.tsv lie below data_root",
+                path,
             )
-        if not path.exists():
-            raise DataError(
+        if not os.path.exists(path):
+            raise Unreachable(
                 f"{name} is not there (column {column} of scans.tsv, below data_root); "
-                "mend the path or bring the file"
+                "mend the path or bring the file",
+                path,
             )
-        members = sorted(path.rglob("*")) or [path]
-        for number, member in enumerate(members, start=1):
+        members = {}
+        for number, member in enumerate(_files_below(path, name), start=1):
+            # By number, since scanners name the files of a folder after the person.
+            members[member] = f"{name} (column {column})"
+            if member != path:
+                members[member] += f": file {number} of the folder (by name)"
             if not self._below_root(member):
-                # By number, since scanners name the files of a folder after the person.
-                raise DataError(
-                    f"{name} (column {column}): file {number} of the folder (by name) is a link "
-                    "that leads out of the data root; bring the file itself there"
+                raise Unreachable(
+                    f"{members[member]} is a link that leads out of the data root; bring the file "
+                    "itself there",
+                    member,
                 )
-        for member in members:
-            self.beside(member)
+        for member, shown in members.items():
+            self.beside(member, shown)
         return path
 
-    def beside(self, path: Path) -> Path:
+    def beside(self, path: Path, shown: str = "") -> Path:
         """A file below the data root that is read beside one of the sheet: its digest goes into
         the record, and it must still be the same when the stage has done its work.
 
+        Parameters
+        ----------
+        shown : str
+            What messages call it, where its own name may be a person's.
+
         Raises
         ------
-        DataError
-            It is a link that leads out of the data root.
+        Unreachable
+            It is a link that leads out of the data root, or its permissions forbid to read it.
+        MachineFault
+            The disk or the network failed.
         """
+        shown = shown or path.name
         if not self._below_root(path):
-            raise DataError(
-                f"{path.name} is a link that leads out of the data root; bring the file itself"
+            raise Unreachable(
+                f"{shown} is a link that leads out of the data root; bring the file itself", path
             )
         name = str(path.relative_to(self.study.data_root))
         self.asked.add(name)
-        if name not in self.sources and path.is_file():
-            self.sources[name] = Source.of(path)
+        if name not in self.sources and os.path.isfile(path):
+            try:
+                self.sources[name] = Source.of(path)
+            except OSError as error:
+                reason = f"{shown} cannot be read ({error.strerror})"
+                raise reading_failed(path, error, reason, shown) from None
         return path
 
     def _below_root(self, path: Path) -> bool:
-        return path.resolve().is_relative_to(self.study.data_root.resolve())
+        # Unlike Path.resolve, this raises nothing on a circle of links.
+        root = os.path.realpath(self.study.data_root)
+        return Path(os.path.realpath(path)).is_relative_to(root)
 
     def image(self, column: str):
         """NIfTI image that a column of scans.tsv names; DataError where it cannot be read."""
-        import nibabel as nib
+        from fmrsflow import images
 
         path = self.source(column)
-        try:
-            image = nib.load(path)
-            image.get_fdata(dtype="float32")
-        except (
-            OSError,
-            EOFError,
-            ValueError,
-            zlib.error,
-            nib.filebasedimages.ImageFileError,
-            nib.spatialimages.HeaderDataError,
-        ) as error:
-            raise DataError(f"{path.name}: no readable NIfTI image ({error})") from None
+        image = images.load(path)
+        images.values(image, path)
         return image
 
     def events(self) -> list[dict] | None:
@@ -297,6 +309,24 @@ class Job:
         if self.seeds:
             head["seeds"] = self.seeds
         self.writer.finish(head, body)
+
+
+def _files_below(path: Path, name: str) -> list[Path]:
+    """Files and links of a folder, by name, or the file itself; Unreachable for a folder that its
+    permissions forbid to read."""
+    if not os.path.isdir(path):
+        return [path]
+
+    def refuse(error: OSError) -> None:
+        """Raise what `os.walk` would pass over."""
+        raise reading_failed(path, error, f"{name} cannot be read ({error.strerror})", name)
+
+    found = [
+        Path(folder, one)
+        for folder, folders, files in os.walk(path, onerror=refuse)
+        for one in (*files, *(one for one in folders if os.path.islink(os.path.join(folder, one))))
+    ]
+    return sorted(found) or [path]
 
 
 def _state(path: Path) -> tuple[int, ...]:

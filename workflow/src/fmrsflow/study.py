@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, UsageError, unknown
 
 STAGE_SETTINGS = {
     "convert": (),
@@ -44,7 +44,6 @@ PATH_COLUMNS = (
     "bold_confounds",
 )
 """Columns of scans.tsv that hold file names, relative to the data root."""
-
 
 _MAGNETS_MHZ = {("Siemens", 3): 123.25, ("Siemens", 7): 297.2}
 """Proton frequencies of magnets that are not at their nominal field (2.89 and 6.98 T)."""
@@ -212,8 +211,63 @@ class Study:
         return {scan.key: scan for scan in self.scans}
 
     def scan(self, key: str) -> Scan:
-        """The scan of that key; KeyError where there is none."""
+        """The scan of that key; UsageError where there is none."""
+        if key not in self._by_key:
+            raise unknown("scan", key, self._by_key)
         return self._by_key[key]
+
+    def named(self, stage: str, keys: Iterable[str]) -> list[Item]:
+        """Sites, scans or response units that a stage works on, by their keys.
+
+        Raises
+        ------
+        UsageError
+            There is none of that key.
+        """
+        by_key = {item.key: item for item in self.items(stage)}
+        what = {"basis": "site", "response": "response unit", "bold": "scan with a BOLD run"}
+        for key in keys:
+            if key not in by_key:
+                raise unknown(what.get(stage, "scan"), key, by_key)
+        return [by_key[key] for key in keys]
+
+    def site_named(self, name: str) -> Site:
+        """The site of that name; UsageError where there is none."""
+        if name not in self.sites:
+            raise unknown("site", name, self.sites)
+        return self.sites[name]
+
+    def analysis(self, name: str) -> dict[str, str]:
+        """Names of the settings of an analysis; UsageError where there is none."""
+        analyses = self.config["analyses"]
+        if name not in analyses:
+            raise unknown("analysis", name, analyses)
+        return analyses[name]
+
+    def choice(self, stage: str, text: str) -> dict[str, str]:
+        """Named settings of a stage as its folder has them: `robust-sim-voigt` for `fit`.
+
+        Raises
+        ------
+        UsageError
+            Another number of names than the stage has settings, or one that there is not.
+        """
+        settings = STAGE_SETTINGS[stage]
+        names = text.split("-") if settings else []
+        if len(names) != len(settings):
+            used = {
+                "-".join(choice[setting] for setting in settings): analysis
+                for analysis, choice in self.config["analyses"].items()
+            }
+            examples = ", ".join(f"{one} (analysis {name})" for one, name in used.items())
+            raise UsageError(
+                f"{stage} takes names of settings as {'-'.join(settings)}, not {text!r}; for "
+                f"example {examples}"
+            )
+        for setting, name in zip(settings, names):
+            if name not in self.config[setting]:
+                raise unknown(f"setting of {setting}", name, self.config[setting])
+        return dict(zip(settings, names))
 
     def site(self, scan: Scan) -> Site:
         """The site of a scan."""
@@ -361,6 +415,15 @@ class Study:
             participants=tuple(content["participants"]),
             software=content["software"],
         )
+
+
+def study_option(parser) -> None:
+    """Give a command the option `--study`, alike everywhere."""
+    parser.add_argument(
+        "--study",
+        default="results/study.json",
+        help="study.json of a run's results (default: results/study.json)",
+    )
 
 
 def directory(stage: str, names: dict[str, str]) -> str:

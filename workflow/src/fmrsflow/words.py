@@ -6,9 +6,13 @@ import difflib
 from collections.abc import Iterable
 
 
-def count(number: int, noun: str) -> str:
-    """A number and its noun, plural where it is not one: `1 site`, `2 sites`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, plural: str = "") -> str:
+    """A number and its noun, plural where it is not one.
+
+    >>> count(1, "site"), count(2, "analysis", "analyses")
+    ('1 site', '2 analyses')
+    """
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def duration(seconds: float) -> str:

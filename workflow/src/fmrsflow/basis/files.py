@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.fids import CARRIER_PPM
 
 FIELD_TOLERANCE = 0.05
@@ -115,15 +115,17 @@ class Basis:
 
 def read_npz(path: str | Path) -> Basis:
     """Read our own format (see `to_npz`); DataError where it is something else."""
+    name = Path(path).name
     try:
         # Opened here, since numpy leaves a file open that turns out to be no archive.
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = dict(content)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{Path(path).name} cannot be read as a basis: {error}") from None
+        reason = f"{name} cannot be read as a basis: {error}"
+        raise reading_failed(path, error, reason) from None
     missing = {"names", "fids", "dwell_s", "frequency_mhz", "carrier_ppm"} - set(arrays)
     if missing:
-        raise DataError(f"{Path(path).name} is no basis: it lacks {', '.join(sorted(missing))}")
+        raise DataError(f"{name} is no basis: it lacks {', '.join(sorted(missing))}")
     te_s = float(arrays.get("te_s", np.nan))
     return Basis(
         names=tuple(str(name) for name in arrays["names"]),

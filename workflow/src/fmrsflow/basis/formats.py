@@ -7,6 +7,7 @@ points and amplitudes per molecule.
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow.basis.files import Basis, read_npz
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, Unreachable, reading_failed
 from fmrsflow.fids import to_spectrum
 
 NAMES = {
@@ -77,8 +78,8 @@ def read_basis(path: str | Path) -> Basis:
     path = Path(path)
     if path.is_dir():
         return read_fsl(path)
-    if not path.is_file():
-        raise DataError(f"no basis at {path.name}: neither a file nor a folder is there")
+    if not os.path.isfile(path):
+        raise Unreachable(f"no basis at {path.name}: neither a file nor a folder is there", path)
     if path.suffix == ".npz":
         return read_npz(path)
     if path.suffix.lower() == ".basis":
@@ -102,7 +103,7 @@ def read_lcmodel(path: str | Path) -> Basis:
         Not a .BASIS file, truncated, or NAA not at 2.01 ppm.
     """
     path = Path(path)
-    text = path.read_text(errors="replace")
+    text = _text(path)
     parts = re.split(r"^\s*\$", text, flags=re.MULTILINE | re.IGNORECASE)
     header: dict[str, str] = {}
     names, spectra = [], []
@@ -203,13 +204,14 @@ def read_fsl(folder: str | Path) -> Basis:
     names, fids, axes = [], [], set()
     meta: dict = {}
     for path in sorted(folder.glob("*.json")):
+        text = _text(path)
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(text)
             one = content["basis"]
             fid = np.array(one["basis_re"], float) + 1j * np.array(one["basis_im"], float)
             axes.add((float(one["basis_dwell"]), float(one["basis_centre"]), fid.size))
             names.append(str(one["basis_name"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(
                 f"{path.name} is no FSL-MRS basis file ({type(error).__name__}: {error})"
             ) from None
@@ -252,6 +254,13 @@ def to_fsl(basis: Basis) -> dict[str, str]:
         )
         for name, fid in zip(basis.names, basis.fids)
     }
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError as error:
+        raise reading_failed(path, error, f"{path.name} cannot be read: {error}") from None
 
 
 def _namelist(text: str) -> dict[str, str]:

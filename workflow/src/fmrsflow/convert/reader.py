@@ -1,34 +1,29 @@
-"""One scan's file to FIDs: spec2nii for vendors' formats, nibabel for NIfTI-MRS.
-
-The converter runs in a forked child with a time limit: it is a program for the command line, which
-prints, exits and may not end on a damaged file; a fork spares its start of a second for each file.
-"""
+"""One scan's file to FIDs: spec2nii for vendors' formats, nibabel for NIfTI-MRS."""
 
 from __future__ import annotations
 
 import gzip
-import multiprocessing
-import os
 import re
-import resource
+import shutil
 import struct
 import sys
-import tempfile
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from fmrsflow.convert.child import Ended, run_spec2nii
 from fmrsflow.convert.formats import companion, recognise
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, MachineFault, reading_failed
 from fmrsflow.fids import Fids, from_nifti
+from fmrsflow.images import check_size
+from fmrsflow.scratch import scratch
 from fmrsflow.study import Site, spectrometer_mhz
 
 TIME_LIMIT_S = 300
-MOST_BYTES = 8 << 30
-"""Size of an array above which a header is taken for damaged."""
-
+GOOD_LIMIT_S = 60
+"""Limit for a file known to be good, which takes a second."""
 _SPIKE = 30.0
 """A point that many times as large as both neighbours, and the largest of its FID, is damage."""
 
@@ -40,12 +35,12 @@ UNREADABLE = (
     IndexError,
     TypeError,
     OverflowError,
-    MemoryError,
     AttributeError,
     struct.error,
     zlib.error,
 )
-"""What nibabel and its helpers raise on a damaged file."""
+"""What nibabel and its helpers raise on a damaged file; too little memory for a header of at most
+`images.MOST_BYTES` is none of it."""
 
 _SPAR_LINE = re.compile(r"^\s*([^:!]+?)\s*:\s*(.*?)\s*$")
 
@@ -72,6 +67,8 @@ def read(path: Path, site: Site) -> Converted:
     ------
     DataError
         Unknown, truncated or damaged file, with what to do.
+    MachineFault
+        No room for temporary files, too little memory, the converter killed.
     """
     kind = recognise(path)
     if kind == "nifti":
@@ -98,8 +95,7 @@ def load(path: Path) -> Fids:
         image = nib.load(path)
         if image.get_data_dtype().kind != "c":
             raise DataError(f"holds {image.get_data_dtype()}, not complex FIDs; damaged?")
-        if np.prod([float(length) for length in image.shape]) * 16 > MOST_BYTES:
-            raise DataError(f"its header tells of {image.shape} points; it is damaged")
+        check_size(image.shape, 16)
         return from_nifti(image)
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
@@ -108,9 +104,10 @@ def load(path: Path) -> Fids:
         nib.filebasedimages.ImageFileError,
         nib.spatialimages.HeaderDataError,
     ) as error:
-        raise DataError(
+        reason = (
             f"{path.name}: truncated or damaged NIfTI-MRS ({_first_line(error)}); copy it again"
-        ) from None
+        )
+        raise reading_failed(path, error, reason) from None
 
 
 def _check_gzip(path: Path) -> None:
@@ -176,16 +173,55 @@ def _number(text: str | None) -> float | None:
 
 
 def _spec2nii(path: Path, kind: str) -> dict[str, Fids]:
-    with tempfile.TemporaryDirectory(prefix="fmrsflow-") as folder:
-        out = Path(folder) / "out"
-        arguments = [*_arguments(path, kind, Path(folder)), "-o", str(out), "-f", "svs"]
-        said = _run_converter(arguments, Path(folder) / "said.txt", path.name)
-        files = sorted(out.glob("*.nii.gz")) if out.is_dir() else []
-        if not files:
+    with scratch() as folder:
+        arguments = _arguments(path, kind, folder)
+        ended, files = _convert(arguments, folder, TIME_LIMIT_S)
+        if ended.refused or ended.limit or not files:
+            _check_machine(folder, ended.limit)
+            if ended.limit:  # once more: what slowed the machine down may be gone
+                ended, files = _convert(arguments, folder, TIME_LIMIT_S)
+        if ended.refused or ended.limit or not files:
             # To the job's log alone: it may quote the header, and a reason goes on pages.
-            print(f"{path.name}: spec2nii printed:\n{said}", file=sys.stderr)
-            raise DataError(_refusal(path, kind))
+            print(f"{path.name}: spec2nii printed:\n{ended.said}", file=sys.stderr)
+            raise DataError(
+                f"{path.name}: spec2nii {ended.limit}, twice, while another file passes; the file "
+                "is damaged, export it again"
+                if ended.limit
+                else _refusal(path, kind)
+            )
         return {file.name.split(".")[0].removeprefix("svs_"): load(file) for file in files}
+
+
+def _convert(arguments: list[str], folder: Path, limit_s: float) -> tuple[Ended, list[Path]]:
+    """Run the converter; how it ended, and the files that it wrote."""
+    out = folder / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    ended = run_spec2nii([*arguments, "-o", str(out), "-f", "svs"], folder / "said.txt", limit_s)
+    return ended, sorted(out.glob("*.nii.gz")) if out.is_dir() else []
+
+
+def _check_machine(folder: Path, limit: str) -> None:
+    """Convert a file that is known to be good.
+
+    Raises
+    ------
+    MachineFault
+        It cannot be converted either.
+    """
+    from fmrsflow.synthetic.writers import write_rda
+
+    time_s = np.arange(128) * 5e-4
+    decay, box = np.exp(-20 * time_s + 0j)[None, None], np.diag([20.0, 20.0, 20.0, 1.0])
+    good = Fids(decay, 5e-4, 123.2, 0.03, 2.0, box)
+    write_rda(good, folder / "known-good.rda")
+    arguments = ["rda", str(folder / "known-good.rda")]
+    ended, files = _convert(arguments, folder, min(TIME_LIMIT_S, GOOD_LIMIT_S))
+    if ended.refused or ended.limit or not files:
+        raise MachineFault(
+            f"spec2nii {limit or 'failed'}, and {ended.limit or 'fails'} on a file known to be "
+            "good too: too little memory or time, a full disk or a broken installation; mend that, "
+            "then run the same command again"
+        )
 
 
 def _arguments(path: Path, kind: str, folder: Path) -> list[str]:
@@ -259,39 +295,12 @@ def _dicom_command(path: Path) -> str:
         first, name = files[0], f"{path.name}: file 1 of the folder (by name)"
     try:
         maker = str(pydicom.dcmread(first, stop_before_pixels=True).get("Manufacturer", ""))
-    except (pydicom.errors.InvalidDicomError, *UNREADABLE):
-        raise DataError(f"{name} is no readable DICOM file; export it again") from None
+    except (pydicom.errors.InvalidDicomError, *UNREADABLE) as error:
+        reason = f"{name} is no readable DICOM file; export it again"
+        raise reading_failed(first, error, reason, name) from None
     if "philips" in maker.lower():
         return "philips_dcm"
     return "uih" if "uih" in maker.lower() else "dicom"
-
-
-def _run_converter(arguments: list[str], said: Path, name: str) -> str:
-    """Run spec2nii in a forked child and return what it printed."""
-    import spec2nii.spec2nii  # noqa: F401  (imported before the fork, once for all files)
-
-    child = multiprocessing.get_context("fork").Process(target=_child, args=(arguments, said))
-    child.start()
-    child.join(TIME_LIMIT_S)
-    if child.is_alive():
-        child.kill()
-        child.join()
-        raise DataError(
-            f"{name}: spec2nii did not end within {TIME_LIMIT_S} s; the file is damaged"
-        )
-    return said.read_text(errors="replace") if said.exists() else ""
-
-
-def _child(arguments: list[str], said: Path) -> None:
-    from spec2nii.spec2nii import main
-
-    # A damaged header may ask for any amount of memory.
-    resource.setrlimit(resource.RLIMIT_AS, (2 * MOST_BYTES, 2 * MOST_BYTES))
-    with said.open("w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        sys.argv = ["spec2nii", *arguments]
-        main()
 
 
 def _refusal(path: Path, kind: str) -> str:

@@ -12,8 +12,8 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,12 +22,13 @@ import numpy as np
 from fmrsflow.arithmetic import ONE_THREAD
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.formats import to_fsl, to_lcmodel
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, MachineFault, Unreachable, machine_fault
 from fmrsflow.fids import Fids, to_nifti, to_spectrum
 from fmrsflow.fit.broad import is_broad
 from fmrsflow.fit.model import make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, failed_result
+from fmrsflow.scratch import scratch
 
 COMMANDS = {"fsl_mrs": "fsl_mrs", "lcmodel": "lcmodel"}
 
@@ -45,6 +46,9 @@ LCMODEL_KEY = 210387309
 SIGNAL = 100.0
 """Largest |FID| that engines get: FSL-MRS ends far from the minimum on data of 1e-5."""
 
+CHECK_WIDTH_HZ = 2.0
+"""Half the linewidth of the spectrum that an engine is checked with."""
+
 LINEWIDTH_HZ = 1.0
 """Width given to the basis for LCModel, which expects FIDs that decay."""
 
@@ -54,14 +58,15 @@ def find_command(engine: str, command: str = "") -> str:
 
     Raises
     ------
-    DataError
+    Unreachable
         It is not there; the message says how to get it.
     """
-    found = shutil.which(command or COMMANDS.get(engine, engine))
+    name = command or COMMANDS.get(engine, engine)
+    found = shutil.which(name)
     if found is None:
-        raise DataError(
-            f"engine {engine}: the command {command or COMMANDS.get(engine, engine)} is not on "
-            f"this machine's PATH; {HINTS[engine]}"
+        raise Unreachable(
+            f"engine {engine}: the command {name} is not on this machine's PATH; {HINTS[engine]}",
+            *(os.path.join(folder, name) for folder in os.get_exec_path()),
         )
     return found
 
@@ -75,7 +80,10 @@ def fit_with_engine(fids: Fids, basis: Basis, options: FitOptions) -> list[FitRe
     Raises
     ------
     DataError
-        The command is absent, fails, or writes no result.
+        The command is absent, or fails or writes no result on this spectrum while it fits one
+        made of the basis.
+    MachineFault
+        The command was killed, or fails on the spectrum made of the basis too.
     """
     run = {"fsl_mrs": run_fsl_mrs, "lcmodel": run_lcmodel}[options.engine]
     command = find_command(options.engine, options.command)
@@ -85,8 +93,12 @@ def fit_with_engine(fids: Fids, basis: Basis, options: FitOptions) -> list[FitRe
     basis = basis.select(keep)
     model = make_model(fids, basis, replace(options, macromolecules="basis"))
     scale = SIGNAL / (np.abs(fids.data).max() or 1.0)
-    with tempfile.TemporaryDirectory(prefix="fmrsflow-") as folder:
-        found = run(command, fids.with_data(scale * fids.data), basis, options, Path(folder))
+    with scratch() as folder:
+        try:
+            found = run(command, fids.with_data(scale * fids.data), basis, options, folder)
+        except DataError as failure:
+            _check_machine(run, command, fids, basis, options, failure)
+            raise
     spectra = to_spectrum(fids.transients)[:, (model.index + fids.n_points // 2) % fids.n_points]
     return [
         replace(
@@ -99,6 +111,32 @@ def fit_with_engine(fids: Fids, basis: Basis, options: FitOptions) -> list[FitRe
         )
         for spectrum, (amplitudes, errors) in zip(spectra, found)
     ]
+
+
+def _check_machine(
+    run, command: str, fids: Fids, basis: Basis, options: FitOptions, failure: DataError
+) -> None:
+    """Fit a spectrum made of the basis itself, where the engine failed on another.
+
+    Raises
+    ------
+    MachineFault
+        The engine fails on it too: out of disk or memory, or badly installed.
+    """
+    time_s = np.arange(fids.n_points) * fids.dwell_s
+    own = basis.resampled(fids.dwell_s, fids.n_points, fids.frequency_mhz).fids.sum(axis=0)
+    own = own * np.exp(-2 * np.pi * CHECK_WIDTH_HZ * time_s)
+    # LCModel wants noise; a thousandth of the signal is far below any scan's.
+    parts = np.random.default_rng(0).normal(size=(2, fids.n_points))
+    own = SIGNAL * (own / np.abs(own).max() + 1e-3 * (parts[0] + 1j * parts[1]))
+    try:
+        with scratch() as folder:
+            run(command, fids.with_data(own[None, None]), basis, options, folder)
+    except DataError as again:
+        raise MachineFault(
+            f"{failure}; and on a spectrum made of the basis itself: {again}. Look after memory, "
+            "disk and the engine's installation, then run the same command again"
+        ) from None
 
 
 def run_fsl_mrs(
@@ -208,6 +246,18 @@ def _run(engine: str, command: list, folder: Path, text: str = "") -> None:
         )
     except subprocess.TimeoutExpired:
         raise DataError(f"{engine} did not end within {TIMEOUT_S} s") from None
+    except OSError as error:
+        raise machine_fault(error, engine) or MachineFault(
+            f"{engine} cannot be started ({error.strerror}); mend its installation, then run the "
+            "same command again"
+        ) from None
+    # A shell that started the engine reports the signal that ended it as 128 + its number.
+    number = -done.returncode if done.returncode < 0 else done.returncode - 128
+    if number in set(signal.Signals):
+        raise MachineFault(
+            f"{engine} was killed ({signal.Signals(number).name}): by a limit of time or memory, "
+            "or by hand; give the job more, then run the same command again"
+        )
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()
         raise DataError(

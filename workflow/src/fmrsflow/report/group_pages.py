@@ -14,6 +14,7 @@ from fmrsflow.report.alike import alike
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import ConsortiumResults, Effect, ScanSummary, SiteResults
 from fmrsflow.study import Site
+from fmrsflow.words import count
 
 SHORT_LABELS = {"use": "use", "care": "care", "excluded": "excluded", "failed": "failed"}
 HIGH_IS_GOOD = {"snr_tcr"}
@@ -170,7 +171,7 @@ def _site_tiles(results: SiteResults) -> list[dict]:
         if not own:
             continue
         others = results.others.get(name, ())
-        note = f"median of {len(own)} scans"
+        note = f"median of {count(len(own), 'scan')}"
         if len(others):
             note += f"; other sites {short(float(np.median(others)))}"
         tiles.append(
@@ -275,13 +276,18 @@ def flow(scans: Sequence[ScanSummary]) -> list[dict]:
     left = list(scans)
     told = []
     for name, stage in steps:
-        lost = [s for s in left if stage and s.failed_at == stage and s.verdict.kind != "excluded"]
+        lost = [s for s in left if stage and _lost_at(s) == stage and s.verdict.kind != "excluded"]
         left = [s for s in left if s not in lost]
         told.append(_step(name, left, lost, scans))
-    lost = [s for s in left if s.verdict.kind == "excluded"]
+    lost = [s for s in left if s.verdict.kind in ("excluded", "failed")]
     left = [s for s in left if s not in lost]
     told.append(_step("In the group statistics", left, lost, scans))
     return told
+
+
+def _lost_at(scan: ScanSummary) -> str:
+    """Step at which a scan was lost; a basis that failed stops its scans at the fit."""
+    return "fit" if scan.failed_at == "basis" else scan.failed_at
 
 
 def _step(name: str, left, lost, scans) -> dict:
@@ -366,7 +372,7 @@ def _site_rows(results: ConsortiumResults) -> list[dict]:
 
 
 def _forest_words(results: ConsortiumResults) -> str:
-    words = f"Change of {results.asked.words} at {len(results.effects)} sites."
+    words = f"Change of {results.asked.words} at {count(len(results.effects), 'site')}."
     if results.pooled is not None:
         words += f" Together {signed(results.pooled.value)} % "
         words += f"({signed(results.pooled.low)} to {signed(results.pooled.high)} %)."

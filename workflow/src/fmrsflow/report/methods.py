@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fmrsflow.report.references import bibtex, cite
 from fmrsflow.study import Site
+from fmrsflow.words import count
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _data(ref: _Writer, sites, n_scans: int, software: Mapping) -> str:
     protocols = sorted({_protocol(site) for site in sites})
     name = f"fmrsflow {software.get('Version', '')}".strip()
     return (
-        f"{_count(n_scans, 'scan')} from {_count(len(sites), 'site')} ("
+        f"{count(n_scans, 'scan')} from {count(len(sites), 'site')} ("
         + ", ".join(f"{count} × {kind}" for kind, count in sorted(fields.items()))
         + f") were analysed; single-voxel ¹H spectra were acquired with {'; '.join(protocols)}. "
         f"Data were converted to NIfTI-MRS {ref('Clarke2022')} and processed with {name}, "
@@ -160,7 +161,7 @@ def _anatomy(ref: _Writer, records) -> str:
         "fast": "FSL FAST's partial-volume maps",
         "spm": "SPM's tissue maps",
     }
-    told = [f"{words.get(kind, kind)} ({_count(n, 'scan')})" for kind, n in kinds.most_common()]
+    told = [f"{words.get(kind, kind)} ({count(n, 'scan')})" for kind, n in kinds.most_common()]
     return f"Tissue fractions of the voxel came from {' and '.join(told)}." if told else ""
 
 
@@ -202,7 +203,7 @@ def _quantification(ref: _Writer, fitted, quantified) -> str:
         )
         text += f" {ref(source)}." if source else "."
         assumed = sum((r.get("tissue") or {}).get("origin") == "assumed" for r in quantified)
-        text += f" Tissue fractions were assumed in {_count(assumed, 'scan')}." if assumed else ""
+        text += f" Tissue fractions were assumed in {count(assumed, 'scan')}." if assumed else ""
     return text
 
 
@@ -216,13 +217,9 @@ def _statistics(ref: _Writer, records) -> str:
         "widths of the conditions matched, and without as a control; tNAA and tCr are negative "
         "controls. Site means were combined by a random-effects model with REML "
         f"{ref('Viechtbauer2005')} and Hartung-Knapp intervals {ref('IntHout2014')}; "
-        f"{_count(len(records), 'scan or session', 'scans or sessions')} gave a response."
+        f"{count(len(records), 'scan or session', 'scans or sessions')} gave a response."
     )
 
 
 def _setting(records, stage: str) -> Mapping:
     return records[0].get("settings", {}).get(stage, {})
-
-
-def _count(number: int, noun: str, plural: str = "") -> str:
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fmrsflow.study import Site
+from fmrsflow.words import count
 
 MISSING = "missing at the site"
 """What stands where neither headers nor settings tell; the site has to fill it in."""
@@ -166,9 +167,9 @@ def _common(values: Sequence, unit: str = "", scale: float = 1.0) -> str | None:
     if len(counts) == 1 and len(known) == len(values):
         return shown[0] + unit
     missing = len(values) - len(known)
-    parts = [f"{text}{unit} ({count} scans)" for text, count in counts.most_common(4)]
+    parts = [f"{text}{unit} ({count(n, 'scan')})" for text, n in counts.most_common(4)]
     parts += [f"{len(counts) - 4} other values"] if len(counts) > 4 else []
-    parts += [f"unknown ({missing} scans)"] if missing else []
+    parts += [f"unknown ({count(missing, 'scan')})"] if missing else []
     return "; ".join(parts)
 
 

@@ -11,6 +11,8 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
+from fmrsflow.words import count
+
 PLOTLY = "plotly-cartesian-4.1.1.min.js.gz"
 """The chart library, compressed as it travels in a page (MIT licence beside it)."""
 
@@ -85,6 +87,7 @@ def _environment() -> jinja2.Environment:
         "above": above,
         "points": points,
         "signed": signed,
+        "count": count,
     }
     folder = files("fmrsflow.report") / "templates"
     environment.globals |= {

@@ -15,6 +15,7 @@ from scipy.stats import t
 from fmrsflow.sites import meta, power
 from fmrsflow.sites.agreement import equivalence
 from fmrsflow.sites.variance import Decomposition, Sample, SiteMeans, decompose, site_means
+from fmrsflow.words import count
 
 KEYS = ("metabolite", "estimator", "matched", "quantity", "contrast")
 """Columns that tell one question from another; each combination is answered by itself."""
@@ -106,7 +107,7 @@ def _one(tables, key, rows, used, sites, settings, bootstraps, seed) -> None:
     """Tables of one question."""
     same = dict(zip(KEYS, key))
     if not used:
-        why = f"cannot be estimated because none of {len(rows)} scans can be used"
+        why = f"cannot be estimated because none of {count(len(rows), 'scan')} can be used"
         tables["meta"].append({**same, "n_sites": 0, "n": 0, "reason": why})
         tables["sites"] += _empty_sites(same, rows, [], sites)
         return
@@ -281,7 +282,11 @@ def _empty_sites(same, rows, present: Sequence[str], sites) -> Rows:
         if name in present:
             continue
         own = [row for row in rows if row["site"] == name]
-        what = f"none of its {len(own)} scans can be used" if own else "no scan of it was fitted"
+        what = (
+            f"none of its {count(len(own), 'scan')} can be used"
+            if own
+            else "no scan of it was fitted"
+        )
         found.append(
             {
                 **same,
@@ -341,7 +346,7 @@ def _moderators(same, means: SiteMeans, sites) -> Rows:
             rows.append({**start, "reason": why})
             continue
         if k <= p or base is None:
-            why = f"cannot be estimated because there are {k} sites for {p} values"
+            why = f"cannot be estimated because there are {count(k, 'site')} for {p} values"
             rows.append({**start, "reason": why})
             continue
         result = meta.random_effects(means.mean, means.variance, x, means.df)
@@ -372,8 +377,8 @@ def _equivalence(means: SiteMeans, sites, settings) -> dict:
     counts = {"n_standardised": own.count(0.0), "n_own": own.count(1.0), "margin_percent": margin}
     if not counts["n_standardised"] or not counts["n_own"] or len(own) < 3:
         why = (
-            f"cannot be estimated because there are {counts['n_standardised']} sites with the "
-            f"standardised and {counts['n_own']} with their own protocol"
+            f"cannot be estimated because there are {count(own.count(0.0), 'site')} with "
+            f"the standardised and {counts['n_own']} with their own protocol"
         )
         return counts | {"reason": why}
     design = np.column_stack([np.ones(len(own)), own])

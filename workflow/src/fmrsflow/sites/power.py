@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from scipy.optimize import brentq
 from scipy.stats import nct, t
 
+from fmrsflow.words import count
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -45,14 +47,15 @@ def power(effect: float, sites: int, participants: int, spread: Spread) -> float
         True mean change, percent.
     """
     if sites < 2 or participants < 1:
-        raise ValueError(f"{sites} sites with {participants} participants: two and one are needed")
+        given = f"{count(sites, 'site')} with {count(participants, 'participant')}"
+        raise ValueError(f"{given}: two and one are needed")
     return _power(effect, spread.of_mean(sites, participants), sites - 1)
 
 
 def power_of_difference(effect: float, sites: int, participants: int, spread: Spread) -> float:
     """Power for a difference between two halves of the sites (protocols), `sites` in all."""
     if sites < 3:
-        raise ValueError(f"{sites} sites: three are needed for two groups")
+        raise ValueError(f"{count(sites, 'site')}: three are needed for two groups")
     first = sites // 2
     single = spread.of_mean(1, participants)
     return _power(effect, single * math.sqrt(1 / first + 1 / (sites - first)), sites - 2)

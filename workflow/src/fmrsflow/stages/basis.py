@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,9 @@ from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, to_npz
 from fmrsflow.basis.formats import read_basis, to_fsl, to_lcmodel
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import digest, shaped_pulses, simulate, with_macromolecules
-from fmrsflow.batch import run_jobs, stage_jobs, stage_main, stage_parser
+from fmrsflow.batch import faults, run_jobs, stage_jobs, stage_main, stage_parser
 from fmrsflow.edge import Job
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.results import Output, Writer
 from fmrsflow.study import Site, spectrometer_mhz
 
@@ -84,8 +85,10 @@ def _path(site: Site, setting: dict, data_root: Path) -> Path:
         raise DataError("basis setting: source is file but no path is given")
     name = setting["path"].replace("{site}", site.name)
     path = Path(data_root) / name
-    if not path.resolve().is_relative_to(Path(data_root).resolve()):
-        raise DataError(f"basis {name} leads out of the data root; bring the file below data_root")
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(data_root)):
+        raise Unreachable(
+            f"basis {name} leads out of the data root; bring the file below data_root", path
+        )
     return path
 
 
@@ -187,5 +190,5 @@ def main(argv: list[str]) -> int:
         help="write the basis for another engine too (may be given twice)",
     )
     arguments = parser.parse_args(argv)
-    run_jobs(stage_jobs("basis", arguments), partial(process, formats=arguments.export))
-    return 0
+    entries = run_jobs(stage_jobs("basis", arguments), partial(process, formats=arguments.export))
+    return 1 if faults(entries) else 0

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from fmrsflow import images
 from fmrsflow.batch import stage_main
 from fmrsflow.bold import clusters, connectivity, fir, glm, inputs, tables
 from fmrsflow.bold.blocks import blocks_of, check_blocks, timing_warnings
 from fmrsflow.bold.mask import VoxelMask, read_transform, voxel_mask, with_data
 from fmrsflow.edge import Job
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.files import read_json
 from fmrsflow.tables import bold as columns
 from fmrsflow.tables import read_table
@@ -85,8 +85,9 @@ def process(job: Job) -> dict:
 
 
 def _read(job: Job, setting: dict) -> tuple[_Run, list[str]]:
-    image = _load(job.source("bold"))
-    timing = inputs.timing_of(image, _sidecar(job, job.source("bold")))
+    path = job.source("bold")
+    image = images.load(path)
+    timing = inputs.timing_of(image, _sidecar(job, path))
     events = read_table(job.source("bold_events"))
     blocks = blocks_of(events, setting["rest"], setting["merge_gap_s"])
     check_blocks(blocks, timing.n_scans * timing.tr_s)
@@ -97,7 +98,7 @@ def _read(job: Job, setting: dict) -> tuple[_Run, list[str]]:
     mrs_affine = job.fids("convert", "svs").affine
     if mrs_affine is None:
         raise DataError("the MRS file holds no geometry: the voxel cannot be placed on BOLD")
-    series = _values(image, job.scan.bold)
+    series = images.values(image, path)
     brain = with_data(series)
     transform = setting["transform"] and read_transform(_below(job, setting["transform"]))
     voxel = voxel_mask(mrs_affine, image.affine, brain, transform or None, setting["min_share"])
@@ -236,11 +237,12 @@ def _contrast(job: Job, run: _Run, setting: dict, smooth, name: str, found) -> l
 def _atlas(job: Job, run: _Run, setting: dict, percent, seed, other, contrasts) -> None:
     from fmrsflow.report import bold_figures as figures
 
-    atlas = _load(_below(job, setting["atlas"]))
+    path = _below(job, setting["atlas"])
+    atlas = images.load(path)
     if len(atlas.shape) != 3:
         raise DataError(f"the atlas has {len(atlas.shape)} axes; one volume of labels is needed")
     labels = inputs.on_grid(
-        _values(atlas, setting["atlas"]), atlas.affine, run.brain.shape, run.affine
+        images.values(atlas, path), atlas.affine, run.brain.shape, run.affine
     )[run.brain]  # fmt: skip
     present, counts = np.unique(labels[labels > 0], return_counts=True)
     kept = present[counts >= 5]
@@ -282,22 +284,6 @@ def _label_names(job: Job, setting: dict, labels) -> list[str]:
     return [named.get(int(one), str(one)) for one in labels]
 
 
-def _load(path: Path):
-    import nibabel as nib
-
-    try:
-        return nib.load(path)
-    except (nib.filebasedimages.ImageFileError, OSError, EOFError) as error:
-        raise DataError(f"{path.name} is not readable as NIfTI: {error}") from None
-
-
-def _values(image, name: str) -> np.ndarray:
-    try:
-        return np.asarray(image.dataobj, dtype=np.float32)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{name} ends before its last volume or is damaged: {error}") from None
-
-
 def _sidecar(job: Job, path: Path) -> dict:
     sidecar = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
     if not sidecar.exists():
@@ -330,7 +316,7 @@ def _below(job: Job, pattern: str) -> Path:
     root = job.study.data_root
     path = root / name
     if not (path.resolve().is_relative_to(root.resolve()) and path.is_file()):
-        raise DataError(f"{name} (setting bold: {pattern}) is no file below the data root")
+        raise Unreachable(f"{name} (setting bold: {pattern}) is no file below the data root", path)
     return job.beside(path)
 
 

@@ -13,7 +13,7 @@ from fmrsflow.bold.tables import slug
 from fmrsflow.errors import DataError
 from fmrsflow.exclusion import excluded
 from fmrsflow.results import Output, Results, Writer
-from fmrsflow.study import Scan, Study, Unit
+from fmrsflow.study import Scan, Study, Unit, study_option
 from fmrsflow.tables import bold as columns
 
 MEASURES = {
@@ -25,14 +25,14 @@ MEASURES = {
 
 def main(argv: list[str]) -> int:
     """`fmrsflow bold [--study FILE] --analysis NAME`."""
-    parser = argparse.ArgumentParser(prog="fmrsflow bold")
-    parser.add_argument("--study", default="results/study.json", help="the frozen study")
+    parser = argparse.ArgumentParser(prog="fmrsflow bold", description=__doc__)
+    study_option(parser)
     parser.add_argument("--analysis", required=True, help="analysis that gives the change")
     arguments = parser.parse_args(argv)
     study = Study.load(arguments.study)
     results = Results(study)
     writer = Writer(results.group("bold", arguments.analysis), study.software, results.inputs)
-    names = study.config["analyses"][arguments.analysis]
+    names = study.analysis(arguments.analysis)
     rows = list(pair_rows(results, names))
     writer.save("concordance", rows, columns.CONCORDANCE)
     tests = []

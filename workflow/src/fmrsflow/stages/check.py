@@ -6,12 +6,18 @@ import argparse
 import sys
 
 from fmrsflow.sheets import StudyError, missing_files, read_config, read_study
+from fmrsflow.words import count
 
 
 def main(argv: list[str]) -> int:
     """Print every problem; exit code 1 where there is one."""
     parser = argparse.ArgumentParser(prog="fmrsflow check", description=__doc__)
-    parser.add_argument("config", nargs="?", default="config/config.yaml")
+    parser.add_argument(
+        "config",
+        nargs="?",
+        default="config/config.yaml",
+        help="configuration (default: config/config.yaml)",
+    )
     config = parser.parse_args(argv).config
     try:
         study = read_study(read_config(config), config)
@@ -21,7 +27,14 @@ def main(argv: list[str]) -> int:
     missing = [] if study.config["synthetic"] else missing_files(study)
     print("\n".join(missing), file=sys.stderr)
     print(
-        f"{len(study.sites)} sites, {len(study.scans)} scans, {len(study.units())} response units, "
-        f"{len(study.config['analyses'])} analyses, {len(missing)} missing files"
+        ", ".join(
+            [
+                count(len(study.sites), "site"),
+                count(len(study.scans), "scan"),
+                count(len(study.units()), "response unit"),
+                count(len(study.config["analyses"]), "analysis", "analyses"),
+                count(len(missing), "missing file"),
+            ]
+        )
     )
     return 1 if missing else 0

@@ -8,7 +8,7 @@ import numpy as np
 
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.fids import Fids
 from fmrsflow.fit.change import JointResult
 from fmrsflow.fit.design import Design, condition_design, given_design, linewidth_design
@@ -147,6 +147,8 @@ def _joint(job: Job, options: FitOptions, fids: Fids, basis, labels: list, used)
         if options.joint_linewidth != "none" and width is not None:
             width = width.select(used)
             fits.insert(0, fit_joint(fids, basis, design, width, options, options.joint_respond))
+    except Unreachable:
+        raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
         return {"status": "failed", "reason": " ".join(str(failure).split())}
     job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
@@ -172,7 +174,7 @@ def _designs(job: Job, options: FitOptions, labels: list) -> tuple[Design, Desig
         name = options.joint_design.format(stem=scan.stem, **scan.entities)
         path, root = job.study.data_root / name, job.study.data_root.resolve()
         if not (path.is_file() and path.resolve().is_relative_to(root)):
-            raise DataError(f"{name} (setting joint_design) is not below the data root")
+            raise Unreachable(f"{name} (setting joint_design) is not below the data root", path)
         return given_design(read_table(job.beside(path)), len(labels))
     present = [label for label in dict.fromkeys(labels) if label is not None]
     rest = REST if REST in present else present[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fmrsflow.sheets import schema
 from fmrsflow.tables import write_table
+from fmrsflow.words import count
 
 NAME = re.compile(
     r"sub-(?P<subject>[A-Za-z0-9]+)(?:_ses-(?P<session>[A-Za-z0-9]+))?"
@@ -63,8 +64,10 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="fmrsflow index", description=__doc__)
     parser.add_argument("dataset", type=Path, help="BIDS dataset of one site")
     parser.add_argument("--site", required=True, help="label of the site")
-    parser.add_argument("--data-root", type=Path, help="default: the dataset itself")
-    parser.add_argument("--out", default="scans.tsv")
+    parser.add_argument(
+        "--data-root", type=Path, help="folder that paths are relative to (default: the dataset)"
+    )
+    parser.add_argument("--out", default="scans.tsv", help="sheet to write (default: scans.tsv)")
     arguments = parser.parse_args(argv)
     within = (arguments.data_root or arguments.dataset).resolve()
     dataset = arguments.dataset.resolve()
@@ -77,5 +80,5 @@ def main(argv: list[str]) -> int:
         return 1
     columns = {name: (rule["meaning"], "") for name, rule in schema("scans_sheet").items()}
     write_table(arguments.out, [{name: row.get(name) for name in columns} for row in found])
-    print(f"{arguments.out}: {len(found)} scans of {arguments.site}")
+    print(f"{arguments.out}: {count(len(found), 'scan')} of {arguments.site}")
     return 0

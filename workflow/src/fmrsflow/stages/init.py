@@ -113,7 +113,7 @@ Two ways, told by `scans.tsv` alone:
 def main(argv: list[str]) -> int:
     """Write DIR/config/config.yaml and the headers of the sheets; nothing is overwritten."""
     parser = argparse.ArgumentParser(prog="fmrsflow init", description=__doc__)
-    parser.add_argument("directory", type=Path)
+    parser.add_argument("directory", type=Path, help="folder of the new study")
     config = parser.parse_args(argv).directory / "config"
     if (config / "config.yaml").exists():
         print(f"fmrsflow init: {config}/config.yaml is there already", file=sys.stderr)

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmrsflow import manifests
-from fmrsflow.errors import DataError
-from fmrsflow.study import STAGE_SETTINGS, Study
-from fmrsflow.words import nearest
+from fmrsflow.errors import unknown
+from fmrsflow.study import STAGE_SETTINGS, Study, study_option
 
 STAGES = (*STAGE_SETTINGS, "report")
 """Stages whose jobs leave manifests."""
@@ -29,12 +28,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def read_arguments(parser: argparse.ArgumentParser, argv: list[str]):
     """Folder of the results, names of stages (all where none is given), and all arguments."""
-    parser.add_argument("--study", default="results/study.json", help="study.json of the run")
+    study_option(parser)
     parser.add_argument("stages", nargs="*", metavar="STAGE", help="default: every stage")
     arguments = parser.parse_args(argv)
     for name in arguments.stages:
         if name not in STAGES:
-            raise DataError(f"no stage {name!r}{nearest(name, STAGES)}")
+            raise unknown("stage", name, STAGES)
     results = Study.load(arguments.study).results
     return results, arguments.stages or STAGES, arguments
 

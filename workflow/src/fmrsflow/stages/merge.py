@@ -13,6 +13,7 @@ from fmrsflow.errors import DataError
 from fmrsflow.files import write_bytes, write_json
 from fmrsflow.provenance import dataset_description
 from fmrsflow.study import batches
+from fmrsflow.words import count
 
 
 def main(argv: list[str]) -> int:
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> int:
     for analysis in analyses:
         if code := cli.main(["report", "--study", str(frozen), analysis]):
             return code
-    print(f"{sites} bundles, {n_scans} scans: {results}/{analyses[0]}/report")
+    print(f"{count(sites, 'bundle')}, {count(n_scans, 'scan')}: {results}/{analyses[0]}/report")
     return 0
 
 
@@ -75,8 +76,8 @@ def _checked(paths: list[str], allow: bool) -> list[Bundle] | None:
         print("\t".join(f"{key}: {value}" for key, value in row.items()), file=sys.stderr)
     if differing and not allow:
         problems.append(
-            f"{len(differing)} differences of settings or software (above); rerun the sites with "
-            "one configuration and one lock file, or give --allow-differences"
+            f"{count(len(differing), 'difference')} of settings or software (above); rerun the "
+            "sites with one configuration and one lock file, or give --allow-differences"
         )
     for problem in problems:
         print(f"fmrsflow merge: {problem}", file=sys.stderr)

@@ -5,39 +5,48 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from pathlib import Path
 
+from fmrsflow.errors import DataError
+from fmrsflow.results import Results
+from fmrsflow.study import Study, study_option
 from fmrsflow.tables import write_table
+
+SDS = ("site", "participant", "measurement")
+"""Standard deviations, percent, that a plan is made from."""
 
 
 def main(argv: list[str]) -> int:
     """Print the table; write plan.tsv, plan.svg and plan.png with --output."""
     parser = argparse.ArgumentParser(prog="fmrsflow plan", description=__doc__)
-    parser.add_argument("--study", help="the frozen study whose variance components are used")
-    parser.add_argument("--analysis", help="its analysis (default: the primary one)")
-    parser.add_argument("--sd-site", type=float, help="SD between sites, percent")
+    study_option(parser)
+    parser.add_argument("--analysis", help="analysis of the study (default: the primary one)")
+    given = "; the study is read unless --sd-site and --sd-participant are given"
+    parser.add_argument("--sd-site", type=float, help=f"SD between sites, percent{given}")
     parser.add_argument("--sd-participant", type=float, help="SD between participants, percent")
     parser.add_argument("--sd-measurement", type=float, help="SD of one scan, percent")
     parser.add_argument("--effect", type=float, default=3.0, help="true change, percent")
     parser.add_argument("--power", type=float, default=0.8, help="power of the minimal effect")
     parser.add_argument("--scans", type=int, default=1, help="scans of each participant")
-    parser.add_argument("--sites", type=_counts, default=[2, 4, 6, 8, 12, 16, 20, 30])
-    parser.add_argument("--participants", type=_counts, default=[2, 4, 8, 12, 16, 24, 40])
+    parser.add_argument(
+        "--sites", type=_counts, default=[2, 4, 6, 8, 12, 16, 20, 30], help="as 4,8,12"
+    )
+    parser.add_argument(
+        "--participants",
+        type=_counts,
+        default=[2, 4, 8, 12, 16, 24, 40],
+        help="participants of each site, as 4,8,12",
+    )
     parser.add_argument("--output", type=Path, help="folder for plan.tsv, plan.svg, plan.png")
     arguments = parser.parse_args(argv)
     if not 0.05 < arguments.power < 1 or arguments.scans < 1 or min(arguments.sites) < 2:
         parser.error("power lies between 0.05 and 1, scans from 1, sites from 2")
-    sds = _study_sds(arguments.study, arguments.analysis) if arguments.study else {}
-    if isinstance(sds, str):
-        print(f"fmrsflow plan: {sds}", file=sys.stderr)
-        return 1
-    for name in ("site", "participant", "measurement"):
-        given = getattr(arguments, f"sd_{name}")
-        sds[name] = given if given is not None else sds.get(name)
-    if sds["site"] is None or sds["participant"] is None:
-        parser.error("give --study, or --sd-site and --sd-participant")
-    sds["measurement"] = sds["measurement"] or 0.0
+    own = {name: getattr(arguments, f"sd_{name}") for name in SDS}
+    own = {name: sd for name, sd in own.items() if sd is not None}
+    sds = {"measurement": 0.0}
+    if not {"site", "participant"} <= set(own):
+        sds = _study_sds(arguments.study, arguments.analysis)
+    sds |= own
     if min(sds.values()) < 0:
         parser.error("standard deviations must not be negative")
     _write(arguments, sds)
@@ -75,22 +84,22 @@ def _counts(text: str) -> list[int]:
     return counts
 
 
-def _study_sds(study: str, analysis: str | None) -> dict[str, float] | str:
-    """SDs that power.tsv of a study was made with, or why there are none."""
-    from fmrsflow.results import Results
-    from fmrsflow.study import Study
-
+def _study_sds(study: str, analysis: str | None) -> dict[str, float]:
+    """SDs that power.tsv of a study was made with; DataError where there are none."""
     loaded = Study.load(study)
     name = analysis or loaded.config["primary"]
+    loaded.analysis(name)
     made = Results(loaded).group("sites", name)
     if not made.exists:
-        path = made.place("power.tsv")
-        return f"{path} is not there; run the workflow (or `fmrsflow sites {name}`) first"
+        raise DataError(
+            f"{made.place('power.tsv')} is not there; run the workflow (or `fmrsflow sites "
+            f"{name}`) first, or give --sd-site and --sd-participant"
+        )
     rows = made.table("power")
     if not rows or math.isnan(rows[0]["sd_site_percent"]):
         reason = rows[0]["reason"] if rows else "it has no response"
-        return f"analysis {name}: {reason}; give --sd-site and --sd-participant"
-    return {part: rows[0][f"sd_{part}_percent"] for part in ("site", "participant", "measurement")}
+        raise DataError(f"analysis {name}: {reason}; give --sd-site and --sd-participant")
+    return {part: rows[0][f"sd_{part}_percent"] for part in SDS}
 
 
 def _print(rows: list[dict], column: str, title: str, form: str) -> None:

@@ -10,19 +10,21 @@ from fmrsflow.files import write_bytes
 from fmrsflow.manifests import Entry, Manifest, state
 from fmrsflow.results import Results, Writer
 from fmrsflow.stages import report_files as files
-from fmrsflow.study import Study
+from fmrsflow.study import Study, study_option
 from fmrsflow.tables.report import CHECKLIST
 
 
 def main(argv: list[str]) -> int:
     """Write the pages that the command line names."""
     parser = argparse.ArgumentParser(prog="fmrsflow report", description=__doc__)
-    parser.add_argument("--study", default="results/study.json", help="the frozen study")
+    study_option(parser)
     parser.add_argument("analysis", help="name of an analysis")
     parser.add_argument("keys", nargs="*", help="scans, as site/sub-..; none: sites and consortium")
     add_manifest_options(parser)
     arguments = parser.parse_args(argv)
     study = Study.load(arguments.study)
+    study.analysis(arguments.analysis)
+    study.named("report", arguments.keys)
     if not arguments.keys:
         write_group_pages(study, arguments.analysis)
         return 0

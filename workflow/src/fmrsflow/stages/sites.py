@@ -13,7 +13,7 @@ from zlib import crc32
 from fmrsflow import manifests
 from fmrsflow.exclusion import excluded
 from fmrsflow.results import Output, Results, Writer
-from fmrsflow.study import Scan, Study, Unit
+from fmrsflow.study import Scan, Study, Unit, study_option
 from fmrsflow.tables import Row
 from fmrsflow.tables.sites import TABLES
 
@@ -36,7 +36,7 @@ TAKEN = (
 def main(argv: list[str]) -> int:
     """Write the tables that the command line names."""
     parser = argparse.ArgumentParser(prog="fmrsflow sites", description=__doc__)
-    parser.add_argument("--study", default="results/study.json", help="the frozen study")
+    study_option(parser)
     parser.add_argument("analysis", nargs="?", help="name of an analysis")
     parser.add_argument("--multiverse", action="store_true", help="over all analyses")
     arguments = parser.parse_args(argv)
@@ -58,7 +58,7 @@ def write_tables(study: Study, analysis: str) -> None:
     settings = study.config["sites"]
     results = Results(study)
     writer = Writer(results.group("sites", analysis), study.software, results.inputs)
-    read = Reader(results, study.config["analyses"][analysis])
+    read = Reader(results, study.analysis(analysis))
     sheet = {name: asdict(site) for name, site in study.sites.items()}
     tables = {name: getattr(read, name)() for name in ("scans", "quality", "responses")}
     tables["concentrations"] = concentrations = read.concentrations()
@@ -254,7 +254,7 @@ class Reader:
 
     def problems(self) -> list[dict]:
         """Faults, failures, exclusions, warnings, and negative controls against a result."""
-        rows, lost = [], set()
+        rows, lost = self._failed_bases(), set()
         for scan in self.study.scans:
             for stage in ("convert", "anatomy", *SCAN_STAGES[1:]):
                 rows += self._problems_of(stage, scan, lost)
@@ -266,6 +266,16 @@ class Reader:
             for text in self.record("response", unit).get("flags", ()):
                 rows.append(_problem(unit.scan.site, unit.key, "response", "control", text))
         return rows
+
+    def _failed_bases(self) -> list[dict]:
+        """A row a site whose basis failed, with all its scans; from the records of the fits, since
+        a bundle holds no record of a basis."""
+        found: dict[str, str] = {}
+        for scan in self.study.scans:
+            record = self.record("fit", scan)
+            if record["status"] == "failed" and record["failed_at"] == "basis":
+                found.setdefault(scan.site, record["reason"])
+        return [_problem(site, site, "basis", "failed", reason) for site, reason in found.items()]
 
     def _problems_of(self, stage: str, item: Scan | Unit, lost: set[str]) -> list[dict]:
         """Problems of an item in a stage; a fault once, where it began (`lost` keeps the keys)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,11 +16,11 @@ from fmrsflow.batch import faults
 from fmrsflow.errors import DataError
 from fmrsflow.files import write_json
 from fmrsflow.results import read_record
-from fmrsflow.study import STAGE_SETTINGS, Study
+from fmrsflow.study import STAGE_SETTINGS, Study, study_option
 from fmrsflow.words import count, duration
 
-STAGES = ("convert", "anatomy", "preprocess", "fit", "quantify", "response")
-"""Stages that leave a record for each scan (or response unit), in the order of the chain."""
+STAGES = ("convert", "anatomy", "basis", "preprocess", "fit", "quantify", "response")
+"""Stages that leave a record for each scan, site or response unit, in the order of the chain."""
 
 LITTLE_ROOM = 50e6
 """Bytes left on the disk of the results below which that is told."""
@@ -52,18 +51,13 @@ class Progress:
 def main(argv: list[str]) -> int:
     """Print the state of a run; with `--watch` again and again until it is done."""
     parser = argparse.ArgumentParser(prog="fmrsflow summary", description=__doc__)
-    parser.add_argument("--study", default="results/study.json", help="the frozen study")
+    study_option(parser)
     parser.add_argument("--watch", type=float, metavar="SECONDS", help="repeat until all is done")
     parser.add_argument(
         "--complete", type=Path, metavar="FILE", help="write FILE if no scan ended in a fault"
     )
     arguments = parser.parse_args(argv)
     path = Path(arguments.study)
-    if not path.exists():
-        print(
-            f"{path} is not there: nothing has run yet, or --study names another", file=sys.stderr
-        )
-        return 1
     study = Study.load(path)
     if arguments.complete:
         return complete(study, arguments.complete)
@@ -113,7 +107,7 @@ def progress(study: Study, began: float) -> list[Progress]:
     """State of every stage; `began` is the time (s) of the run's start."""
     found = []
     for stage in STAGES:
-        items = study.units() if stage == "response" else study.scans
+        items = study.items(stage)
         choices = dict.fromkeys(
             tuple(choice[name] for name in STAGE_SETTINGS[stage])
             for choice in study.config["analyses"].values()
@@ -135,6 +129,8 @@ def progress(study: Study, began: float) -> list[Progress]:
                     continue
                 if record["status"] != "ok" and record["failed_at"] == stage:
                     lost[record["status"]][record["reason"]].append(item.key)
+            if stage == "basis" and not done:
+                continue  # bundles hold none
             found.append(
                 Progress(
                     stage, "-".join(key), len(items), done, new, lost["failed"], lost["excluded"]

@@ -11,6 +11,7 @@ from fmrsflow.errors import DataError
 from fmrsflow.files import file_digest
 from fmrsflow.results import read_record
 from fmrsflow.study import STAGE_SETTINGS, Study, directory
+from fmrsflow.words import count
 
 
 def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
@@ -117,7 +118,9 @@ def _study_folder(results: Path, study: Study) -> Path:
 def main(argv: list[str]) -> int:
     """Print every change; exit code 1 where there is one."""
     parser = argparse.ArgumentParser(prog="fmrsflow verify", description=__doc__)
-    parser.add_argument("results", nargs="?", default="results", type=Path)
+    parser.add_argument(
+        "results", nargs="?", default="results", type=Path, help="folder of results"
+    )
     parser.add_argument(
         "--repair", action="store_true", help="have the next run make again what is damaged"
     )
@@ -133,5 +136,5 @@ def main(argv: list[str]) -> int:
         for path in repair(results, found):
             print(f"{path}\tdeleted: the next run makes it again")
     records = sum(1 for _ in results.rglob("*record.json"))
-    print(f"{records} records, {len(found)} changes")
+    print(f"{count(records, 'record')}, {count(len(found), 'change')}")
     return 1 if found else 0

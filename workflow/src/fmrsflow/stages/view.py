@@ -1,17 +1,17 @@
-"""`fmrsflow view FILE [-o OUT] [--open]`: NIfTI-MRS, a fit, or a results folder as a page;
-a file also as a picture (OUT ending in .png, .svg or .pdf)."""
+"""`fmrsflow view [FILE] [-o OUT] [--open]`: NIfTI-MRS, a fit, or a results folder as a page
+(without FILE that of `--study`); a file also as a picture (OUT ending in .png, .svg or .pdf)."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 import zipfile
 import zlib
 from pathlib import Path
 
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.files import write_bytes
 from fmrsflow.results import Results, as_written
+from fmrsflow.study import Study, study_option
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -19,15 +19,19 @@ PICTURES = (".png", ".svg", ".pdf")
 def main(argv: list[str]) -> int:
     """Write the page or picture and print its path."""
     parser = argparse.ArgumentParser(prog="fmrsflow view", description=__doc__)
-    parser.add_argument("file", type=Path, help="*.nii[.gz], *_desc-fit_result.npz, or a folder")
-    parser.add_argument("-o", "--out", type=Path, help="default: <name>.html in this folder")
+    study_option(parser)
+    parser.add_argument(
+        "file",
+        type=Path,
+        nargs="?",
+        help="*.nii[.gz], *_desc-fit_result.npz, or a folder of results (default: that of --study)",
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, help="file to write (default: <name>.html in this folder)"
+    )
     parser.add_argument("--open", action="store_true", help="open it in the web browser")
     arguments = parser.parse_args(argv)
-    try:
-        path = view(arguments.file, arguments.out)
-    except DataError as problem:
-        print(f"fmrsflow view: {problem}", file=sys.stderr)
-        return 1
+    path = view(arguments.file or Study.load(arguments.study).results, arguments.out)
     print(path)
     if arguments.open:
         import webbrowser
@@ -93,7 +97,7 @@ def _fit(path: Path):
         with np.load(path, allow_pickle=False) as content:
             arrays = dict(content)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path.name} cannot be read as a fit: {error}") from None
+        raise reading_failed(path, error, f"{path.name} cannot be read as a fit: {error}") from None
     needed = {"ppm", "spectra", "data", "fit", "baseline", "residual", "names", "metabolites"}
     if needed - set(arrays):
         raise DataError(

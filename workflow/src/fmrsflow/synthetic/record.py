@@ -13,6 +13,7 @@ from fmrsflow.basis.files import Basis
 from fmrsflow.synthetic.acquisition import frequency_mhz, narrowing_hz
 from fmrsflow.synthetic.normal import CONCENTRATIONS, LIPIDS, MACROMOLECULES, OTHER_LINES
 from fmrsflow.synthetic.plan import Plan, SitePlan
+from fmrsflow.words import count
 
 RECORD_VERSION = "1"
 
@@ -116,9 +117,9 @@ def methods_text(record: dict) -> str:
     c = record["concentrations"]
     return (
         f"Synthetic data ({record['name']}) were made with {record['generator']['name']} "
-        f"{record['generator']['version']} (seed {record['seed']}): {len(sites)} sites, "
-        f"{people['per_site']} participants each and {people['travelling']} who travelled, "
-        f"{people['sessions']} session(s), {when}. Protocols: {protocols}. "
+        f"{record['generator']['version']} (seed {record['seed']}): {count(len(sites), 'site')}, "
+        f"{count(people['per_site'], 'participant')} each and {people['travelling']} who "
+        f"travelled, {people['sessions']} session(s), {when}. Protocols: {protocols}. "
         f"Basis sets were simulated ({sites[0]['basis'].get('pulses', 'ideal pulses')}). "
         f"Concentrations (mmol per kg tissue water) were log-normal with coefficients of variation "
         f"of {c['vendor_cv']:g} between vendors, {c['site_cv']:g} between sites, "
