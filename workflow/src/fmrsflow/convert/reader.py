@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow.convert.formats import companion, recognise
+from fmrsflow.convert.parts import load_parts
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.study import Site, spectrometer_mhz
@@ -268,8 +269,7 @@ def _dicom_command(path: Path) -> str:
 
 def _run_converter(arguments: list[str], said: Path, name: str) -> str:
     """Run spec2nii in a forked child and return what it printed."""
-    import spec2nii.spec2nii  # noqa: F401  (imported before the fork, once for all files)
-
+    load_parts(arguments[0])
     child = multiprocessing.get_context("fork").Process(target=_child, args=(arguments, said))
     child.start()
     child.join(TIME_LIMIT_S)
