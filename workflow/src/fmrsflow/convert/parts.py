@@ -1,4 +1,4 @@
-"""What spec2nii needs for a kind of file, loaded once for all files before the converter is forked."""
+"""What spec2nii needs for a kind of file, loaded once for all files before it is forked."""
 
 from __future__ import annotations
 

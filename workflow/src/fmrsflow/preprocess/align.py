@@ -181,9 +181,7 @@ def _used_points(data: np.ndarray, dwell_s: float) -> int:
     return start + int(faint[0]) if len(faint) else n_points
 
 
-def _turn(
-    shift_hz: np.ndarray, phase_rad: np.ndarray, n_points: int, dwell_s: float
-) -> np.ndarray:
+def _turn(shift_hz: np.ndarray, phase_rad: np.ndarray, n_points: int, dwell_s: float) -> np.ndarray:
     """What takes shift and phase off each transient, complex (n_transients, n_points)."""
     turn = exponentials(-2j * np.pi * shift_hz * dwell_s, n_points)
     return turn * np.exp(-1j * phase_rad)[:, None]

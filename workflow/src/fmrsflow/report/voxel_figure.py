@@ -69,9 +69,7 @@ def voxel_figure(
         for share, letter in zip((0.03, 0.93), ("P", "A") if across == 1 else ("L", "R")):
             axes.text(left + share * SIDE, BOTTOM + SIDE / 2, letter, color="white", size=9)
         title = f"{name}  {'xyz'[normal]} = {centre[normal]:.0f} mm"
-        axes.text(
-            left + SIDE / 2, BOTTOM + SIDE + 0.07, title, color="white", size=9, ha="center"
-        )
+        axes.text(left + SIDE / 2, BOTTOM + SIDE + 0.07, title, color="white", size=9, ha="center")
     axes.text(WIDTH / 2, 0.07, caption, color="white", ha="center", size=9)
     axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT), aspect="auto")
     return figure
