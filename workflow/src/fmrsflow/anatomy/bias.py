@@ -1,10 +1,10 @@
 """N4 bias correction (Tustison 2010, doi:10.1109/TMI.2010.2046908) of a masked image.
 
 The histogram of the logarithms is deconvolved, which sharpens it; what the sharpening takes off
-each voxel is smoothed by cubic B-splines on a grid of control points, and the two steps are repeated
-until the field stands, on ever finer grids. Step by step the algorithm and constants of ITK
-(N4BiasFieldCorrectionImageFilter), whose single steps come out to 1e-8. On an image's regular grid
-the splines are products of one small matrix an axis, which takes a thirtieth of the time.
+each voxel is smoothed by cubic B-splines on a grid of control points, and the two steps are
+repeated until the field stands, on ever finer grids. Step by step the algorithm and constants of
+ITK (N4BiasFieldCorrectionImageFilter), whose single steps come out to 1e-8. On an image's regular
+grid the splines are products of one small matrix an axis, which takes a thirtieth of the time.
 """
 
 from __future__ import annotations
