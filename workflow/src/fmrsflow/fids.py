@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fmrsflow.errors import DataError
+from fmrsflow.exponentials import exponentials
 
 CARRIER_PPM = 4.65
 """Chemical shift (ppm) of water at body temperature: the carrier of every vendor's default."""
@@ -136,7 +137,8 @@ class Fids:
     def shifted(self, shift_hz) -> Fids:
         """Move every resonance up by `shift_hz` (scalar or one value a transient, Hz)."""
         shift = np.broadcast_to(np.asarray(shift_hz, float), (self.n_transients,))
-        return self.with_data(self.data * np.exp(2j * np.pi * shift[:, None, None] * self.time_s))
+        turn = exponentials(2j * np.pi * shift * self.dwell_s, self.n_points)
+        return self.with_data(self.data * turn[:, None, :])
 
     def rotated(self, phase_deg) -> Fids:
         """Multiply by exp(i phase) (scalar or one value a transient, degrees)."""
@@ -147,10 +149,10 @@ class Fids:
         """Add Lorentzian and Gaussian width (FWHM in Hz; scalar or one value a transient)."""
         lorentz = np.broadcast_to(np.asarray(lorentz_hz, float), (self.n_transients,))
         gauss = np.broadcast_to(np.asarray(gauss_hz, float), (self.n_transients,))
-        t = self.time_s
-        decay = np.pi * lorentz[:, None] * t
-        decay = decay + (np.pi * gauss[:, None] * t) ** 2 / (4 * np.log(2))
-        return self.with_data(self.data * np.exp(-decay)[:, None, :])
+        shape = exponentials(-np.pi * lorentz * self.dwell_s, self.n_points)
+        if gauss.any():
+            shape = shape * np.exp(-((np.pi * gauss[:, None] * self.time_s) ** 2) / (4 * np.log(2)))
+        return self.with_data(self.data * shape[:, None, :])
 
     def select(self, index) -> Fids:
         """The transients that a mask, slice or list of indices names."""
