@@ -236,9 +236,6 @@ def from_nifti(image) -> Fids:
     dwell = float(image.header["pixdim"][4])
     if image.header.get_xyzt_units()[1] == "msec":
         dwell *= 1e-3
-    # spec2nii writes a 10 m voxel where the vendor file holds no position.
-    sizes = np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))
-    known = bool(np.all(sizes < 1000))
     nucleus = header["ResonantNucleus"]
     frequency = header["SpectrometerFrequency"]
     return Fids(
@@ -247,10 +244,17 @@ def from_nifti(image) -> Fids:
         frequency_mhz=float(frequency[0] if isinstance(frequency, list) else frequency),
         te_s=header.get("EchoTime"),
         tr_s=header.get("RepetitionTime"),
-        affine=np.array(image.affine) if known else None,
+        affine=voxel_affine(image),
         nucleus=nucleus[0] if isinstance(nucleus, list) else nucleus,
         header={key: header[key] for key in KEPT_HEADER_KEYS if key in header},
     )
+
+
+def voxel_affine(image) -> np.ndarray | None:
+    """Voxel of a NIfTI-MRS image in scanner space, (4, 4) in mm; None where it holds no geometry."""
+    # spec2nii writes a 10 m voxel where the vendor file holds no position.
+    sizes = np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))
+    return np.array(image.affine) if np.all(sizes < 1000) else None
 
 
 def to_nifti(fids: Fids, **fields):
