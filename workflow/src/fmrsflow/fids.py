@@ -251,7 +251,7 @@ def from_nifti(image) -> Fids:
 
 
 def voxel_affine(image) -> np.ndarray | None:
-    """Voxel of a NIfTI-MRS image in scanner space, (4, 4) in mm; None where it holds no geometry."""
+    """Voxel of a NIfTI-MRS image in scanner space, (4, 4), mm; None where it has no geometry."""
     # spec2nii writes a 10 m voxel where the vendor file holds no position.
     sizes = np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))
     return np.array(image.affine) if np.all(sizes < 1000) else None
