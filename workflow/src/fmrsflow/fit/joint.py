@@ -11,6 +11,7 @@ transients become a handful of spectra, without loss where noise is white.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,14 +104,39 @@ def fit_joint(
         Basis and data do not belong together, a regressor is missing or dependent, or the average
         of the transients cannot be fitted.
     """
+    return fit_joint_models(fids, basis, design, (linewidth,), options, responding)[0]
+
+
+def fit_joint_models(
+    fids: Fids,
+    basis: Basis,
+    design: Design,
+    linewidths: Sequence[Design | None],
+    options: FitOptions | None = None,
+    responding: tuple[str, ...] = (),
+) -> list[JointResult]:
+    """`fit_joint` under several models of the linewidth; what they share is computed once."""
     options = options or FitOptions()
     model = make_model(fids, basis, options)
-    _check(fids, design, linewidth)
-    noise = noise_sd(fids)
-    fids, known = _without_known_width(fids, linewidth, options)
+    average = None
+    found = []
+    for linewidth in linewidths:
+        _check(fids, design, linewidth)
+        given, known = _without_known_width(fids, linewidth, options)
+        if known or average is None:
+            average = _average(model, options, given.mean())
+        found.append(
+            _fit(model, given, average, noise_sd(fids), design, linewidth, options, responding)
+        )
+        average = None if known else average
+    return found
+
+
+def _fit(model, fids, fitted_average, noise, design, linewidth, options, responding) -> JointResult:
+    """The joint fit from that of the average of the same transients."""
+    average, start, target, scale = fitted_average
+    known = linewidth is not None and options.joint_linewidth == "fixed"
     widths = None if known else linewidth
-    mean = fids.mean()
-    average, start, target, scale = _average(model, options, mean)
     data = fids.transients.copy()
     data[:, 0] *= 0.5
     respond = _respond(model, design, responding)
