@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fmrsflow.errors import DataError
+from fmrsflow.exponentials import exponentials
 
 CARRIER_PPM = 4.65
 """Chemical shift (ppm) of water at body temperature: the carrier of every vendor's default."""
@@ -136,7 +137,8 @@ class Fids:
     def shifted(self, shift_hz) -> Fids:
         """Move every resonance up by `shift_hz` (scalar or one value a transient, Hz)."""
         shift = np.broadcast_to(np.asarray(shift_hz, float), (self.n_transients,))
-        return self.with_data(self.data * np.exp(2j * np.pi * shift[:, None, None] * self.time_s))
+        turn = exponentials(2j * np.pi * shift * self.dwell_s, self.n_points)
+        return self.with_data(self.data * turn[:, None, :])
 
     def rotated(self, phase_deg) -> Fids:
         """Multiply by exp(i phase) (scalar or one value a transient, degrees)."""
@@ -147,10 +149,10 @@ class Fids:
         """Add Lorentzian and Gaussian width (FWHM in Hz; scalar or one value a transient)."""
         lorentz = np.broadcast_to(np.asarray(lorentz_hz, float), (self.n_transients,))
         gauss = np.broadcast_to(np.asarray(gauss_hz, float), (self.n_transients,))
-        t = self.time_s
-        decay = np.pi * lorentz[:, None] * t
-        decay = decay + (np.pi * gauss[:, None] * t) ** 2 / (4 * np.log(2))
-        return self.with_data(self.data * np.exp(-decay)[:, None, :])
+        shape = exponentials(-np.pi * lorentz * self.dwell_s, self.n_points)
+        if gauss.any():
+            shape = shape * np.exp(-((np.pi * gauss[:, None] * self.time_s) ** 2) / (4 * np.log(2)))
+        return self.with_data(self.data * shape[:, None, :])
 
     def select(self, index) -> Fids:
         """The transients that a mask, slice or list of indices names."""
@@ -234,9 +236,6 @@ def from_nifti(image) -> Fids:
     dwell = float(image.header["pixdim"][4])
     if image.header.get_xyzt_units()[1] == "msec":
         dwell *= 1e-3
-    # spec2nii writes a 10 m voxel where the vendor file holds no position.
-    sizes = np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))
-    known = bool(np.all(sizes < 1000))
     nucleus = header["ResonantNucleus"]
     frequency = header["SpectrometerFrequency"]
     return Fids(
@@ -245,10 +244,17 @@ def from_nifti(image) -> Fids:
         frequency_mhz=float(frequency[0] if isinstance(frequency, list) else frequency),
         te_s=header.get("EchoTime"),
         tr_s=header.get("RepetitionTime"),
-        affine=np.array(image.affine) if known else None,
+        affine=voxel_affine(image),
         nucleus=nucleus[0] if isinstance(nucleus, list) else nucleus,
         header={key: header[key] for key in KEPT_HEADER_KEYS if key in header},
     )
+
+
+def voxel_affine(image) -> np.ndarray | None:
+    """Voxel of a NIfTI-MRS image in scanner space, (4, 4), mm; None where it has no geometry."""
+    # spec2nii writes a 10 m voxel where the vendor file holds no position.
+    sizes = np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))
+    return np.array(image.affine) if np.all(sizes < 1000) else None
 
 
 def to_nifti(fids: Fids, **fields):

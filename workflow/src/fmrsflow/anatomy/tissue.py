@@ -1,6 +1,6 @@
 """Built-in segmentation of a T1w into grey matter, white matter and cerebrospinal fluid.
 
-N4 bias correction (Tustison 2010, by SimpleITK), clipping of bright outliers, a mixture of three
+N4 bias correction (bias.py), clipping of bright outliers, a mixture of three
 Gaussians and of their partial volumes, a Markov field on top (mean field, six neighbours). One
 method for all sites; against other usable methods it spreads by about 0.05 in a volume fraction.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmrsflow.anatomy.bias import log_bias
 from fmrsflow.anatomy.brain import brain_mask
 from fmrsflow.errors import DataError
 
@@ -33,8 +34,6 @@ _LEAST_CONTRAST = 0.7
 """Least distance of neighbouring means, in standard deviations of their difference."""
 _EM_ROUNDS = 200
 _FIELD_ROUNDS = 5
-_N4_SHRINK_MM = 4.0
-"""Grid on which N4 finds the smooth field; the field itself is evaluated on the full grid."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,8 @@ def segment(
             f"{volume_ml:.0f} mL of brain in the T1w, fewer than {MIN_BRAIN_ML:.0f}; is it a whole "
             "brain? Name tissue maps in columns gm, wm, csf instead"
         )
-    corrected = bias_corrected(image, mask, affine)
+    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    corrected = image / np.exp(log_bias(image, mask, spacing))
     core = _core(mask)
     low, high = np.percentile(corrected[core], (0.1, clip_high_percentile))
     if not high > low:
@@ -104,22 +104,6 @@ def segment(
     field = np.zeros((3, *image.shape), np.float32)
     field[:, mask] = _smoothed(mixture, place.astype(np.uint16), mask, markov_weight)
     return TissueMaps(csf=field[0], gm=field[1], wm=field[2], mask=mask)
-
-
-def bias_corrected(image: np.ndarray, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """The image divided by its N4 bias field."""
-    import SimpleITK as sitk
-
-    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    picture = _to_sitk(image, spacing)
-    inside = _to_sitk(mask.astype(np.uint8), spacing)
-    shrink = [max(1, int(round(_N4_SHRINK_MM / step))) for step in spacing]
-    corrector = sitk.N4BiasFieldCorrectionImageFilter()
-    corrector.SetNumberOfThreads(1)
-    corrector.SetMaximumNumberOfIterations([50, 50, 50, 50])
-    corrector.Execute(sitk.Shrink(picture, shrink), sitk.Shrink(inside, shrink))
-    field = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(picture)).T
-    return image / np.exp(field)
 
 
 def _core(mask: np.ndarray) -> np.ndarray:
@@ -191,18 +175,25 @@ def _smoothed(mixture: _Mixture, place: np.ndarray, mask: np.ndarray, weight: fl
     """
     logs = mixture.logs[:, place]
     upper = mixture.upper_share[:, place]
-    field = np.zeros((3, *mask.shape), np.float32)
+    # The box of the mask with a rim of zeros, flat: a neighbour is a step of fixed length.
+    places = [axis - axis.min() + 1 for axis in np.nonzero(mask)]
+    shape = tuple(int(axis.max()) + 2 for axis in places)
+    centre = np.ravel_multi_index(places, shape)
+    steps = (shape[1] * shape[2], shape[2], 1)
+    size = np.prod(shape)
+    inner = slice(steps[0], size - steps[0])
+    field = np.zeros((3, size), np.float32)
+    around = np.zeros((3, size), np.float32)
     found = _tissues(_softmax(logs), upper)
     for _ in range(_FIELD_ROUNDS if weight > 0 else 0):
-        field[:, mask] = found
-        around = np.zeros_like(field)
-        for axis in (1, 2, 3):
-            ahead = [slice(None)] * 4
-            behind = [slice(None)] * 4
-            ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
-            around[tuple(behind)] += field[tuple(ahead)]
-            around[tuple(ahead)] += field[tuple(behind)]
-        near = weight * around[:, mask]
+        for values, row in zip(field, found):
+            values[centre] = row
+        around[:] = 0
+        for step in steps:
+            for way in (step, -step):
+                around[:, inner] += field[:, inner.start + way : inner.stop + way]
+        near = np.stack([row.take(centre) for row in around])
+        near *= weight
         prior = np.concatenate([near, 0.5 * (near[:2] + near[1:])])
         found = _tissues(_softmax(logs + prior), upper)
     return found
@@ -219,11 +210,3 @@ def _tissues(classes: np.ndarray, upper_share: np.ndarray) -> np.ndarray:
 def _softmax(logs: np.ndarray) -> np.ndarray:
     weights = np.exp(logs - logs.max(axis=0))
     return weights / weights.sum(axis=0)
-
-
-def _to_sitk(array: np.ndarray, spacing: np.ndarray):
-    import SimpleITK as sitk
-
-    image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
-    image.SetSpacing([float(step) for step in spacing])
-    return image

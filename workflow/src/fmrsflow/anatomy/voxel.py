@@ -91,12 +91,17 @@ def tissue_fractions(
     """
     shares = {}
     nominal = abs(np.linalg.det(voxel[:3, :3]))
-    coverage, volume = 1.0, 0.0
+    coverage, volume, grid = 1.0, 0.0, None
     for name, (values, affine) in maps.items():
-        share = share_on_grid(voxel, values.shape, affine, samples)
+        if grid is None or grid[0] != values.shape or not np.array_equal(grid[1], affine):
+            # Maps of one tool share their grid.
+            grid = values.shape, affine
+            share = share_on_grid(voxel, values.shape, affine, samples)
+            place = np.nonzero(share)
+            share = share[place]
         volume = share.sum() * abs(np.linalg.det(affine[:3, :3]))
         coverage = min(coverage, volume / nominal)
-        shares[name] = float((share * values).sum() / share.sum()) if share.any() else 0.0
+        shares[name] = float(share @ values[place] / share.sum()) if share.any() else 0.0
     if coverage <= 0:
         raise DataError(
             "the MRS voxel lies outside the T1w or its maps: they are of another person or "

@@ -7,6 +7,7 @@ import json
 import zipfile
 import zlib
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -98,19 +99,28 @@ class Basis:
         if same_step and n_points <= self.n_points:
             fids = self.fids[:, :n_points].copy()
         else:
-            from scipy.interpolate import make_interp_spline
-
             # The ppm axis stays when time runs faster by the ratio of the frequencies.
-            source = np.arange(self.n_points) * self.dwell_s
+            last = (self.n_points - 1) * self.dwell_s
             wanted = np.arange(n_points) * dwell_s * ratio
-            middle = 2j * np.pi * (2.8 - self.carrier_ppm) * self.frequency_mhz
-            turned = self.fids * np.exp(-middle * source)
-            inside = wanted <= source[-1] * (1 + 1e-12)
-            spline = make_interp_spline(source, turned, k=7, axis=1)
+            inside = wanted <= last * (1 + 1e-12)
             fids = np.zeros((len(self.names), n_points), complex)
-            at = np.minimum(wanted[inside], source[-1])
-            fids[:, inside] = spline(at) * np.exp(middle * at)
+            at = np.minimum(wanted[inside], last)
+            fids[:, inside] = self._turning(at) * np.exp(self._middle * at)
         return replace(self, fids=fids, dwell_s=dwell_s, frequency_mhz=frequency_mhz)
+
+    @property
+    def _middle(self) -> complex:
+        """Rate (1/s) of the frame that turns with the middle of the metabolites' range."""
+        return 2j * np.pi * (2.8 - self.carrier_ppm) * self.frequency_mhz
+
+    @cached_property
+    def _turning(self):
+        """Spline through the FIDs in that frame; one serves all scans of a site."""
+        from scipy.interpolate import make_interp_spline
+
+        time_s = np.arange(self.n_points) * self.dwell_s
+        turned = self.fids * np.exp(-self._middle * time_s)
+        return make_interp_spline(time_s, turned, k=7, axis=1)
 
 
 def read_npz(path: str | Path) -> Basis:

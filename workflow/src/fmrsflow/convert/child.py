@@ -16,6 +16,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+from fmrsflow.convert.parts import load_parts
 from fmrsflow.errors import MachineFault, machine_fault
 
 MOST_MEMORY = 16 << 30
@@ -62,8 +63,7 @@ def run_spec2nii(arguments: list[str], said: Path, time_limit_s: float) -> Ended
         No child, no limit of memory, a signal from outside, a full disk or another error that no
         content of a file can cause, or memory that ended at a limit lower than ours.
     """
-    import spec2nii.spec2nii  # noqa: F401  (imported before the fork, once for all files)
-
+    load_parts(arguments[0])  # before the fork, once for all files
     child = multiprocessing.get_context("fork").Process(target=_child, args=(arguments, said))
     try:
         child.start()

@@ -11,6 +11,7 @@ transients become a handful of spectra, without loss where noise is white.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,7 @@ from fmrsflow.fit.courses import (
     slope,
 )
 from fmrsflow.fit.design import CONSTANT, Design
-from fmrsflow.fit.model import Model, make_model
+from fmrsflow.fit.model import GAUSS, Model, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import make_result
 from fmrsflow.fit.solve import State, Target, degrees_of_freedom, search, tangents
@@ -47,15 +48,27 @@ the changes below which they end."""
 
 @dataclass
 class _State:
+    """A point of the search: parameters, the spectra they make, and what was solved inside.
+
+    theta, delta : nonlinear parameters, linewidth coefficients; coefficients, active : (n_columns,
+    n_names), (n_names,); damped : complex (n_names, n_time); spectra : (n_orders, n_names, 2,
+    n_points), of all signals under each power of the width's derivative; mixing : (n_orders,
+    n_courses, n_columns), the design in terms of the courses for each of them; gram : of the
+    columns of the linear problem, the baseline projected out; size : squares of the data;
+    residual : (n_courses, 2, n_points); cost : float.
+    """
+
     theta: np.ndarray
     delta: np.ndarray
     coefficients: np.ndarray
     active: np.ndarray
+    damped: np.ndarray
+    spectra: np.ndarray
+    mixing: np.ndarray
     gram: np.ndarray
-    rows: np.ndarray
+    size: float
     residual: np.ndarray
     cost: float
-    damped: np.ndarray
 
 
 def fit_joint(
@@ -91,14 +104,39 @@ def fit_joint(
         Basis and data do not belong together, a regressor is missing or dependent, or the average
         of the transients cannot be fitted.
     """
+    return fit_joint_models(fids, basis, design, (linewidth,), options, responding)[0]
+
+
+def fit_joint_models(
+    fids: Fids,
+    basis: Basis,
+    design: Design,
+    linewidths: Sequence[Design | None],
+    options: FitOptions | None = None,
+    responding: tuple[str, ...] = (),
+) -> list[JointResult]:
+    """`fit_joint` under several models of the linewidth; what they share is computed once."""
     options = options or FitOptions()
     model = make_model(fids, basis, options)
-    _check(fids, design, linewidth)
-    noise = noise_sd(fids)
-    fids, known = _without_known_width(fids, linewidth, options)
+    average = None
+    found = []
+    for linewidth in linewidths:
+        _check(fids, design, linewidth)
+        given, known = _without_known_width(fids, linewidth, options)
+        if known or average is None:
+            average = _average(model, options, given.mean())
+        found.append(
+            _fit(model, given, average, noise_sd(fids), design, linewidth, options, responding)
+        )
+        average = None if known else average
+    return found
+
+
+def _fit(model, fids, fitted_average, noise, design, linewidth, options, responding) -> JointResult:
+    """The joint fit from that of the average of the same transients."""
+    average, start, target, scale = fitted_average
+    known = linewidth is not None and options.joint_linewidth == "fixed"
     widths = None if known else linewidth
-    mean = fids.mean()
-    average, start, target, scale = _average(model, options, mean)
     data = fids.transients.copy()
     data[:, 0] *= 0.5
     respond = _respond(model, design, responding)
@@ -189,49 +227,104 @@ def _respond(model: Model, design: Design, responding: tuple[str, ...]) -> np.nd
     return np.where(task[:, None], may[None], True)
 
 
-def _derived(model: Model, courses: Courses, damped: np.ndarray) -> list[np.ndarray]:
-    """Spectra of all signals under each power of the width derivative, (n_names, 2, n_points)."""
-    decay = -np.pi * model.time_s
-    orders = sorted({len(p) for p in courses.powers})
-    return [model.spectrum(damped * decay**order) for order in orders]
+def _derived(model: Model, damped: np.ndarray, n_orders: int) -> np.ndarray:
+    """Spectra of all signals under each power of the width derivative, (n_orders, n_names, 2,
+    n_points)."""
+    aged = [damped]
+    for _ in range(n_orders - 1):
+        aged.append(aged[-1] * (-np.pi * model.time_s))
+    return np.stack([model.spectrum(one) for one in aged])
 
 
 def _without_baseline(model: Model, target: Target, rows: np.ndarray) -> np.ndarray:
-    """Rows (..., n_courses, 2, n_points) with the baseline projected out of the first course."""
+    """Rows (..., 2, n_points) with the baseline projected out."""
+    return model.baseline.remove(rows, model.baseline.taken(target.smoothness))
+
+
+def _first_without_baseline(model: Model, target: Target, rows: np.ndarray) -> np.ndarray:
+    """Rows (..., n_courses, 2, n_points) with the baseline projected out of the first course, which
+    alone carries it."""
     rows = rows.copy()
-    rows[..., 0, :, :] = model.baseline.remove(
-        rows[..., 0, :, :], model.baseline.taken(target.smoothness)
-    )
+    rows[..., 0, :, :] = _without_baseline(model, target, rows[..., 0, :, :])
     return rows
 
 
+def _mixing(courses: Courses, factors: list[float]) -> np.ndarray:
+    """Mixing matrices by order, (n_orders, n_courses, n_columns)."""
+    summed = by_order(courses, factors)
+    mixing = np.zeros((len(courses.powers[-1]) + 1, *courses.mixing.shape[1:]))
+    for order, one in summed.items():
+        mixing[order] = one
+    return mixing
+
+
 def _evaluate(model, target, courses, respond, theta, delta, active) -> _State:
-    """Solve all coefficients for given nonlinear parameters."""
+    """Solve all coefficients for given nonlinear parameters.
+
+    A column of the linear problem is a signal's spectrum times its course, summed over orders. No
+    column is ever made: products of columns are products of spectra times products of courses.
+    """
     damped = model.damped(theta)
-    derived = _derived(model, courses, damped)
-    mixing = by_order(courses, [coefficient(p, delta) for p in courses.powers])
+    mixing = _mixing(courses, [coefficient(p, delta) for p in courses.powers])
+    spectra = _derived(model, damped, len(mixing))
     columns, signals = np.nonzero(respond & active)
-    # (coefficient, course, part, point): a signal's spectrum times its course, summed over orders.
-    rows = sum(
-        m[:, columns].T[:, :, None, None] * derived[order][signals][:, None]
-        for order, m in mixing.items()
-    )
     phased = courses.spectra * np.conj(model.phase(theta))
     data = np.stack([phased.real, phased.imag], axis=1)
-    rows = np.concatenate([rows, data[None]])
-    flat = _without_baseline(model, target, rows).reshape(len(rows), -1)
-    whole = flat @ flat.T
-    gram, product = whole[:-1, :-1], whole[:-1, -1]
-    gram = gram + _ratio_information(target, courses, columns, signals, len(model.names))
-    scale = 1.0 / np.sqrt(np.diag(gram))
-    solved = np.linalg.solve(gram * np.outer(scale, scale), product * scale) * scale
-    residual = flat[-1] - solved @ flat[:-1]
+    data = _first_without_baseline(model, target, data)
+    first = _without_baseline(model, target, spectra)
+    gram = _column_products(
+        mixing[:, 1:], _products(spectra, spectra), columns, signals
+    ) + _column_products(mixing[:, :1], _products(first, first), columns, signals)
+    product = _with_columns(mixing, data[None], spectra, first)[0, columns, signals]
+    ratios = _ratio_information(target, courses, columns, signals, len(model.names))
+    whole = gram + ratios
+    scale = 1.0 / np.sqrt(np.diag(whole))
+    solved = np.linalg.solve(whole * np.outer(scale, scale), product * scale) * scale
     coefficients = np.zeros(respond.shape)
     coefficients[columns, signals] = solved
+    amplitudes = mixing @ coefficients
+    residual = data - _summed(amplitudes, spectra)
+    residual[0] = data[0] - np.tensordot(amplitudes[:, 0], first, 2)
     prior = target.variance * courses.n * np.sum((theta / model.prior_sd) ** 2)
-    ratios = solved @ (gram - whole[:-1, :-1]) @ solved
-    cost = float(residual @ residual + prior + ratios)
-    return _State(theta, delta, coefficients, active, gram, flat, residual, cost, damped)
+    cost = float(np.sum(residual**2) + prior + solved @ ratios @ solved)
+    return _State(
+        theta, delta, coefficients, active, damped, spectra, mixing, whole, float(np.sum(data**2)),
+        residual, cost,
+    )  # fmt: skip
+
+
+def _products(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Products of spectra (n_orders, n_names, 2, n_points), (n_orders, n_names, n_orders,
+    n_names)."""
+    left, right = (rows.reshape(rows.shape[0] * rows.shape[1], -1) for rows in (one, other))
+    return (left @ right.T).reshape(*one.shape[:2], *other.shape[:2])
+
+
+def _column_products(mixing, spectra, columns, signals) -> np.ndarray:
+    """Products of columns over some courses: `mixing` (n_orders, some courses, n_columns),
+    `spectra` products of spectra."""
+    courses = np.einsum("ocx,pcy->oxpy", mixing, mixing)
+    total = 0.0
+    for o in range(len(mixing)):
+        for p in range(len(mixing)):
+            total = total + (
+                courses[o][:, p][np.ix_(columns, columns)]
+                * spectra[o][:, p][np.ix_(signals, signals)]
+            )
+    return total
+
+
+def _with_columns(mixing, rows, spectra, first) -> np.ndarray:
+    """Products of rows (n, n_courses, 2, n_points), whose first course has no baseline, with every
+    column, (n, n_columns, n_names)."""
+    n, count = rows.shape[:2]
+    n_orders, n_names = spectra.shape[:2]
+    flat = rows.reshape(n, count, -1)
+    rest = flat[:, 1:].reshape(n * (count - 1), -1) @ spectra.reshape(n_orders * n_names, -1).T
+    rest = rest.reshape(n, count - 1, n_orders, n_names)
+    begin = flat[:, 0] @ first.reshape(n_orders * n_names, -1).T
+    whole = np.concatenate([begin.reshape(n, 1, n_orders, n_names), rest], axis=1)
+    return np.einsum("ocx,ncok->nxk", mixing, whole, optimize=True)
 
 
 def _ratio_information(target, courses, columns, signals, n_names) -> np.ndarray:
@@ -243,33 +336,51 @@ def _ratio_information(target, courses, columns, signals, n_names) -> np.ndarray
     return courses.n * chosen.T @ target.ratios @ chosen
 
 
-def _tangents(model, target, courses, respond, state: _State) -> np.ndarray:
-    """Derivatives of the projected model by nonlinear parameters and linewidth coefficients."""
-    factors = [coefficient(p, state.delta) for p in courses.powers]
-    mixing = by_order(courses, factors)
-    decay = -np.pi * model.time_s
-    total = 0.0
-    slopes = 0.0
-    for order, m in mixing.items():
-        # Amplitudes of each course: (n_courses, n_names).
-        amplitudes = m @ state.coefficients
-        shaped = state.damped * decay**order
-        total = total + model.spectrum(amplitudes @ shaped)
-        slopes = slopes + np.stack(
-            [model.spectrum(model.tangent_fids(state.theta, shaped, a)) for a in amplitudes], axis=1
-        )
+def _tangents(model, target, courses, state: _State) -> np.ndarray:
+    """Derivatives of the projected model by nonlinear parameters and linewidth coefficients, (n,
+    n_courses, 2, n_points)."""
+    # Derivatives by width and shift are the next power of time, by the Gaussian the one after.
+    spectra = _derived(model, state.damped, len(state.mixing) + 2)
+    amplitudes = state.mixing @ state.coefficients  # (n_orders, n_courses, n_names)
+    total = _summed(amplitudes, spectra)
+    by_width = _summed(amplitudes, spectra[1:])
+    by_gauss = -GAUSS / np.pi**2 * _summed(amplitudes, spectra[2:])
+    by_broad = _summed(amplitudes * model.broad, spectra[1:])
+    slopes = [_turned(by_width), by_width, by_gauss, _turned(by_broad), by_broad]
+    for name in model.shifts:
+        slopes.append(_turned(_summed(amplitudes[..., [name]], spectra[1:, [name]])))
+    if len(model.kernel):
+        slopes += _kernel_slopes(model, state, amplitudes)
     turned = np.stack([-total[:, 1], total[:, 0]], axis=1)
-    rows = [np.stack([turned, turned * model.offset_ppm]), slopes]
+    rows = [turned, turned * model.offset_ppm, *slopes]
     for column in range(len(state.delta)):
-        inner = by_order(courses, [slope(p, state.delta, column) for p in courses.powers])
-        rows.append(
-            sum(
-                model.spectrum((m @ state.coefficients) @ (state.damped * decay**order))
-                for order, m in inner.items()
-            )[None]
-        )
-    rows = np.concatenate(rows)
-    return _without_baseline(model, target, rows).reshape(len(rows), -1)
+        inner = _mixing(courses, [slope(p, state.delta, column) for p in courses.powers])
+        rows.append(_summed(inner @ state.coefficients, state.spectra))
+    return _first_without_baseline(model, target, np.stack(rows))
+
+
+def _summed(amplitudes: np.ndarray, spectra: np.ndarray) -> np.ndarray:
+    """Spectra of each course, (n_courses, 2, n_points): sum over orders and signals of amplitudes
+    (n_orders, n_courses, n_names) times as many of the spectra (n_orders or more, n_names, ...)."""
+    n_orders, n_courses, n_names = amplitudes.shape
+    flat = spectra[:n_orders].reshape(n_orders * n_names, -1)
+    weights = np.moveaxis(amplitudes, 0, 1).reshape(n_courses, -1)
+    return (weights @ flat).reshape(n_courses, *spectra.shape[2:])
+
+
+def _turned(by_width: np.ndarray) -> np.ndarray:
+    """Derivative by a shift, 2 pi i t, from that by a width, -pi t: times -2 i."""
+    return np.stack([2 * by_width[:, 1], -2 * by_width[:, 0]], axis=1)
+
+
+def _kernel_slopes(model: Model, state: _State, amplitudes: np.ndarray) -> list[np.ndarray]:
+    """Derivatives by the weights of a free lineshape."""
+    weights = state.theta[7 + len(model.shifts) :]
+    decay = -np.pi * model.time_s[:, None]
+    aged = decay ** np.arange(len(amplitudes))
+    signals = np.einsum("ock,kt,to->ct", amplitudes, state.damped, aged, optimize=True)
+    plain = signals / (1.0 - weights.sum() + weights @ model.kernel)
+    return [model.spectrum(plain * (one - 1.0)) for one in model.kernel]
 
 
 def _minimise(model, target, courses, respond, start: State, state: _State | None):
@@ -291,8 +402,7 @@ def _minimise(model, target, courses, respond, start: State, state: _State | Non
         point = np.concatenate([state.theta, state.delta])
         step, predicted = bounded_step(gradient, hessian, point, lower, upper, damping)
         moved = np.clip(point + step, lower, upper)
-        size = float(state.rows[-1] @ state.rows[-1])
-        if predicted <= 1e-15 * size:
+        if predicted <= 1e-15 * state.size:
             return state, "converged"
         trial = _evaluate(
             model, target, courses, respond, moved[: len(lower) - n_delta],
@@ -323,10 +433,13 @@ def _active(model, target, courses, respond, theta, delta, active) -> np.ndarray
 
 
 def _projected_normal(model, target, courses, respond, state: _State):
-    slopes = _tangents(model, target, courses, respond, state)
-    gradient = slopes @ state.residual
+    slopes = _tangents(model, target, courses, state)
+    columns, signals = np.nonzero(respond & state.active)
+    first = _without_baseline(model, target, state.spectra)
+    cross = _with_columns(state.mixing, slopes, state.spectra, first)[:, columns, signals]
+    slopes = slopes.reshape(len(slopes), -1)
+    gradient = slopes @ state.residual.ravel()
     hessian = slopes @ slopes.T
-    cross = slopes @ state.rows[:-1].T
     scale = 1.0 / np.sqrt(np.diag(state.gram))
     inverse = np.linalg.inv(state.gram * np.outer(scale, scale)) * np.outer(scale, scale)
     hessian -= cross @ inverse @ cross.T
@@ -373,10 +486,11 @@ def _result(
     moved, aligned, linewidth_model,
 ) -> JointResult:  # fmt: skip
     columns, signals = np.nonzero(respond & state.active)
-    slopes = _tangents(model, target, courses, respond, state)
+    slopes = _tangents(model, target, courses, state)
+    slopes = slopes.reshape(len(slopes), -1)
     n_delta = len(state.delta)
     movable = np.concatenate([model.upper > model.lower, np.ones(n_delta, bool)])
-    jacobian = np.vstack([state.rows[:-1], slopes])
+    jacobian = np.vstack([_columns(model, target, state, columns, signals), slopes])
     if aligned:
         # Frequency and phase of each transient are free: what looks like them carries nothing.
         jacobian = _without_nuisance(jacobian, slopes[[0, 2]], len(courses.spectra))
@@ -389,7 +503,7 @@ def _result(
     n_points = 2 * len(model.ppm)
     used = k + movable.sum() + 2 * model.baseline.effective_dimension(target.smoothness)
     used += 2 * courses.n if aligned else 0
-    squares = float(state.residual @ state.residual) + courses.energy
+    squares = float(np.sum(state.residual**2)) + courses.energy
     variance = squares / (courses.n * n_points - used)
     inside = np.concatenate([np.ones(k, bool), movable])
     part = information[np.ix_(inside, inside)]
@@ -422,6 +536,14 @@ def _result(
         average=average,
         stop_reason=stop,
     )
+
+
+def _columns(model, target, state: _State, columns, signals) -> np.ndarray:
+    """Columns of the linear problem, as rows, (n, n_courses * 2 * n_points)."""
+    rows = np.einsum(
+        "ocn,onrp->ncrp", state.mixing[:, :, columns], state.spectra[:, signals], optimize=True
+    )
+    return _first_without_baseline(model, target, rows).reshape(len(rows), -1)
 
 
 def _without_nuisance(jacobian: np.ndarray, nuisance: np.ndarray, n_courses: int) -> np.ndarray:

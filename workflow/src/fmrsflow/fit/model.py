@@ -16,6 +16,7 @@ from scipy.fft import fft
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
+from fmrsflow.exponentials import exponentials
 from fmrsflow.fids import Fids
 from fmrsflow.fit import baseline as smooth
 from fmrsflow.fit.broad import RATIOS, is_broad
@@ -108,30 +109,40 @@ class Model:
         """Phase factor of the spectrum, complex (n_points,)."""
         return np.exp(1j * (theta[0] + theta[1] * self.offset_ppm))
 
-    def shapes(self, theta: np.ndarray) -> np.ndarray:
-        """Lineshape of metabolites and of the broad group in time, complex (2, n_time)."""
+    def damped(self, theta: np.ndarray) -> np.ndarray:
+        """Basis under its lineshape, complex (n_names, n_time)."""
         _, _, shift, lorentz, gauss2, broad_shift, broad_lorentz = theta[:7]
-        t = self.time_s
-        narrow = np.exp((2j * np.pi * shift - np.pi * lorentz - GAUSS * gauss2 * t) * t)
+        narrow = self._exponentials(2j * np.pi * shift - np.pi * lorentz)
+        narrow = narrow * np.exp(-GAUSS * gauss2 * self.time_s**2)
         if len(self.kernel):
             weights = theta[7 + len(self.shifts) :]
             narrow = narrow * (1.0 - weights.sum() + weights @ self.kernel)
-        broad = narrow * np.exp((2j * np.pi * broad_shift - np.pi * broad_lorentz) * t)
-        return np.stack([narrow, broad])
-
-    def damped(self, theta: np.ndarray) -> np.ndarray:
-        """Basis under its lineshape, complex (n_names, n_time)."""
-        signals = self.fids * self.shapes(theta)[self.broad.astype(int)]
+        broad = narrow
+        if self.broad.any():
+            broad = narrow * self._exponentials(2j * np.pi * broad_shift - np.pi * broad_lorentz)
+        signals = np.empty_like(self.fids)
+        for fid, is_broad_one, signal in zip(self.fids, self.broad, signals):
+            np.multiply(fid, broad if is_broad_one else narrow, out=signal)
         if self.shifts:
             rows = list(self.shifts)
             own = theta[7 : 7 + len(rows)]
-            signals[rows] *= np.exp(2j * np.pi * np.outer(own, self.time_s))
+            signals[rows] *= self._exponentials(2j * np.pi * own)
         return signals
+
+    def _exponentials(self, rate) -> np.ndarray:
+        """exp(rate t), rate in 1/s; (..., n_time)."""
+        return exponentials(rate * self.dwell_s, len(self.time_s))
 
     def spectrum(self, fids: np.ndarray) -> np.ndarray:
         """FIDs (..., n_time), first point halved, as spectra in the range, (..., 2, n_points)."""
-        spectra = fft(fids, axis=-1)[..., self.index]
-        return np.stack([spectra.real, spectra.imag], axis=-2)
+        spectra = fft(fids, axis=-1)
+        rows = np.empty((*fids.shape[:-1], 2, len(self.index)))
+        start, stop = self.index[0], self.index[-1] + 1
+        # Indices rise by one, but where the range holds frequency zero.
+        within = slice(start, stop) if stop - start == len(self.index) else self.index
+        rows[..., 0, :] = spectra.real[..., within]
+        rows[..., 1, :] = spectra.imag[..., within]
+        return rows
 
     def tangent_fids(self, theta: np.ndarray, damped: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Derivatives of the sum of signals in time by the parameters after the phases.
@@ -146,23 +157,33 @@ class Model:
         complex array (n_parameters - 2, n_time)
         """
         t = self.time_s
-        broad = (a * self.broad) @ damped
-        total = a @ damped
-        turn = 2j * np.pi * t
-        rows = [turn * total, -np.pi * t * total, -GAUSS * t**2 * total]
-        rows += [turn * broad, -np.pi * t * broad]
+        total = _summed(a, damped)
+        rows = np.empty((len(theta) - 2, len(t)), complex)
+        rows[1] = (-np.pi * t) * total
+        rows[0] = -2j * rows[1]
+        rows[2] = (-GAUSS * t**2) * total
+        rows[3:5] = 0.0
+        if self.broad.any():
+            rows[4] = (-np.pi * t) * _summed(a[self.broad], damped[self.broad])
+            rows[3] = -2j * rows[4]
+        last = 5 + len(self.shifts)
         if self.shifts:
             chosen = list(self.shifts)
-            rows += list(turn * (a[chosen, None] * damped[chosen]))
+            rows[5:last] = (2j * np.pi * t) * (a[chosen, None] * damped[chosen])
         if len(self.kernel):
             weights = theta[7 + len(self.shifts) :]
             plain = total / (1.0 - weights.sum() + weights @ self.kernel)
-            rows += list(plain * (self.kernel - 1.0))
-        return np.stack(rows)
+            rows[last:] = plain * (self.kernel - 1.0)
+        return rows
 
     def value(self, theta: np.ndarray, name: str) -> float:
         """A parameter by its name."""
         return float(theta[self.parameters.index(name)])
+
+
+def _summed(a: np.ndarray, signals: np.ndarray) -> np.ndarray:
+    """Sum of complex signals (n, n_time) with real weights (n,)."""
+    return (a @ np.ascontiguousarray(signals).view(float)).view(complex)
 
 
 def make_model(fids: Fids, basis: Basis, options: FitOptions) -> Model:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.fft import fft, next_fast_len
 
+from fmrsflow.exponentials import exponentials
 from fmrsflow.fids import Fids, to_fid, to_spectrum
 from fmrsflow.quality import quiet_points
 
@@ -98,7 +98,7 @@ def align(
         shift, phase = _robust(seen, time_s, max_shift_hz)
     elif n > 1 and method == "restricted":
         shift, phase = _restricted(fids.with_data(data), range_ppm, used, time_s, max_shift_hz)
-    correction = _turn(shift, phase, fids.time_s)
+    correction = _turn(shift, phase, fids.n_points, fids.dwell_s)
     distance = median_distance(data[:, :used] * correction[:, :used])
     weights = distance_weights(distance)
     typical = np.median(distance) or 1.0
@@ -113,26 +113,41 @@ def register(data: np.ndarray, target: np.ndarray, time_s: np.ndarray, max_shift
 
     The exact least-squares solution within +-max_shift_hz.
     """
-    product = data * target.conj()
-    n_points = len(time_s)
-    dwell = time_s[1] - time_s[0]
-    length = next_fast_len(4 * n_points)
-    spectrum = np.abs(fft(product, length, axis=-1))
-    grid = np.fft.fftfreq(length, dwell)
-    inside = np.flatnonzero(np.abs(grid) <= max_shift_hz)
-    shift = grid[inside[np.argmax(spectrum[:, inside], axis=-1)]]
-    step = 1 / (length * dwell)
-    angle = -2j * np.pi * time_s
-    for _ in range(4):
-        turned = product * np.exp(shift[:, None] * angle)
-        p0, p1, p2 = (turned @ (angle**k) for k in range(3))
-        slope = (p0.conj() * p1).real
-        curvature = np.abs(p1) ** 2 + (p0.conj() * p2).real
-        with np.errstate(divide="ignore", invalid="ignore"):
-            newton = np.where(curvature < 0, -slope / curvature, 0.0)
-        shift = np.clip(shift + np.clip(newton, -step, step), -max_shift_hz, max_shift_hz)
-    phase = np.angle(np.sum(product * np.exp(shift[:, None] * angle), axis=-1))
-    return shift, phase
+    return _Search(time_s, max_shift_hz)(data, target)
+
+
+class _Search:
+    """`register` on one raster: its transforms are computed once for all targets."""
+
+    def __init__(self, time_s: np.ndarray, max_shift_hz: float):
+        self.limit = max_shift_hz
+        self.n_points = len(time_s)
+        self.dwell_s = time_s[1] - time_s[0]
+        # Zero-filled four times; of that spectrum only what lies within the limit.
+        self.step = 1 / (4 * self.n_points * self.dwell_s)
+        count = int(max_shift_hz / self.step)
+        self.grid = np.arange(-count, count + 1) * self.step
+        rate = -2j * np.pi * self.grid * self.dwell_s
+        self.transform = np.ascontiguousarray(exponentials(rate, self.n_points).T)
+        angle = -2j * np.pi * time_s
+        self.moments = np.stack([np.ones(self.n_points, complex), angle, angle**2], axis=1)
+
+    def __call__(self, data: np.ndarray, target: np.ndarray):
+        product = data * target.conj()
+        shift = self.grid[np.argmax(np.abs(product @ self.transform), axis=-1)]
+        for _ in range(4):
+            p0, p1, p2 = (self._turned(product, shift) @ self.moments).T
+            slope = (p0.conj() * p1).real
+            curvature = np.abs(p1) ** 2 + (p0.conj() * p2).real
+            with np.errstate(divide="ignore", invalid="ignore"):
+                newton = np.where(curvature < 0, -slope / curvature, 0.0)
+            shift = shift + np.clip(newton, -self.step, self.step)
+            shift = np.clip(shift, -self.limit, self.limit)
+        return shift, np.angle(self._turned(product, shift).sum(axis=-1))
+
+    def _turned(self, product: np.ndarray, shift_hz: np.ndarray) -> np.ndarray:
+        rate = -2j * np.pi * shift_hz * self.dwell_s
+        return product * exponentials(rate, self.n_points)
 
 
 def median_distance(data: np.ndarray) -> np.ndarray:
@@ -166,41 +181,45 @@ def _used_points(data: np.ndarray, dwell_s: float) -> int:
     return start + int(faint[0]) if len(faint) else n_points
 
 
-def _turn(shift_hz: np.ndarray, phase_rad: np.ndarray, time_s: np.ndarray) -> np.ndarray:
-    return np.exp(-1j * (2 * np.pi * shift_hz[:, None] * time_s + phase_rad[:, None]))
+def _turn(shift_hz: np.ndarray, phase_rad: np.ndarray, n_points: int, dwell_s: float) -> np.ndarray:
+    """What takes shift and phase off each transient, complex (n_transients, n_points)."""
+    turn = exponentials(-2j * np.pi * shift_hz * dwell_s, n_points)
+    return turn * np.exp(-1j * phase_rad)[:, None]
 
 
 def _robust(data: np.ndarray, time_s: np.ndarray, max_shift_hz: float):
-    n = len(data)
+    n, used = data.shape
+    search = _Search(time_s, max_shift_hz)
     order = np.argsort(median_distance(data), kind="stable")
     shift, phase = np.zeros(n), np.zeros(n)
     target = data[order[0]]
     # The target depends on every transient before: this loop cannot be vectorised.
     for j in order[1:]:
         row = data[j : j + 1]
-        shift[j : j + 1], phase[j : j + 1] = register(row, target, time_s, max_shift_hz)
-        moved = row[0] * _turn(shift[j : j + 1], phase[j : j + 1], time_s)[0]
+        shift[j : j + 1], phase[j : j + 1] = search(row, target)
+        moved = (row * _turn(shift[j : j + 1], phase[j : j + 1], used, search.dwell_s))[0]
         norm = np.linalg.norm(moved.real) * np.linalg.norm(target.real)
         likeness = float(moved.real @ target.real) / norm if norm > 0 else 0.0
         weight = 0.5 * likeness**2
         target = (1 - weight) * target + weight * moved
     for _ in range(REFINEMENTS):
-        moved = data * _turn(shift, phase, time_s)
+        moved = data * _turn(shift, phase, used, search.dwell_s)
         target = distance_weights(median_distance(moved)) @ moved
-        shift, phase = register(data, target, time_s, max_shift_hz)
+        shift, phase = search(data, target)
     return shift, phase
 
 
 def _restricted(fids: Fids, range_ppm, used: int, time_s: np.ndarray, max_shift_hz: float):
     inside = (fids.ppm >= min(range_ppm)) & (fids.ppm <= max(range_ppm))
     shift, phase = np.zeros(fids.n_transients), np.zeros(fids.n_transients)
+    search = _Search(time_s, max_shift_hz)
     # The window cuts what has moved; from the second pass on it sees corrected transients.
     for number in range(3):
-        corrected = fids.transients * _turn(shift, phase, fids.time_s)
+        corrected = fids.transients * _turn(shift, phase, fids.n_points, fids.dwell_s)
         windowed = to_fid(to_spectrum(corrected) * inside)[:, :used]
         target = np.median(windowed.real, axis=0) + 1j * np.median(windowed.imag, axis=0)
         if number == 0:
             target = windowed[np.argmin(median_distance(windowed))]
-        more, turn = register(windowed, target, time_s, max_shift_hz)
+        more, turn = search(windowed, target)
         shift, phase = shift + more, phase + turn
     return shift, (phase + np.pi) % (2 * np.pi) - np.pi

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmrsflow.exponentials import exponentials
 from fmrsflow.fids import Fids, to_spectrum
 from fmrsflow.quality import noise_sd
 
@@ -82,37 +83,60 @@ def relative_widths(
     -------
     Widths
     """
-    masks = [(fids.ppm >= low) & (fids.ppm <= high) for low, high in windows_ppm]
+    ppm = fids.ppm
+    masks = [(ppm >= low) & (ppm <= high) for low, high in windows_ppm]
+    sizes = [int(mask.sum()) for mask in masks]
     rows = np.concatenate([np.flatnonzero(mask) for mask in masks])
+    owner = np.repeat(np.arange(len(masks)), sizes)
+    singlets = owner == np.arange(len(masks))[:, None]
+    straight = _straight_lines(sizes)
     time = fids.time_s
     filtered = np.exp(-np.pi * FILTER_HZ * time)
-    data = to_spectrum(fids.transients * filtered)[:, rows]
+    data = _real(to_spectrum(fids.transients * filtered)[:, rows])
     template = template * filtered
     n = fids.n_transients
-    width, shift, se = np.zeros(n), np.zeros(n), np.zeros(n)
-    noise = noise_sd(fids)
-    for iteration in range(ITERATIONS):
+    width, shift = np.zeros(n), np.zeros(n)
+    for _ in range(ITERATIONS):
         # The template moved to each spectrum's present width and shift.
-        decay = np.exp((2j * np.pi * shift[:, None] - np.pi * width[:, None]) * time)
-        moved = template * decay
-        lines = to_spectrum(moved)[:, rows]
-        by_width = to_spectrum(-np.pi * time * moved)[:, rows]
-        by_shift = to_spectrum(2j * np.pi * time * moved)[:, rows]
-        for j in range(n):
-            design = _design(lines[j], by_width[j], by_shift[j], masks)
-            inverse = np.linalg.pinv(design, rcond=1e-10)
-            solution = inverse @ np.concatenate([data[j].real, data[j].imag])
-            # Amplitudes come first, one a singlet; the steps are in units of a mean amplitude.
-            size = np.mean(solution[: len(masks)])
-            width[j] += np.clip(solution[-2] / size, -3, 3)
-            shift[j] += np.clip(solution[-1] / size, -3, 3)
-            if iteration == ITERATIONS - 1:
-                # The filter makes neighbouring points of the noise depend on each other.
-                weights = np.zeros(fids.n_points, complex)
-                weights[rows] = inverse[-2, : len(rows)] - 1j * inverse[-2, len(rows) :]
-                in_time = np.fft.fft(np.fft.ifftshift(weights)) * filtered
-                se[j] = noise[j] * np.sqrt(np.mean(np.abs(in_time) ** 2)) / abs(size)
+        rate = (2j * np.pi * shift - np.pi * width) * fids.dwell_s
+        moved = template * exponentials(rate, fids.n_points)
+        aged = time * moved
+        lines = to_spectrum(moved)[:, None, rows]
+        aged = to_spectrum(aged)[:, None, rows]
+        columns = [lines * singlets, 1j * lines, -np.pi * aged, 2j * np.pi * aged]
+        design = _real(np.concatenate(columns, axis=1))
+        # What the straight lines explain has no part in the rest of the solution.
+        design -= (design @ straight.T) @ straight
+        norm = np.linalg.norm(design, axis=-1, keepdims=True)
+        design /= norm
+        inverse = np.linalg.solve(design @ design.swapaxes(1, 2), design) / norm
+        solution = np.einsum("jcr,jr->jc", inverse, data)
+        # Amplitudes come first, one a singlet; the steps are in units of a mean amplitude.
+        size = solution[:, : len(masks)].mean(axis=1)
+        width += np.clip(solution[:, -2] / size, -3, 3)
+        shift += np.clip(solution[:, -1] / size, -3, 3)
+    # The filter makes neighbouring points of the noise depend on each other.
+    weights = np.zeros((n, fids.n_points), complex)
+    half = len(rows)
+    weights[:, rows] = inverse[:, -2, :half] - 1j * inverse[:, -2, half:]
+    in_time = np.fft.fft(np.fft.ifftshift(weights, axes=-1)) * filtered
+    se = noise_sd(fids) * np.sqrt(np.mean(np.abs(in_time) ** 2, axis=-1)) / np.abs(size)
     return Widths(width, se, shift)
+
+
+def _real(rows: np.ndarray) -> np.ndarray:
+    """Complex rows as real ones: real parts, then imaginary parts."""
+    return np.concatenate([rows.real, rows.imag], axis=-1)
+
+
+def _straight_lines(sizes: list[int]) -> np.ndarray:
+    """Orthonormal rows that span a complex straight line in each window, (4 windows, 2 points)."""
+    ends = np.cumsum(sizes)
+    lines = np.zeros((2 * len(sizes), ends[-1]))
+    for number, (end, size) in enumerate(zip(ends, sizes)):
+        lines[2 * number, end - size : end] = 1.0
+        lines[2 * number + 1, end - size : end] = np.linspace(-1, 1, size)
+    return np.kron(np.eye(2), np.linalg.qr(lines.T)[0].T)
 
 
 def match_linewidths(averages: Fids, conditions: Sequence[str], shares) -> tuple[Fids, Matching]:
@@ -140,22 +164,3 @@ def match_linewidths(averages: Fids, conditions: Sequence[str], shares) -> tuple
     error[widest] = 0.0
     matching = Matching(tuple(conditions), found.width_hz, found.se_hz, added, error)
     return averages.broadened(added), matching
-
-
-def _design(lines, by_width, by_shift, masks) -> np.ndarray:
-    sizes = [int(mask.sum()) for mask in masks]
-    ends = np.cumsum(sizes)
-    columns = []
-    for end, size in zip(ends, sizes):
-        column = np.zeros_like(lines)
-        column[end - size : end] = lines[end - size : end]
-        columns.append(column)
-    baseline = []
-    for end, size in zip(ends, sizes):
-        for power in range(2):
-            column = np.zeros_like(lines)
-            column[end - size : end] = np.linspace(-1, 1, size) ** power
-            baseline += [column, 1j * column]
-    columns += baseline + [1j * lines, by_width, by_shift]
-    complex_design = np.stack(columns, axis=1)
-    return np.concatenate([complex_design.real, complex_design.imag])

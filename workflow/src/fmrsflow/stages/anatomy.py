@@ -9,25 +9,25 @@ from fmrsflow.anatomy.voxel import tissue_fractions
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
+from fmrsflow.fids import voxel_affine
 from fmrsflow.report.voxel_figure import voxel_figure
 
 
 def process(job: Job) -> dict:
     """Lay the MRS voxel of a scan on its tissue maps."""
-    job.record("convert")
-    fids = job.fids("convert", "svs")
+    voxel = voxel_affine(job.earlier("convert").image("svs"))
     setting = job.settings["anatomy"]
     if not job.scan.t1w and not job.scan.gm:
         raise DataError(
             "no T1w and no tissue maps: name them in columns t1w or gm, wm, csf of scans.tsv"
         )
-    if fids.affine is None:
+    if voxel is None:
         raise DataError(
             f"{job.scan.mrs} holds no voxel geometry: no tissue fractions; export it with its "
             "position (NIfTI-MRS, RDA, SPAR, DICOM)"
         )
     method, maps = _maps(job)
-    found = tissue_fractions(fids.affine, maps, setting["samples_per_axis"])
+    found = tissue_fractions(voxel, maps, setting["samples_per_axis"])
     if found.coverage < setting["min_coverage"]:
         raise DataError(
             f"only {100 * found.coverage:.0f} % of the MRS voxel lie inside the image (limit "
@@ -39,7 +39,7 @@ def process(job: Job) -> dict:
             f"{100 * setting['min_tissue']:.0f} %): the voxel lies outside the head of this T1w"
         )
     if job.scan.t1w:
-        _draw(job, fids.affine, maps, found)
+        _draw(job, voxel, maps, found)
     return {
         "v_gm": found.gm,
         "v_wm": found.wm,

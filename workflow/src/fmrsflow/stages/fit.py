@@ -12,7 +12,7 @@ from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.fids import Fids
 from fmrsflow.fit.change import JointResult
 from fmrsflow.fit.design import Design, condition_design, given_design, linewidth_design
-from fmrsflow.fit.joint import fit_joint
+from fmrsflow.fit.joint import fit_joint_models
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import PAIRS, FitResult
 from fmrsflow.fit.solve import fit_spectra
@@ -143,10 +143,10 @@ def _joint(job: Job, options: FitOptions, fids: Fids, basis, labels: list, used)
     try:
         design, width = _designs(job, options, labels)
         design = design.select(used)
-        fits = [fit_joint(fids, basis, design, None, options, options.joint_respond)]
+        widths: list[Design | None] = [None]
         if options.joint_linewidth != "none" and width is not None:
-            width = width.select(used)
-            fits.insert(0, fit_joint(fids, basis, design, width, options, options.joint_respond))
+            widths.insert(0, width.select(used))
+        fits = fit_joint_models(fids, basis, design, widths, options, options.joint_respond)
     except Unreachable:
         raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
