@@ -21,12 +21,6 @@ rule segment:
         call("segment")
 
 
-def segmentations(wildcards):
-    """Manifests of the segmentations that a batch of scans stands on."""
-    owners = [STUDY.segment_owner(scan) for scan in batch_of("anatomy", wildcards)]
-    return manifests_of("segment", {}, [owner for owner in owners if owner])
-
-
 rule anatomy:
     input:
         manifest("convert"),

@@ -1,12 +1,6 @@
 # BOLD in the MRS voxel: a scan with a BOLD run, then accord with glutamate over an analysis.
 
 
-def bold_files(wildcards):
-    """Files that the settings name for the scans of a batch."""
-    names = [STUDY.config["bold"][key] for key in ("transform", "atlas", "atlas_labels")]
-    return named_files(batch_of("bold", wildcards), *names)
-
-
 rule bold:
     input:
         manifest("convert"),

@@ -11,12 +11,12 @@ def folder(stage):
 
 def manifest(stage):
     """Manifest of a batch of a stage."""
-    return folder(stage) + "/batches/{job}.json"
+    return f"{folder(stage)}/batches/{{job}}.json"
 
 
 def log(stage):
     """Log of a job."""
-    return folder(stage).replace(RESULTS, f"{RESULTS}/logs", 1) + "/{job}.log"
+    return f"{folder(stage).replace(RESULTS, f'{RESULTS}/logs', 1)}/{{job}}.log"
 
 
 def manifests_of(stage, names, items=None):
@@ -143,3 +143,79 @@ def minutes(start, each=0, stage=None):
 def of_analysis(stage):
     """Manifests of a stage under the analysis of the wildcards."""
     return lambda wildcards: manifests_of(stage, ANALYSES[wildcards.analysis])
+
+
+def segmentations(wildcards):
+    """Manifests of the segmentations that a batch of scans stands on."""
+    owners = [STUDY.segment_owner(scan) for scan in batch_of("anatomy", wildcards)]
+    return manifests_of("segment", {}, [owner for owner in owners if owner])
+
+
+def basis_files(wildcards):
+    """Files that a basis is read from, as far as they are there; none where it is simulated."""
+    setting = STUDY.setting("basis", wildcards.basis)
+    if setting["source"] != "file" or not setting["path"]:
+        return []
+    found = []
+    for site in batch_of("basis", wildcards):
+        path = f"{DATA_ROOT}/{setting['path'].replace('{site}', site.name)}"
+        found += [path] if os.path.isfile(path) else sorted(glob.glob(f"{path}/*.json"))
+    return found
+
+
+def basis_of(wildcards):
+    """Manifest of the basis of the site of a batch."""
+    site = STUDY.sites[batch_of("fit", wildcards)[0].site]
+    return manifests_of("basis", dict(wildcards), [site])
+
+
+def designs(wildcards):
+    """Design tables that the setting names for the scans of a batch."""
+    pattern = STUDY.setting("fit", wildcards.fit)["joint_design"]
+    return named_files(batch_of("fit", wildcards), pattern)
+
+
+def fit_minutes(wildcards, attempt):
+    """Other engines take up to 40 s a scan, ours less than 1 s."""
+    each = 1 if STUDY.setting("fit", wildcards.fit)["engine"] == "fmrsflow" else 5
+    return minutes(20, each, "fit")(wildcards, attempt)
+
+
+def measured(wildcards):
+    """Manifests of the concentrations that a batch of units stands on."""
+    scans = [scan for unit in batch_of("response", wildcards) for scan in unit.scans]
+    return manifests_of("quantify", dict(wildcards), scans)
+
+
+def bold_files(wildcards):
+    """Files that the settings name for the scans of a batch."""
+    names = [STUDY.config["bold"][key] for key in ("transform", "atlas", "atlas_labels")]
+    return named_files(batch_of("bold", wildcards), *names)
+
+
+def shown_bold(wildcards):
+    """Manifests of the BOLD results that the pages of a batch show."""
+    return manifests_of("bold", {}, [scan for scan in batch_of("convert", wildcards) if scan.bold])
+
+
+def manifest_of_file(wildcards):
+    """Manifest of the batch that makes a file of a scan or response unit."""
+    stage, *names = wildcards.folder.split("-")
+    key = f"{wildcards.site}/{wildcards.stem}"
+    try:
+        job = STUDY.job_of(stage, key)
+    except KeyError:
+        raise WorkflowError(f"scans.tsv has no {key} for stage {stage}") from None
+    return ancient(str(STUDY.manifest_path(stage, dict(zip(STAGE_SETTINGS[stage], names)), job)))
+
+
+def manifest_of_page(wildcards):
+    """Manifest of the batch that makes the page of a scan."""
+    job = STUDY.job_of("convert", f"{wildcards.site}/{wildcards.stem}")
+    return ancient(f"{RESULTS}/{wildcards.analysis}/report/batches/{job}.json")
+
+
+FOLDERS = "|".join(
+    f"{stage}(?:-[a-z0-9]+){{{len(settings)}}}" for stage, settings in STAGE_SETTINGS.items()
+)
+"""Folders of the stages, as a regular expression."""

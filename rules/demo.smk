@@ -24,7 +24,7 @@ rule demo:
         runtime=minutes(30, 0.5),
     params:
         preset=lambda wildcards: STUDY.config["synthetic"],
-        root=DATA_ROOT,
+        root=lambda wildcards: DATA_ROOT,
         code=code_digest("demo"),
     shell:
         f"{FMRSFLOW} demo --preset {{params.preset:q}} {{params.root:q}} 2> {{log}}"

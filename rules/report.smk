@@ -1,11 +1,6 @@
 # Pages: one a scan, one a site, one for the consortium.
 
 
-def shown_bold(wildcards):
-    """Manifests of the BOLD results that the pages of a batch show."""
-    return manifests_of("bold", {}, [scan for scan in batch_of("convert", wildcards) if scan.bold])
-
-
 rule pages:
     input:
         f"{RESULTS}/{{analysis}}/sites/record.json",

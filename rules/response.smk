@@ -1,12 +1,6 @@
 # Percent change of each response unit: a scan with events, or the scans of two conditions.
 
 
-def measured(wildcards):
-    """Manifests of the concentrations that a batch of units stands on."""
-    scans = [scan for unit in batch_of("response", wildcards) for scan in unit.scans]
-    return manifests_of("quantify", dict(wildcards), scans)
-
-
 rule response:
     input:
         measured,

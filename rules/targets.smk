@@ -19,17 +19,6 @@ rule all_report:
         expand("{results}/{analysis}/report/index.html", results=RESULTS, analysis=ANALYSES),
 
 
-def manifest_of_file(wildcards):
-    """Manifest of the batch that makes a file of a scan or response unit."""
-    stage, *names = wildcards.folder.split("-")
-    key = f"{wildcards.site}/{wildcards.stem}"
-    try:
-        job = STUDY.job_of(stage, key)
-    except KeyError:
-        raise WorkflowError(f"scans.tsv has no {key} for stage {stage}") from None
-    return ancient(str(STUDY.manifest_path(stage, dict(zip(STAGE_SETTINGS[stage], names)), job)))
-
-
 rule file:
     # The files of a scan come with its batch; this names them as targets.
     input:
@@ -39,12 +28,7 @@ rule file:
     log:
         f"{RESULTS}/logs/file/{{folder}}/{{site}}/{{place}}/{{stem}}_desc-{{what}}.log",
     wildcard_constraints:
-        folder="|".join(
-            [
-                stage + r"(?:-[a-z0-9]+)" + f"{{{len(STAGE_SETTINGS[stage])}}}"
-                for stage in STAGE_SETTINGS
-            ]
-        ),
+        folder=FOLDERS,
         site="[A-Za-z0-9]+",
         place="sub-.+",
         stem="sub-[^/]+",
@@ -58,10 +42,7 @@ rule file:
 rule page:
     # As `file`, for the page of a scan.
     input:
-        lambda wildcards: ancient(
-            f"{RESULTS}/{wildcards.analysis}/report/batches/"
-            f"{STUDY.job_of('convert', wildcards.site + '/' + wildcards.stem)}.json"
-        ),
+        manifest_of_page,
     output:
         update(f"{RESULTS}/{{analysis}}/report/scans/{{site}}/{{stem}}.html"),
     log:

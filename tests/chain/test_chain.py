@@ -32,7 +32,8 @@ def planned_rules(folder, *arguments) -> set[str]:
         return set()
     lines = printed[printed.index("Job stats") :].splitlines()[3:]
     names = [line.split()[0] for line in lines[: [bool(line.strip()) for line in lines].index(0)]]
-    return {name.split("_")[0] for name in names} - {"total", "all"}
+    stages = {"concordance": "bold", "pages": "report", "multiverse": "sites"}
+    return {stages.get(name, name) for name in names} - {"total", "all", "complete", "file"}
 
 
 def copy_of(run, tmp_path):

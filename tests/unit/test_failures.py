@@ -15,6 +15,7 @@ from fmrsflow.edge import Job
 from fmrsflow.errors import Unreachable
 from fmrsflow.manifests import Manifest
 from fmrsflow.report.group_pages import flow
+from fmrsflow.results import Results
 from fmrsflow.stages import sites, summary
 from fmrsflow.stages.report_files import read_group
 from fmrsflow.study import STAGE_SETTINGS, Scan, Site, Study
@@ -57,7 +58,9 @@ def test_the_summary_counts_it(study):
 
 
 def test_its_scans_are_not_counted_in_the_group_statistics(study):
-    steps = {step["name"]: step for step in flow([one for one, _ in read_group(study, "main")])}
+    steps = {
+        step["name"]: step for step in flow([one for one, _ in read_group(Results(study), "main")])
+    }
     assert (steps["Preprocessed"]["scans"], steps["Fitted"]["scans"]) == (4, 2)
     assert [lost["why"] for lost in steps["Fitted"]["lost"]] == [f"basis: {REASON}"]
     assert steps["In the group statistics"]["scans"] == 2
