@@ -14,9 +14,7 @@ rule segment:
         mem_mb=memory(2000),
         runtime=minutes(30, 1, "segment"),
     params:
-        scans=scans("segment"),
-        request=request("segment", "t1w", section="anatomy"),
-        again=again("segment"),
+        batch=batch("segment", "t1w", section="anatomy"),
     shell:
         call("segment")
 
@@ -36,8 +34,6 @@ rule anatomy:
         mem_mb=memory(1500),
         runtime=minutes(20, 0.5, "anatomy"),
     params:
-        scans=scans("anatomy"),
-        request=request("anatomy", "t1w", "gm", "wm", "csf", section="anatomy"),
-        again=again("anatomy"),
+        batch=batch("anatomy", "t1w", "gm", "wm", "csf", section="anatomy"),
     shell:
         call("anatomy")

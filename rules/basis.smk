@@ -14,8 +14,6 @@ rule basis:
         mem_mb=memory(1500),
         runtime=minutes(60),
     params:
-        scans=scans("basis"),
-        request=request("basis"),
-        again=again("basis"),
+        batch=batch("basis"),
     shell:
         call("basis")

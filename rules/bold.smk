@@ -16,9 +16,7 @@ rule bold:
         mem_mb=memory(3000),
         runtime=minutes(20, 5, "bold"),
     params:
-        scans=scans("bold"),
-        request=request("bold", "bold", "bold_events", "bold_confounds", section="bold"),
-        again=again("bold"),
+        batch=batch("bold", "bold", "bold_events", "bold_confounds", section="bold"),
     shell:
         call("bold")
 

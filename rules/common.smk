@@ -32,11 +32,6 @@ def batch_of(stage, wildcards):
     return STUDY.jobs(stage)[wildcards.job]
 
 
-def scans(stage):
-    """Items of a job as the command line of a stage wants them."""
-    return lambda wildcards: [item.key for item in batch_of(stage, wildcards)]
-
-
 def sources(stage, *columns):
     """Input files of the scans of a job, those too that stages read beside the ones of the sheet;
     a missing one fails its scan alone, in the stage, and is an input as soon as it is there."""
@@ -76,22 +71,25 @@ def named_files(items, *patterns):
     return sorted(path for path in found if os.path.isfile(path))
 
 
-def request(stage, *columns, section=None, names=True):
-    """Digest of what a job is asked for, so that another code of the stage, its setting, or what
-    the sheets say of the scans in these columns reruns it."""
+def batch(stage, *columns, section=None):
+    """What a job is asked for, as options of its command line, so that any change of it reruns the
+    job: digest of the code of the stage, of its setting and of what the sheets say of the scans in
+    these columns; what to do again (manifests.py); the scans."""
+    pattern = manifest(stage)
+    own = (STAGE_SETTINGS[stage] or [None])[-1]
 
-    def digest(wildcards):
-        settings = [STUDY.config[section]] if section else []
-        if names and STAGE_SETTINGS[stage]:
-            own = STAGE_SETTINGS[stage][-1]
-            settings.append(STUDY.setting(own, wildcards[own]))
-        batch = batch_of(stage, wildcards)
-        cells = [[getattr(item, column) for column in columns] for item in batch]
-        return request_digest(
-            code_digest(stage), settings, cells, dataclasses.astuple(STUDY.sites[batch[0].site])
-        )
+    def options(wildcards):
+        items = batch_of(stage, wildcards)
+        settings = [STUDY.config[section] if section else None]
+        settings.append(STUDY.setting(own, wildcards[own]) if own else None)
+        cells = [[getattr(item, column) for column in columns] for item in items]
+        row = dataclasses.astuple(STUDY.sites[items[0].site])
+        asked = request_digest(code_digest(stage), settings, cells, row)
+        again = manifests.again(pattern.format(**wildcards), RESULTS, DATA_ROOT)
+        keys = " ".join(item.key for item in items)
+        return f"--request {asked} --again '{again}' -- {joined(stage, wildcards)} {keys}"
 
-    return digest
+    return options
 
 
 def analysis_request(stage, *sections):
@@ -100,28 +98,14 @@ def analysis_request(stage, *sections):
     return request_digest(code_digest(stage), settings, STUDY.participants)
 
 
-def again(stage):
-    """What of a batch has to be done again (manifests.py); empty in a first run."""
-    pattern = manifest(stage)
-
-    def text(wildcards):
-        path = pattern.format(**wildcards)
-        return manifests.again(path, RESULTS, DATA_ROOT)
-
-    return text
-
-
-def joined(stage):
+def joined(stage, wildcards):
     """Names of the settings of a job, as the command line of its stage wants them."""
-    return "-".join(f"{{wildcards.{name}}}" for name in STAGE_SETTINGS[stage])
+    return "-".join(wildcards[name] for name in STAGE_SETTINGS[stage])
 
 
 def call(stage):
     """Shell command of a job of a stage."""
-    return (
-        f"{FMRSFLOW} {stage} --study {FROZEN} --manifest {{output}} --request {{params.request}} "
-        f"--again '{{params.again}}' {joined(stage)} {{params.scans}} 2> {{log}}"
-    )
+    return f"{FMRSFLOW} {stage} --study {FROZEN} --manifest {{output}} {{params.batch}} 2> {{log}}"
 
 
 def memory(mb):
@@ -219,3 +203,15 @@ FOLDERS = "|".join(
     f"{stage}(?:-[a-z0-9]+){{{len(settings)}}}" for stage, settings in STAGE_SETTINGS.items()
 )
 """Folders of the stages, as a regular expression."""
+
+
+def pages_batch(wildcards):
+    """As `batch`, for the pages of scans under an analysis."""
+    path = f"{RESULTS}/{wildcards.analysis}/report/batches/{wildcards.job}.json"
+    keys = " ".join(item.key for item in batch_of("convert", wildcards))
+    again = manifests.again(path, RESULTS, DATA_ROOT)
+    return f"--request {PAGES} --again '{again}' -- {wildcards.analysis} {keys}"
+
+
+PAGES = analysis_request("report", "quality")
+"""Digest of what pages are asked for."""

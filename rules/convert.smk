@@ -14,8 +14,6 @@ rule convert:
         mem_mb=memory(2000),
         runtime=minutes(20, 0.5, "convert"),
     params:
-        scans=scans("convert"),
-        request=request("convert", "mrs", "ref", "t1w"),
-        again=again("convert"),
+        batch=batch("convert", "mrs", "ref", "t1w"),
     shell:
         call("convert")

@@ -15,8 +15,6 @@ rule preprocess:
         mem_mb=memory(2000),
         runtime=minutes(20, 1, "preprocess"),
     params:
-        scans=scans("preprocess"),
-        request=request("preprocess", "events", "condition"),
-        again=again("preprocess"),
+        batch=batch("preprocess", "events", "condition"),
     shell:
         call("preprocess")

@@ -16,9 +16,7 @@ rule fit:
         mem_mb=memory(1500),
         runtime=fit_minutes,
     params:
-        scans=scans("fit"),
-        request=request("fit"),
-        again=again("fit"),
+        batch=batch("fit"),
     shell:
         call("fit")
 
@@ -37,8 +35,6 @@ rule quantify:
         mem_mb=memory(800),
         runtime=minutes(10, 0.1, "quantify"),
     params:
-        scans=scans("quantify"),
-        request=request("quantify"),
-        again=again("quantify"),
+        batch=batch("quantify"),
     shell:
         call("quantify")

@@ -15,16 +15,9 @@ rule pages:
         mem_mb=memory(1500),
         runtime=minutes(20, 0.25, "convert"),
     params:
-        scans=scans("convert"),
-        request=analysis_request("report", "quality"),
-        again=lambda wildcards: manifests.again(
-            f"{RESULTS}/{wildcards.analysis}/report/batches/{wildcards.job}.json",
-            RESULTS,
-            DATA_ROOT,
-        ),
+        batch=pages_batch,
     shell:
-        f"{FMRSFLOW} report --study {FROZEN} --manifest {{output}} --request {{params.request}} "
-        "--again '{params.again}' {wildcards.analysis} {params.scans} 2> {log}"
+        f"{FMRSFLOW} report --study {FROZEN} --manifest {{output}} {{params.batch}} 2> {{log}}"
 
 
 rule report:

@@ -14,8 +14,6 @@ rule response:
         mem_mb=memory(800),
         runtime=minutes(10, 0.25, "response"),
     params:
-        scans=scans("response"),
-        request=request("response"),
-        again=again("response"),
+        batch=batch("response"),
     shell:
         call("response")

@@ -39,6 +39,25 @@ rule file:
         "test -f {output:q} 2> {log}"
 
 
+rule basis_file:
+    # As `file`, for the basis of a site.
+    input:
+        lambda wildcards: ancient(
+            manifests_of("basis", dict(wildcards), [STUDY.sites[wildcards.site]])
+        ),
+    output:
+        update(f"{RESULTS}/basis-{{basis}}/{{site}}_desc-basis_{{what}}"),
+    log:
+        f"{RESULTS}/logs/file/basis-{{basis}}/{{site}}_desc-basis_{{what}}.log",
+    wildcard_constraints:
+        site="[A-Za-z0-9]+",
+    localrule: True
+    conda:
+        "../envs/core.yaml"
+    shell:
+        "test -f {output:q} 2> {log}"
+
+
 rule page:
     # As `file`, for the page of a scan.
     input:

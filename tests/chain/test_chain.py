@@ -113,12 +113,12 @@ OF_SCANS = {"convert", "segment", "anatomy", "preprocess", *CHAIN[1:4]}
         ("fit", "range_low_ppm", 0.5, {*CHAIN[1:]}),
         ("concentration", "constants", "spant", {*CHAIN[2:]}),
         ("response", "control_percent", 2.0, {*CHAIN[3:]}),
-        ("quality", "min_snr_tcr", 9.0, {"preprocess", *CHAIN[1:]}),
+        ("quality", "min_snr_tcr", 9.0, {*CHAIN[4:]}),
         ("anatomy", "min_coverage", 0.8, {"segment", "anatomy", *CHAIN[2:]}),
         ("sites", "equivalence_percent", 3.0, {*CHAIN[4:]}),
         ("bold", "window_s", 20.0, {*CHAIN[5:]}),
         ("only_sites", None, ["alpha"], {*CHAIN[4:]}),
-        ("batch", None, 1, OF_SCANS - {"segment"} | {*CHAIN[4:]}),
+        ("batch", None, 1, OF_SCANS | {*CHAIN[4:]}),
     ],
 )
 def test_a_changed_setting_reruns_what_depends_on_it(
@@ -178,7 +178,7 @@ def test_logs_of_two_sites_that_run_one_by_one_are_other_files(tiny_study):
         for site in ("alpha", "beta")
     )
     of_all = {path.rpartition("/")[2] for path in one & other}
-    assert of_all == {"sites.log", "bold.log", "multiverse.log", "report.log"}
+    assert of_all == {"sites.log", "bold.log", "multiverse.log", "report.log", "complete.log"}
     assert set(planned_jobs(tiny_study)) == one | other
 
 
@@ -254,12 +254,6 @@ def test_no_comment_or_docstring_reruns_a_job(tiny_run, tmp_path, monkeypatch):
     assert planned_rules(folder) == set()
     digests.change_constant(source / "fmrsflow", "sites.reml.CUT95")
     assert planned_rules(folder) & (OF_SCANS | {*CHAIN}) == {"sites", "report"}
-
-
-def test_results_survive_another_batch_size_where_times_alone_count(tiny_run, tmp_path):
-    folder = copy_of(tiny_run, tmp_path)
-    write_config(folder, batch=1)
-    assert planned_rules(folder, "--rerun-triggers", "mtime") == set()
 
 
 def test_a_dry_run_tells_all_errors_of_the_sheets_at_once(tiny_study):
