@@ -22,6 +22,11 @@ from fmrsflow.errors import MachineFault, machine_fault
 MOST_MEMORY = 16 << 30
 """Address space (bytes) that the child may take: a damaged header may ask for any amount."""
 
+_NOT_LOADED = (
+    "a library of spec2nii cannot be loaded: too little memory or a broken installation; "
+    "mend that, then run the same command again"
+)
+
 _REFUSED = 255
 """Exit code of an exception that may lie in the file; smaller ones are numbers of errors."""
 
@@ -63,7 +68,10 @@ def run_spec2nii(arguments: list[str], said: Path, time_limit_s: float) -> Ended
         No child, no limit of memory, a signal from outside, a full disk or another error that no
         content of a file can cause, or memory that ended at a limit lower than ours.
     """
-    load_parts(arguments[0])  # before the fork, once for all files
+    try:
+        load_parts(arguments[0])  # before the fork, once for all files
+    except (ImportError, MemoryError, OSError) as error:
+        raise MachineFault(_NOT_LOADED) from error
     child = multiprocessing.get_context("fork").Process(target=_child, args=(arguments, said))
     try:
         child.start()
@@ -92,10 +100,7 @@ def _judged(code: int, said: str) -> Ended:
             "no limit of memory can be set for spec2nii (setrlimit failed); see ulimit"
         )
     if code == _NO_IMPORT:
-        raise MachineFault(
-            "a library of spec2nii cannot be loaded: too little memory or a broken installation; "
-            "mend that, then run the same command again"
-        )
+        raise MachineFault(_NOT_LOADED)
     if code == errno.ENOMEM and _own_limit():
         return Ended(said, limit=f"asked for more than {MOST_MEMORY >> 30} GB of memory")
     if code and (fault := machine_fault(OSError(code, ""), "spec2nii")):
