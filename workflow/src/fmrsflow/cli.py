@@ -37,6 +37,10 @@ COMMANDS = {
 }
 
 
+PLAIN_STAGES = ("convert", "segment", "anatomy", "preprocess", "fit", "quantify", "response")
+"""Commands whose options are those of every stage (batch.stage_parser)."""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the subcommand that the command line names; its exit code."""
     argv = sys.argv[1:] if argv is None else argv
@@ -52,6 +56,11 @@ def main(argv: list[str] | None = None) -> int:
     if argv[0] not in COMMANDS:
         print(f"fmrsflow: {unknown('command', argv[0], COMMANDS)}", file=sys.stderr)
         return 2
+    if argv[0] in PLAIN_STAGES and {"-h", "--help"} & set(argv[1:]):
+        # The stage itself imports its science, which takes a second.
+        from fmrsflow.batch import stage_parser
+
+        stage_parser(argv[0]).parse_args(argv[1:])
     arithmetic.settle()
     try:
         return importlib.import_module(f"fmrsflow.stages.{argv[0]}").main(argv[1:])
