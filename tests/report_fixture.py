@@ -11,6 +11,7 @@ import numpy as np
 from fmrsflow.edge import Job
 from fmrsflow.fids import Fids
 from fmrsflow.files import write_bytes
+from fmrsflow.metabolites import SUMS
 from fmrsflow.study import Scan, Site, Study
 from fmrsflow.tables import columns_of
 
@@ -39,12 +40,6 @@ LINES = {
     "MM09": (6.0, ((0.91, 3.0),)),
 }
 WIDE = {"MM09": 18.0}
-SUMS = {
-    "tCr": ("Cr", "PCr"),
-    "tNAA": ("NAA", "NAAG"),
-    "tCho": ("GPC", "PCh"),
-    "Glx": ("Glu", "Gln"),
-}
 POINTS, DWELL_S = 1024, 1 / 2000
 
 

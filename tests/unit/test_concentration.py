@@ -14,7 +14,6 @@ from fmrsflow.concentration import (
     constants,
     molal,
     molar,
-    propagated,
     quantities,
     set_names,
 )
@@ -145,13 +144,3 @@ def test_a_sum_weights_its_parts_by_their_own_relaxation():
 def test_without_water_there_are_ratios_only():
     found = quantities(("Cr", "Glu"), np.array([8.0, 9.0]), np.eye(2), 0.03, 2.0)
     assert {one.quantity for one in found} == {"raw", "ratio_tcr"}
-
-
-def test_an_unknown_error_stays_with_what_it_is_part_of():
-    covariance = np.diag([4.0, np.nan, 9.0])
-    mixing = np.array([[1.0, 0, 0], [1, 0, 1], [1, 1, 0]])
-    found = propagated(mixing, covariance)
-    assert np.allclose(found[:2, :2], [[4, 4], [4, 13]])
-    assert np.isnan(found[2]).all() and np.isnan(found[:, 2]).all()
-    known = np.array([[2.0, 0.5, 0], [0.5, 1, 0], [0, 0, 3]])
-    assert np.array_equal(propagated(mixing, known), mixing @ known @ mixing.T)

@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import report_fixture as made  # noqa: E402
 from fmrsflow.errors import DataError  # noqa: E402
+from fmrsflow.question import Question  # noqa: E402
 from fmrsflow.report.group_pages import answer, consortium_page, site_page  # noqa: E402
-from fmrsflow.report.results import Question  # noqa: E402
 from fmrsflow.report.verdict import verdict  # noqa: E402
 from fmrsflow.results import Results  # noqa: E402
 from fmrsflow.stages import report_tables as tables  # noqa: E402
@@ -101,8 +101,10 @@ def test_the_question_comes_from_the_record_and_before_that_from_the_settings():
     assert tables.question({"main": ["Lac", "joint", True, "raw", "a-b"]}, {}) == Question(
         "Lac", "joint", True, "raw", "a-b"
     )
-    asked = tables.question({"main": None}, {"metabolite": "GABA"})
+    settings = {"metabolite": "GABA", "estimator": "joint", "quantity": "raw"}
+    asked = tables.question({"main": None}, settings)
     assert (asked.metabolite, asked.words) == ("GABA", "GABA")
+    assert asked == Question("GABA", "joint", True, "raw")
 
 
 @pytest.mark.parametrize("n_subjects", [1, 2])

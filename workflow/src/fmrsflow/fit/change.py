@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmrsflow.concentration import SUMS
 from fmrsflow.fit.design import CONSTANT
 from fmrsflow.fit.result import FitResult
+from fmrsflow.metabolites import sums_of
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class JointResult:
     Attributes
     ----------
     names : tuple of str
-        Metabolites, then the sums tNAA, tCr, tCho, Glx.
+        Metabolites, then their sums (`metabolites.sums_of`).
     baseline_amplitude, baseline_se : arrays (n_names,)
         Amplitude where all regressors but the constant are zero.
     contrasts : tuple of str
@@ -80,7 +80,7 @@ class JointResult:
 def percent_changes(model, design, state, columns, signals, covariance):
     """Baseline amplitudes and percent changes of metabolites and sums, with their covariance."""
     groups = [(name, (name,)) for name in model.names]
-    groups += [(s, parts) for s, parts in SUMS.items() if set(parts) <= set(model.names)]
+    groups += sums_of(model.names).items()
     constant = design.names.index(CONSTANT)
     k = len(signals)
     inner = covariance[:k, :k]

@@ -21,6 +21,7 @@ from fmrsflow.fids import Fids
 from fmrsflow.fit import baseline as smooth
 from fmrsflow.fit.broad import RATIOS, is_broad
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.metabolites import members
 
 PIVOT_PPM = 3.0
 """Chemical shift (ppm) at which the first-order phase is zero: among the main lines."""
@@ -257,7 +258,7 @@ def _check_axes(fids: Fids, basis: Basis) -> None:
             f"the basis has {basis.n_points} points of {basis.dwell_s * 1e6:.2f} us, the data "
             f"{fids.n_points} of {fids.dwell_s * 1e6:.2f} us: resample the basis"
         )
-    if not {"Cr", "PCr"} & set(basis.names):
+    if not members("tCr", basis.names):
         raise DataError(
             f"the basis has neither Cr nor PCr, without which no fit can be judged; it has "
             f"{', '.join(basis.names)}"

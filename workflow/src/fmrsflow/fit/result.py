@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import fft
 
-from fmrsflow.concentration import SUMS, propagated
 from fmrsflow.fit.model import Model
+from fmrsflow.metabolites import SUMS, with_sums
 from fmrsflow.quality import voigt_fwhm
 
 PAIRS = (("Glu", "Gln"), ("NAA", "NAAG"), ("Cr", "PCr"))
@@ -105,17 +105,6 @@ class FitResult:
             }
             for name, a, se in zip(names, amplitudes, errors)
         ]
-
-
-def with_sums(names: tuple[str, ...], values: np.ndarray, covariance: np.ndarray):
-    """Names, values and covariance with the sums of `concentration.SUMS` appended."""
-    rows, labels = [np.eye(len(names))], list(names)
-    for label, parts in SUMS.items():
-        if all(part in names for part in parts):
-            labels.append(label)
-            rows.append(np.array([[float(name in parts) for name in names]]))
-    mixing = np.vstack(rows)
-    return tuple(labels), mixing @ values, propagated(mixing, covariance)
 
 
 def failed_result(model: Model, spectrum: np.ndarray, reason: str, stop: str = "") -> FitResult:
@@ -221,7 +210,7 @@ def full_covariance(model, target, state, own, cross, variance) -> np.ndarray:
 
 def tcr_line(model: Model, state) -> tuple[float, float]:
     """Height and full width (Hz) of the fitted tCr line, of the zero-filled model spectrum."""
-    rows = [model.names.index(name) for name in ("Cr", "PCr") if name in model.names]
+    rows = [model.names.index(name) for name in SUMS["tCr"] if name in model.names]
     fid = state.amplitudes[rows] @ state.damped[rows]
     n = len(fid)
     spectrum = np.fft.fftshift(fft(fid, 4 * n)).real
@@ -244,7 +233,7 @@ def tcr_line(model: Model, state) -> tuple[float, float]:
 def _why_not(model, state, covariance, hidden, noise, residual_sd) -> str | None:
     """Reason why a solution is not to be believed; None where it is."""
     k = len(model.names)
-    sums = np.array([name in ("Cr", "PCr") for name in model.names], float)
+    sums = np.array([name in SUMS["tCr"] for name in model.names], float)
     tcr = float(sums @ state.amplitudes)
     error = float(np.sqrt(sums @ covariance[:k, :k] @ sums))
     if not tcr > MIN_TCR * error:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fmrsflow.fids import Fids
 from fmrsflow.mismatch.costs import Cost
+from fmrsflow.question import Question
 from fmrsflow.report.methods import Methods
 from fmrsflow.report.mrsinmrs import Item
 from fmrsflow.study import Scan, Site
@@ -56,39 +57,6 @@ class Links:
     previous: str = ""
     next: str = ""
     tables: Mapping[str, str] = field(default_factory=dict)
-
-
-NAMES = {
-    "Glu": "glutamate",
-    "Gln": "glutamine",
-    "Glx": "glutamate and glutamine",
-    "GABA": "GABA",
-    "Lac": "lactate",
-    "Asp": "aspartate",
-    "Glc": "glucose",
-    "GSH": "glutathione",
-    "mI": "myo-inositol",
-    "tNAA": "total NAA",
-    "tCr": "total creatine",
-    "tCho": "total choline",
-}
-"""Metabolites in words."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a study asks first: columns of the tables of changes."""
-
-    metabolite: str = "Glu"
-    estimator: str = "blocks"
-    matched: bool = True
-    quantity: str = "molal"
-    contrast: str = ""
-
-    @property
-    def words(self) -> str:
-        """The metabolite in words."""
-        return NAMES.get(self.metabolite, self.metabolite)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from fmrsflow.question import Question
 from fmrsflow.report.render import short, signed
-from fmrsflow.report.results import Question, ScanResults
+from fmrsflow.report.results import ScanResults
 from fmrsflow.tables import Row
 
 QUANTITIES = {
@@ -22,21 +23,7 @@ QUANTITIES = {
 
 def headline(changes: Sequence[Row], asked: Question) -> Row | None:
     """The change that answers the study's question; else the next best on its metabolite."""
-    own = [
-        row
-        for row in changes
-        if row["metabolite"] == asked.metabolite and math.isfinite(row["change_percent"])
-    ]
-    return min(
-        own,
-        key=lambda row: (
-            row["estimator"] != asked.estimator,
-            row["matched"] != asked.matched,
-            row["quantity"] != asked.quantity,
-            asked.contrast not in ("", row["contrast"]),
-        ),
-        default=None,
-    )
+    return asked.best(row for row in changes if math.isfinite(row["change_percent"]))
 
 
 def spectrum_words(results: ScanResults) -> str:

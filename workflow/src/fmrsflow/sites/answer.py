@@ -12,13 +12,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import t
 
+from fmrsflow.question import KEYS, main_key
 from fmrsflow.sites import meta, power
 from fmrsflow.sites.agreement import equivalence
 from fmrsflow.sites.variance import Decomposition, Sample, SiteMeans, decompose, site_means
 from fmrsflow.words import count
-
-KEYS = ("metabolite", "estimator", "matched", "quantity", "contrast")
-"""Columns that tell one question from another; each combination is answered by itself."""
 
 MODERATORS = ("protocol", "field_t", "vendor", "te_s")
 
@@ -75,21 +73,6 @@ def grouped(rows: Sequence[Mapping]) -> dict[tuple, list[Mapping]]:
     for row in rows:
         groups.setdefault(tuple(row[name] for name in KEYS), []).append(row)
     return groups
-
-
-def main_key(groups, settings: Mapping) -> tuple | None:
-    """The question that the report answers first; matched before unmatched, None without any."""
-    own = [key for key in groups if key[0] == settings["metabolite"]]
-
-    def rank(key):
-        _, estimator, matched, quantity, _ = key
-        return (
-            estimator != settings["estimator"],
-            not matched,
-            quantity != settings["quantity"],
-        )
-
-    return min(own, key=rank, default=None)
 
 
 def sample_of(rows: Sequence[Mapping], sites: Mapping[str, Mapping]) -> Sample:

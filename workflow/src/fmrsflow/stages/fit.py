@@ -17,6 +17,7 @@ from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import PAIRS, FitResult
 from fmrsflow.fit.solve import fit_spectra
 from fmrsflow.fit.water import water_amplitude
+from fmrsflow.metabolites import sums_of
 from fmrsflow.tables import read_table
 from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
 
@@ -54,7 +55,8 @@ def process(job: Job) -> dict:
     # Transients between conditions (lag_s) belong to no regressor.
     used = kept & np.array([label is not None for label in labels])
     joint = _joint(job, options, transients.select(used), basis, labels, used)
-    return {**_quality(fitted), "water_amplitude": _water(job), "joint": joint}
+    sums = sums_of(fitted["all"].names)
+    return {**_quality(fitted), "sums": sums, "water_amplitude": _water(job), "joint": joint}
 
 
 def _fit(fids: Fids, basis, options: FitOptions) -> list[FitResult]:

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from fmrsflow.concentration import SUMS
 from fmrsflow.errors import DataError
 from fmrsflow.files import read_json, write_bytes, write_json
+from fmrsflow.metabolites import sums_of
 from fmrsflow.mismatch.scores import Outcome, attribution, better, score
 from fmrsflow.mismatch.variants import (
     CONTESTANTS,
@@ -258,7 +258,7 @@ class Truth:
             value = float(row["mmol_per_kg"])
             for name in (
                 row["metabolite"],
-                *(s for s, p in SUMS.items() if row["metabolite"] in p),
+                *sums_of((row["metabolite"],)),
             ):
                 self.concentration[row["site"], row["subject"], name] += value
 

@@ -14,6 +14,7 @@ from fmrsflow.edge import Job
 from fmrsflow.errors import Damaged, DataError
 from fmrsflow.files import read_json
 from fmrsflow.mismatch.costs import site_costs
+from fmrsflow.question import Question
 from fmrsflow.report.group_figures import FIGURES
 from fmrsflow.report.methods import methods
 from fmrsflow.report.mismatch_page import Tables
@@ -23,7 +24,6 @@ from fmrsflow.report.results import (
     STAGES,
     ConsortiumResults,
     Links,
-    Question,
     ScanResults,
     ScanSummary,
     SiteResults,
@@ -355,7 +355,7 @@ def read_consortium(results: Results, analysis: str, group) -> ConsortiumResults
 def _question(results: Results, analysis: str) -> Question:
     sites = results.group("sites", analysis)
     record = sites.record if sites.exists else {}
-    return tables.question(record, results.study.config.get("sites", {}))
+    return tables.question(record, results.study.config["sites"])
 
 
 SHOWN = (

@@ -6,16 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from fmrsflow.question import KEYS, Question
 from fmrsflow.report.alike import alike
 from fmrsflow.report.render import signed
-from fmrsflow.report.results import Effect, Question
+from fmrsflow.report.results import Effect
 from fmrsflow.study import Site
 from fmrsflow.tables import Row
 
 Tables = Mapping[str, Sequence[Row]]
-
-KEYS = ("metabolite", "estimator", "matched", "quantity", "contrast")
-"""Columns that tell one question from another (sites/answer.py)."""
 
 MARKS = ("preprocess", "basis", "fit", "concentration", "response", *KEYS[1:4], "scans")
 """Choices that the specification curve marks, where they differ."""
@@ -27,8 +25,7 @@ def question(record: Mapping, settings: Mapping) -> Question:
     main = record.get("main")
     if main:
         return Question(*main)
-    chosen = ("metabolite", "estimator", "quantity")
-    return Question(**{name: settings[name] for name in chosen if name in settings})
+    return Question.from_settings(settings)
 
 
 def site_effects(tables: Tables, asked: Question) -> dict[str, Effect]:
@@ -75,14 +72,8 @@ def answers(
 
 def _of(rows: Sequence[Row], asked: Question) -> list[Row]:
     """Rows that answer the question; those on concentrations do not."""
-    wanted = dict(zip(KEYS, (asked.metabolite, asked.estimator, asked.matched, asked.quantity)))
-    if asked.contrast:
-        wanted["contrast"] = asked.contrast
     return [
-        row
-        for row in rows
-        if row.get("outcome", "change") == "change"
-        and all(row.get(name) == value for name, value in wanted.items())
+        row for row in rows if row.get("outcome", "change") == "change" and asked.answered_by(row)
     ]
 
 

@@ -11,6 +11,7 @@ from fmrsflow import response as science
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
+from fmrsflow.metabolites import members
 from fmrsflow.response import Change
 from fmrsflow.study import Scan
 from fmrsflow.tables.response import BLOCKS, CHANGE, CONTROLS
@@ -182,11 +183,9 @@ def _transient_design(job, scan, setting, rest, tasks, transients) -> tuple:
 
 def _course(fit: dict, names: list[str], name: str) -> np.ndarray:
     """Amplitude of a metabolite or sum in each transient."""
-    from fmrsflow.concentration import SUMS
-
     singles = names[: fit["timecourse"].shape[1]]
-    members = [singles.index(one) for one in SUMS.get(name, (name,)) if one in singles]
-    return np.nansum(fit["timecourse"][:, members], axis=1) if members else np.array([np.nan])
+    parts = [singles.index(one) for one in members(name, singles)]
+    return np.nansum(fit["timecourse"][:, parts], axis=1) if parts else np.array([np.nan])
 
 
 def _timecourse(job: Job, scan: Scan, setting: dict, rest: str, tasks: list[str]):

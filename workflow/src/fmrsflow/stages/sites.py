@@ -12,6 +12,7 @@ from zlib import crc32
 
 from fmrsflow import manifests
 from fmrsflow.exclusion import excluded
+from fmrsflow.question import KEYS, main_key
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.study import Scan, Study, Unit, study_option
 from fmrsflow.tables import Row
@@ -52,7 +53,7 @@ def main(argv: list[str]) -> int:
 
 def write_tables(study: Study, analysis: str) -> None:
     """Write results/<analysis>/sites/: every table, the figures, and last of all the record."""
-    from fmrsflow.sites.answer import changes, grouped, main_key
+    from fmrsflow.sites.answer import changes, grouped
     from fmrsflow.sites.levels import agreement, levels
 
     settings = study.config["sites"]
@@ -323,7 +324,6 @@ def _draw(writer: Writer, tables: dict[str, list[dict]], key: tuple | None) -> N
     if key is None:
         return
     from fmrsflow.report import site_figures
-    from fmrsflow.sites.answer import KEYS
 
     def of(name: str) -> list[dict]:
         return [row for row in tables[name] if tuple(row.get(k) for k in KEYS) == key]
@@ -358,8 +358,6 @@ def _draw(writer: Writer, tables: dict[str, list[dict]], key: tuple | None) -> N
 
 def _pairs(responses: list[dict], key: tuple, first: str, second: str) -> tuple[list, list]:
     """Values of the participants who were at both sites."""
-    from fmrsflow.sites.answer import KEYS
-
     values: dict[str, dict[str, list[float]]] = {}
     for row in responses:
         if tuple(row[k] for k in KEYS) == key and row["used"]:

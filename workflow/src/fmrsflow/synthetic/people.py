@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmrsflow.concentration import SUMS
+from fmrsflow.metabolites import SUMS
 from fmrsflow.synthetic.normal import CONCENTRATIONS
 from fmrsflow.synthetic.plan import Participants, Plan, Region, SitePlan, Spread
 
