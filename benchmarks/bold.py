@@ -103,8 +103,8 @@ def co_activation(n: int) -> Iterator[Figure]:
         peak_percent={"a": 3.0, "b": 0.9},
         shared_percent=0.5,
         target_ratio={"a": 1.0, "b": 1.0},
-        hrf_peak_s=7.0,
-        target_hrf_peak_s=7.5,
+        hrf_delay_s=7.0,
+        target_hrf_delay_s=7.5,
     )
     both = np.array([_estimates(seed, truth) for seed in range(n)])
     mean, se = both.mean(axis=0), both.std(axis=0, ddof=1) / np.sqrt(n)

@@ -14,6 +14,7 @@ import numpy as np
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.fids import Fids, to_spectrum
+from fmrsflow.haemodynamics import kernel
 from fmrsflow.synthetic import ingredients as ing
 
 WATER_PPM = 4.65
@@ -229,19 +230,11 @@ def boxcar(onsets_s, durations_s, n_transients: int, tr_s: float) -> np.ndarray:
 
 
 def haemodynamic(onsets_s, durations_s, n_transients: int, tr_s: float) -> np.ndarray:
-    """Blocks convolved with the double-gamma haemodynamic response, plateau 1.
-
-    Shape (n_transients,). Gamma densities with peaks at 5 and 15 s, undershoot 1/6: the form of
-    Glover 1999 in the parameters of SPM.
-    """
-    from scipy.stats import gamma
-
+    """Blocks convolved with the haemodynamic response, plateau 1; shape (n_transients,)."""
     fine_s = 0.1
-    kernel_s = np.arange(0, 32, fine_s)
-    kernel = gamma.pdf(kernel_s, 6) - gamma.pdf(kernel_s, 16) / 6
     n_fine = int(np.ceil(n_transients * tr_s / fine_s)) + 1
     blocks = boxcar(onsets_s, durations_s, n_fine, fine_s)
-    course = np.convolve(blocks, kernel / kernel.sum())[:n_fine]
+    course = np.convolve(blocks, kernel(fine_s))[:n_fine]
     return np.interp(np.arange(n_transients) * tr_s, np.arange(n_fine) * fine_s, course)
 
 
