@@ -9,10 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import digests
 import machine_faults
 import scan_cost
-
-import digests
 from figure import Figure, skipped
 from many_sites import write_sheets
 from scale import dry_run

@@ -327,8 +327,8 @@ class _Maker:
         body = {
             "fqn": {name: 1.1 for name in spectra},
             "mrar_percent": {name: 1.6 for name in spectra},
-            "fwhm_tcr_hz": {name: self.width for name in spectra},
-            "snr_tcr": {name: self.snr for name in spectra},
+            "fitted_fwhm_tcr_hz": {name: self.width for name in spectra},
+            "fitted_snr_tcr": {name: self.snr for name in spectra},
             "stop_reason": {name: "converged" for name in spectra},
             "water_amplitude": 4e4,
             "joint": {"status": "ok", "bold_narrowing_hz": 0.2, "reason": None},

@@ -11,6 +11,7 @@ from fmrsflow.files import write_json
 from fmrsflow.mismatch.variants import CONTESTANTS, DEFAULT, EVERYTHING, FACTORS, NOMINAL, PUBLISHED
 from fmrsflow.report.mismatch_markdown import markdown
 from fmrsflow.report.mismatch_page import STEPS, Tables, dose_chart, mismatch_page, words
+from fmrsflow.report.results import ScanResults
 from fmrsflow.stages import report_files
 from fmrsflow.stages.report import write_group_pages
 from fmrsflow.tables import columns_of, write_table
@@ -109,14 +110,14 @@ def test_a_drifting_site_is_led_to_what_its_drift_costs(tables, tmp_path, monkey
         write_table(folder / f"{name}.tsv", rows, columns)
     write_json(folder / "made.json", dict(tables.made))
     monkeypatch.setattr(report_files, "BENCHMARK", folder)
-    quality = report_files.quality_figures
+    figures = ScanResults.figures.fget
 
     def drifting(results):
-        found = quality(results)
+        found = figures(results)
         first = results.site.name == next(iter(study.sites))
-        return found | ({"drift_hz": 3.5 if first else 0.2} if found else {})
+        return found | ({"drift_hz": -3.5 if first else 0.2} if found else {})
 
-    monkeypatch.setattr(report_files, "quality_figures", drifting)
+    monkeypatch.setattr(ScanResults, "figures", property(drifting))
     write_group_pages(study, "main")
     report = study.results / "main" / "report"
     first, second, *_ = study.sites

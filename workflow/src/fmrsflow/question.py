@@ -9,7 +9,7 @@ accord with BOLD and the curve of analyses all take their row from here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 

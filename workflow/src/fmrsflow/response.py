@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Z95 = 1.959963984540054
+from fmrsflow.constants import Z95
 
 BLOCK_MIN = 4
 """Fewest transients in a resampled block."""

@@ -42,9 +42,6 @@ Under noise a criterion now and then takes a curved baseline for a straight line
 then be told too small (docs/fit.md).
 """
 
-FIELD_TOLERANCE = 0.01
-"""Relative difference of spectrometer frequencies from which a basis is of another field."""
-
 COMMON = ("phase0_rad", "phase1_rad_per_ppm", "shift_hz", "lorentz_hz", "gauss_hz2")
 BROAD = ("broad_shift_hz", "broad_lorentz_hz")
 
@@ -248,7 +245,8 @@ def make_model(fids: Fids, basis: Basis, options: FitOptions) -> Model:
 def _check_axes(fids: Fids, basis: Basis) -> None:
     if fids.n_points < 64:
         raise DataError(f"{fids.n_points} points in an FID: at least 64 are needed for a fit")
-    if abs(basis.frequency_mhz / fids.frequency_mhz - 1) > FIELD_TOLERANCE:
+    # `Basis.resampled` gives the basis the frequency of the data.
+    if abs(basis.frequency_mhz / fids.frequency_mhz - 1) > 1e-4:
         raise DataError(
             f"the basis is for {basis.frequency_mhz:.3f} MHz, the data are of "
             f"{fids.frequency_mhz:.3f} MHz: take a basis of the scanner's field"

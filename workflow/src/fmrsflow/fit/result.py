@@ -48,7 +48,7 @@ class FitResult:
     metabolites : complex array (n_names, n_points)
     fqn, mrar_percent : float
         See science.md section 2.
-    fwhm_tcr_hz, snr_tcr : float
+    fitted_fwhm_tcr_hz, fitted_snr_tcr : float
         Width and height over noise of the fitted tCr line.
     noise_sd, residual_sd : float
         Of the real part of the spectrum: in the signal-free window, and of the residual.
@@ -72,8 +72,8 @@ class FitResult:
     metabolites: np.ndarray
     fqn: float
     mrar_percent: float
-    fwhm_tcr_hz: float
-    snr_tcr: float
+    fitted_fwhm_tcr_hz: float
+    fitted_snr_tcr: float
     noise_sd: float
     residual_sd: float
     baseline_dimension_per_ppm: float
@@ -127,8 +127,8 @@ def failed_result(model: Model, spectrum: np.ndarray, reason: str, stop: str = "
         metabolites=np.full((k, n), complex(np.nan, np.nan)),
         fqn=nan,
         mrar_percent=nan,
-        fwhm_tcr_hz=nan,
-        snr_tcr=nan,
+        fitted_fwhm_tcr_hz=nan,
+        fitted_snr_tcr=nan,
         noise_sd=nan,
         residual_sd=nan,
         baseline_dimension_per_ppm=nan,
@@ -180,8 +180,8 @@ def make_result(model, spectrum, state, target, scale, noise, stop, tangents, fr
         metabolites=columns,
         fqn=float((residual_sd / noise) ** 2) if noise > 0 else float("inf"),
         mrar_percent=float(100 * np.std(residual.real) / np.ptp(whole.real)),
-        fwhm_tcr_hz=fwhm,
-        snr_tcr=float(scale * height / noise) if noise > 0 else float("inf"),
+        fitted_fwhm_tcr_hz=fwhm,
+        fitted_snr_tcr=float(scale * height / noise) if noise > 0 else float("inf"),
         noise_sd=noise,
         residual_sd=residual_sd,
         baseline_dimension_per_ppm=model.baseline.effective_dimension(target.smoothness)

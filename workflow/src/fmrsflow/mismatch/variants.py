@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from fmrsflow.constants import NARROWING_HZ
+
 NOMINAL = "nominal"
 PUBLISHED = "published"
 LIMITS = "limits"
@@ -222,7 +224,6 @@ _SITE = {
     },
 }  # fmt: skip
 _LORENTZ_SD_HZ = 0.4
-_NARROWING_HZ = {3: 0.2, 7: 0.46}
 
 _COMBINED = {
     # science.md section 8, as published.
@@ -569,7 +570,7 @@ def _at_field(doses: dict[str, float], field_t: int) -> dict[str, float]:
     """BOLD narrows the lines more at 7T (science.md section 5)."""
     if "narrowing" not in doses:
         return doses
-    return doses | {"narrowing": _NARROWING_HZ[field_t]}
+    return doses | {"narrowing": NARROWING_HZ[field_t]}
 
 
 def _site(variant: Variant) -> dict:

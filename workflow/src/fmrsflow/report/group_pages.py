@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
+from fmrsflow.constants import field_of, same_field
 from fmrsflow.mismatch.costs import Cost
 from fmrsflow.mismatch.variants import FACTORS, FIELDS_T
 from fmrsflow.report import group_figures as figures
 from fmrsflow.report.alike import alike
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import ConsortiumResults, Effect, ScanSummary, SiteResults
+from fmrsflow.scan_figures import typical
 from fmrsflow.study import Site
 from fmrsflow.words import count
 
@@ -83,7 +83,7 @@ def promised(results: SiteResults) -> list[dict]:
             }
         )
     fields = [
-        s.converted["frequency_mhz"] / 42.577
+        field_of(s.converted["frequency_mhz"])
         for s in results.scans
         if s.converted.get("frequency_mhz")
     ]
@@ -92,7 +92,7 @@ def promised(results: SiteResults) -> list[dict]:
             "name": "Field strength (T)",
             "promised": f"{site.field_t:g}",
             "measured": _values([round(one, 2) for one in fields], 1),
-            "agrees": all(abs(one / site.field_t - 1) < 0.05 for one in fields) if fields else None,
+            "agrees": all(same_field(one, site.field_t) for one in fields) if fields else None,
         }
     )
     vendors = {s.converted["vendor"] for s in results.scans if s.converted.get("vendor")}
@@ -171,11 +171,12 @@ def _site_tiles(results: SiteResults) -> list[dict]:
         if not own:
             continue
         others = results.others.get(name, ())
-        note = f"median of {count(len(own), 'scan')}"
+        size = "size " if name == "drift_hz" else ""
+        note = f"median {size}of {count(len(own), 'scan')}"
         if len(others):
-            note += f"; other sites {short(float(np.median(others)))}"
+            note += f"; other sites {short(typical(name, others))}"
         tiles.append(
-            {"name": figures.FIGURES[name], "value": short(float(np.median(own))), "note": note}
+            {"name": figures.FIGURES[name], "value": short(typical(name, own)), "note": note}
         )
     return tiles
 

@@ -12,6 +12,7 @@ from fmrsflow.mismatch.costs import Cost
 from fmrsflow.question import Question
 from fmrsflow.report.methods import Methods
 from fmrsflow.report.mrsinmrs import Item
+from fmrsflow.scan_figures import scan_figures
 from fmrsflow.study import Scan, Site
 from fmrsflow.tables import Row
 
@@ -121,6 +122,11 @@ class ScanResults:
         record = self.records.get(stage) or {}
         return {} if record.get("status") == "failed" else record
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """Figures of quality of the scan (`scan_figures.FIGURES`); unknown ones left out."""
+        return scan_figures(self.record("preprocess"), self.record("fit"))
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -151,7 +157,7 @@ class ScanSummary:
     failed_at : str
         Stage that failed (the response too), or where it was excluded; "" otherwise.
     quality : dict
-        `snr_tcr`, `fwhm_tcr_hz`, `drift_hz`, `fqn`, `rejected_percent`; missing ones left out.
+        Figures of the scan (`scan_figures.FIGURES`); unknown ones left out.
     line : array (n,) or None
         Spectrum of the fit range, high ppm first, for a small picture.
     converted : dict

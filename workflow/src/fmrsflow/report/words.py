@@ -27,12 +27,11 @@ def headline(changes: Sequence[Row], asked: Question) -> Row | None:
 
 
 def spectrum_words(results: ScanResults) -> str:
-    fit = results.record("fit")
-    quality = results.record("preprocess")
+    figures = results.figures
     return (
-        f"tCr line {short(quality.get('fwhm_tcr_hz'))} Hz wide, SNR "
-        f"{short(quality.get('snr_tcr'))}; fit quality number {short(fqn(fit))} (1: the residual "
-        "is noise alone)."
+        f"tCr line {short(figures.get('fwhm_tcr_hz'))} Hz wide, SNR "
+        f"{short(figures.get('snr_tcr'))}; fit quality number {short(figures.get('fqn'))} (1: the "
+        "residual is noise alone)."
     )
 
 
@@ -59,12 +58,10 @@ def response_words(results: ScanResults, quantities: Sequence[str]) -> str:
 
 
 def courses_words(results: ScanResults) -> str:
-    drift = drift_text(results.record("preprocess"))
-    rows = results.transients
-    rejected = sum(not row["kept"] for row in rows)
+    figures = results.figures
     return (
-        f"Frequency, phase, line width and SNR of each of the {len(rows)} transients: drift "
-        f"{drift} Hz, {rejected} rejected."
+        f"Frequency, phase, line width and SNR of each of the {len(results.transients)} "
+        f"transients: drift {drift_text(figures)} Hz, {figures.get('n_rejected', 0)} rejected."
     )
 
 
@@ -104,16 +101,6 @@ def concentration_words(results: ScanResults) -> str:
     )
 
 
-def fqn(record: dict) -> float | None:
-    return of_all(record.get("fqn"))
-
-
-def drift_text(quality: dict) -> str:
-    drift = quality.get("drift_hz")
+def drift_text(figures: dict) -> str:
+    drift = figures.get("drift_hz")
     return "–" if drift is None else signed(drift)
-
-
-def of_all(by_spectrum: dict | None) -> float | None:
-    """The value of the average of all transients, or of the first spectrum."""
-    values = by_spectrum or {}
-    return values.get("all") or next(iter(values.values()), None)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import t
 
+from fmrsflow.constants import Z95
 from fmrsflow.question import KEYS, main_key
 from fmrsflow.sites import meta, power
 from fmrsflow.sites.agreement import equivalence
@@ -229,7 +230,7 @@ def _site_rows(same, means: SiteMeans, sample: Sample, sites) -> Rows:
         drawn = meta.shrunken(means.mean, means.variance, result)
         weight = 1 / (means.variance + result.tau2)
         weight *= 100 / weight.sum()
-    quantile = t.ppf(0.975, means.df) if math.isfinite(means.df) else 1.959963984540054
+    quantile = t.ppf(0.975, means.df) if math.isfinite(means.df) else Z95
     rows = []
     for j, name in enumerate(means.sites):
         own = sample.value[[one == name for one in sample.site]]

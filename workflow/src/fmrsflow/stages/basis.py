@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from fmrsflow.basis import systems
-from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, to_npz
+from fmrsflow.basis.files import Basis, to_npz
 from fmrsflow.basis.formats import read_basis, to_fsl, to_lcmodel
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import digest, shaped_pulses, simulate, with_macromolecules
 from fmrsflow.batch import faults, run_jobs, stage_jobs, stage_main, stage_parser
+from fmrsflow.constants import TE_TOLERANCE_S, same_field
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.results import Output, Writer
@@ -29,10 +30,6 @@ DEFAULTS = {
     "spectral_width_hz": 6000.0,
 }
 """Setting `basis`, complete; docs/basis.md explains each key."""
-
-TE_TOLERANCE_S = 0.002
-"""Largest difference between the echo times of a basis file and of the site."""
-
 
 EXPORT_LINEWIDTH_HZ = 1.0
 """Lorentzian width of lines in exported files, Hz; other engines expect FIDs that decay."""
@@ -105,7 +102,7 @@ def _read(site: Site, setting: dict, data_root: Path) -> Basis:
     name = path.relative_to(data_root)
     basis = read_basis(path)
     nominal = spectrometer_mhz(site.vendor, site.field_t)
-    if abs(basis.frequency_mhz / nominal - 1) > FIELD_TOLERANCE:
+    if not same_field(basis.frequency_mhz, nominal):
         raise DataError(
             f"the basis {name} is for {basis.frequency_mhz:.2f} MHz, site {site.name} "
             f"has {site.field_t:g} T ({nominal:.2f} MHz): give a basis of that field"

@@ -225,8 +225,8 @@ def _quality(fitted: dict[str, FitResult]) -> dict:
         "reason",
         "fqn",
         "mrar_percent",
-        "fwhm_tcr_hz",
-        "snr_tcr",
+        "fitted_fwhm_tcr_hz",
+        "fitted_snr_tcr",
         "baseline_dimension_per_ppm",
         "stop_reason",
     )

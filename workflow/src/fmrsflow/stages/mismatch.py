@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from fmrsflow.constants import Z95
 from fmrsflow.errors import DataError
 from fmrsflow.files import read_json, write_bytes, write_json
 from fmrsflow.metabolites import sums_of
@@ -33,6 +34,7 @@ from fmrsflow.mismatch.variants import (
     Variant,
 )
 from fmrsflow.results import Results
+from fmrsflow.scan_figures import typical
 from fmrsflow.study import Scan, Unit, directory
 from fmrsflow.tables import Row, read_table, write_table
 from fmrsflow.tables.mismatch import ATTRIBUTION, CONCENTRATIONS, CURVES, QUALITY, SEEN
@@ -218,7 +220,9 @@ def _concentrations(concentrations: dict, seed: int) -> list[dict]:
 def _seen(seen: dict) -> list[dict]:
     rows = []
     for key, figures in _plain(seen):
-        medians = {name: _median([one[name] for one in figures if name in one]) for name in QUALITY}
+        medians = {
+            name: typical(name, [one[name] for one in figures if name in one]) for name in QUALITY
+        }
         rows.append(_named(key) | medians)
     return rows
 
@@ -304,7 +308,7 @@ class Outcomes:
             for row in self._table("quantify", "concentrations", names, unit.scan):
                 keys = (row["metabolite"], row["quantity"], row["condition"], row["matched"])
                 if keys == (metabolite, "molal", "rest", False):
-                    value, half = row["value"], 1.959964 * row["se"]
+                    value, half = row["value"], Z95 * row["se"]
             true = self.truth.concentration[variant.site, unit.scan.subject, metabolite]
             scale = 100 / true
             ends = (scale * (value - half), scale * (value + half))
@@ -334,12 +338,12 @@ class Outcomes:
     def _verdict(self, analysis: str, scan: Scan) -> tuple[bool, dict]:
         """Whether the page of a scan flags it, and its figures of quality."""
         from fmrsflow.report.verdict import verdict
-        from fmrsflow.stages.report_files import quality_figures, read_scan
+        from fmrsflow.stages.report_files import read_scan
 
         key = (analysis, scan.key)
         if key not in self._verdicts:
             results = read_scan(self.results, analysis, scan, {}, light=True)
-            self._verdicts[key] = (verdict(results).kind != "use", quality_figures(results))
+            self._verdicts[key] = (verdict(results).kind != "use", results.figures)
         return self._verdicts[key]
 
     def _scan_cpu(self, analysis: str, scan: Scan) -> float:
@@ -360,9 +364,3 @@ def _cpu_times(logs: Path) -> dict[tuple[str, str], float]:
             if match := _CPU.fullmatch(line):
                 found[path.parent.name, match[1]] = float(match[2])
     return found
-
-
-def _median(values: list[float]) -> float:
-    values = sorted(values)
-    n = len(values)
-    return math.nan if not n else (values[(n - 1) // 2] + values[n // 2]) / 2

@@ -31,6 +31,7 @@ from fmrsflow.report.results import (
 from fmrsflow.report.verdict import verdict
 from fmrsflow.report.words import headline
 from fmrsflow.results import Output, Results
+from fmrsflow.scan_figures import typical
 from fmrsflow.stages import report_tables as tables
 from fmrsflow.study import Scan, Study
 from fmrsflow.tables import Row, columns_of, parse_table
@@ -218,7 +219,7 @@ def read_group(results: Results, analysis: str) -> list[tuple[ScanSummary, ScanR
             verdict=judged,
             reached=reached[-1] if reached else "",
             failed_at=failed.get("failed_at") or "",
-            quality=quality_figures(light),
+            quality=light.figures,
             line=None if light.fit is None else _line(light.fit),
             converted=light.record("convert"),
             change=headline(light.changes, light.asked),
@@ -251,7 +252,7 @@ def read_site(results: Results, analysis: str, group, name: str) -> SiteResults:
     own = [one for one in group if one[0].scan.site == name]
     asked = _question(results, analysis)
     medians = {
-        figure: float(np.median(values))
+        figure: typical(figure, values)
         for figure in FIGURES
         if (values := [s.quality[figure] for s, _ in own if figure in s.quality])
     }
@@ -378,20 +379,6 @@ def _tables(
     sites = results.group("sites", analysis)
     there = [name for name in names if sites.exists and sites.has(f"{name}.tsv")]
     return {name: sites.table(name) for name in there}
-
-
-def quality_figures(results: ScanResults) -> dict[str, float]:
-    """Figures of quality of a scan; missing ones left out."""
-    quality, fit = results.record("preprocess"), results.record("fit")
-    values = {name: quality.get(name) for name in ("snr_tcr", "fwhm_tcr_hz", "drift_hz")}
-    if values["drift_hz"] is not None:
-        values["drift_hz"] = abs(values["drift_hz"])
-    values["fqn"] = next(iter((fit.get("fqn") or {}).values()), None)
-    kept, removed = (quality.get(name) for name in ("n_kept", "n_removed"))
-    if kept and removed:
-        total = sum(kept.values()) + sum(removed.values())
-        values["rejected_percent"] = 100 * sum(removed.values()) / max(1, total)
-    return {k: float(v) for k, v in values.items() if v is not None and np.isfinite(v)}
 
 
 def _line(fit: Mapping[str, np.ndarray]) -> np.ndarray:

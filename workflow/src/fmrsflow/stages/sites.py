@@ -14,6 +14,7 @@ from fmrsflow import manifests
 from fmrsflow.exclusion import excluded
 from fmrsflow.question import KEYS, main_key
 from fmrsflow.results import Output, Results, Writer
+from fmrsflow.scan_figures import FIGURES, scan_figures
 from fmrsflow.study import Scan, Study, Unit, study_option
 from fmrsflow.tables import Row
 from fmrsflow.tables.sites import TABLES
@@ -181,9 +182,7 @@ class Reader:
             used, reason = self.use(scan)
             done, fitted = (self._body(stage, scan) for stage in ("preprocess", "fit"))
             tissue = self._body("anatomy", scan)
-            kept, removed = (
-                sum((done.get(name) or {}).values()) for name in ("n_kept", "n_removed")
-            )
+            figures = scan_figures(done, fitted)
             rows.append(
                 {
                     "site": scan.site,
@@ -191,21 +190,7 @@ class Reader:
                     "vendor": site.vendor,
                     "field_t": site.field_t,
                     "protocol": site.protocol,
-                    **{
-                        name: done.get(name)
-                        for name in (
-                            "snr_tcr",
-                            "fwhm_tcr_hz",
-                            "fwhm_water_hz",
-                            "residual_water",
-                            "drift_hz",
-                        )
-                    },
-                    "fqn": (fitted.get("fqn") or {}).get("all"),
-                    "mrar_percent": (fitted.get("mrar_percent") or {}).get("all"),
-                    "n_kept": kept if done else None,
-                    "rejected_percent": 100 * removed / (kept + removed) if kept else None,
-                    "bold_narrowing_hz": (fitted.get("joint") or {}).get("bold_narrowing_hz"),
+                    **{name: figures.get(name) for name in FIGURES if name != "n_rejected"},
                     **{name: tissue.get(name) for name in ("v_gm", "v_wm", "v_csf")},
                     "used": used,
                     "reason": reason,

@@ -12,6 +12,7 @@ from fmrsflow.basis import sequences
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.simulate import broad_fids, simulate, with_macromolecules
 from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, ConstantsSet, Tissue, constants
+from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, NARROWING_HZ, SIEMENS_MHZ
 from fmrsflow.synthetic import ingredients as ing
 from fmrsflow.synthetic.normal import (
     LIPIDS,
@@ -31,12 +32,12 @@ from fmrsflow.synthetic.people import (
 from fmrsflow.synthetic.plan import Design, Plan, SitePlan
 from fmrsflow.synthetic.scanner import Protocol, boxcar, haemodynamic
 
-_NARROWING_HZ = {3: 0.2, 7: 0.46}  # science.md section 5
-
 _FREQUENCY_MHZ = {
-    ("Philips", 3): 127.755, ("Siemens", 3): 123.25, ("GE", 3): 127.74,
-    ("Philips", 7): 298.04, ("Siemens", 7): 297.22, ("GE", 7): 298.03,
-}  # fmt: skip
+    "Philips": {3: 127.755, 7: 298.04},
+    "Siemens": SIEMENS_MHZ,
+    "GE": {3: 127.74, 7: 298.03},
+}
+"""Of one scanner a vendor and field: magnets differ a little from their nominal field."""
 
 _VENDOR_SCALE = {"Philips": 2e-3, "Siemens": 1e-6, "GE": 1e2}
 """Receiver units per mmol/kg: the vendors' files differ by many orders."""
@@ -44,8 +45,8 @@ _VENDOR_SCALE = {"Philips": 2e-3, "Siemens": 1e-6, "GE": 1e2}
 
 def frequency_mhz(site: SitePlan) -> float:
     """Spectrometer frequency of a vendor's magnet."""
-    known = _FREQUENCY_MHZ.get((site.vendor, round(site.field_t)))
-    return known if known is not None else 42.5775 * site.field_t
+    known = _FREQUENCY_MHZ.get(site.vendor, {}).get(round(site.field_t))
+    return known if known is not None else GYROMAGNETIC_MHZ_PER_T * site.field_t
 
 
 def basis_of(site: SitePlan) -> Basis:
@@ -228,7 +229,7 @@ def narrowing_hz(site: SitePlan) -> float:
     """Lorentzian width (Hz) that the BOLD effect takes off at a site."""
     if site.bold_narrowing_hz is not None:
         return site.bold_narrowing_hz
-    return _NARROWING_HZ[7 if site.field_t > 5 else 3]
+    return NARROWING_HZ[7 if site.field_t > 5 else 3]
 
 
 def _natural_widths(relaxation: ConstantsSet, site: SitePlan, names) -> dict[str, float]:

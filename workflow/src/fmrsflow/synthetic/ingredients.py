@@ -21,7 +21,7 @@ class Lineshape:
         Scale of an exponential distribution of B0 offsets about its mean: a tail towards higher
         (positive) or lower (negative) frequency, as an imperfect shim leaves it.
     narrowing_hz : float
-        Lorentzian FWHM lost at full BOLD response (0.2 at 3T, 0.46 at 7T; science.md section 5).
+        Lorentzian FWHM lost at full BOLD response (`constants.NARROWING_HZ`).
     """
 
     lorentz_hz: float = 4.0
