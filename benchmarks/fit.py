@@ -70,7 +70,7 @@ def protocol(field: str, n: int, snr: float | None, **changes) -> Protocol:
             tr_s=TR_S,
             lineshape=ing.Lineshape(lorentz, gauss),
             noise=ing.Noise(snr) if snr else None,
-            baseline=ing.Baseline(0.02),
+            baseline=ing.BaselineHumps(0.02),
         ),
         **changes,
     )

@@ -104,9 +104,9 @@ def _quick(folder: Path) -> Iterator[Figure]:
     """Bias of one pair of scans at each dose that is to be withstood."""
     from fmrsflow.mismatch.scores import score
     from fmrsflow.mismatch.variants import CONTESTANTS
-    from fmrsflow.stages.mismatch import Outcomes, Truth
+    from fmrsflow.stages.mismatch import Outcomes, StudyTruth
 
-    results = Outcomes(folder / "curves", Truth(folder / "data" / "truth"))
+    results = Outcomes(folder / "curves", StudyTruth(folder / "data" / "truth"))
     full = read_benchmark(ROOT / "docs" / "mismatch").curves
     for variant in EDITIONS["small"].variants():
         if _withstood(variant.site):

@@ -9,7 +9,7 @@ from fmrsflow.bold import connectivity as ppi
 from fmrsflow.bold import glm
 from fmrsflow.bold.blocks import blocks_of, boxcar
 from fmrsflow.errors import DataError
-from fmrsflow.synthetic.bold import Truth, block_design, region_series
+from fmrsflow.synthetic.bold import BoldTruth, block_design, region_series
 
 TIMING = ppi.Timing(200, 2.0, 1.0)
 
@@ -72,7 +72,7 @@ def pair(seed, contrast_ppi=0.0, co_activation=0.0, n_each=8, hrf_delay_s=6.0):
     rng = np.random.default_rng(seed)
     events = block_design(("a", "b"), n_each, 20.0, 44.0)
     n = int((events[-1]["onset"] + 60) / 2)
-    truth = Truth(
+    truth = BoldTruth(
         peak_percent={"a": co_activation, "b": 0.3 * co_activation},
         shared_percent=0.5,
         ppi={"a": contrast_ppi},
@@ -132,7 +132,7 @@ def test_task_space_interpolates_where_onsets_fall_at_two_phases():
     events = block_design(("a", "b"), 6, 14.0, 43.0)
     timing, blocks = ppi.Timing(300, 2.0, 1.0), blocks_of(events)
     space = ppi.orthonormal(ppi.task_space(timing, blocks))
-    truth = Truth({"a": 1.0, "b": 0.5}, shared_percent=1e-9, own_percent=1e-9)
+    truth = BoldTruth({"a": 1.0, "b": 0.5}, shared_percent=1e-9, own_percent=1e-9)
     evoked = region_series(np.random.default_rng(0), events, 300, 2.0, truth).seed
     assert np.abs(glm.residualised(evoked, space)).max() < 0.03
 

@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     if argv[0] not in COMMANDS:
         print(f"fmrsflow: {unknown('command', argv[0], COMMANDS)}", file=sys.stderr)
         return 2
-    arithmetic.settle()
+    arithmetic.fix()
     try:
         return importlib.import_module(f"fmrsflow.stages.{argv[0]}").main(argv[1:])
     except UsageError as error:

@@ -123,7 +123,7 @@ def linear_change(percent: float, se: float) -> Change:
 
 
 @dataclass(frozen=True)
-class Glm:
+class Ar1Fit:
     """Linear model of a time course with AR(1) errors.
 
     Attributes
@@ -152,7 +152,7 @@ class Glm:
         return float(stdtrit(self.df, 0.975))
 
 
-def glm_ar1(values: np.ndarray, errors: np.ndarray, design: np.ndarray) -> Glm:
+def glm_ar1(values: np.ndarray, errors: np.ndarray, design: np.ndarray) -> Ar1Fit:
     """Generalised least squares with AR(1) errors of relative size `errors`, rho by REML.
 
     Below three degrees of freedom the errors are taken as known and independent.
@@ -173,7 +173,7 @@ def glm_ar1(values: np.ndarray, errors: np.ndarray, design: np.ndarray) -> Glm:
     y, x = values / errors, design / errors[:, None]
     if n - p < FEWEST_DF:
         inverse = np.linalg.inv(x.T @ x)
-        return Glm(inverse @ x.T @ y, inverse, 0.0, 0)
+        return Ar1Fit(inverse @ x.T @ y, inverse, 0.0, 0)
     from scipy.optimize import minimize_scalar
 
     def fitted(rho):
@@ -190,12 +190,12 @@ def glm_ar1(values: np.ndarray, errors: np.ndarray, design: np.ndarray) -> Glm:
 
     if fitted(0.0)[2] <= 0:
         inverse = np.linalg.inv(x.T @ x)
-        return Glm(inverse @ x.T @ y, inverse, 0.0, 0)
+        return Ar1Fit(inverse @ x.T @ y, inverse, 0.0, 0)
     # Breathing, drift and smoothing make neighbours alike; a negative rho would shrink the error.
     rho = float(minimize_scalar(deviance, bounds=(0.0, 0.95), method="bounded").x)
     rho = 0.0 if deviance(0.0) <= deviance(rho) else rho
     beta, gram, scale = fitted(rho)
-    return Glm(beta, scale * np.linalg.inv(gram), rho, n - p)
+    return Ar1Fit(beta, scale * np.linalg.inv(gram), rho, n - p)
 
 
 def condition_columns(

@@ -88,7 +88,7 @@ class Area:
 
 
 @dataclass(frozen=True)
-class Response:
+class MeanResponse:
     """Mean response of the voxels of the mask.
 
     Attributes
@@ -239,7 +239,7 @@ def areas(data: np.ndarray, design: FirDesign, noise_model: str = "ar1") -> Area
 
 def mean_response(
     data: np.ndarray, baseline: np.ndarray, design: FirDesign, noise_model: str = "ar1"
-) -> Response:
+) -> MeanResponse:
     """Response of the mean over voxels, each in percent of its own baseline.
 
     Parameters
@@ -257,7 +257,7 @@ def mean_response(
     ]
     names = (*design.conditions, SUM) if len(design.conditions) > 1 else design.conditions
     area = [model.contrast(design.weights(name, trapezoid(design.lags_s))) for name in names]
-    return Response(
+    return MeanResponse(
         lags_s=design.lags_s,
         percent=np.array([[one.effect[0] for one in row] for row in lags]),
         se=np.sqrt([[one.variance[0] for one in row] for row in lags]),

@@ -55,12 +55,12 @@ def site_page(results: SiteResults) -> str:
         effect_words=_site_effect(results),
         costs=[_cost_words(one, results.site) for one in results.costs],
         tiles=_site_tiles(results),
-        promised=promised(results),
+        promised=protocol_rows(results),
         missing=sum(item.value is None for item in results.checklist),
     )
 
 
-def promised(results: SiteResults) -> list[dict]:
+def protocol_rows(results: SiteResults) -> list[dict]:
     """Protocol of sites.tsv against the records of the conversion; `agrees` None: cannot tell."""
     site = results.site
     rows = []

@@ -408,7 +408,7 @@ def _sensitivity(found: Rows, key, rows, used, chosen: bool) -> None:
         )
 
 
-def spread_of(variance: Sequence[Mapping], key: tuple) -> power.Spread | None:
+def spread_of(variance: Sequence[Mapping], key: tuple) -> power.ChangeSpread | None:
     """SDs of one question as the power tables want them, None where sites or people have none."""
     sd = {
         row["component"]: row["sd"]
@@ -421,7 +421,7 @@ def spread_of(variance: Sequence[Mapping], key: tuple) -> power.Spread | None:
         sd[name] if math.isfinite(sd[name]) else 0.0
         for name in ("vendor", "session", "measurement")
     )
-    return power.Spread(
+    return power.ChangeSpread(
         math.hypot(sd["site"], vendor), sd["participant"], math.hypot(session, noise)
     )
 

@@ -142,7 +142,7 @@ def _version(command: str) -> str:
 def score_tables(edition: Edition, runs: list[Run], root: Path) -> dict[str, tuple]:
     """Rows and data dictionary of every table of an edition that has run in `root`."""
     variants = {one.site: one for one in edition.variants()}
-    truth = Truth(root / "data" / "truth")
+    truth = StudyTruth(root / "data" / "truth")
     changes, concentrations, seen = defaultdict(dict), defaultdict(dict), {}
     for run in runs:
         reader = Outcomes(root / run.name, truth)
@@ -247,7 +247,7 @@ def _attribution(changes: dict, concentrations: dict, seed: int) -> list[dict]:
     return rows
 
 
-class Truth:
+class StudyTruth:
     """True changes and concentrations by site and subject."""
 
     def __init__(self, folder: Path):
@@ -270,7 +270,7 @@ class Truth:
 class Outcomes:
     """Outcomes of a run of the workflow."""
 
-    def __init__(self, folder: Path, truth: Truth):
+    def __init__(self, folder: Path, truth: StudyTruth):
         path = folder / "results" / "study.json"
         if not path.is_file():
             raise DataError(f"{path} is not there: run snakemake in {folder.name} (./run mismatch)")

@@ -62,7 +62,7 @@ def _compare(arguments) -> int:
 
 
 def read_results(folder: Path) -> list:
-    """Every processed scan of a results folder, under its primary analysis, as `compare.Scan`.
+    """Every processed scan of a results folder, under its primary analysis.
 
     Raises
     ------
@@ -83,8 +83,7 @@ def read_results(folder: Path) -> list:
 
 
 def _read_scan(results: Results, names: dict, scan: Scan):
-    from fmrsflow.synthetic.compare import METABOLITES, QUANTITIES
-    from fmrsflow.synthetic.compare import Scan as Compared
+    from fmrsflow.synthetic.compare import METABOLITES, QUANTITIES, ComparedScan
 
     converted, preprocessed, fitted, quantified = (
         _output(results.of(stage, names, scan))
@@ -105,7 +104,7 @@ def _read_scan(results: Results, names: dict, scan: Scan):
         if wanted and known and key not in values:
             values[key] = row["value"]
     ppm, spectrum = _spectrum(preprocessed)
-    return Compared(scan.key, values, ppm, spectrum)
+    return ComparedScan(scan.key, values, ppm, spectrum)
 
 
 def _output(output: Output) -> Output | None:

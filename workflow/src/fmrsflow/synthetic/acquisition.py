@@ -22,14 +22,14 @@ from fmrsflow.synthetic.normal import (
     PYRUVATE,
 )
 from fmrsflow.synthetic.people import (
-    Scan,
+    PlannedScan,
     draw,
     generator,
     identity,
     true_changes,
     true_concentrations,
 )
-from fmrsflow.synthetic.plan import Design, Plan, SitePlan
+from fmrsflow.synthetic.plan import Plan, SitePlan, TaskPlan
 from fmrsflow.synthetic.scanner import Protocol, boxcar, haemodynamic
 
 _FREQUENCY_MHZ = {
@@ -79,7 +79,7 @@ def _basis(sequence, te_s, te1_s, tm_s, mhz, width_hz, points) -> Basis:
     )
 
 
-def blocks(design: Design, length_s: float) -> list[tuple[float, float, str]]:
+def blocks(design: TaskPlan, length_s: float) -> list[tuple[float, float, str]]:
     """Onset (s), duration (s) and name of each block of a scan of `length_s`, rest first."""
     found, onset = [], 0.0
     while onset < length_s - 1e-6:
@@ -91,7 +91,7 @@ def blocks(design: Design, length_s: float) -> list[tuple[float, float, str]]:
 
 
 def protocol_of(
-    plan: Plan, scan: Scan, tissue: Tissue, affine: np.ndarray
+    plan: Plan, scan: PlannedScan, tissue: Tissue, affine: np.ndarray
 ) -> tuple[Protocol, dict[str, float]]:
     """Everything that makes a scan, and its true concentrations at rest (mmol/kg).
 
@@ -173,8 +173,8 @@ def protocol_of(
             offset_deg=site.phase_offset_deg,
         ),
         eddy=ing.EddyCurrent(site.eddy_hz * float(rng.standard_normal())) if site.eddy_hz else None,
-        residual_water=ing.ResidualWater(max(1e-5, draw(site.residual_water, rng))),
-        baseline=ing.Baseline(site.baseline) if site.baseline else None,
+        residual_water=ing.WaterResidue(max(1e-5, draw(site.residual_water, rng))),
+        baseline=ing.BaselineHumps(site.baseline) if site.baseline else None,
         scalp_lipid=_scalp_lipid(plan, site, who),
         movement=ing.Movement(site.movement_probability, reverse=scan.visit.mirrored)
         if site.movement_probability
@@ -212,7 +212,7 @@ def _broad(site: SitePlan, te_s: float, scale: float, rng) -> dict[str, float]:
     return found
 
 
-def _courses(design: Design, scan: Scan, site: SitePlan) -> tuple[np.ndarray, np.ndarray]:
+def _courses(design: TaskPlan, scan: PlannedScan, site: SitePlan) -> tuple[np.ndarray, np.ndarray]:
     """Metabolic and haemodynamic response of each transient."""
     n, tr_s = site.transients, site.tr_s
     if scan.condition:

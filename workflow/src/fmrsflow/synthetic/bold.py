@@ -25,7 +25,7 @@ NOISE_SIGMA_VOXELS = 0.8
 
 
 @dataclass(frozen=True)
-class Truth:
+class BoldTruth:
     """What a run holds, in percent of the baseline.
 
     Attributes
@@ -97,7 +97,7 @@ def block_design(
 
 
 def region_series(
-    rng: np.random.Generator, events: list[dict], n_scans: int, tr_s: float, truth: Truth
+    rng: np.random.Generator, events: list[dict], n_scans: int, tr_s: float, truth: BoldTruth
 ) -> Series:
     """Both regions of one run; volume i is taken at (i + 0.5) tr_s."""
     lead = int(RESPONSE_LENGTH_S / STEP_S)
@@ -167,7 +167,7 @@ def bold_run(
     affine: np.ndarray,
     mrs_affine: np.ndarray,
     target_mm: np.ndarray,
-    truth: Truth,
+    truth: BoldTruth,
     events: list[dict],
     tr_s: float = 2.0,
     target_radius_mm: float = 12.0,
@@ -250,7 +250,7 @@ def write_bold_run(plan, scan, head, root: Path) -> None:
     height = (1.0 if glutamate >= 0 else -1.0) * (0.8 + 0.05 * abs(glutamate))
     conditions = (f"{plan.design.task}A", f"{plan.design.task}B")
     rng = generator(plan, "bold", *identity(plan, scan)[:4])
-    truth = Truth(
+    truth = BoldTruth(
         peak_percent={conditions[0]: height, conditions[1]: 0.8 * height},
         shared_percent=0.3,
         ppi={conditions[0]: 2.0},

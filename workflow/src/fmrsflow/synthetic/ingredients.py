@@ -99,7 +99,7 @@ class EddyCurrent:
 
 
 @dataclass(frozen=True)
-class ResidualWater:
+class WaterResidue:
     """What water suppression leaves.
 
     Attributes
@@ -124,7 +124,7 @@ class ResidualWater:
 
 
 @dataclass(frozen=True)
-class Baseline:
+class BaselineHumps:
     """Smooth broad signal under the metabolites.
 
     Attributes

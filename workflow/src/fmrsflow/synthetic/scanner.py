@@ -68,8 +68,8 @@ class Protocol:
     lineshape: ing.Lineshape = field(default_factory=ing.Lineshape)
     walk: ing.Walk | None = None
     eddy: ing.EddyCurrent | None = None
-    residual_water: ing.ResidualWater | None = None
-    baseline: ing.Baseline | None = None
+    residual_water: ing.WaterResidue | None = None
+    baseline: ing.BaselineHumps | None = None
     scalp_lipid: ing.ScalpLipid | None = None
     lipid_burst: ing.LipidBurst | None = None
     movement: ing.Movement | None = None
@@ -102,7 +102,7 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Truth:
+class ScanTruth:
     """What the analysis should find.
 
     Attributes
@@ -143,7 +143,7 @@ class SimulatedScan:
 
     fids: Fids
     reference: Fids | None
-    truth: Truth
+    truth: ScanTruth
 
 
 def simulate(protocol: Protocol, seed: int | np.random.Generator) -> SimulatedScan:
@@ -195,7 +195,7 @@ def simulate(protocol: Protocol, seed: int | np.random.Generator) -> SimulatedSc
         noise_sd = p.noise.sign * height / p.noise.snr_tcr / np.sqrt(basis.n_points - 0.75)
     weights, mixing = _array(p.coils, streams["coils"])
     data = _receive(clean, weights, mixing, noise_sd, p.adc, streams["noise"])
-    truth = Truth(
+    truth = ScanTruth(
         names=basis.names,
         amplitudes=amplitudes,
         fids=clean,
