@@ -1,4 +1,4 @@
-"""Concentrations against the formulas and numbers of science.md section 4."""
+"""Concentrations against the formulas and numbers of docs/science.md#concentration."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_molar_divisor_is_one_minus_the_csf_volume():
 
 
 def test_molal_divisor_is_the_water_mole_fraction():
-    """Dividing by 1 - v_CSF instead gives 4.6 % less at v_CSF 0.15 (science.md)."""
+    """Dividing by 1 - v_CSF instead gives 4.6 % less at v_CSF 0.15."""
     tissue = Tissue(0.50, 0.35, 0.15)
     right = molal(1.0, tissue, UNRELAXED, 1.0)
     wrong = 2 * 55.51e3 / (1 - tissue.csf)
@@ -63,7 +63,7 @@ def test_pure_grey_matter_without_relaxation_needs_no_tissue():
     ],
 )
 def test_sets_differ_as_told(name, metabolite, percent):
-    """science.md section 4, 3T, TE 35; the tissue of that text is not given: 3 points of play."""
+    """docs/science.md#relaxation, 3T, TE 35; its tissue is not given there: 3 points of play."""
 
     def value(which):
         chosen = constants(which, 3.0)

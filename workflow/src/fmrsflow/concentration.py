@@ -1,8 +1,8 @@
 """From amplitudes to concentrations: constants, relaxation, tissue, water reference.
 
-Formulas and constants: science.md section 4; Gasparovic et al. 2006 (doi:10.1002/mrm.20901),
-Harris et al. 2015 (doi:10.1002/mrm.25281). Amplitudes are per molecule (a singlet of n protons
-starts at n), so that n_p of the formula is 1.
+Formulas and constants: docs/science.md#concentration; Gasparovic et al. 2006
+(doi:10.1002/mrm.20901), Harris et al. 2015 (doi:10.1002/mrm.25281). Amplitudes are per molecule (a
+singlet of n protons starts at n), so that n_p of the formula is 1.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PURE_WATER_MMOL_PER_KG = 55.51e3
 """Amount of water in a kilogram of it, mmol."""
 
 WATER_DENSITY = {"gm": 0.78, "wm": 0.65, "csf": 0.97}
-"""Relative water density d of each tissue (science.md section 4)."""
+"""Relative water density d of each tissue (docs/science.md#concentration)."""
 
 SETS_VERSION = "1"
 """Counts up whenever a constant of any set changes; written into every output."""

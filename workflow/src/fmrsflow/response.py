@@ -1,4 +1,4 @@
-"""Percent change of a metabolite with its error, by three estimators (science.md section 5).
+"""Percent change of a metabolite with its error (docs/science.md#percent-change).
 
 `blocks` compares averages of conditions, `timecourse` is a GLM with autocorrelated errors on
 amplitudes over time, `joint` comes from the fit of all transients. Arrays and small rows in, small
@@ -381,7 +381,8 @@ def habituation(blocks: Sequence[Block]) -> Change:
 
 @dataclass(frozen=True)
 class Control:
-    """A negative control: what should not change, and what it says where it does.
+    """A negative control (docs/science.md#controls): what should not change, and what it says where
+    it does.
 
     `limit` is the largest value that is not flagged: 1.96 se or the tolerance, whichever is larger.
     """

@@ -436,7 +436,7 @@ def conditions(
     lag_s: float = 0.0,
     rest: str = "rest",
 ) -> list[str | None]:
-    """Condition of each transient by its time of excitation (science.md section 5).
+    """Condition of each transient by its time of excitation (docs/science.md#conditions).
 
     Parameters
     ----------

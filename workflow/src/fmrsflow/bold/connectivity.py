@@ -1,7 +1,7 @@
 """Connectivity of the MRS voxel that changes with the task: generalised PPI without co-activation.
 
 McLaren 2012 (gPPI), Gitelman 2003 (interaction at the neural level), Masharipov 2024 (task response
-taken out by FIR regression first). Written from the papers.
+taken out by FIR regression first). Written from the papers; docs/science.md#connectivity.
 """
 
 from __future__ import annotations

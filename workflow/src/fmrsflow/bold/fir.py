@@ -1,6 +1,6 @@
 """Response of the MRS voxel without assuming its shape: finite impulse response, area under it.
 
-Korotkov 2026; science.md section 7. The columns are our own: nilearn's FIR model scales an event
+Korotkov 2026; docs/science.md#bold. The columns are our own: nilearn's FIR model scales an event
 of no duration by 1/50 and knows lags of whole repetition times only.
 """
 

@@ -3,8 +3,9 @@
 S(v) = exp(i (phi0 + v phi1)) [ sum_k a_k FT{ b_k(t) L_g(t) } + B(v) ],
 L_g(t) = exp(2 pi i shift_g t - pi lorentz_g t - (pi gauss)^2 t^2 / (4 ln 2)),
 
-in a range of chemical shift (science.md section 3). v is counted from `PIVOT_PPM`; the baseline B
-is smooth in the phased frame. Spectra are rows of (2, n_points): real part, imaginary part.
+in a range of chemical shift (docs/science.md#fit-model). v is counted from `PIVOT_PPM`; the
+baseline B is smooth in the phased frame. Spectra are rows of (2, n_points): real part, imaginary
+part.
 """
 
 from __future__ import annotations

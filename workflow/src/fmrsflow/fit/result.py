@@ -47,7 +47,7 @@ class FitResult:
         In the range of the fit, phased by the fit.
     metabolites : complex array (n_names, n_points)
     fqn, mrar_percent : float
-        See science.md section 2.
+        See docs/science.md#quality.
     fitted_fwhm_tcr_hz, fitted_snr_tcr : float
         Width and height over noise of the fitted tCr line.
     noise_sd, residual_sd : float

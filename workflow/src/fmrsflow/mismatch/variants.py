@@ -2,7 +2,8 @@
 
 All sites of an edition are measurements of the same people with the same random numbers, so that
 two of them differ by one dose alone; each second person mirrors the noise of the one before
-(`synthetic.plan`). Nominal and perturbed values are those of science.md section 8 where it has any.
+(`synthetic.plan`). Nominal and perturbed values are those of docs/science.md#perturbed where it has
+any.
 """
 
 from __future__ import annotations
@@ -226,7 +227,7 @@ _SITE = {
 _LORENTZ_SD_HZ = 0.4
 
 _COMBINED = {
-    # science.md section 8, as published.
+    # As published: docs/science.md#perturbed.
     PUBLISHED: {"linewidth": 2, "drift": 1.5, "phase": 5, "baseline": 0.05},
     # Up to here the answer must hold (see benchmarks/mismatch.py).
     LIMITS: {"linewidth": 2, "drift": 3, "phase": 10, "movement": 0.1},
@@ -567,7 +568,7 @@ def snr_of(decibel: float) -> float:
 
 
 def _at_field(doses: dict[str, float], field_t: int) -> dict[str, float]:
-    """BOLD narrows the lines more at 7T (science.md section 5)."""
+    """BOLD narrows the lines more at 7T (docs/science.md#bold-narrowing)."""
     if "narrowing" not in doses:
         return doses
     return doses | {"narrowing": NARROWING_HZ[field_t]}

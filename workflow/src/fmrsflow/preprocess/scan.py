@@ -1,5 +1,6 @@
-"""All corrections of one scan in their order: coils, eddy currents of each transient, alignment,
-outlier marking, residual water, frequency reference; averaging of each condition comes last."""
+"""All corrections of one scan in their order (docs/science.md#preprocessing): coils, eddy
+currents of each transient, alignment, outlier marking, residual water, frequency reference;
+averaging of each condition comes last."""
 
 from __future__ import annotations
 

@@ -204,7 +204,7 @@ class Noise:
 
     `snr_tcr` is that of one transient after ideal coil combination: height of the noise-free
     spectrum (metabolites, macromolecules and lipids) in 2.9-3.1 ppm over the SD of the real noise
-    of the spectrum, one SD (science.md section 2). `sign` -1 turns every random number round.
+    of the spectrum, one SD (docs/science.md#quality). `sign` -1 turns every random number round.
     """
 
     snr_tcr: float

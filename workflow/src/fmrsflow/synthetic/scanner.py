@@ -1,4 +1,4 @@
-"""One scan: the forward model of science.md section 8, with its truth.
+"""One scan: the forward model of docs/science.md#synthetic, with its truth.
 
 A transient is the sum of the basis with the true amplitudes of its moment, under a common Voigt
 lineshape, plus baseline, residual water and the rarer ingredients; then frequency, phase and eddy
