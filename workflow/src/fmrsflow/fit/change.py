@@ -76,6 +76,29 @@ class JointResult:
             for k, name in enumerate(self.names)
         ]
 
+    def arrays(self, transients: np.ndarray) -> dict[str, np.ndarray]:
+        """Arrays for a file; `transients` are the numbers of those that were fitted."""
+        kept = ("change_percent", "change_covariance", "baseline_amplitude")
+        return {
+            "names": np.array(self.names),
+            "contrasts": np.array(self.contrasts),
+            **{name: getattr(self, name) for name in kept},
+            "transients": transients,
+            "timecourse": self.timecourse,
+            "timecourse_se": self.timecourse_se,
+        }
+
+    def summary(self) -> dict:
+        """What the record of the fit says of it."""
+        free = len(self.narrowing_hz) > 0
+        return {
+            "linewidth_model": self.linewidth_model,
+            "bold_narrowing_hz": float(self.narrowing_hz[0]) if free else None,
+            "bold_narrowing_se_hz": float(self.narrowing_se_hz[0]) if free else None,
+            "fqn": self.fqn,
+            "stop_reason": self.stop_reason,
+        }
+
 
 def percent_changes(model, design, state, columns, signals, covariance):
     """Baseline amplitudes and percent changes of metabolites and sums, with their covariance."""
