@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from figure import Figure
+from fmrsflow.mismatch.benchmark import read_benchmark
 from fmrsflow.mismatch.costs import BREAKS, SURVIVES
+from fmrsflow.mismatch.page import words
 from fmrsflow.mismatch.variants import (
     DEFAULT,
     EDITIONS,
@@ -23,9 +25,7 @@ from fmrsflow.mismatch.variants import (
     NOMINAL,
     PUBLISHED,
 )
-from fmrsflow.report.mismatch_page import words
 from fmrsflow.stages.mismatch import main as mismatch
-from fmrsflow.stages.report_files import read_benchmark
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -11,8 +11,8 @@ from statistics import mean
 
 import pytest
 
-from fmrsflow.edge import read_table
 from fmrsflow.scan_figures import FIGURES
+from fmrsflow.tables import read_table
 
 BY_LABEL = {figure.label: name for name, figure in FIGURES.items()}
 TILES = {

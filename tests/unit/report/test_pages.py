@@ -10,11 +10,11 @@ import pytest
 
 from fmrsflow.report.group_pages import answer, consortium_page, flow, protocol_rows, site_page
 from fmrsflow.report.pages import scan_page, view_page
+from fmrsflow.report.read import read_consortium, read_scan, read_site
 from fmrsflow.report.render import PLOTLY, figure_json, short
 from fmrsflow.report.results import View
 from fmrsflow.report.words import headline
 from fmrsflow.results import Results
-from fmrsflow.stages.report_files import read_consortium, read_scan, read_site
 
 MARKUP = '<img src=x onerror="alert(1)"><b>bold</b>'
 

@@ -117,5 +117,12 @@ def typical(name: str, values: Iterable[float]) -> float:
     return float(median(values)) if values else math.nan
 
 
+def typical_figures(scans: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """`typical` of each figure that some scan has."""
+    scans = list(scans)
+    values = {name: [one[name] for one in scans if name in one] for name in FIGURES}
+    return {name: typical(name, own) for name, own in values.items() if own}
+
+
 def _known(value) -> bool:
     return value is not None and math.isfinite(value)

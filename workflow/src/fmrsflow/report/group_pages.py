@@ -6,14 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fmrsflow.constants import field_of, same_field
-from fmrsflow.mismatch.costs import Cost
-from fmrsflow.mismatch.variants import FACTORS, FIELDS_T
 from fmrsflow.report import group_figures as figures
 from fmrsflow.report.alike import alike
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import ConsortiumResults, Effect, ScanSummary, SiteResults
 from fmrsflow.scan_figures import typical
-from fmrsflow.study import Site
 from fmrsflow.words import count
 
 SHORT_LABELS = {"use": "use", "care": "care", "excluded": "excluded", "failed": "failed"}
@@ -53,7 +50,7 @@ def site_page(results: SiteResults) -> str:
         headline=headline,
         kind=kind,
         effect_words=_site_effect(results),
-        costs=[_cost_words(one, results.site) for one in results.costs],
+        costs=results.costs,
         tiles=_site_tiles(results),
         promised=protocol_rows(results),
         missing=sum(item.value is None for item in results.checklist),
@@ -141,27 +138,6 @@ def _site_effect(results: SiteResults) -> str:
         f"{signed(effect.value)} % (95 % interval {signed(effect.low)} to "
         f"{signed(effect.high)} %; {effect.note})."
     )
-
-
-def _cost_words(cost: Cost, site: Site) -> dict:
-    factor = next(one for one in FACTORS if one.name == cost.factor)
-    near = min(FIELDS_T, key=lambda one: abs(one - site.field_t))
-    dose = f"{cost.dose:g} {factor.unit}"
-    error = ""
-    if cost.bias_low == cost.bias_low:
-        error = f" ({signed(cost.bias_low, 2)} to {signed(cost.bias_high, 2)})"
-    text = (
-        f"{figures.FIGURES[cost.figure]} {short(cost.value)} (median) is as in synthetic {near}T "
-        f"scans with “{factor.title}, {dose}”. There the default analysis was off by "
-        f"{signed(cost.bias, 2)}{error} points in the change of glutamate, its error was "
-        f"{cost.rmse / cost.rmse_nominal:.1f} times that of good scans, and "
-        f"{cost.flagged:.0%} of the scans were flagged. "
-    )
-    kept = "; ".join(cost.survivors) or "none of the analyses tried"
-    return {
-        "text": text + f"No bias is seen, and none is more precise, with: {kept}.",
-        "factor": factor.name,
-    }
 
 
 def _site_tiles(results: SiteResults) -> list[dict]:

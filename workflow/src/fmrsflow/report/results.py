@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fmrsflow.fids import Fids
-from fmrsflow.mismatch.costs import Cost
 from fmrsflow.question import Question
 from fmrsflow.report.methods import Methods
 from fmrsflow.report.mrsinmrs import Item
@@ -191,8 +190,8 @@ class SiteResults:
     checklist : sequence of mrsinmrs.Item
     effect : Effect or None
         Change at the site.
-    costs : sequence of costs.Cost
-        What the site's quality costs, by the mismatch benchmark.
+    costs : sequence of dict
+        What the site's quality costs (`text`), and the `factor` of the mismatch page that it is of.
     links : Links
     """
 
@@ -202,7 +201,7 @@ class SiteResults:
     limits: Mapping[str, float]
     others: Mapping[str, Sequence[float]]
     checklist: Sequence[Item]
-    costs: Sequence[Cost] = ()
+    costs: Sequence[Mapping[str, str]] = ()
     effect: Effect | None = None
     asked: Question = Question()
     links: Links = Links()

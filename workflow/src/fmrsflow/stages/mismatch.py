@@ -99,9 +99,9 @@ def _score(arguments) -> int:
     for name, (rows, columns) in tables.items():
         write_table(root / f"{name}.tsv", rows, columns)
         print(root / f"{name}.tsv")
-    from fmrsflow.report.mismatch_markdown import markdown
-    from fmrsflow.report.mismatch_page import mismatch_page
-    from fmrsflow.stages.report_files import read_benchmark
+    from fmrsflow.mismatch.benchmark import read_benchmark
+    from fmrsflow.mismatch.markdown import markdown
+    from fmrsflow.mismatch.page import mismatch_page
 
     write_json(root / "made.json", _made(edition, root, told["engines"]))
     scored = read_benchmark(root)
@@ -337,8 +337,8 @@ class Outcomes:
 
     def _verdict(self, analysis: str, scan: Scan) -> tuple[bool, dict]:
         """Whether the page of a scan flags it, and its figures of quality."""
+        from fmrsflow.report.read import read_scan
         from fmrsflow.report.verdict import verdict
-        from fmrsflow.stages.report_files import read_scan
 
         key = (analysis, scan.key)
         if key not in self._verdicts:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from fmrsflow.mismatch.benchmark import Tables
 from fmrsflow.mismatch.costs import BREAKS, SURVIVES, state, survivors
 from fmrsflow.mismatch.variants import (
     CONTESTANTS,
@@ -43,20 +43,6 @@ STEPS = {
 DRAWN = ("default", "no linewidth model", "blocks", "restricted alignment", "no correction",
          "polynomial baseline", "no baseline")  # fmt: skip
 """Contestants of the dose curves; the table has all."""
-
-
-@dataclass(frozen=True)
-class Tables:
-    """Tables of a scored edition (docs/mismatch.md).
-
-    `made` is how they were made: edition, versions, date.
-    """
-
-    curves: Sequence[Row]
-    concentrations: Sequence[Row]
-    attribution: Sequence[Row]
-    quality: Sequence[Row]
-    made: Mapping[str, str]
 
 
 def mismatch_page(tables: Tables, home: str = "") -> str:

@@ -12,12 +12,10 @@ import numpy as np
 
 from fmrsflow.edge import Job
 from fmrsflow.errors import Damaged, DataError
-from fmrsflow.files import read_json
-from fmrsflow.mismatch.costs import site_costs
 from fmrsflow.question import Question
+from fmrsflow.report import answers as tables
 from fmrsflow.report.group_figures import FIGURES
 from fmrsflow.report.methods import methods
-from fmrsflow.report.mismatch_page import Tables
 from fmrsflow.report.mrsinmrs import checklist
 from fmrsflow.report.pages import BOLD_PICTURES
 from fmrsflow.report.results import (
@@ -31,10 +29,8 @@ from fmrsflow.report.results import (
 from fmrsflow.report.verdict import verdict
 from fmrsflow.report.words import headline
 from fmrsflow.results import Output, Results
-from fmrsflow.scan_figures import typical
-from fmrsflow.stages import report_tables as tables
 from fmrsflow.study import Scan, Study
-from fmrsflow.tables import Row, columns_of, parse_table
+from fmrsflow.tables import Row
 
 LINE_POINTS = 160
 """Points of a spectrum's small picture."""
@@ -228,35 +224,11 @@ def read_group(results: Results, analysis: str) -> list[tuple[ScanSummary, ScanR
     return found
 
 
-BENCHMARK = Path(__file__).resolve().parents[4] / "docs" / "mismatch"
-"""Committed tables of the mismatch benchmark."""
-
-
-def read_benchmark(folder: Path) -> Tables | None:
-    """Tables of a scored edition of the mismatch benchmark; None where there are none."""
-    if not (folder / "made.json").is_file():
-        return None
-    names = ("curves", "concentrations", "attribution", "quality")
-    tables = {
-        name: parse_table(path.read_bytes(), columns_of("mismatch", name), str(path))
-        if (path := folder / f"{name}.tsv").is_file()
-        else ()
-        for name in names
-    }
-    return Tables(**tables, made=read_json(folder / "made.json"))
-
-
 def read_site(results: Results, analysis: str, group, name: str) -> SiteResults:
     """What the page of a site shows."""
     study = results.study
     own = [one for one in group if one[0].scan.site == name]
     asked = _question(results, analysis)
-    medians = {
-        figure: typical(figure, values)
-        for figure in FIGURES
-        if (values := [s.quality[figure] for s, _ in own if figure in s.quality])
-    }
-    benchmark = read_benchmark(BENCHMARK)
     names = list(study.sites)
     place = names.index(name)
     passed = {stage: [r.record(stage) for _, r in own if r.record(stage)] for stage in STAGES}
@@ -284,9 +256,6 @@ def read_site(results: Results, analysis: str, group, name: str) -> SiteResults:
             for figure in FIGURES
         },
         checklist=items,
-        costs=site_costs(medians, study.sites[name].field_t, benchmark.curves, benchmark.quality)
-        if benchmark
-        else (),
         effect=tables.site_effects(_tables(results, analysis, ("sites",)), asked).get(name),
         asked=asked,
         links=Links(
