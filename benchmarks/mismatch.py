@@ -102,9 +102,9 @@ def _withstood(site: str) -> bool:
 
 def _quick(folder: Path) -> Iterator[Figure]:
     """Bias of one pair of scans at each dose that is to be withstood."""
+    from fmrsflow.mismatch.outcomes import Outcomes, StudyTruth
     from fmrsflow.mismatch.scores import score
     from fmrsflow.mismatch.variants import CONTESTANTS
-    from fmrsflow.stages.mismatch import Outcomes, StudyTruth
 
     results = Outcomes(folder / "curves", StudyTruth(folder / "data" / "truth"))
     full = read_benchmark(ROOT / "docs" / "mismatch").curves
