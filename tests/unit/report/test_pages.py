@@ -143,7 +143,7 @@ def test_the_answer_is_one_sentence_with_its_interval(study, group):
     assert "fell by 1.2 % (95 % interval \u22122.0 to \u22120.4 %)" in answer(below)
     across = replace(results, pooled=replace(pooled, low=-1.0))
     assert "no change at all is still possible" in answer(across)
-    assert "cannot be told" in answer(replace(results, pooled=None))
+    assert "cannot be stated" in answer(replace(results, pooled=None))
 
 
 def test_a_protocol_that_differs_from_its_promise_is_told(study, group):

@@ -115,7 +115,7 @@ def test_a_study_of_which_nothing_is_left_still_has_its_pages(tmp_path, n_subjec
     made.write_tables(study)
     group = read_group(Results(study), "main")
     results = read_consortium(Results(study), "main", group)
-    assert "cannot be told" in answer(results)
+    assert "cannot be stated" in answer(results)
     page = consortium_page(results)
     assert "no file of that name below data_root" in page
     for name in study.sites:

@@ -14,7 +14,7 @@ SIEMENS_MHZ = {3: 123.25, 7: 297.22}
 
 FIELD_TOLERANCE = 0.05
 """Relative difference of field or frequency up to which two things are of one nominal field: it
-keeps Siemens' 2.89 T with 3 T and tells 3 T from everything else."""
+keeps Siemens' 2.89 T with 3 T and parts 3 T from everything else."""
 
 TE_TOLERANCE_S = 0.002
 """Difference of echo times up to which a scan or a basis is that of its protocol."""

@@ -1,6 +1,6 @@
 """Which row of a table of changes answers the study's question (docs/science.md#question).
 
-A change is told from another by metabolite, estimator, matched, quantity and contrast. A study
+A change is known by its metabolite, estimator, matched, quantity and contrast. A study
 asks for one of each (settings `sites`: metabolite, estimator, quantity; linewidths matched). Where
 a scan or a study lacks that row, the next best on the same metabolite answers: first by estimator,
 then matched before unmatched, then by quantity, then by contrast. Pages, tables of sites, the
@@ -16,7 +16,7 @@ from typing import Any
 from fmrsflow.metabolites import in_words
 
 KEYS = ("metabolite", "estimator", "matched", "quantity", "contrast")
-"""Columns that tell one question from another; each combination is answered by itself."""
+"""Columns that make a question; each combination is answered by itself."""
 
 ESTIMATORS = ("blocks", "joint", "timecourse")
 """In the order in which one stands in for another."""

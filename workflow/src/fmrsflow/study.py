@@ -186,7 +186,7 @@ Item = Site | Scan | Unit
 
 @dataclass(frozen=True)
 class Study:
-    """A study as its files tell it; `config` is complete (defaults filled in)."""
+    """A study as its files describe it; `config` is complete (defaults filled in)."""
 
     config: dict
     sites: dict[str, Site]

@@ -162,7 +162,7 @@ def fir_design(
 
     Lags finer than the repetition time need onsets at several phases of it. Where the run does not
     sample the lags asked for, they are the repetition time apart and begin at the mean time from
-    an onset to the scan after it; `lags_s` of the design tells.
+    an onset to the scan after it; `lags_s` of the design says so.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def fir_design(
     Raises
     ------
     DataError
-        The run cannot tell the responses apart, or is too short for them.
+        The responses cannot be separated, or is too short for them.
     """
     tr_s = float(frame_times_s[1] - frame_times_s[0])
     lags = np.arange(int(round(window_s / spacing_s)) + 1) * spacing_s

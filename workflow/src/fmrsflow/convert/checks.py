@@ -22,11 +22,11 @@ SINGLET_SEARCH_PPM = 0.3
 """Phantoms at room temperature have NAA near 1.8 ppm."""
 
 REVERSED_RATIO = 2.0
-"""Strength of the pattern on one side over that on the other by which the direction is told."""
+"""Strength of the pattern on one side over that on the other by which the direction is known."""
 
 
 def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
-    """The scan with times that can be trusted; what differs from sites.tsv is told.
+    """The scan with times that can be trusted; what differs from sites.tsv is reported.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
     for name, limits in (("te_s", PLAUSIBLE_TE_S), ("tr_s", PLAUSIBLE_TR_S)):
         value = getattr(reference, name)
         if value is None or not limits[0] <= value <= limits[1]:
-            warn(f"the water reference tells no plausible {name}; the scan's is used")
+            warn(f"the water reference states no plausible {name}; the scan's is used")
             value = getattr(fids, name)
         times[name] = value
     return replace(reference, affine=fids.affine, **times)
@@ -151,8 +151,8 @@ def voxel_mm(fids: Fids) -> list[float] | None:
 
 def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:
     if value is None or not limits[0] <= value <= limits[1]:
-        told = "none" if value is None else f"{value:g} s"
-        warn(f"{kind} time in the file: {told}, not plausible; that of sites.tsv is used")
+        stated = "none" if value is None else f"{value:g} s"
+        warn(f"{kind} time in the file: {stated}, not plausible; that of sites.tsv is used")
         return promised
     if abs(value - promised) > tolerance_s:
         raise DataError(

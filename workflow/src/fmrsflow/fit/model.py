@@ -40,7 +40,7 @@ MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM = 1.75, 7.0
 """Number of smoothnesses that a criterion is evaluated at, the stiffest and the most flexible.
 
 Under noise a criterion now and then takes a curved baseline for a straight line, and errors would
-then be told too small (docs/fit.md).
+then be reported too small (docs/fit.md).
 """
 
 COMMON = ("phase0_rad", "phase1_rad_per_ppm", "shift_hz", "lorentz_hz", "gauss_hz2")

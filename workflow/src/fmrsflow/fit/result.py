@@ -21,7 +21,7 @@ MAX_PHASE_RAD = np.deg2rad(110.0)
 """Zero-order phase beyond which a spectrum counts as inverted."""
 
 MAX_BASELINE = 5.0
-"""Largest baseline, relative to the largest metabolite signal, under which metabolites are told."""
+"""Largest baseline, relative to the largest metabolite signal, under which a fit is believed."""
 
 MAX_MISFIT = 0.5
 """Share of the signal's energy (baseline taken off) that may be left unexplained beyond noise."""

@@ -115,7 +115,7 @@ def state(row: Row) -> str:
 
     It holds with a bias within `SURVIVES`, whose interval stays within `BREAKS`. It breaks with a
     bias beyond `BREAKS` or whose interval lies beyond `SURVIVES`, or where more intervals miss the
-    truth than chance explains. Else the scans do not tell.
+    truth than chance explains. Else the scans do not show which.
     """
     bias, low, high = (row[name] for name in ("bias", "bias_low", "bias_high"))
     if bias != bias:

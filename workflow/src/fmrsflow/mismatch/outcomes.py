@@ -54,7 +54,7 @@ class Outcomes:
         self._verdicts: dict[tuple[str, str], tuple[bool, dict]] = {}
 
     def changes(self, variant: Variant, contestant: Contestant) -> list[Outcome]:
-        """Percent change of Glu of each scan, as a contestant tells it."""
+        """Percent change of Glu of each scan, as a contestant gives it."""
         analysis = contestant.analysis
         names = self.study.config["analyses"][analysis]
         asked = Question("Glu", contestant.estimator, contestant.matched, "molal")

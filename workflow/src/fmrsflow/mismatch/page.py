@@ -91,14 +91,14 @@ def mismatch_page(tables: Tables, home: str = "") -> str:
 
 def words(factor: Factor, curves: Sequence[Row], fields: Sequence[float]) -> str:
     """What a factor costs the default, in a sentence a field, from the table."""
-    told = []
+    sentences = []
     for field in fields:
         own = _own(curves, field, factor.name, DEFAULT)
         if not own:
             continue
         states = [state(row) for row in own]
         if set(states) == {"holds"}:
-            told.append(
+            sentences.append(
                 f"at {field:g} T the default holds at every dose (bias within {SURVIVES:g} "
                 f"points); at {_dose(own[-1], factor)} its error is {_ratio(own[-1])} times the "
                 "nominal one"
@@ -110,8 +110,8 @@ def words(factor: Factor, curves: Sequence[Row], fields: Sequence[float]) -> str
             parts.append(_unknown(own[states.index("unknown")], factor))
         if "breaks" in states:
             parts.append(_broken(own[states.index("breaks")], factor))
-        told.append(f"at {field:g} T " + ", ".join(parts))
-    text = "; ".join(told)
+        sentences.append(f"at {field:g} T " + ", ".join(parts))
+    text = "; ".join(sentences)
     return text[:1].upper() + text[1:] + "." if text else ""
 
 

@@ -27,13 +27,13 @@ def score_tables(edition: Edition, runs: list[Run], root: Path) -> dict[str, tup
         for variant in (variants[site] for site in run.sites):
             for analysis in run.analyses:
                 # Where a step has the truth, its setting switches the step off.
-                told = "main" if variant.truth else analysis
-                for one in (c for c in CONTESTANTS if c.analysis == told):
+                shown = "main" if variant.truth else analysis
+                for one in (c for c in CONTESTANTS if c.analysis == shown):
                     found = reader.changes(variant, replace(one, analysis=analysis))
                     changes[variant.key].setdefault(one.name, []).extend(found)
                 for name in METABOLITES:
                     found = reader.concentrations(variant, analysis, name)
-                    concentrations[variant.key].setdefault((told, name), []).extend(found)
+                    concentrations[variant.key].setdefault((shown, name), []).extend(found)
             if "main" in run.analyses:
                 seen.setdefault(variant.key, []).extend(reader.quality(variant))
     tables = {

@@ -375,13 +375,13 @@ ENGINES = {"fslmrs": "fsl_mrs", "lcmodel": "lcmodel"}
 def settings(contestant: Contestant) -> str:
     """What a contestant is: keys of config.yaml that are not the default's, and its estimator."""
     preprocess, fit = _ANALYSES[contestant.analysis]
-    told = [
+    keys = [
         f"{stage}: {', '.join(f'{key}: {str(value).lower()}' for key, value in keys.items())}"
         for stage, keys in (("preprocess", _PREPROCESS[preprocess]), ("fit", _FIT[fit]))
         if keys
     ]
     widths = "with" if contestant.matched else "without"
-    return "; ".join([*told, f"estimator {contestant.estimator}, {widths} matched line widths"])
+    return "; ".join([*keys, f"estimator {contestant.estimator}, {widths} matched line widths"])
 
 
 @dataclass(frozen=True)
@@ -523,7 +523,7 @@ class Edition:
             "fit": {one: _FIT[one] for _, one in names.values()},
             "basis": {"simulated": {}},
             "concentration": {"osprey": {}},
-            # The bootstrap tells a second error of the joint change, which no score uses.
+            # The bootstrap gives a second error of the joint change, which no score uses.
             "response": {"standard": {"bootstraps": 0}},
         }
 

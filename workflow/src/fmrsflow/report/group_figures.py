@@ -39,7 +39,7 @@ def forest(
 ) -> dict:
     """Forest plot: a line an effect, the pooled one below as a diamond, prediction interval dashed.
 
-    The shade of a site's marker tells its protocol by `kind`.
+    The shade of a site's marker shows its protocol by `kind`.
     """
     kinds = list(dict.fromkeys(row.kind for row in rows))
     count = len(rows)

@@ -58,7 +58,7 @@ def site_page(results: SiteResults) -> str:
 
 
 def protocol_rows(results: SiteResults) -> list[dict]:
-    """Protocol of sites.tsv against the records of the conversion; `agrees` None: cannot tell."""
+    """Protocol of sites.tsv against the records of the conversion; `agrees` None: not known."""
     site = results.site
     rows = []
     for name, value, key, scale, tolerance in (
@@ -130,7 +130,7 @@ def _site_effect(results: SiteResults) -> str:
     effect = results.effect
     if effect is None:
         return (
-            f"No change of {results.asked.words} can be told for this site: no usable scan with "
+            f"No change of {results.asked.words} can be stated for this site: no usable scan with "
             "rest and task."
         )
     return (
@@ -229,7 +229,7 @@ def answer(results: ConsortiumResults) -> str:
     pooled = results.pooled
     if pooled is None:
         why = results.no_answer or "no site has a usable scan with rest and task"
-        return f"The change of {results.asked.words} cannot be told: {why}."
+        return f"The change of {results.asked.words} cannot be stated: {why}."
     verb = "rose" if pooled.value >= 0 else "fell"
     words = (
         f"While the task ran, {results.asked.words} {verb} by {abs(pooled.value):.1f} % "
@@ -251,15 +251,15 @@ def flow(scans: Sequence[ScanSummary]) -> list[dict]:
         ("With a response", "response"),
     )
     left = list(scans)
-    told = []
+    shown = []
     for name, stage in steps:
         lost = [s for s in left if stage and _lost_at(s) == stage and s.verdict.kind != "excluded"]
         left = [s for s in left if s not in lost]
-        told.append(_step(name, left, lost, scans))
+        shown.append(_step(name, left, lost, scans))
     lost = [s for s in left if s.verdict.kind in ("excluded", "failed")]
     left = [s for s in left if s not in lost]
-    told.append(_step("In the group statistics", left, lost, scans))
-    return told
+    shown.append(_step("In the group statistics", left, lost, scans))
+    return shown
 
 
 def _lost_at(scan: ScanSummary) -> str:
@@ -299,17 +299,19 @@ def _answer_kind(pooled: Effect | None) -> str:
 def _caveats(results: ConsortiumResults) -> list[str]:
     kinds = Counter(scan.verdict.kind for scan in results.scans)
     lost = kinds["excluded"] + kinds["failed"]
-    told = []
+    caveats = []
     if results.prediction is not None:
         low, high = results.prediction
-        told.append(f"A further site would likely find between {signed(low)} and {signed(high)} %.")
+        caveats.append(
+            f"A further site would likely find between {signed(low)} and {signed(high)} %."
+        )
     if lost:
-        told.append(
+        caveats.append(
             f"{lost} of {len(results.scans)} scans take no part "
             f"({kinds['excluded']} excluded, {kinds['failed']} failed)"
             + (f"; {kinds['care']} more are to be used with care." if kinds["care"] else ".")
         )
-    return told + list(results.caveats)
+    return caveats + list(results.caveats)
 
 
 def _tiles(results: ConsortiumResults) -> list[dict]:
@@ -360,8 +362,8 @@ def _forest_words(results: ConsortiumResults) -> str:
 
 
 def _shares_words(results: ConsortiumResults) -> str:
-    told = ", ".join(f"{name} {share:.0f} %" for name, share, *_ in results.shares)
-    return f"Shares of the variance of the percent change, with 95 % intervals: {told}."
+    shares = ", ".join(f"{name} {share:.0f} %" for name, share, *_ in results.shares)
+    return f"Shares of the variance of the percent change, with 95 % intervals: {shares}."
 
 
 def _curve_words(results: ConsortiumResults) -> str:

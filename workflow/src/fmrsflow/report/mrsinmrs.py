@@ -11,7 +11,7 @@ from fmrsflow.study import Site
 from fmrsflow.words import count
 
 MISSING = "missing at the site"
-"""What stands where neither headers nor settings tell; the site has to fill it in."""
+"""What stands where headers and settings are silent; the site has to fill it in."""
 
 
 CHIEF = (
@@ -25,7 +25,7 @@ CHIEF = (
 class Item:
     """One line of the checklist; `value` is None where the site has to fill it in.
 
-    `source` tells where the value comes from: header, sheet, settings, results.
+    `source` says where the value comes from: header, sheet, settings, results.
     """
 
     section: str
@@ -241,8 +241,8 @@ def _fit(fitted) -> str | None:
     parts = []
     for stage in ("basis", "fit"):
         setting = settings.get(stage, {})
-        told = [name for name in CHIEF if name in setting] or [n for n in setting if n != "name"]
-        words = [f"{name} {_value(setting[name])}" for name in told]
+        shown = [name for name in CHIEF if name in setting] or [n for n in setting if n != "name"]
+        words = [f"{name} {_value(setting[name])}" for name in shown]
         parts.append(
             f"{stage} {setting.get('name', '')}" + (f" ({', '.join(words)})" if words else "")
         )

@@ -265,8 +265,8 @@ def _place(results: ScanResults, figure: str, high_is_good: bool) -> str:
 def _scales(changes: Sequence[Row], asked: str) -> list[tuple[str, str]]:
     """Ranges of the chart of changes that the page offers."""
     return [
-        (",".join(f"{end:g}" for end in ends), told)
-        for ends, told in (
+        (",".join(f"{end:g}" for end in ends), purpose)
+        for ends, purpose in (
             (figures.close_range(changes, asked), "for the main answer and its controls"),
             (figures.whole_range(changes), "for every metabolite"),
         )

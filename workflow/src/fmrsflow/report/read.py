@@ -165,7 +165,7 @@ def _blocks(study: Study, analysis: str, scan: Scan) -> list[tuple[float, float,
     try:
         events = Job("response", study, scan, names).events() or []
     except DataError:
-        return []  # convert or preprocess has told of it
+        return []  # convert or preprocess has reported it
     rest = study.setting("response", names["response"]).get("rest", "rest")
     return [
         (row["onset"], row["onset"] + row["duration"], row["trial_type"])

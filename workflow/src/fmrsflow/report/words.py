@@ -1,4 +1,4 @@
-"""Sentences and numbers that the page of a scan tells, from its records and tables."""
+"""Sentences and numbers of the page of a scan, from its records and tables."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def response_words(results: ScanResults, quantities: Sequence[str]) -> str:
     )
     if not low <= high:
         return f"{start}, with no closed interval. tNAA and tCr are negative controls."
-    told = (
+    meaning = (
         "the interval holds zero: this scan alone shows no change"
         if low <= 0 <= high
         else "the interval leaves zero out"
     )
     return (
-        f"{start} (95 % interval {signed(low)} to {signed(high)} %); {told}. tNAA and tCr are "
+        f"{start} (95 % interval {signed(low)} to {signed(high)} %); {meaning}. tNAA and tCr are "
         "negative controls."
     )
 

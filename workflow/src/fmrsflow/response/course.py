@@ -123,7 +123,7 @@ def timecourse_changes(
 ) -> list[Change]:
     """Percent change of each task from amplitudes over time (GLM with AR(1) errors).
 
-    A drift that the blocks cannot tell from the tasks (three blocks, say) is left out.
+    A drift that the blocks cannot separate from the tasks (three blocks, say) is left out.
     """
     there = np.isfinite(values) & np.isfinite(errors) & (errors > 0)
     y, e, when = values[there], errors[there], np.asarray(time_s)[there]

@@ -153,7 +153,7 @@ def pool(sample: Sample, means: SiteMeans, parts: Decomposition) -> dict:
 
 
 def _single_site(sample: Sample, means: SiteMeans) -> dict:
-    """Mean over the participants of one site, which tells nothing of other sites."""
+    """Mean over the participants of one site, which says nothing of other sites."""
     n = int(means.n[0])
     if n < 2:
         why = "cannot be estimated because there is one site with one participant"

@@ -109,8 +109,8 @@ def _made(edition: Edition, root: Path, engines: list[str]) -> dict:
 
 
 def _version(command: str) -> str:
-    """A command and its version, where it tells one."""
+    """A command and its version, where it states one."""
     if command != "fsl_mrs" or not shutil.which(command):
         return command
-    told = subprocess.run([command, "--version"], capture_output=True, text=True)
-    return f"{command} {told.stdout.strip()}".strip()
+    printed = subprocess.run([command, "--version"], capture_output=True, text=True)
+    return f"{command} {printed.stdout.strip()}".strip()

@@ -77,7 +77,7 @@ def _write(arguments, sds: dict[str, float]) -> None:
 
 
 def _counts(text: str) -> list[int]:
-    """`4,8,12` as numbers; argparse tells what is none."""
+    """`4,8,12` as numbers; argparse reports what is none."""
     counts = sorted({int(part) for part in text.split(",")})
     if counts[0] < 1:
         raise argparse.ArgumentTypeError("counts start at 1")

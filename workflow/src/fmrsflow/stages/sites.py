@@ -68,8 +68,8 @@ def write_tables(study: Study, analysis: str) -> None:
     seed = crc32(f"{analysis} {len(tables['responses'])}".encode())
     tables |= changes(tables["responses"], sheet, settings, seed)
     chosen = _one_condition(concentrations, rest)
-    told = set(study.setting("response", read.names["response"])["metabolites"])
-    chosen = [row for row in chosen if row["metabolite"] in told]
+    shown = set(study.setting("response", read.names["response"])["metabolites"])
+    chosen = [row for row in chosen if row["metabolite"] in shown]
     level = levels(chosen, sheet)
     tables["variance"] += level["variance"]
     tables["cv"] = level["cv"]
@@ -122,7 +122,7 @@ class Reader:
         return output.table(what) if output.exists and output.has(f"{what}.tsv") else []
 
     def last(self, scan: Scan) -> tuple[str, dict]:
-        """Last stage that did its work ("" where none), and what tells the status of the scan."""
+        """Last stage that did its work ("" where none), and what holds the status of the scan."""
         reached, record = "", {}
         for stage in SCAN_STAGES:
             record = self.record(stage, scan)

@@ -51,7 +51,7 @@ def frequency_mhz(site: SitePlan) -> float:
 
 def basis_of(site: SitePlan) -> Basis:
     """The basis that the site's scanner gives, simulated once for each distinct protocol; its echo
-    time is the one that is told."""
+    time is the one that files and sheets state."""
     basis = _basis(
         site.sequence,
         site.actual_te_s or site.te_s,

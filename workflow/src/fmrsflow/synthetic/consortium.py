@@ -34,7 +34,7 @@ _IDENTITY = {
 TRUTH_COLUMNS = {
     "scans": {
         **_IDENTITY,
-        "condition": text("condition of the whole scan; n/a where events tell it"),
+        "condition": text("condition of the whole scan; n/a where events give it"),
         "snr_tcr": number("height of tCr over SD of the real noise, one transient, one SD", "1"),
         "noise_sd": number("SD of the real part of the noise of a combined FID", "a.u."),
         "lorentz_hz": number("Lorentzian FWHM at rest", "Hz"),

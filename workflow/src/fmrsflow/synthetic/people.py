@@ -43,7 +43,7 @@ class Visit:
 
 @dataclass(frozen=True)
 class PlannedScan:
-    """One measurement of a visit: `task` names it, `condition` is "" where events tell it."""
+    """One measurement of a visit: `task` names it, `condition` is "" where events give it."""
 
     visit: Visit
     session: str

@@ -60,8 +60,8 @@ class Concentrations:
 class TaskPlan:
     """When the task runs.
 
-    `blocks`: one scan with blocks of rest and task, told by events.tsv. `scans`: a rest scan and a
-    task scan, told by the column `condition`.
+    `blocks`: one scan with blocks of rest and task, given by events.tsv. `scans`: a rest scan and a
+    task scan, named by the column `condition`.
     """
 
     kind: str = _limit("blocks", choices=("blocks", "scans"))
@@ -110,7 +110,7 @@ class SitePlan:
 
     What a site does not know of itself: `fixed_drift_hz` and `jump_hz` in every scan (drift, and a
     step of frequency at a random moment), `phase_offset_deg` of the scan against its reference,
-    `movement_probability` of a spoilt transient, `actual_te_s` where files and sheets tell `te_s`,
+    `movement_probability` of a spoilt transient, `actual_te_s` where files and sheets state `te_s`,
     `pyruvate_mmol_per_kg` for a metabolite that no common basis holds, `tissue_error` for the share
     of tissue that its maps call CSF.
     """

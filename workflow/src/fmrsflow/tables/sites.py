@@ -267,7 +267,7 @@ TABLES = {
     "problems": {
         "site": text("site"),
         "item": text("scan, response unit or table"),
-        "stage": text("stage that tells it"),
+        "stage": text("stage that reports it"),
         "kind": text("fault, failed, excluded, warning, control, or not estimated"),
         "text": text("what is the matter"),
     },
