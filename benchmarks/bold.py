@@ -21,7 +21,7 @@ from fmrsflow.bold import clusters, connectivity, fir, glm
 from fmrsflow.bold.blocks import blocks_of
 from fmrsflow.bold.mask import with_data
 from fmrsflow.results import Results, read_record
-from fmrsflow.synthetic.bold import Truth, block_design, region_series
+from fmrsflow.synthetic.bold import BoldTruth, block_design, region_series
 
 LOCALISER = Path(__file__).resolve().parents[2] / "shared" / "data" / "bold-localiser"
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,12 +99,12 @@ def localiser() -> Iterator[Figure]:
 
 def co_activation(n: int) -> Iterator[Figure]:
     """No interaction, both regions driven strongly by the task, more by one condition."""
-    truth = Truth(
+    truth = BoldTruth(
         peak_percent={"a": 3.0, "b": 0.9},
         shared_percent=0.5,
         target_ratio={"a": 1.0, "b": 1.0},
-        hrf_peak_s=7.0,
-        target_hrf_peak_s=7.5,
+        hrf_delay_s=7.0,
+        target_hrf_delay_s=7.5,
     )
     both = np.array([_estimates(seed, truth) for seed in range(n)])
     mean, se = both.mean(axis=0), both.std(axis=0, ddof=1) / np.sqrt(n)
@@ -121,7 +121,7 @@ def co_activation(n: int) -> Iterator[Figure]:
 
 def interaction(n: int, size: float = 0.6) -> Figure:
     """A true interaction beside co-activation."""
-    truth = Truth(
+    truth = BoldTruth(
         peak_percent={"a": 1.0, "b": 0.5},
         shared_percent=0.5,
         ppi={"a": size},
@@ -257,7 +257,7 @@ def _run(command: list[str], folder: Path) -> None:
         raise RuntimeError(f"{' '.join(command[:2])} failed:\n{done.stderr[-2000:]}")
 
 
-def _estimates(seed: int, truth: Truth) -> tuple[float, float]:
+def _estimates(seed: int, truth: BoldTruth) -> tuple[float, float]:
     """Interaction a - b by gPPI-FIR and by canonical gPPI, one run."""
     rng = np.random.default_rng(seed)
     events = block_design(("a", "b"), 8, 20.0, 44.0)

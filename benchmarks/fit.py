@@ -70,7 +70,7 @@ def protocol(field: str, n: int, snr: float | None, **changes) -> Protocol:
             tr_s=TR_S,
             lineshape=ing.Lineshape(lorentz, gauss),
             noise=ing.Noise(snr) if snr else None,
-            baseline=ing.Baseline(0.02),
+            baseline=ing.BaselineHumps(0.02),
         ),
         **changes,
     )
@@ -335,7 +335,7 @@ def _challenge() -> Iterator[Figure]:
         result = fit_spectra(fids, basis)[0]
         text = result.reason or (
             f"Glu/tCr {result.amplitudes[result.names.index('Glu')] / _total(result):.3f}, "
-            f"tCr FWHM {result.fwhm_tcr_hz:.1f} Hz, MRAR {result.mrar_percent:.2f} %"
+            f"tCr FWHM {result.fitted_fwhm_tcr_hz:.1f} Hz, MRAR {result.mrar_percent:.2f} %"
         )
         good = result.status == "ok" and result.fqn < 1.5
         yield Figure(f"fitting challenge, set {number}: FQN", result.fqn, "< 1.5", good, text)

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from figure import Figure
+from fmrsflow.mismatch.benchmark import read_benchmark
 from fmrsflow.mismatch.costs import BREAKS, SURVIVES
+from fmrsflow.mismatch.page import words
 from fmrsflow.mismatch.variants import (
     DEFAULT,
     EDITIONS,
@@ -23,9 +25,7 @@ from fmrsflow.mismatch.variants import (
     NOMINAL,
     PUBLISHED,
 )
-from fmrsflow.report.mismatch_page import words
 from fmrsflow.stages.mismatch import main as mismatch
-from fmrsflow.stages.report_files import read_benchmark
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -102,11 +102,11 @@ def _withstood(site: str) -> bool:
 
 def _quick(folder: Path) -> Iterator[Figure]:
     """Bias of one pair of scans at each dose that is to be withstood."""
+    from fmrsflow.mismatch.outcomes import Outcomes, StudyTruth
     from fmrsflow.mismatch.scores import score
     from fmrsflow.mismatch.variants import CONTESTANTS
-    from fmrsflow.stages.mismatch import Outcomes, Truth
 
-    results = Outcomes(folder / "curves", Truth(folder / "data" / "truth"))
+    results = Outcomes(folder / "curves", StudyTruth(folder / "data" / "truth"))
     full = read_benchmark(ROOT / "docs" / "mismatch").curves
     for variant in EDITIONS["small"].variants():
         if _withstood(variant.site):

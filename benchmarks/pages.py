@@ -23,8 +23,8 @@ def figures(quick: bool) -> Iterator[Figure]:
     import report_fixture as made
     from fmrsflow.report.group_pages import consortium_page
     from fmrsflow.report.pages import scan_page
+    from fmrsflow.report.read import read_consortium, read_group, read_scan
     from fmrsflow.results import Results
-    from fmrsflow.stages.report_files import read_consortium, read_group, read_scan
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -25,7 +25,7 @@ def main() -> int:
     arguments = parser.parse_args()
     # One core, whatever the caller's environment says.
     os.environ.update(arithmetic.ONE_THREAD)
-    arithmetic.settle()
+    arithmetic.fix()
     sys.path.insert(0, str(Path(__file__).parent))
     missed = skipped = 0
     for figure in importlib.import_module(arguments.name).figures(arguments.quick):

@@ -221,11 +221,15 @@ def _protocol():
     from fmrsflow.concentration import Tissue
     from fmrsflow.synthetic.acquisition import protocol_of
     from fmrsflow.synthetic.people import scans, visits
-    from fmrsflow.synthetic.plan import Concentrations, Spread, load_plan
+    from fmrsflow.synthetic.plan import Concentrations, Distribution, load_plan
 
     plan = load_plan("demo")
     site = replace(
-        plan.sites[0], transients=48, lorentz_hz=Spread(2.4), gauss_hz=Spread(3.0), points=2048
+        plan.sites[0],
+        transients=48,
+        lorentz_hz=Distribution(2.4),
+        gauss_hz=Distribution(3.0),
+        points=2048,
     )
     plan = replace(plan, sites=(site,), concentrations=Concentrations(participant_cv=0.0))
     scan = next(scans(plan, next(visits(plan))))

@@ -12,7 +12,7 @@ import pytest
 
 from fmrsflow import arithmetic
 
-arithmetic.settle()  # As in the jobs that tests compare with; before numpy is imported.
+arithmetic.fix()  # As in the jobs that tests compare with; before numpy is imported.
 
 from chain_tools import PLAN, snakemake, write_config  # noqa: E402
 

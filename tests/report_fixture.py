@@ -11,6 +11,7 @@ import numpy as np
 from fmrsflow.edge import Job
 from fmrsflow.fids import Fids
 from fmrsflow.files import write_bytes
+from fmrsflow.metabolites import SUMS
 from fmrsflow.study import Scan, Site, Study
 from fmrsflow.tables import columns_of
 
@@ -39,12 +40,6 @@ LINES = {
     "MM09": (6.0, ((0.91, 3.0),)),
 }
 WIDE = {"MM09": 18.0}
-SUMS = {
-    "tCr": ("Cr", "PCr"),
-    "tNAA": ("NAA", "NAAG"),
-    "tCho": ("GPC", "PCh"),
-    "Glx": ("Glu", "Gln"),
-}
 POINTS, DWELL_S = 1024, 1 / 2000
 
 
@@ -332,8 +327,8 @@ class _Maker:
         body = {
             "fqn": {name: 1.1 for name in spectra},
             "mrar_percent": {name: 1.6 for name in spectra},
-            "fwhm_tcr_hz": {name: self.width for name in spectra},
-            "snr_tcr": {name: self.snr for name in spectra},
+            "fitted_fwhm_tcr_hz": {name: self.width for name in spectra},
+            "fitted_snr_tcr": {name: self.snr for name in spectra},
             "stop_reason": {name: "converged" for name in spectra},
             "water_amplitude": 4e4,
             "joint": {"status": "ok", "bold_narrowing_hz": 0.2, "reason": None},

@@ -19,8 +19,8 @@ import pytest
 from fmrsflow.bundles import LEAVES
 from fmrsflow.cli import main as fmrsflow
 from fmrsflow.errors import DataError
+from fmrsflow.report.read import peers, read_scan
 from fmrsflow.results import Results, read_record
-from fmrsflow.stages.report_files import peers, read_scan
 from fmrsflow.stages.synthetic import read_results
 from fmrsflow.stages.verify import changes
 from fmrsflow.study import STAGE_SETTINGS, Study

@@ -23,10 +23,10 @@ FLAGS = (
 def report(tmp_path_factory):
     """Folder of the report: 3 sites with 3 participants, one failed scan, one excluded."""
     from fmrsflow.report.pages import view_page
+    from fmrsflow.report.read import read_scan
     from fmrsflow.report.results import View
     from fmrsflow.results import Results
     from fmrsflow.stages.report import write_group_pages, write_scan_pages
-    from fmrsflow.stages.report_files import read_scan
 
     study = made.make_study(tmp_path_factory.mktemp("study"), n_sites=4, n_subjects=3)
     for seed, scan in enumerate(study.scans):

@@ -14,7 +14,7 @@ from fmrsflow import arithmetic
 REPORT = """
 import json
 from fmrsflow import arithmetic
-arithmetic.settle()
+arithmetic.fix()
 import numpy, scipy.linalg
 from numpy._core._multiarray_umath import __cpu_baseline__, __cpu_dispatch__, __cpu_features__
 from threadpoolctl import threadpool_info

@@ -1,4 +1,4 @@
-"""Concentrations against the formulas and numbers of science.md section 4."""
+"""Concentrations against the formulas and numbers of docs/science.md#concentration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from fmrsflow.concentration import (
     constants,
     molal,
     molar,
-    propagated,
     quantities,
     set_names,
 )
@@ -42,7 +41,7 @@ def test_molar_divisor_is_one_minus_the_csf_volume():
 
 
 def test_molal_divisor_is_the_water_mole_fraction():
-    """Dividing by 1 - v_CSF instead gives 4.6 % less at v_CSF 0.15 (science.md)."""
+    """Dividing by 1 - v_CSF instead gives 4.6 % less at v_CSF 0.15."""
     tissue = Tissue(0.50, 0.35, 0.15)
     right = molal(1.0, tissue, UNRELAXED, 1.0)
     wrong = 2 * 55.51e3 / (1 - tissue.csf)
@@ -64,7 +63,7 @@ def test_pure_grey_matter_without_relaxation_needs_no_tissue():
     ],
 )
 def test_sets_differ_as_told(name, metabolite, percent):
-    """science.md section 4, 3T, TE 35; the tissue of that text is not given: 3 points of play."""
+    """docs/science.md#relaxation, 3T, TE 35; its tissue is not given there: 3 points of play."""
 
     def value(which):
         chosen = constants(which, 3.0)
@@ -145,13 +144,3 @@ def test_a_sum_weights_its_parts_by_their_own_relaxation():
 def test_without_water_there_are_ratios_only():
     found = quantities(("Cr", "Glu"), np.array([8.0, 9.0]), np.eye(2), 0.03, 2.0)
     assert {one.quantity for one in found} == {"raw", "ratio_tcr"}
-
-
-def test_an_unknown_error_stays_with_what_it_is_part_of():
-    covariance = np.diag([4.0, np.nan, 9.0])
-    mixing = np.array([[1.0, 0, 0], [1, 0, 1], [1, 1, 0]])
-    found = propagated(mixing, covariance)
-    assert np.allclose(found[:2, :2], [[4, 4], [4, 13]])
-    assert np.isnan(found[2]).all() and np.isnan(found[:, 2]).all()
-    known = np.array([[2.0, 0.5, 0], [0.5, 1, 0], [0, 0, 3]])
-    assert np.array_equal(propagated(mixing, known), mixing @ known @ mixing.T)

@@ -43,11 +43,9 @@ ALLOWED = {
     "fit/engines.py": ({"open", "read_text", "json.loads"}, "what an external engine wrote"),
     "fids.py": ({"json.loads"}, "header of an image that is open"),
     "stages/view.py": ({"np.load", "load", "open"}, "file that the user names, after its check"),
-    "stages/mismatch.py": (
-        {"read_json", "read_table", "read_text"},
-        "synthetic truth, edition, logs of jobs",
-    ),
-    "stages/report_files.py": (
+    "stages/mismatch.py": ({"read_json", "read_table"}, "edition and sheet of a benchmark"),
+    "mismatch/outcomes.py": ({"read_table", "read_text"}, "synthetic truth, logs of jobs"),
+    "mismatch/benchmark.py": (
         {"parse_table", "read_bytes", "read_json"},
         "committed tables of the mismatch benchmark",
     ),

@@ -13,7 +13,7 @@ from fmrsflow.fids import Fids
 from fmrsflow.files import write_json
 from fmrsflow.sheets import schema
 from fmrsflow.study import Scan, Site, Study
-from fmrsflow.synthetic.bold import Truth, block_design, bold_run
+from fmrsflow.synthetic.bold import BoldTruth, block_design, bold_run
 from fmrsflow.tables import write_table
 
 MRS_AFFINE = np.array(
@@ -29,7 +29,7 @@ def small_run(seed: int = 3, sign: float = -1.0, noise_percent: float = 0.8, ppi
     shape = (26, 24, 16)
     points = np.indices(shape).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3]
     brain = (np.linalg.norm(points / [48, 44, 30], axis=1) <= 1).reshape(shape) * 0.8
-    truth = Truth(
+    truth = BoldTruth(
         peak_percent={"easy": sign * 0.8, "hard": sign * 1.2},
         shared_percent=0.2,
         ppi={"hard": ppi},

@@ -104,7 +104,7 @@ def test_scan_without_geometry_goes_on_with_a_warning():
 @pytest.mark.parametrize(
     ("others", "words"),
     [
-        ({"dwell_s": 4e-4}, "400.0 us, the scan 500.0 us"),
+        ({"dwell_s": 4e-4}, "400 us, the scan 500 us"),
         ({"affine": np.array(VOXEL) + np.eye(4, k=3) * 12}, "12.0 mm"),
     ],
 )

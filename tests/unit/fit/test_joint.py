@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fmrsflow.concentration import quantities
 from fmrsflow.errors import DataError
 from fmrsflow.fit.design import Design, condition_design, linewidth_design
 from fmrsflow.fit.joint import fit_joint
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.solve import fit_spectra
 
 LABELS = (["rest"] * 8 + ["task"] * 8) * 2
 BOX = np.array([label == "task" for label in LABELS], float)
@@ -46,12 +48,33 @@ def test_noise_free_change_and_narrowing_return(scan, basis):
 
 
 def test_a_constant_width_turns_narrowing_into_glutamate(scan, basis):
-    """The known false change; +1 to +4 % for 0.2 Hz at 3T (science.md section 5)."""
+    """The known false change; +1 to +4 % for 0.2 Hz at 3T (docs/science.md#bold-narrowing)."""
     result = _fit(scan(glu=0.0), basis, narrowing=False)
     change = dict(zip(result.names, result.change_percent[0]))
     assert 1.0 < change["Glu"] < 4.0
     assert change["tCr"] > 1.0
     assert result.linewidth_model == "none"
+
+
+def test_a_basis_without_pcr_has_total_creatine_everywhere(scan, basis):
+    """The same tCr, all of it Cr, in a single fit, the joint fit and its concentration."""
+    fids = scan(glu=3.0, narrowing=0.0)
+    one_line = basis.select(tuple(name for name in basis.names if name != "PCr"))
+    single = fit_spectra(fids.mean(), one_line)[0]
+    names, amplitudes, covariance = single.with_sums()
+    cr, tcr = names.index("Cr"), names.index("tCr")
+    assert amplitudes[tcr] == amplitudes[cr] == pytest.approx(9.0, rel=0.05)  # their CH2 lie apart
+    assert covariance[tcr, tcr] == covariance[cr, cr]
+    joint = _fit(fids, one_line)
+    change = dict(zip(joint.names, joint.change_percent[0]))
+    assert change["tCr"] == change["Cr"] == pytest.approx(0.0, abs=0.05)
+    assert joint.change_se_percent[0, joint.names.index("tCr")] > 0
+    base = joint.baseline_amplitude[joint.names.index("tCr")]
+    assert base == pytest.approx(amplitudes[tcr], rel=0.01)
+    values = quantities(single.names, single.amplitudes, single.covariance, 0.028, 2.0)
+    raw = {one.metabolite: one for one in values if one.quantity == "raw"}
+    assert raw["tCr"].value == amplitudes[tcr]
+    assert raw["tCr"].se == pytest.approx(np.sqrt(covariance[tcr, tcr]))
 
 
 def test_a_known_narrowing_can_be_fixed(scan, basis):

@@ -46,7 +46,7 @@ def test_a_dose_changes_its_own_key_and_no_other(edition, plan):
 
 
 def test_the_published_variant_has_the_perturbed_values_of_the_definition(edition, plan):
-    """science.md section 8: +2.0 Hz, 1.5 Hz, 5 degrees, 0.05 of the largest peak."""
+    """docs/science.md#perturbed: +2.0 Hz, 1.5 Hz, 5 degrees, 0.05 of the largest peak."""
     sites = {site.name: site for site in plan.sites}
     one, nominal = (sites[f"{name}at3T"] for name in (PUBLISHED, NOMINAL))
     assert one.lorentz_hz.mean - nominal.lorentz_hz.mean == 2.0

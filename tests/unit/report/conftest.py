@@ -10,8 +10,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import report_fixture as made  # noqa: E402
+from fmrsflow.report.read import read_group, read_scan  # noqa: E402
 from fmrsflow.results import Results
-from fmrsflow.stages.report_files import read_group, read_scan  # noqa: E402
 
 
 @pytest.fixture(scope="session")

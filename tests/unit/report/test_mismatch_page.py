@@ -8,10 +8,12 @@ import math
 import pytest
 
 from fmrsflow.files import write_json
+from fmrsflow.mismatch.benchmark import BENCHMARK, Tables, read_benchmark
+from fmrsflow.mismatch.markdown import markdown
+from fmrsflow.mismatch.page import STEPS, dose_chart, mismatch_page, words
 from fmrsflow.mismatch.variants import CONTESTANTS, DEFAULT, EVERYTHING, FACTORS, NOMINAL, PUBLISHED
-from fmrsflow.report.mismatch_markdown import markdown
-from fmrsflow.report.mismatch_page import STEPS, Tables, dose_chart, mismatch_page, words
-from fmrsflow.stages import report_files
+from fmrsflow.report.results import ScanResults
+from fmrsflow.stages import report as stage
 from fmrsflow.stages.report import write_group_pages
 from fmrsflow.tables import columns_of, write_table
 
@@ -81,8 +83,7 @@ def test_the_tables_of_the_documentation_are_those_of_the_scores(tables):
     text = markdown(tables)
     assert f"| {DEFAULT} | 1.00 (1) | 1.00 (1) |" in text and f"| {DEFAULT} | 1.10 |" in text
     assert f"| {EVERYTHING} 3T | {STEPS['model']} | -2 % (-10 to 30) | – |" in text
-    committed = report_files.BENCHMARK
-    assert (committed / "tables.md").read_text() == markdown(report_files.read_benchmark(committed))
+    assert (BENCHMARK / "tables.md").read_text() == markdown(read_benchmark(BENCHMARK))
 
 
 def test_each_analysis_is_told_with_the_keys_that_make_it(tables):
@@ -108,15 +109,15 @@ def test_a_drifting_site_is_led_to_what_its_drift_costs(tables, tmp_path, monkey
         rows = [{key: row[key] for key in columns if key in row} for row in getattr(tables, name)]
         write_table(folder / f"{name}.tsv", rows, columns)
     write_json(folder / "made.json", dict(tables.made))
-    monkeypatch.setattr(report_files, "BENCHMARK", folder)
-    quality = report_files.quality_figures
+    monkeypatch.setattr(stage, "BENCHMARK", folder)
+    figures = ScanResults.figures.fget
 
     def drifting(results):
-        found = quality(results)
+        found = figures(results)
         first = results.site.name == next(iter(study.sites))
-        return found | ({"drift_hz": 3.5 if first else 0.2} if found else {})
+        return found | ({"drift_hz": -3.5 if first else 0.2} if found else {})
 
-    monkeypatch.setattr(report_files, "quality_figures", drifting)
+    monkeypatch.setattr(ScanResults, "figures", property(drifting))
     write_group_pages(study, "main")
     report = study.results / "main" / "report"
     first, second, *_ = study.sites

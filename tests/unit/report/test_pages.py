@@ -8,13 +8,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from fmrsflow.report.group_pages import answer, consortium_page, flow, promised, site_page
+from fmrsflow.report.group_pages import answer, consortium_page, flow, protocol_rows, site_page
 from fmrsflow.report.pages import scan_page, view_page
+from fmrsflow.report.read import read_consortium, read_scan, read_site
 from fmrsflow.report.render import PLOTLY, figure_json, short
 from fmrsflow.report.results import View
 from fmrsflow.report.words import headline
 from fmrsflow.results import Results
-from fmrsflow.stages.report_files import read_consortium, read_scan, read_site
 
 MARKUP = '<img src=x onerror="alert(1)"><b>bold</b>'
 
@@ -143,14 +143,14 @@ def test_the_answer_is_one_sentence_with_its_interval(study, group):
     assert "fell by 1.2 % (95 % interval \u22122.0 to \u22120.4 %)" in answer(below)
     across = replace(results, pooled=replace(pooled, low=-1.0))
     assert "no change at all is still possible" in answer(across)
-    assert "cannot be told" in answer(replace(results, pooled=None))
+    assert "cannot be stated" in answer(replace(results, pooled=None))
 
 
 def test_a_protocol_that_differs_from_its_promise_is_told(study, group):
     site = read_site(Results(study), "main", group, "siteA")
-    assert all(row["agrees"] in (True, None) for row in promised(site))
+    assert all(row["agrees"] in (True, None) for row in protocol_rows(site))
     longer = replace(site, site=replace(site.site, te_s=0.035))
-    (row,) = (row for row in promised(longer) if row["name"].startswith("Echo"))
+    (row,) = (row for row in protocol_rows(longer) if row["name"].startswith("Echo"))
     assert (row["promised"], row["measured"], row["agrees"]) == ("35", "30", False)
 
 

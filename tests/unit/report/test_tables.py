@@ -12,17 +12,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import report_fixture as made  # noqa: E402
 from fmrsflow.errors import DataError  # noqa: E402
+from fmrsflow.question import Question  # noqa: E402
+from fmrsflow.report import answers as tables  # noqa: E402
 from fmrsflow.report.group_pages import answer, consortium_page, site_page  # noqa: E402
-from fmrsflow.report.results import Question  # noqa: E402
-from fmrsflow.report.verdict import verdict  # noqa: E402
-from fmrsflow.results import Results  # noqa: E402
-from fmrsflow.stages import report_tables as tables  # noqa: E402
-from fmrsflow.stages.report_files import (  # noqa: E402
+from fmrsflow.report.read import (  # noqa: E402
     read_consortium,
     read_group,
     read_scan,
     read_site,
 )
+from fmrsflow.report.verdict import verdict  # noqa: E402
+from fmrsflow.results import Results  # noqa: E402
 from fmrsflow.tables import columns_of, parse_table, table_bytes  # noqa: E402
 from fmrsflow.tables.sites import TABLES  # noqa: E402
 
@@ -101,8 +101,10 @@ def test_the_question_comes_from_the_record_and_before_that_from_the_settings():
     assert tables.question({"main": ["Lac", "joint", True, "raw", "a-b"]}, {}) == Question(
         "Lac", "joint", True, "raw", "a-b"
     )
-    asked = tables.question({"main": None}, {"metabolite": "GABA"})
+    settings = {"metabolite": "GABA", "estimator": "joint", "quantity": "raw"}
+    asked = tables.question({"main": None}, settings)
     assert (asked.metabolite, asked.words) == ("GABA", "GABA")
+    assert asked == Question("GABA", "joint", True, "raw")
 
 
 @pytest.mark.parametrize("n_subjects", [1, 2])
@@ -113,7 +115,7 @@ def test_a_study_of_which_nothing_is_left_still_has_its_pages(tmp_path, n_subjec
     made.write_tables(study)
     group = read_group(Results(study), "main")
     results = read_consortium(Results(study), "main", group)
-    assert "cannot be told" in answer(results)
+    assert "cannot be stated" in answer(results)
     page = consortium_page(results)
     assert "no file of that name below data_root" in page
     for name in study.sites:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp, ttest_ind
 
-from fmrsflow.sites.power import Spread, minimal_effect, power, power_of_difference
+from fmrsflow.sites.power import ChangeSpread, minimal_effect, power, power_of_difference
 
-SPREAD = Spread(site=0.8, participant=1.5, measurement=1.0)
+SPREAD = ChangeSpread(site=0.8, participant=1.5, measurement=1.0)
 
 
 @pytest.mark.parametrize("sites, participants", [(4, 3), (8, 8)])

@@ -190,7 +190,7 @@ def test_a_voxel_with_little_data_is_not_used(bold_data, tmp_path):
 
 
 def test_short_gaps_are_warned_of(tmp_path):
-    from fmrsflow.synthetic.bold import Truth, block_design, bold_run
+    from fmrsflow.synthetic.bold import BoldTruth, block_design, bold_run
 
     brain = np.full((14, 14, 12), 0.8)
     affine = np.diag([4.0, 4.0, 4.0, 1.0])
@@ -198,7 +198,7 @@ def test_short_gaps_are_warned_of(tmp_path):
     events = block_design(("a",), 8, 10.0, 33.0)
     close = bold_run(
         np.random.default_rng(0), brain, affine, made.MRS_AFFINE, made.TARGET_MM,
-        Truth({"a": 1.0}), events,
+        BoldTruth({"a": 1.0}), events,
     )  # fmt: skip
     record = run(made.make_study(tmp_path, close, connectivity=False))
     assert record["status"] == "ok", record["reason"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fmrsflow.synthetic.bold import Truth, block_design, bold_run, region_series
+from fmrsflow.synthetic.bold import BoldTruth, block_design, bold_run, region_series
 
 EVENTS = block_design(("a", "b"), 4, 14.0, 43.0)
 
 
 def series(seed=0, **changes):
-    truth = Truth(**{"peak_percent": {"a": 1.0, "b": -0.5}, **changes})
+    truth = BoldTruth(**{"peak_percent": {"a": 1.0, "b": -0.5}, **changes})
     return region_series(np.random.default_rng(seed), EVENTS, 190, 2.0, truth)
 
 
@@ -53,7 +53,7 @@ def test_noise_has_the_sd_asked_for():
     brain = np.full((16, 16, 16), 0.9)
     run = bold_run(
         np.random.default_rng(0), brain, np.diag([4.0, 4, 4, 1]), np.diag([8.0, 8, 8, 1]),
-        np.array([200.0, 0, 0]), Truth({"a": 1e-9, "b": 1e-9}), EVENTS, noise_percent=1.0,
+        np.array([200.0, 0, 0]), BoldTruth({"a": 1e-9, "b": 1e-9}), EVENTS, noise_percent=1.0,
     )  # fmt: skip
     data = run.data[6:10, 6:10, 6:10].reshape(64, -1) / 90.0
     step = np.diff(data, axis=1)

@@ -42,7 +42,7 @@ def results(root: Path, snr: list[float], n_transients: int = 8) -> Path:
         average = Fids(7 * creatine[None, None, :], 5e-4, 127.7)
         write("preprocess", scan, values, average=average)
         write("convert", scan, {"n_transients": n_transients})
-        write("fit", scan, {"fqn": {"rest": 1.5, "task": 9}})
+        write("fit", scan, {"fqn": {"rest": 9, "all": 1.5}})
         row = {"metabolite": "Glu", "condition": "rest", "matched": False, "quantity": "molal",
                "value": 9.0}  # fmt: skip
         rows = [row, {**row, "matched": True, "value": 1.0}, {**row, "quantity": "raw"}]

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fmrsflow.synthetic.compare import Scan, distance, distances, kolmogorov, page, wasserstein
+from fmrsflow.synthetic.compare import (
+    ComparedScan,
+    distance,
+    distances,
+    kolmogorov,
+    page,
+    wasserstein,
+)
 
 
 def test_distances_agree_with_scipy():
@@ -43,11 +50,13 @@ def test_an_empty_sample_is_refused():
         distance("x", [], [1.0])
 
 
-def scans(shift: float, extra: dict) -> list[Scan]:
+def scans(shift: float, extra: dict) -> list[ComparedScan]:
     ppm = np.linspace(0, 5, 200)
     rng = np.random.default_rng(1)
     return [
-        Scan(f"s{n}", {"snr_tcr": 50 + shift + rng.normal(), "fqn": np.nan, **extra}, ppm, ppm * 0)
+        ComparedScan(
+            f"s{n}", {"snr_tcr": 50 + shift + rng.normal(), "fqn": np.nan, **extra}, ppm, ppm * 0
+        )
         for n in range(8)
     ]
 

@@ -11,7 +11,7 @@ from fmrsflow.concentration import Tissue
 from fmrsflow.synthetic.acquisition import protocol_of
 from fmrsflow.synthetic.normal import CONCENTRATIONS
 from fmrsflow.synthetic.people import scans, true_changes, true_concentrations, visits
-from fmrsflow.synthetic.plan import Concentrations, Participants, Response, load_plan
+from fmrsflow.synthetic.plan import Concentrations, Participants, ResponsePlan, load_plan
 
 STUDY = load_plan("standardised-3t")
 
@@ -42,7 +42,7 @@ def test_variance_components_of_the_response_are_those_of_the_plan():
         STUDY,
         sites=tuple(replace(STUDY.sites[0], name=f"s{n}") for n in range(200)),
         participants=Participants(per_site=10),
-        responses={"Glu": Response(2.5, site_sd=1.0, participant_sd=1.5)},
+        responses={"Glu": ResponsePlan(2.5, site_sd=1.0, participant_sd=1.5)},
     )
     values = np.array(list(changes(big).values())).reshape(200, 10)
     within = values.var(axis=1, ddof=1).mean()
@@ -87,7 +87,7 @@ def test_a_traveller_is_one_person_everywhere():
     travellers = [visit for visit in visits(plan) if visit.person == "travel01"]
     assert len(travellers) == len(plan.sites)
     assert len({visit.age for visit in travellers}) == 1
-    plan = replace(plan, responses={"Glu": Response(2.0, participant_sd=1.0)})
+    plan = replace(plan, responses={"Glu": ResponsePlan(2.0, participant_sd=1.0)})
     assert len({true_changes(plan, next(scans(plan, visit)))["Glu"] for visit in travellers}) == 1
 
 

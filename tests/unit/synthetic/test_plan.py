@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fmrsflow.errors import DataError
-from fmrsflow.synthetic.plan import PRESETS, Spread, load_plan, parse_plan
+from fmrsflow.synthetic.plan import PRESETS, Distribution, load_plan, parse_plan
 
 GOOD = """\
 name: small
@@ -29,7 +29,7 @@ def test_the_presets_of_the_issue_are_there():
 def test_a_plain_number_has_no_spread_and_defaults_are_shared():
     text = GOOD.replace("sites:", "site_defaults: {snr_tcr: 9, te_s: 0.5}\nsites:")
     site = parse_plan(text).sites[0]
-    assert site.snr_tcr == Spread(9.0, 0.0)
+    assert site.snr_tcr == Distribution(9.0, 0.0)
     assert site.te_s == 0.03
 
 

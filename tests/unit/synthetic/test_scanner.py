@@ -31,8 +31,8 @@ def protocol(**changed) -> Protocol:
 EVERYTHING = {
     "walk": ing.Walk(2.0, 0.1, 0.5, 0.2, 2.0, 1, 3.0, 10.0),
     "eddy": ing.EddyCurrent(5.0),
-    "residual_water": ing.ResidualWater(1e-3),
-    "baseline": ing.Baseline(0.05),
+    "residual_water": ing.WaterResidue(1e-3),
+    "baseline": ing.BaselineHumps(0.05),
     "lipid_burst": ing.LipidBurst(0.5),
     "echo": ing.Echo(0.5),
     "noise": ing.Noise(12.0),
@@ -200,7 +200,7 @@ def test_water_reference_starts_at_its_amplitude_with_its_own_times():
 
 def test_residual_water_is_its_fraction_of_the_water_and_stands_near_4_65_ppm():
     water = ing.WaterReference(8e4, 0.03, 2.0)
-    quiet = ing.ResidualWater(1e-2, fluctuation=0.0)
+    quiet = ing.WaterResidue(1e-2, fluctuation=0.0)
     bare = protocol(amplitudes={}, reference=water, residual_water=quiet)
     scan = simulate(bare, 3)
     assert abs(scan.truth.fids[:, 0]) == pytest.approx(800 * np.ones(8), rel=1e-9)
@@ -237,7 +237,7 @@ def test_scalp_lipid_has_its_area_near_1_3_ppm_in_every_transient():
 
 
 def test_baseline_has_its_share_of_the_largest_peak():
-    scan, bare = (simulate(protocol(baseline=b), 3) for b in (ing.Baseline(0.05), None))
+    scan, bare = (simulate(protocol(baseline=b), 3) for b in (ing.BaselineHumps(0.05), None))
     inside = (scan.fids.ppm > 0.2) & (scan.fids.ppm < 4.2)
     added = to_spectrum(scan.truth.fids[0] - bare.truth.fids[0]).real[inside]
     largest = to_spectrum(bare.truth.fids[0]).real[inside].max()
@@ -272,4 +272,4 @@ def test_unknown_metabolites_and_courses_of_another_length_are_refused():
     with pytest.raises(ValueError, match="one value a transient"):
         protocol(response=np.zeros(5))
     with pytest.raises(ValueError, match="reference"):
-        protocol(residual_water=ing.ResidualWater(1e-3))
+        protocol(residual_water=ing.WaterResidue(1e-3))

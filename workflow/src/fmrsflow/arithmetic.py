@@ -14,7 +14,7 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", 
 AVX2_KERNELS = {"OPENBLAS_CORETYPE": "Haswell", "NPY_ENABLE_CPU_FEATURES": "X86_V3"}
 
 
-def settle() -> None:
+def fix() -> None:
     """One thread a process, since Snakemake starts as many jobs as cores, and kernels of AVX2.
 
     What the environment sets already stays. Processors without AVX2, and other systems than Linux,

@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         from fmrsflow.batch import stage_parser
 
         stage_parser(argv[0]).parse_args(argv[1:])
-    arithmetic.settle()
+    arithmetic.fix()
     try:
         return importlib.import_module(f"fmrsflow.stages.{argv[0]}").main(argv[1:])
     except UsageError as error:

@@ -1,8 +1,8 @@
 """From amplitudes to concentrations: constants, relaxation, tissue, water reference.
 
-Formulas and constants: science.md section 4; Gasparovic et al. 2006 (doi:10.1002/mrm.20901),
-Harris et al. 2015 (doi:10.1002/mrm.25281). Amplitudes are per molecule (a singlet of n protons
-starts at n), so that n_p of the formula is 1.
+Formulas and constants: docs/science.md#concentration; Gasparovic et al. 2006
+(doi:10.1002/mrm.20901), Harris et al. 2015 (doi:10.1002/mrm.25281). Amplitudes are per molecule (a
+singlet of n protons starts at n), so that n_p of the formula is 1.
 """
 
 from __future__ import annotations
@@ -13,14 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmrsflow.errors import DataError
-
-SUMS = {
-    "tNAA": ("NAA", "NAAG"),
-    "tCr": ("Cr", "PCr"),
-    "tCho": ("GPC", "PCh"),
-    "Glx": ("Glu", "Gln"),
-}
-"""Sums that are reported beside their parts."""
+from fmrsflow.metabolites import mixing, propagated
 
 ALPHA_CORRECTED = ("GABA", "Glu", "Gln", "Glx")
 """Substances denser in GM than in WM (Harris 2015, alpha 0.5)."""
@@ -41,7 +34,7 @@ PURE_WATER_MMOL_PER_KG = 55.51e3
 """Amount of water in a kilogram of it, mmol."""
 
 WATER_DENSITY = {"gm": 0.78, "wm": 0.65, "csf": 0.97}
-"""Relative water density d of each tissue (science.md section 4)."""
+"""Relative water density d of each tissue (docs/science.md#concentration)."""
 
 SETS_VERSION = "1"
 """Counts up whenever a constant of any set changes; written into every output."""
@@ -191,9 +184,9 @@ def quantities(
     water, tissue, relaxation
         Where one is missing, only `raw` and ratios are given.
     """
-    labels, mixing = _with_sums(names)
-    values = mixing @ amplitudes
-    spread = propagated(mixing, covariance)
+    labels, sums = mixing(names)
+    values = sums @ amplitudes
+    spread = propagated(sums, covariance)
     found = _each(labels, "raw", values, spread)
     for quantity, parts in (("ratio_tcr", "tCr"), ("ratio_tnaa", "tNAA")):
         if parts in labels and values[labels.index(parts)] > 0:
@@ -215,7 +208,7 @@ def quantities(
                 for name in names
             ]
         )
-        mixed = mixing * scale
+        mixed = sums * scale
         found += _each(labels, quantity, mixed @ amplitudes, propagated(mixed, covariance))
     found += [
         Quantity(
@@ -228,30 +221,6 @@ def quantities(
         if one.quantity == "molal" and one.metabolite in ALPHA_CORRECTED
     ]
     return found
-
-
-def _with_sums(names: tuple[str, ...]) -> tuple[list[str], np.ndarray]:
-    """Labels of metabolites and sums, and the matrix (label, name) that makes them."""
-    rows = [np.eye(len(names))]
-    labels = list(names)
-    for label, parts in SUMS.items():
-        present = [part for part in parts if part in names]
-        if present:
-            labels.append(label)
-            rows.append(np.array([[float(name in present) for name in names]]))
-    return labels, np.vstack(rows)
-
-
-def propagated(mixing: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Covariance (m, m) of `mixing` (m, n) times amplitudes of `covariance` (n, n).
-
-    An amplitude whose error is not known (nan) leaves alone what it has no part in.
-    """
-    unknown = np.isnan(np.diag(covariance))
-    spread = mixing @ np.where(np.isnan(covariance), 0.0, covariance) @ mixing.T
-    touched = (mixing[:, unknown] != 0).any(axis=1)
-    spread[touched] = spread[:, touched] = np.nan
-    return spread
 
 
 def _each(labels, quantity: str, values, spread) -> list[Quantity]:

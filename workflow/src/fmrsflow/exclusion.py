@@ -17,7 +17,7 @@ def excluded(preprocessed: Mapping, limits: Mapping) -> str:
     preprocessed : mapping
         Record of its preprocessing (`fwhm_tcr_hz`, `snr_tcr`); empty where there is none.
     limits : mapping
-        Section `quality` of the configuration (docs/science.md, section 2).
+        Section `quality` of the configuration (docs/science.md#exclusion).
     """
     fwhm_hz, snr = preprocessed.get("fwhm_tcr_hz"), preprocessed.get("snr_tcr")
     reasons = []

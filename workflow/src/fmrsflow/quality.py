@@ -1,4 +1,4 @@
-"""Quality figures of a spectrum, each with its definition (science.md section 2)."""
+"""Quality figures of a spectrum, each with its definition (docs/science.md#quality)."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Line:
 
 
 def noise_window(fids: Fids) -> tuple[float, float]:
-    """Window of the noise, ppm: -2..0, or 8..8.5 where less than half of that was acquired, or the
-    upper tenth of a spectrum that holds neither."""
+    """Window of the noise, ppm (docs/science.md#noise): -2..0, or 8..8.5 where less than half of
+    that was acquired, or the upper tenth of a spectrum that holds neither."""
     low, high = fids.ppm[0], fids.ppm[-1]
     if low <= np.mean(NOISE_PPM):
         return max(NOISE_PPM[0], low), NOISE_PPM[1]

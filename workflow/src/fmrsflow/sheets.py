@@ -1,4 +1,4 @@
-"""The user's files: config.yaml and sheets read, completed with defaults, checked, all errors told.
+"""The user's files: config.yaml and sheets read, completed and checked, all errors reported.
 
 Snakemake's own `validate` stops at the first error and does not look into lists, so the checks are
 here. What a key or column means, its type and limits stand in `workflow/schemas/*.yaml`.
@@ -230,7 +230,7 @@ def _path_problem(value: str) -> str | None:
 
 
 def _read_sheet(path: str, columns: dict, problems: list[str]) -> list[dict]:
-    """Rows in their types; a wrong cell is told with row and column and left out."""
+    """Rows in their types; a wrong cell is reported with row and column and left out."""
     try:
         rows = read_table(path)
     except FileNotFoundError:

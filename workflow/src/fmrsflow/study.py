@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, SIEMENS_MHZ
 from fmrsflow.errors import DataError, UsageError, unknown
 
 STAGE_SETTINGS = {
@@ -45,14 +46,11 @@ PATH_COLUMNS = (
 )
 """Columns of scans.tsv that hold file names, relative to the data root."""
 
-_MAGNETS_MHZ = {("Siemens", 3): 123.25, ("Siemens", 7): 297.2}
-"""Proton frequencies of magnets that are not at their nominal field (2.89 and 6.98 T)."""
-
 
 def spectrometer_mhz(vendor: str, field_t: float) -> float:
     """Proton frequency (MHz) of a vendor's magnet of that nominal field."""
-    nominal = 42.5775 * field_t
-    return _MAGNETS_MHZ.get((vendor, round(field_t)), nominal) if field_t in (3, 7) else nominal
+    nominal = GYROMAGNETIC_MHZ_PER_T * field_t
+    return SIEMENS_MHZ.get(field_t, nominal) if vendor == "Siemens" else nominal
 
 
 @dataclass(frozen=True)
@@ -188,7 +186,7 @@ Item = Site | Scan | Unit
 
 @dataclass(frozen=True)
 class Study:
-    """A study as its files tell it; `config` is complete (defaults filled in)."""
+    """A study as its files describe it; `config` is complete (defaults filled in)."""
 
     config: dict
     sites: dict[str, Site]
@@ -438,7 +436,7 @@ def conditions(
     lag_s: float = 0.0,
     rest: str = "rest",
 ) -> list[str | None]:
-    """Condition of each transient by its time of excitation (science.md section 5).
+    """Condition of each transient by its time of excitation (docs/science.md#conditions).
 
     Parameters
     ----------

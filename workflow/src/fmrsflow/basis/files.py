@@ -12,11 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fmrsflow.constants import FIELD_TOLERANCE, same_field
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.fids import CARRIER_PPM
-
-FIELD_TOLERANCE = 0.05
-"""Largest relative difference of frequency between a basis and the data it is resampled for."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class Basis:
             The basis is of another field (frequencies differ by more than `FIELD_TOLERANCE`).
         """
         ratio = frequency_mhz / self.frequency_mhz
-        if abs(ratio - 1) > FIELD_TOLERANCE:
+        if not same_field(frequency_mhz, self.frequency_mhz):
             raise DataError(
                 f"the basis is for {self.frequency_mhz:.2f} MHz, the scan has "
                 f"{frequency_mhz:.2f} MHz (more than {100 * FIELD_TOLERANCE:.0f} % apart): "

@@ -17,6 +17,7 @@ import numpy as np
 from fmrsflow.basis.files import Basis, read_npz
 from fmrsflow.errors import DataError, Unreachable, reading_failed
 from fmrsflow.fids import to_spectrum
+from fmrsflow.metabolites import OWN_NAMES
 
 NAMES = {
     "alanine": "Ala",
@@ -48,18 +49,11 @@ NAMES = {
     "h2o": "H2O",
     "water": "H2O",
 }
-"""Other tools' names (lower case) of what we call by science.md's names."""
-
-OWN_NAMES = (
-    *("Ala", "Asc", "Asp", "Cr", "PCr", "GABA", "Glc", "Gln", "Glu", "Gly", "GPC", "PCh", "GSH"),
-    *("mI", "sI", "Lac", "NAA", "NAAG", "PE", "Ser", "Tau", "H2O"),
-    *("MM", "MM09", "MM12", "MM14", "MM17", "MM20", "Lip09", "Lip13", "Lip20"),
-)
-"""Names of science.md."""
+"""Other tools' names (lower case) of the substances of `metabolites.OWN_NAMES`."""
 
 
 def own_name(name: str) -> str:
-    """The name of science.md for another tool's name; unknown names stay as they are."""
+    """Our name (`metabolites.OWN_NAMES`) for another tool's; unknown names stay as they are."""
     by_case = {own.lower(): own for own in OWN_NAMES}
     return NAMES.get(name.lower(), by_case.get(name.lower(), name))
 

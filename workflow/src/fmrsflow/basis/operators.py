@@ -1,6 +1,6 @@
 """Spin operators, Hamiltonians and what is detected, in the basis of product states.
 
-Bit k of a state's number, from the left, tells of spin k: 0 is up (+1/2).
+Bit k of a state's number, from the left, is spin k: 0 is up (+1/2).
 """
 
 from __future__ import annotations

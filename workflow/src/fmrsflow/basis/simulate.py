@@ -115,7 +115,7 @@ def with_macromolecules(basis: Basis, mm: str) -> Basis:
     basis : Basis
     mm : str
         ``separate``: MM09 to MM20 and Lip09 to Lip20, each by itself; ``single``: one `MM` (the
-        macromolecules in the ratios of science.md section 3) and the lipids. Components that are
+        macromolecules in the ratios of docs/science.md#soft-ratios) and the lipids. Those that are
         there stay as they are; where one spectrum `MM` is there, macromolecules are not added.
     """
     if mm not in ("separate", "single"):

@@ -39,8 +39,8 @@ METABOLITES = (
 )
 """The metabolites of a basis, in its order; H2O can be simulated too."""
 
-# science.md section 3: position ppm, FWHM ppm, protons. Lip13's narrow line is 0.089 ppm wide
-# (LCModel.f, CHSIMU), as in spant and in FSL-MRS bases.
+# docs/science.md#macromolecules: position ppm, FWHM ppm, protons. Lip13's narrow line is 0.089 ppm
+# wide (LCModel.f, CHSIMU), as in spant and in FSL-MRS bases.
 MACROMOLECULES = {
     "MM09": ((0.91, 0.14, 3.0),),
     "MM12": ((1.21, 0.15, 2.0),),
@@ -58,7 +58,7 @@ LIPIDS = {
 """Lipids as lines of (ppm, FWHM ppm, protons)."""
 
 MM_RATIOS = {"MM09": 1.0, "MM12": 0.3, "MM14": 0.75, "MM17": 0.375, "MM20": 1.5}
-"""Amplitudes relative to MM09 (science.md section 3) that make the one spectrum `MM`."""
+"""Amplitudes relative to MM09 (docs/science.md#soft-ratios) that make the one spectrum `MM`."""
 
 HETERO_STATES = {"31P": (-0.5, 0.5), "14N": (-1.0, 0.0, 1.0)}
 """Magnetic quantum numbers of nuclei that no proton pulse touches: constants of motion."""

@@ -120,3 +120,16 @@ def timing_warnings(blocks: dict[str, np.ndarray], window_s: float) -> list[str]
             f"window {window_s:g} s: the end of the response is not in the area under the curve"
         )
     return warnings
+
+
+def boxcar(times_s: np.ndarray, step_s: float, blocks: np.ndarray) -> np.ndarray:
+    """Share of each step (centred at `times_s`) that lies within a block, (n_times,).
+
+    A block of no duration counts as one step.
+    """
+    low, high = times_s - step_s / 2, times_s + step_s / 2
+    found = np.zeros(len(times_s))
+    for onset, duration in blocks:
+        end = onset + max(duration, step_s)
+        found += np.clip(np.minimum(high, end) - np.maximum(low, onset), 0, None) / step_s
+    return np.minimum(found, 1.0)

@@ -1,7 +1,7 @@
 """Connectivity of the MRS voxel that changes with the task: generalised PPI without co-activation.
 
 McLaren 2012 (gPPI), Gitelman 2003 (interaction at the neural level), Masharipov 2024 (task response
-taken out by FIR regression first). Written from the papers.
+taken out by FIR regression first). Written from the papers; docs/science.md#connectivity.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmrsflow.bold import glm
-from fmrsflow.bold.blocks import SETTLE_S
+from fmrsflow.bold.blocks import SETTLE_S, boxcar
 from fmrsflow.bold.fir import fir_columns
-from fmrsflow.bold.hrf import LENGTH_S, boxcar, hrf
 from fmrsflow.errors import DataError
+from fmrsflow.haemodynamics import LENGTH_S, response
 
 STEPS_PER_TR = 8
 """Neural time steps in a repetition time."""
@@ -60,7 +60,7 @@ class Timing:
         """BOLD at each volume, (n_scans, ...), of activity on the neural grid (n_times, ...)."""
         from scipy.signal import fftconvolve
 
-        kernel = hrf(np.arange(0, LENGTH_S + self.step_s, self.step_s)) * self.step_s
+        kernel = response(np.arange(0, LENGTH_S + self.step_s, self.step_s)) * self.step_s
         kernel = kernel.reshape(-1, *[1] * (neural.ndim - 1))
         full = fftconvolve(neural, kernel, axes=0)[: len(neural)]
         lead = int(np.ceil(LENGTH_S / self.step_s))

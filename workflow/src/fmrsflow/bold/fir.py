@@ -1,6 +1,6 @@
 """Response of the MRS voxel without assuming its shape: finite impulse response, area under it.
 
-Korotkov 2026; science.md section 7. The columns are our own: nilearn's FIR model scales an event
+Korotkov 2026; docs/science.md#bold. The columns are our own: nilearn's FIR model scales an event
 of no duration by 1/50 and knows lags of whole repetition times only.
 """
 
@@ -88,7 +88,7 @@ class Area:
 
 
 @dataclass(frozen=True)
-class Response:
+class MeanResponse:
     """Mean response of the voxels of the mask.
 
     Attributes
@@ -162,7 +162,7 @@ def fir_design(
 
     Lags finer than the repetition time need onsets at several phases of it. Where the run does not
     sample the lags asked for, they are the repetition time apart and begin at the mean time from
-    an onset to the scan after it; `lags_s` of the design tells.
+    an onset to the scan after it; `lags_s` of the design says so.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def fir_design(
     Raises
     ------
     DataError
-        The run cannot tell the responses apart, or is too short for them.
+        The responses cannot be separated, or is too short for them.
     """
     tr_s = float(frame_times_s[1] - frame_times_s[0])
     lags = np.arange(int(round(window_s / spacing_s)) + 1) * spacing_s
@@ -239,7 +239,7 @@ def areas(data: np.ndarray, design: FirDesign, noise_model: str = "ar1") -> Area
 
 def mean_response(
     data: np.ndarray, baseline: np.ndarray, design: FirDesign, noise_model: str = "ar1"
-) -> Response:
+) -> MeanResponse:
     """Response of the mean over voxels, each in percent of its own baseline.
 
     Parameters
@@ -257,7 +257,7 @@ def mean_response(
     ]
     names = (*design.conditions, SUM) if len(design.conditions) > 1 else design.conditions
     area = [model.contrast(design.weights(name, trapezoid(design.lags_s))) for name in names]
-    return Response(
+    return MeanResponse(
         lags_s=design.lags_s,
         percent=np.array([[one.effect[0] for one in row] for row in lags]),
         se=np.sqrt([[one.variance[0] for one in row] for row in lags]),

@@ -120,7 +120,7 @@ def _autocorrelation(residuals: np.ndarray, design: np.ndarray) -> np.ndarray:
     grid = np.linspace(-0.5, 0.95, 146)
     powers = grid[:, None] ** lags
     expected = (powers @ one) / (powers @ zero)
-    # Beyond the largest ratio that the design lets through, the noise cannot be told.
+    # Beyond the largest ratio that the design lets through, the noise cannot be known.
     rising = np.maximum.accumulate(expected)
     found = np.einsum("ij,ij->j", residuals[:-1], residuals[1:]) / np.maximum(
         np.einsum("ij,ij->j", residuals, residuals), 1e-300

@@ -32,7 +32,7 @@ def timing_of(image, sidecar: dict | None = None, slice_time_share: float = 0.5)
         BIDS sidecar of the run; `RepetitionTime` (s) wins over the header, `StartTime` (s, the
         moment that slice timing was corrected to) over `slice_time_share`.
     slice_time_share : float
-        Moment of a volume as a share of the repetition time, where no `StartTime` tells.
+        Moment of a volume as a share of the repetition time, where no `StartTime` says.
 
     Raises
     ------
@@ -48,12 +48,12 @@ def timing_of(image, sidecar: dict | None = None, slice_time_share: float = 0.5)
         )
     if shape[3] < MIN_VOLUMES:
         raise DataError(
-            f"the BOLD run has {shape[3]} volumes; fewer than {MIN_VOLUMES} cannot tell a response"
+            f"the BOLD run has {shape[3]} volumes; fewer than {MIN_VOLUMES} cannot show a response"
         )
     codes = [int(image.header[code]) for code in ("qform_code", "sform_code")]
     if not any(codes):
         raise DataError(
-            "the BOLD file tells no place in scanner space (sform and qform codes are 0); export "
+            "the BOLD file states no place in scanner space (sform and qform codes are 0); export "
             "it again with its orientation"
         )
     if abs(np.linalg.det(image.affine[:3, :3])) < 1e-6:

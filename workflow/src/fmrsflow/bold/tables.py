@@ -8,11 +8,11 @@ import numpy as np
 
 from fmrsflow.bold.clusters import Cluster
 from fmrsflow.bold.connectivity import RoiMatrix
-from fmrsflow.bold.fir import Area, Response
+from fmrsflow.bold.fir import Area, MeanResponse
 from fmrsflow.bold.mask import VoxelMask
 
 
-def area_rows(response: Response, areas: Area) -> list[dict]:
+def area_rows(response: MeanResponse, areas: Area) -> list[dict]:
     """A row a condition and their sum; `areas` of the voxels of the MRS voxel alone."""
     n = areas.area.shape[1]
     return [
@@ -32,7 +32,7 @@ def area_rows(response: Response, areas: Area) -> list[dict]:
     ]
 
 
-def response_rows(response: Response) -> list[dict]:
+def response_rows(response: MeanResponse) -> list[dict]:
     """A row a condition and lag."""
     return [
         {"condition": name, "lag_s": lag, "percent": percent, "se": se}

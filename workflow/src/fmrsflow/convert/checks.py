@@ -7,32 +7,26 @@ from dataclasses import replace
 
 import numpy as np
 
+from fmrsflow.constants import SINGLETS_PPM, TE_TOLERANCE_S, field_of, same_field
 from fmrsflow.errors import DataError
 from fmrsflow.fids import CARRIER_PPM, Fids, to_spectrum
 from fmrsflow.study import Site
+from fmrsflow.water_reference import check_acquisition
 
-GYROMAGNETIC_MHZ_PER_T = 42.5775
-FIELD_TOLERANCE = 0.05
-"""Siemens' 3 T is 2.89 T; 5 % tells 3 T from everything else."""
-
-TE_TOLERANCE_S = 0.002
 TR_TOLERANCE = 0.02
 PLAUSIBLE_TE_S = (0.0005, 0.5)
 PLAUSIBLE_TR_S = (0.2, 30.0)
 PLAUSIBLE_VOXEL_MM = (2.0, 120.0)
 PLAUSIBLE_WIDTH_HZ = (500.0, 200_000.0)
-SINGLETS_PPM = (2.01, 3.03, 3.22)
-"""NAA, creatine, choline."""
-
 SINGLET_SEARCH_PPM = 0.3
 """Phantoms at room temperature have NAA near 1.8 ppm."""
 
 REVERSED_RATIO = 2.0
-"""Strength of the pattern on one side over that on the other by which the direction is told."""
+"""Strength of the pattern on one side over that on the other by which the direction is known."""
 
 
 def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
-    """The scan with times that can be trusted; what differs from sites.tsv is told.
+    """The scan with times that can be trusted; what differs from sites.tsv is reported.
 
     Parameters
     ----------
@@ -47,8 +41,8 @@ def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
     """
     if fids.nucleus != "1H":
         raise DataError(f"the nucleus is {fids.nucleus}; this workflow is for 1H")
-    field_t = fids.frequency_mhz / GYROMAGNETIC_MHZ_PER_T
-    if abs(field_t / site.field_t - 1) > FIELD_TOLERANCE:
+    field_t = field_of(fids.frequency_mhz)
+    if not same_field(field_t, site.field_t):
         raise DataError(
             f"spectrometer frequency {fids.frequency_mhz:.3f} MHz is {field_t:.2f} T; sites.tsv "
             f"says {site.field_t:g} T for {site.name}: mend the sheet or the path"
@@ -76,23 +70,9 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
     Raises
     ------
     DataError
-        Another dwell time, field or voxel, or coils that cannot be matched.
+        It is of another acquisition (`check_acquisition`) or voxel.
     """
-    if abs(reference.dwell_s / fids.dwell_s - 1) > 1e-3:
-        raise DataError(
-            f"the water reference has a dwell time of {1e6 * reference.dwell_s:.1f} us, the scan "
-            f"{1e6 * fids.dwell_s:.1f} us: it is of another protocol; name the right file or none"
-        )
-    if abs(reference.frequency_mhz / fids.frequency_mhz - 1) > 0.01:
-        raise DataError(
-            f"the water reference is at {reference.frequency_mhz:.2f} MHz, the scan at "
-            f"{fids.frequency_mhz:.2f} MHz: name the right file or none"
-        )
-    if reference.n_coils != fids.n_coils:
-        raise DataError(
-            f"the water reference has {reference.n_coils} coils, the scan {fids.n_coils}; "
-            "export both combined or both uncombined"
-        )
+    check_acquisition(reference, fids)
     reference = with_plausible_voxel(reference, lambda text: None)
     if reference.affine is not None and fids.affine is not None:
         apart = np.abs(reference.affine - fids.affine).max()
@@ -105,7 +85,7 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
     for name, limits in (("te_s", PLAUSIBLE_TE_S), ("tr_s", PLAUSIBLE_TR_S)):
         value = getattr(reference, name)
         if value is None or not limits[0] <= value <= limits[1]:
-            warn(f"the water reference tells no plausible {name}; the scan's is used")
+            warn(f"the water reference states no plausible {name}; the scan's is used")
             value = getattr(fids, name)
         times[name] = value
     return replace(reference, affine=fids.affine, **times)
@@ -171,8 +151,8 @@ def voxel_mm(fids: Fids) -> list[float] | None:
 
 def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:
     if value is None or not limits[0] <= value <= limits[1]:
-        told = "none" if value is None else f"{value:g} s"
-        warn(f"{kind} time in the file: {told}, not plausible; that of sites.tsv is used")
+        stated = "none" if value is None else f"{value:g} s"
+        warn(f"{kind} time in the file: {stated}, not plausible; that of sites.tsv is used")
         return promised
     if abs(value - promised) > tolerance_s:
         raise DataError(

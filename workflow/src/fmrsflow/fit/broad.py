@@ -11,7 +11,8 @@ RATIOS = (
     ("Lip09", "Lip13", 0.267, 0.1),
     ("Lip20", "Lip13", 0.15, 0.07),
 )
-"""Numerator, denominator, expected ratio, its standard deviation (LCModel, CHRATO)."""
+"""Numerator, denominator, expected ratio, its standard deviation (LCModel, CHRATO;
+docs/science.md#soft-ratios)."""
 
 
 def is_broad(name: str) -> bool:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmrsflow.concentration import SUMS
 from fmrsflow.fit.design import CONSTANT
 from fmrsflow.fit.result import FitResult
+from fmrsflow.metabolites import sums_of
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class JointResult:
     Attributes
     ----------
     names : tuple of str
-        Metabolites, then the sums tNAA, tCr, tCho, Glx.
+        Metabolites, then their sums (`metabolites.sums_of`).
     baseline_amplitude, baseline_se : arrays (n_names,)
         Amplitude where all regressors but the constant are zero.
     contrasts : tuple of str
@@ -76,11 +76,34 @@ class JointResult:
             for k, name in enumerate(self.names)
         ]
 
+    def arrays(self, transients: np.ndarray) -> dict[str, np.ndarray]:
+        """Arrays for a file; `transients` are the numbers of those that were fitted."""
+        kept = ("change_percent", "change_covariance", "baseline_amplitude")
+        return {
+            "names": np.array(self.names),
+            "contrasts": np.array(self.contrasts),
+            **{name: getattr(self, name) for name in kept},
+            "transients": transients,
+            "timecourse": self.timecourse,
+            "timecourse_se": self.timecourse_se,
+        }
+
+    def summary(self) -> dict:
+        """What the record of the fit says of it."""
+        free = len(self.narrowing_hz) > 0
+        return {
+            "linewidth_model": self.linewidth_model,
+            "bold_narrowing_hz": float(self.narrowing_hz[0]) if free else None,
+            "bold_narrowing_se_hz": float(self.narrowing_se_hz[0]) if free else None,
+            "fqn": self.fqn,
+            "stop_reason": self.stop_reason,
+        }
+
 
 def percent_changes(model, design, state, columns, signals, covariance):
     """Baseline amplitudes and percent changes of metabolites and sums, with their covariance."""
     groups = [(name, (name,)) for name in model.names]
-    groups += [(s, parts) for s, parts in SUMS.items() if set(parts) <= set(model.names)]
+    groups += sums_of(model.names).items()
     constant = design.names.index(CONSTANT)
     k = len(signals)
     inner = covariance[:k, :k]

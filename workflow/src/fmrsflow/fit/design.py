@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmrsflow.errors import DataError
+from fmrsflow.haemodynamics import kernel
 
 CONSTANT = "constant"
 NUISANCE = ("drift", "cosine")
@@ -17,6 +18,7 @@ LINEWIDTH = "linewidth_"
 """Columns of a given design that belong to the linewidth begin so."""
 
 FINE_S = 0.1
+"""Grid on which regressors are convolved with the haemodynamic response."""
 
 
 @dataclass(frozen=True)
@@ -141,21 +143,9 @@ def given_design(rows: list[dict[str, str]], n_transients: int) -> tuple[Design,
 
 
 def convolved(box: np.ndarray, tr_s: float) -> np.ndarray:
-    """A boxcar over transients convolved with the double-gamma haemodynamic response.
-
-    Peaks at 6 and 16 s of gamma densities, undershoot 1/6 (Glover 1999 in the parameters of SPM);
-    a long block reaches 1.
-    """
-    from scipy.special import gammaln
-
-    time = np.arange(FINE_S / 2, 32, FINE_S)
-
-    def density(shape):
-        return np.exp((shape - 1) * np.log(time) - time - gammaln(shape))
-
-    kernel = density(6) - density(16) / 6
+    """A boxcar over transients convolved with the haemodynamic response; a long block reaches 1."""
     repeat = max(1, int(round(tr_s / FINE_S)))
-    fine = np.convolve(np.repeat(box, repeat), kernel / kernel.sum())
+    fine = np.convolve(np.repeat(box, repeat), kernel(FINE_S, first_s=FINE_S / 2))
     return fine[: len(box) * repeat : repeat]
 
 

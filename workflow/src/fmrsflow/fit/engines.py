@@ -302,7 +302,7 @@ def _read_lcmodel(text: str, names: tuple[str, ...]) -> tuple[np.ndarray, np.nda
     values = [rows.get(name, (0.0, 999.0)) for name in names]
     amplitudes = np.array([value for value, _ in values])
     percent = np.array([one for _, one in values])
-    # 999 % stands for "larger than can be told".
+    # 999 % stands for "larger than can be stated".
     se = np.where(percent < 999, amplitudes * percent / 100, np.nan)
     return amplitudes, se
 

@@ -3,8 +3,9 @@
 S(v) = exp(i (phi0 + v phi1)) [ sum_k a_k FT{ b_k(t) L_g(t) } + B(v) ],
 L_g(t) = exp(2 pi i shift_g t - pi lorentz_g t - (pi gauss)^2 t^2 / (4 ln 2)),
 
-in a range of chemical shift (science.md section 3). v is counted from `PIVOT_PPM`; the baseline B
-is smooth in the phased frame. Spectra are rows of (2, n_points): real part, imaginary part.
+in a range of chemical shift (docs/science.md#fit-model). v is counted from `PIVOT_PPM`; the
+baseline B is smooth in the phased frame. Spectra are rows of (2, n_points): real part, imaginary
+part.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fmrsflow.fids import Fids
 from fmrsflow.fit import baseline as smooth
 from fmrsflow.fit.broad import RATIOS, is_broad
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.metabolites import members
 
 PIVOT_PPM = 3.0
 """Chemical shift (ppm) at which the first-order phase is zero: among the main lines."""
@@ -38,11 +40,8 @@ MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM = 1.75, 7.0
 """Number of smoothnesses that a criterion is evaluated at, the stiffest and the most flexible.
 
 Under noise a criterion now and then takes a curved baseline for a straight line, and errors would
-then be told too small (docs/fit.md).
+then be reported too small (docs/fit.md).
 """
-
-FIELD_TOLERANCE = 0.01
-"""Relative difference of spectrometer frequencies from which a basis is of another field."""
 
 COMMON = ("phase0_rad", "phase1_rad_per_ppm", "shift_hz", "lorentz_hz", "gauss_hz2")
 BROAD = ("broad_shift_hz", "broad_lorentz_hz")
@@ -247,7 +246,8 @@ def make_model(fids: Fids, basis: Basis, options: FitOptions) -> Model:
 def _check_axes(fids: Fids, basis: Basis) -> None:
     if fids.n_points < 64:
         raise DataError(f"{fids.n_points} points in an FID: at least 64 are needed for a fit")
-    if abs(basis.frequency_mhz / fids.frequency_mhz - 1) > FIELD_TOLERANCE:
+    # `Basis.resampled` gives the basis the frequency of the data.
+    if abs(basis.frequency_mhz / fids.frequency_mhz - 1) > 1e-4:
         raise DataError(
             f"the basis is for {basis.frequency_mhz:.3f} MHz, the data are of "
             f"{fids.frequency_mhz:.3f} MHz: take a basis of the scanner's field"
@@ -257,7 +257,7 @@ def _check_axes(fids: Fids, basis: Basis) -> None:
             f"the basis has {basis.n_points} points of {basis.dwell_s * 1e6:.2f} us, the data "
             f"{fids.n_points} of {fids.dwell_s * 1e6:.2f} us: resample the basis"
         )
-    if not {"Cr", "PCr"} & set(basis.names):
+    if not members("tCr", basis.names):
         raise DataError(
             f"the basis has neither Cr nor PCr, without which no fit can be judged; it has "
             f"{', '.join(basis.names)}"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import fft
 
-from fmrsflow.concentration import SUMS, propagated
 from fmrsflow.fit.model import Model
+from fmrsflow.metabolites import SUMS, with_sums
 from fmrsflow.quality import voigt_fwhm
 
 PAIRS = (("Glu", "Gln"), ("NAA", "NAAG"), ("Cr", "PCr"))
@@ -21,7 +21,7 @@ MAX_PHASE_RAD = np.deg2rad(110.0)
 """Zero-order phase beyond which a spectrum counts as inverted."""
 
 MAX_BASELINE = 5.0
-"""Largest baseline, relative to the largest metabolite signal, under which metabolites are told."""
+"""Largest baseline, relative to the largest metabolite signal, under which a fit is believed."""
 
 MAX_MISFIT = 0.5
 """Share of the signal's energy (baseline taken off) that may be left unexplained beyond noise."""
@@ -47,8 +47,8 @@ class FitResult:
         In the range of the fit, phased by the fit.
     metabolites : complex array (n_names, n_points)
     fqn, mrar_percent : float
-        See science.md section 2.
-    fwhm_tcr_hz, snr_tcr : float
+        See docs/science.md#quality.
+    fitted_fwhm_tcr_hz, fitted_snr_tcr : float
         Width and height over noise of the fitted tCr line.
     noise_sd, residual_sd : float
         Of the real part of the spectrum: in the signal-free window, and of the residual.
@@ -72,8 +72,8 @@ class FitResult:
     metabolites: np.ndarray
     fqn: float
     mrar_percent: float
-    fwhm_tcr_hz: float
-    snr_tcr: float
+    fitted_fwhm_tcr_hz: float
+    fitted_snr_tcr: float
     noise_sd: float
     residual_sd: float
     baseline_dimension_per_ppm: float
@@ -107,17 +107,6 @@ class FitResult:
         ]
 
 
-def with_sums(names: tuple[str, ...], values: np.ndarray, covariance: np.ndarray):
-    """Names, values and covariance with the sums of `concentration.SUMS` appended."""
-    rows, labels = [np.eye(len(names))], list(names)
-    for label, parts in SUMS.items():
-        if all(part in names for part in parts):
-            labels.append(label)
-            rows.append(np.array([[float(name in parts) for name in names]]))
-    mixing = np.vstack(rows)
-    return tuple(labels), mixing @ values, propagated(mixing, covariance)
-
-
 def failed_result(model: Model, spectrum: np.ndarray, reason: str, stop: str = "") -> FitResult:
     """A result without numbers."""
     k, n = len(model.names), len(model.ppm)
@@ -138,8 +127,8 @@ def failed_result(model: Model, spectrum: np.ndarray, reason: str, stop: str = "
         metabolites=np.full((k, n), complex(np.nan, np.nan)),
         fqn=nan,
         mrar_percent=nan,
-        fwhm_tcr_hz=nan,
-        snr_tcr=nan,
+        fitted_fwhm_tcr_hz=nan,
+        fitted_snr_tcr=nan,
         noise_sd=nan,
         residual_sd=nan,
         baseline_dimension_per_ppm=nan,
@@ -191,8 +180,8 @@ def make_result(model, spectrum, state, target, scale, noise, stop, tangents, fr
         metabolites=columns,
         fqn=float((residual_sd / noise) ** 2) if noise > 0 else float("inf"),
         mrar_percent=float(100 * np.std(residual.real) / np.ptp(whole.real)),
-        fwhm_tcr_hz=fwhm,
-        snr_tcr=float(scale * height / noise) if noise > 0 else float("inf"),
+        fitted_fwhm_tcr_hz=fwhm,
+        fitted_snr_tcr=float(scale * height / noise) if noise > 0 else float("inf"),
         noise_sd=noise,
         residual_sd=residual_sd,
         baseline_dimension_per_ppm=model.baseline.effective_dimension(target.smoothness)
@@ -221,7 +210,7 @@ def full_covariance(model, target, state, own, cross, variance) -> np.ndarray:
 
 def tcr_line(model: Model, state) -> tuple[float, float]:
     """Height and full width (Hz) of the fitted tCr line, of the zero-filled model spectrum."""
-    rows = [model.names.index(name) for name in ("Cr", "PCr") if name in model.names]
+    rows = [model.names.index(name) for name in SUMS["tCr"] if name in model.names]
     fid = state.amplitudes[rows] @ state.damped[rows]
     n = len(fid)
     spectrum = np.fft.fftshift(fft(fid, 4 * n)).real
@@ -244,7 +233,7 @@ def tcr_line(model: Model, state) -> tuple[float, float]:
 def _why_not(model, state, covariance, hidden, noise, residual_sd) -> str | None:
     """Reason why a solution is not to be believed; None where it is."""
     k = len(model.names)
-    sums = np.array([name in ("Cr", "PCr") for name in model.names], float)
+    sums = np.array([name in SUMS["tCr"] for name in model.names], float)
     tcr = float(sums @ state.amplitudes)
     error = float(np.sqrt(sums @ covariance[:k, :k] @ sums))
     if not tcr > MIN_TCR * error:

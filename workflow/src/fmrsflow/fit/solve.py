@@ -170,13 +170,13 @@ def search(
     target = make_target(model, spectrum, noise**2, smoothness, None)
     state = min((evaluate(model, target, one) for one in starts(model, spectrum)), key=_cost)
     target = make_target(model, spectrum, noise**2, smoothness, state)
-    state, stop = minimise(model, target, settle(model, target, state), ROUGH)
+    state, stop = minimise(model, target, solved_again(model, target, state), ROUGH)
     if options.baseline == "spline" and options.baseline_smoothness != "fixed":
         smoothness = choose_smoothness(model, target, state, options.baseline_smoothness)
     for _ in range(MAX_REWEIGHTS):
         variance = state.cost / degrees_of_freedom(model, target, state)
         target = make_target(model, spectrum, variance, smoothness, state)
-        state, stop = minimise(model, target, settle(model, target, state))
+        state, stop = minimise(model, target, solved_again(model, target, state))
         # Without noise the priors' own pull is the residual: they fade out.
         if state.cost / degrees_of_freedom(model, target, state) > 0.25 * variance:
             break
@@ -262,10 +262,10 @@ def evaluate(
         theta, damped, rows, flat @ flat.T, in_columns(model, rows), blank, blank, blank, passive,
         0.0, 0.0,
     )  # fmt: skip
-    return settle(model, target, state)
+    return solved_again(model, target, state)
 
 
-def settle(model: Model, target: Target, state: State) -> State:
+def solved_again(model: Model, target: Target, state: State) -> State:
     """Solve amplitudes and baseline of a state again, for another smoothness or other ratios."""
     k = len(model.names)
     gram = state.whole - (state.inside * target.shares) @ state.inside.T

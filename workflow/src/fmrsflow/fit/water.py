@@ -1,4 +1,4 @@
-"""Amplitude of the water reference."""
+"""Amplitude of the water reference (docs/science.md#water-amplitude)."""
 
 from __future__ import annotations
 

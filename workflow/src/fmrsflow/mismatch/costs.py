@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fmrsflow.mismatch.variants import DEFAULT, FACTORS, FIELDS_T, RESPONSE_PERCENT
+from fmrsflow.report.render import short, signed
+from fmrsflow.scan_figures import FIGURES
 from fmrsflow.tables import Row
 
 KNOWN_BY = {
@@ -86,12 +88,34 @@ def site_costs(
     return found
 
 
+def words_of(cost: Cost, field_t: float) -> dict[str, str]:
+    """A cost as the page of a site states it (`text`), with its `factor`."""
+    factor = next(one for one in FACTORS if one.name == cost.factor)
+    near = min(FIELDS_T, key=lambda one: abs(one - field_t))
+    dose = f"{cost.dose:g} {factor.unit}"
+    error = ""
+    if cost.bias_low == cost.bias_low:
+        error = f" ({signed(cost.bias_low, 2)} to {signed(cost.bias_high, 2)})"
+    text = (
+        f"{FIGURES[cost.figure].label} {short(cost.value)} (median) is as in synthetic {near}T "
+        f"scans with “{factor.title}, {dose}”. There the default analysis was off by "
+        f"{signed(cost.bias, 2)}{error} points in the change of glutamate, its error was "
+        f"{cost.rmse / cost.rmse_nominal:.1f} times that of good scans, and "
+        f"{cost.flagged:.0%} of the scans were flagged. "
+    )
+    kept = "; ".join(cost.survivors) or "none of the analyses tried"
+    return {
+        "text": text + f"No bias is seen, and none is more precise, with: {kept}.",
+        "factor": factor.name,
+    }
+
+
 def state(row: Row) -> str:
     """What a row of the curves says of its contestant: `holds`, `breaks`, or `unknown`.
 
     It holds with a bias within `SURVIVES`, whose interval stays within `BREAKS`. It breaks with a
     bias beyond `BREAKS` or whose interval lies beyond `SURVIVES`, or where more intervals miss the
-    truth than chance explains. Else the scans do not tell.
+    truth than chance explains. Else the scans do not show which.
     """
     bias, low, high = (row[name] for name in ("bias", "bias_low", "bias_high"))
     if bias != bias:

@@ -17,7 +17,7 @@ from scipy.special import stdtrit
 BOOTSTRAPS = 2000
 
 MANY_PAIRS = 10
-"""Pairs from which on a bootstrap interval is told: of four it holds the truth 7 times in 10."""
+"""Pairs from which on a bootstrap interval is given: of four it holds the truth 7 times in 10."""
 
 SILENT = 0.25
 """Share of scans without an answer above which an analysis is ranked behind all others."""
@@ -34,7 +34,7 @@ class Outcome:
     truth, value, low, high : float
         True value, estimate, its 95 % interval.
     flagged : bool
-        The workflow tells the reader to take care, excludes the scan, or fails.
+        The workflow asks the reader to take care, excludes the scan, or fails.
     cpu_s : float
     """
 
@@ -151,8 +151,8 @@ def better(outcomes: Mapping[str, Sequence[Outcome]], seed: int = 0) -> dict[str
             return other in silent
         difference = squares[other] - squares[one]
         se, half = _of_mean(difference)
-        told = se == se and difference.mean() - half > 0
-        return told and _interval(means[other] - means[one])[0] > 0
+        clear = se == se and difference.mean() - half > 0
+        return clear and _interval(means[other] - means[one])[0] > 0
 
     return {name: tuple(one for one in means if one != name and beats(one, name)) for name in means}
 

@@ -2,13 +2,16 @@
 
 All sites of an edition are measurements of the same people with the same random numbers, so that
 two of them differ by one dose alone; each second person mirrors the noise of the one before
-(`synthetic.plan`). Nominal and perturbed values are those of science.md section 8 where it has any.
+(`synthetic.plan`). Nominal and perturbed values are those of docs/science.md#perturbed where it has
+any.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+
+from fmrsflow.constants import NARROWING_HZ
 
 NOMINAL = "nominal"
 PUBLISHED = "published"
@@ -222,10 +225,9 @@ _SITE = {
     },
 }  # fmt: skip
 _LORENTZ_SD_HZ = 0.4
-_NARROWING_HZ = {3: 0.2, 7: 0.46}
 
 _COMBINED = {
-    # science.md section 8, as published.
+    # As published: docs/science.md#perturbed.
     PUBLISHED: {"linewidth": 2, "drift": 1.5, "phase": 5, "baseline": 0.05},
     # Up to here the answer must hold (see benchmarks/mismatch.py).
     LIMITS: {"linewidth": 2, "drift": 3, "phase": 10, "movement": 0.1},
@@ -373,13 +375,13 @@ ENGINES = {"fslmrs": "fsl_mrs", "lcmodel": "lcmodel"}
 def settings(contestant: Contestant) -> str:
     """What a contestant is: keys of config.yaml that are not the default's, and its estimator."""
     preprocess, fit = _ANALYSES[contestant.analysis]
-    told = [
+    keys = [
         f"{stage}: {', '.join(f'{key}: {str(value).lower()}' for key, value in keys.items())}"
         for stage, keys in (("preprocess", _PREPROCESS[preprocess]), ("fit", _FIT[fit]))
         if keys
     ]
     widths = "with" if contestant.matched else "without"
-    return "; ".join([*told, f"estimator {contestant.estimator}, {widths} matched line widths"])
+    return "; ".join([*keys, f"estimator {contestant.estimator}, {widths} matched line widths"])
 
 
 @dataclass(frozen=True)
@@ -521,7 +523,7 @@ class Edition:
             "fit": {one: _FIT[one] for _, one in names.values()},
             "basis": {"simulated": {}},
             "concentration": {"osprey": {}},
-            # The bootstrap tells a second error of the joint change, which no score uses.
+            # The bootstrap gives a second error of the joint change, which no score uses.
             "response": {"standard": {"bootstraps": 0}},
         }
 
@@ -566,10 +568,10 @@ def snr_of(decibel: float) -> float:
 
 
 def _at_field(doses: dict[str, float], field_t: int) -> dict[str, float]:
-    """BOLD narrows the lines more at 7T (science.md section 5)."""
+    """BOLD narrows the lines more at 7T (docs/science.md#bold-narrowing)."""
     if "narrowing" not in doses:
         return doses
-    return doses | {"narrowing": _NARROWING_HZ[field_t]}
+    return doses | {"narrowing": NARROWING_HZ[field_t]}
 
 
 def _site(variant: Variant) -> dict:

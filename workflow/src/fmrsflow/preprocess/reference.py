@@ -11,10 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmrsflow.constants import SINGLETS_PPM
 from fmrsflow.fids import Fids, to_spectrum
-
-LINES_PPM = (2.01, 3.03, 3.22)
-"""Singlets of NAA, total creatine and total choline."""
 
 SEARCH_PPM = 0.4
 """Largest offset looked for; room-temperature phantoms stand about 0.2 ppm off."""
@@ -66,7 +64,7 @@ def _correlation_shift(fid: Fids, signal: np.ndarray) -> float:
     bin_hz = 1 / (length * fid.dwell_s)
     half = int(SEARCH_PPM * fid.frequency_mhz / bin_hz)
     offsets = np.arange(-half, half + 1)
-    places = [round(fid.hz_at(line) / bin_hz) + length // 2 for line in LINES_PPM]
+    places = [round(fid.hz_at(line) / bin_hz) + length // 2 for line in SINGLETS_PPM]
     total = np.abs(sum(spectrum[(place + offsets) % length] for place in places))
     weight = np.exp(-0.5 * (offsets * bin_hz / fid.frequency_mhz / LIKELY_PPM) ** 2)
     return float(offsets[np.argmax(total * weight)] * bin_hz)
@@ -78,14 +76,14 @@ def _fit(fid: Fids, signal: np.ndarray, start_hz: float) -> Reference:
     time = fid.time_s
     moved = to_spectrum(signal * np.exp(-2j * np.pi * start_hz * time))
     half_ppm = max(WINDOW_PPM, WINDOW_HZ / fid.frequency_mhz)
-    masks = [np.abs(fid.ppm - line) <= half_ppm for line in LINES_PPM]
+    masks = [np.abs(fid.ppm - line) <= half_ppm for line in SINGLETS_PPM]
     rows = np.concatenate([np.flatnonzero(mask) for mask in masks])
     sizes = [int(mask.sum()) for mask in masks]
     data = moved[rows]
     owner = np.repeat(np.arange(len(masks)), sizes)
     ramp = np.concatenate([np.linspace(-1, 1, size) for size in sizes])
     baseline = [(owner == k) * ramp**power for k in range(len(masks)) for power in range(2)]
-    places = np.array([fid.hz_at(line) for line in LINES_PPM])
+    places = np.array([fid.hz_at(line) for line in SINGLETS_PPM])
 
     def lines(parameters):
         shift, lorentz, gauss = parameters
@@ -106,5 +104,5 @@ def _fit(fid: Fids, signal: np.ndarray, start_hz: float) -> Reference:
     found = least_squares(
         residual, [0.0, 3.0, 4.0], bounds=([-reach, 0, 0], [reach, 30, 30]), x_scale=[1, 2, 2]
     ).x
-    amplitudes = solve(found)[0][: len(LINES_PPM)]
+    amplitudes = solve(found)[0][: len(SINGLETS_PPM)]
     return Reference(start_hz + float(found[0]), float(np.rad2deg(np.angle(amplitudes.sum()))))

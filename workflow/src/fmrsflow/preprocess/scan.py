@@ -1,5 +1,6 @@
-"""All corrections of one scan in their order: coils, eddy currents of each transient, alignment,
-outlier marking, residual water, frequency reference; averaging of each condition comes last."""
+"""All corrections of one scan in their order (docs/science.md#preprocessing): coils, eddy
+currents of each transient, alignment, outlier marking, residual water, frequency reference;
+averaging of each condition comes last."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from fmrsflow.preprocess.eddy import EddyPhase, correct_eddy, eddy_phase
 from fmrsflow.preprocess.outliers import Outliers, mark_outliers, unusable_transients
 from fmrsflow.preprocess.reference import Reference, apply_reference, frequency_reference
 from fmrsflow.preprocess.water import residual_water
+from fmrsflow.water_reference import check_acquisition
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,8 @@ class Averages:
 
 
 def check_reference(fids: Fids, reference: Fids) -> None:
-    """DataError where a water reference does not belong to the scan."""
-    if not np.isclose(reference.dwell_s, fids.dwell_s, rtol=1e-4):
-        raise DataError(
-            f"the water reference has a dwell time of {1e6 * reference.dwell_s:g} us, the scan "
-            f"{1e6 * fids.dwell_s:g} us: name the reference of this scan in column ref of "
-            "scans.tsv, or none"
-        )
+    """DataError where a water reference does not belong to the scan or cannot be used."""
+    check_acquisition(reference, fids)
     if reference.n_points < fids.n_points:
         raise DataError(
             f"the water reference has {reference.n_points} points, the scan {fids.n_points}: it is "
@@ -107,16 +104,6 @@ def check_reference(fids: Fids, reference: Fids) -> None:
         raise DataError(
             "the water reference holds transients that are empty or not finite; export it again, "
             "or name none in column ref of scans.tsv"
-        )
-    if reference.n_coils != fids.n_coils:
-        raise DataError(
-            f"the water reference has {reference.n_coils} coils, the scan {fids.n_coils}: name the "
-            "reference of the same export in column ref of scans.tsv"
-        )
-    if abs(reference.frequency_mhz / fids.frequency_mhz - 1) > 1e-3:
-        raise DataError(
-            f"the water reference was measured at {reference.frequency_mhz:g} MHz, the scan at "
-            f"{fids.frequency_mhz:g} MHz: name the right file in column ref of scans.tsv"
         )
 
 

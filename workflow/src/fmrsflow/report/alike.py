@@ -1,4 +1,4 @@
-"""Messages that differ in numbers or names alone, told once with how often."""
+"""Messages that differ in numbers or names alone, stated once with how often."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from fmrsflow import scan_figures
 from fmrsflow.report.plot import (
     BLACK,
     BLUE,
@@ -20,11 +21,8 @@ from fmrsflow.report.plot import (
 from fmrsflow.report.results import Effect, ScanSummary
 
 FIGURES = {
-    "snr_tcr": "tCr signal to noise",
-    "fwhm_tcr_hz": "tCr line width (Hz)",
-    "drift_hz": "Frequency drift (Hz)",
-    "fqn": "Fit quality number",
-    "rejected_percent": "Transients rejected (%)",
+    name: scan_figures.FIGURES[name].label
+    for name in ("snr_tcr", "fwhm_tcr_hz", "drift_hz", "fqn", "rejected_percent")
 }
 """Figures of quality that the group pages draw, with their titles."""
 
@@ -41,7 +39,7 @@ def forest(
 ) -> dict:
     """Forest plot: a line an effect, the pooled one below as a diamond, prediction interval dashed.
 
-    The shade of a site's marker tells its protocol by `kind`.
+    The shade of a site's marker shows its protocol by `kind`.
     """
     kinds = list(dict.fromkeys(row.kind for row in rows))
     count = len(rows)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
-from fmrsflow.mismatch.costs import Cost
-from fmrsflow.mismatch.variants import FACTORS, FIELDS_T
+from fmrsflow.constants import field_of, same_field
 from fmrsflow.report import group_figures as figures
 from fmrsflow.report.alike import alike
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import ConsortiumResults, Effect, ScanSummary, SiteResults
-from fmrsflow.study import Site
+from fmrsflow.scan_figures import typical
 from fmrsflow.words import count
 
 SHORT_LABELS = {"use": "use", "care": "care", "excluded": "excluded", "failed": "failed"}
@@ -53,15 +50,15 @@ def site_page(results: SiteResults) -> str:
         headline=headline,
         kind=kind,
         effect_words=_site_effect(results),
-        costs=[_cost_words(one, results.site) for one in results.costs],
+        costs=results.costs,
         tiles=_site_tiles(results),
-        promised=promised(results),
+        promised=protocol_rows(results),
         missing=sum(item.value is None for item in results.checklist),
     )
 
 
-def promised(results: SiteResults) -> list[dict]:
-    """Protocol of sites.tsv against the records of the conversion; `agrees` None: cannot tell."""
+def protocol_rows(results: SiteResults) -> list[dict]:
+    """Protocol of sites.tsv against the records of the conversion; `agrees` None: not known."""
     site = results.site
     rows = []
     for name, value, key, scale, tolerance in (
@@ -83,7 +80,7 @@ def promised(results: SiteResults) -> list[dict]:
             }
         )
     fields = [
-        s.converted["frequency_mhz"] / 42.577
+        field_of(s.converted["frequency_mhz"])
         for s in results.scans
         if s.converted.get("frequency_mhz")
     ]
@@ -92,7 +89,7 @@ def promised(results: SiteResults) -> list[dict]:
             "name": "Field strength (T)",
             "promised": f"{site.field_t:g}",
             "measured": _values([round(one, 2) for one in fields], 1),
-            "agrees": all(abs(one / site.field_t - 1) < 0.05 for one in fields) if fields else None,
+            "agrees": all(same_field(one, site.field_t) for one in fields) if fields else None,
         }
     )
     vendors = {s.converted["vendor"] for s in results.scans if s.converted.get("vendor")}
@@ -133,7 +130,7 @@ def _site_effect(results: SiteResults) -> str:
     effect = results.effect
     if effect is None:
         return (
-            f"No change of {results.asked.words} can be told for this site: no usable scan with "
+            f"No change of {results.asked.words} can be stated for this site: no usable scan with "
             "rest and task."
         )
     return (
@@ -143,27 +140,6 @@ def _site_effect(results: SiteResults) -> str:
     )
 
 
-def _cost_words(cost: Cost, site: Site) -> dict:
-    factor = next(one for one in FACTORS if one.name == cost.factor)
-    near = min(FIELDS_T, key=lambda one: abs(one - site.field_t))
-    dose = f"{cost.dose:g} {factor.unit}"
-    error = ""
-    if cost.bias_low == cost.bias_low:
-        error = f" ({signed(cost.bias_low, 2)} to {signed(cost.bias_high, 2)})"
-    text = (
-        f"{figures.FIGURES[cost.figure]} {short(cost.value)} (median) is as in synthetic {near}T "
-        f"scans with “{factor.title}, {dose}”. There the default analysis was off by "
-        f"{signed(cost.bias, 2)}{error} points in the change of glutamate, its error was "
-        f"{cost.rmse / cost.rmse_nominal:.1f} times that of good scans, and "
-        f"{cost.flagged:.0%} of the scans were flagged. "
-    )
-    kept = "; ".join(cost.survivors) or "none of the analyses tried"
-    return {
-        "text": text + f"No bias is seen, and none is more precise, with: {kept}.",
-        "factor": factor.name,
-    }
-
-
 def _site_tiles(results: SiteResults) -> list[dict]:
     tiles = []
     for name in ("snr_tcr", "fwhm_tcr_hz", "drift_hz", "rejected_percent"):
@@ -171,11 +147,12 @@ def _site_tiles(results: SiteResults) -> list[dict]:
         if not own:
             continue
         others = results.others.get(name, ())
-        note = f"median of {count(len(own), 'scan')}"
+        size = "size " if name == "drift_hz" else ""
+        note = f"median {size}of {count(len(own), 'scan')}"
         if len(others):
-            note += f"; other sites {short(float(np.median(others)))}"
+            note += f"; other sites {short(typical(name, others))}"
         tiles.append(
-            {"name": figures.FIGURES[name], "value": short(float(np.median(own))), "note": note}
+            {"name": figures.FIGURES[name], "value": short(typical(name, own)), "note": note}
         )
     return tiles
 
@@ -252,7 +229,7 @@ def answer(results: ConsortiumResults) -> str:
     pooled = results.pooled
     if pooled is None:
         why = results.no_answer or "no site has a usable scan with rest and task"
-        return f"The change of {results.asked.words} cannot be told: {why}."
+        return f"The change of {results.asked.words} cannot be stated: {why}."
     verb = "rose" if pooled.value >= 0 else "fell"
     words = (
         f"While the task ran, {results.asked.words} {verb} by {abs(pooled.value):.1f} % "
@@ -274,15 +251,15 @@ def flow(scans: Sequence[ScanSummary]) -> list[dict]:
         ("With a response", "response"),
     )
     left = list(scans)
-    told = []
+    shown = []
     for name, stage in steps:
         lost = [s for s in left if stage and _lost_at(s) == stage and s.verdict.kind != "excluded"]
         left = [s for s in left if s not in lost]
-        told.append(_step(name, left, lost, scans))
+        shown.append(_step(name, left, lost, scans))
     lost = [s for s in left if s.verdict.kind in ("excluded", "failed")]
     left = [s for s in left if s not in lost]
-    told.append(_step("In the group statistics", left, lost, scans))
-    return told
+    shown.append(_step("In the group statistics", left, lost, scans))
+    return shown
 
 
 def _lost_at(scan: ScanSummary) -> str:
@@ -322,17 +299,19 @@ def _answer_kind(pooled: Effect | None) -> str:
 def _caveats(results: ConsortiumResults) -> list[str]:
     kinds = Counter(scan.verdict.kind for scan in results.scans)
     lost = kinds["excluded"] + kinds["failed"]
-    told = []
+    caveats = []
     if results.prediction is not None:
         low, high = results.prediction
-        told.append(f"A further site would likely find between {signed(low)} and {signed(high)} %.")
+        caveats.append(
+            f"A further site would likely find between {signed(low)} and {signed(high)} %."
+        )
     if lost:
-        told.append(
+        caveats.append(
             f"{lost} of {len(results.scans)} scans take no part "
             f"({kinds['excluded']} excluded, {kinds['failed']} failed)"
             + (f"; {kinds['care']} more are to be used with care." if kinds["care"] else ".")
         )
-    return told + list(results.caveats)
+    return caveats + list(results.caveats)
 
 
 def _tiles(results: ConsortiumResults) -> list[dict]:
@@ -383,8 +362,8 @@ def _forest_words(results: ConsortiumResults) -> str:
 
 
 def _shares_words(results: ConsortiumResults) -> str:
-    told = ", ".join(f"{name} {share:.0f} %" for name, share, *_ in results.shares)
-    return f"Shares of the variance of the percent change, with 95 % intervals: {told}."
+    shares = ", ".join(f"{name} {share:.0f} %" for name, share, *_ in results.shares)
+    return f"Shares of the variance of the percent change, with 95 % intervals: {shares}."
 
 
 def _curve_words(results: ConsortiumResults) -> str:

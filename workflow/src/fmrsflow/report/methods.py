@@ -56,7 +56,7 @@ def methods(
     n_scans : int
         Scans in the sheet.
     records : dict
-        Stage -> records of the scans that passed it; what no record tells is not claimed.
+        Stage -> records of the scans that passed it; what no record holds is not claimed.
     software : dict
         `GeneratedBy` entry of the workflow.
     limits : dict
@@ -161,8 +161,8 @@ def _anatomy(ref: _Writer, records) -> str:
         "fast": "FSL FAST's partial-volume maps",
         "spm": "SPM's tissue maps",
     }
-    told = [f"{words.get(kind, kind)} ({count(n, 'scan')})" for kind, n in kinds.most_common()]
-    return f"Tissue fractions of the voxel came from {' and '.join(told)}." if told else ""
+    sources = [f"{words.get(kind, kind)} ({count(n, 'scan')})" for kind, n in kinds.most_common()]
+    return f"Tissue fractions of the voxel came from {' and '.join(sources)}." if sources else ""
 
 
 def _quantification(ref: _Writer, fitted, quantified) -> str:

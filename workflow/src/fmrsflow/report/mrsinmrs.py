@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fmrsflow.scan_figures import scan_figures
 from fmrsflow.study import Site
 from fmrsflow.words import count
 
 MISSING = "missing at the site"
-"""What stands where neither headers nor settings tell; the site has to fill it in."""
+"""What stands where headers and settings are silent; the site has to fill it in."""
 
 
 CHIEF = (
@@ -24,7 +25,7 @@ CHIEF = (
 class Item:
     """One line of the checklist; `value` is None where the site has to fill it in.
 
-    `source` tells where the value comes from: header, sheet, settings, results.
+    `source` says where the value comes from: header, sheet, settings, results.
     """
 
     section: str
@@ -57,6 +58,9 @@ def checklist(
     limits : dict
         Exclusion limits.
     """
+
+    measured = [scan_figures(one, {}) for one in preprocessed]
+    modelled = [scan_figures({}, one) for one in fitted]
 
     def header(*keys: str, unit: str = "", scale: float = 1.0):
         values = [next((s[k] for k in keys if s.get(k) not in (None, "")), None) for s in sidecars]
@@ -98,17 +102,17 @@ def checklist(
         Item("Analysis", "Output measure", _measure(quantified), "settings"),
         Item("Analysis", "Quantification references", _references(quantified), "settings"),
         Item("Analysis", "Fit assumptions", _fit(fitted), "settings"),
-        Item("Quality", "SNR (tCr), mean ± SD", _spread(preprocessed, "snr_tcr", ""), "results"),
+        Item("Quality", "SNR (tCr), mean ± SD", _spread(measured, "snr_tcr"), "results"),
         Item(
             "Quality",
             "Line width (tCr at 3.03 ppm), mean ± SD",
-            _spread(preprocessed, "fwhm_tcr_hz", " Hz"),
+            _spread(measured, "fwhm_tcr_hz", " Hz"),
             "results",
         ),
         Item(
             "Quality",
             "Line width (water), mean ± SD",
-            _spread(preprocessed, "fwhm_water_hz", " Hz"),
+            _spread(measured, "fwhm_water_hz", " Hz"),
             "results",
         ),
         Item(
@@ -117,7 +121,7 @@ def checklist(
             f"tCr FWHM > {limits['max_fwhm_tcr_hz']:g} Hz, tCr SNR < {limits['min_snr_tcr']:g}",
             "settings",
         ),
-        Item("Quality", "Goodness of fit (FQN), mean ± SD", _fqn(fitted), "results"),
+        Item("Quality", "Goodness of fit (FQN), mean ± SD", _spread(modelled, "fqn"), "results"),
         Item("Quality", "CRLB", "per metabolite and scan in concentrations.tsv", "results"),
         Item("Quality", "Sample spectrum", "on the page of each scan", "results"),
     ]
@@ -237,21 +241,16 @@ def _fit(fitted) -> str | None:
     parts = []
     for stage in ("basis", "fit"):
         setting = settings.get(stage, {})
-        told = [name for name in CHIEF if name in setting] or [n for n in setting if n != "name"]
-        words = [f"{name} {_value(setting[name])}" for name in told]
+        shown = [name for name in CHIEF if name in setting] or [n for n in setting if n != "name"]
+        words = [f"{name} {_value(setting[name])}" for name in shown]
         parts.append(
             f"{stage} {setting.get('name', '')}" + (f" ({', '.join(words)})" if words else "")
         )
     return "linear combination of a basis set; " + "; ".join(parts)
 
 
-def _fqn(fitted) -> str | None:
-    values = [value for one in fitted for value in (one.get("fqn") or {}).values() if value]
-    return _mean_sd(values, "")
-
-
-def _spread(records, key: str, unit: str) -> str | None:
-    return _mean_sd([one[key] for one in records if one.get(key) is not None], unit)
+def _spread(figures: Sequence[Mapping[str, float]], name: str, unit: str = "") -> str | None:
+    return _mean_sd([one[name] for one in figures if name in one], unit)
 
 
 def _mean_sd(values: Sequence[float], unit: str) -> str | None:

@@ -12,6 +12,7 @@ from fmrsflow.report.ranges import molal_ranges
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import STAGES, ScanResults, View
 from fmrsflow.report.verdict import MAX_DRIFT_HZ, MAX_FQN, NEAR, broad_hz, verdict
+from fmrsflow.scan_figures import FIGURES
 from fmrsflow.tables import Row
 
 SHOWN = ("tNAA", "tCr", "tCho", "mI", "Glu", "Gln", "Glx", "GABA", "GSH", "Lac", "Asp", "NAAG")
@@ -213,8 +214,8 @@ def unaligned(results: ScanResults):
 
 
 def _tiles(results: ScanResults) -> list[dict]:
-    quality, fit = results.record("preprocess"), results.record("fit")
-    kept, removed = (sum((quality.get(n) or {}).values()) for n in ("n_kept", "n_removed"))
+    quality = results.figures
+    kept, rejected = (quality.get(name, 0) for name in ("n_kept", "n_rejected"))
     change = words.headline(results.changes, results.asked)
     tiles = [
         ("tCr signal to noise", short(quality.get("snr_tcr")), _place(results, "snr_tcr", True)),
@@ -230,10 +231,10 @@ def _tiles(results: ScanResults) -> list[dict]:
         ),
         (
             "Transients kept",
-            f"{kept} of {kept + removed}" if kept else "–",
+            f"{kept} of {kept + rejected}" if kept else "–",
             "the others are outliers",
         ),
-        ("Fit quality number", short(words.fqn(fit)), "1 is ideal"),
+        ("Fit quality number", short(quality.get("fqn")), "1 is ideal"),
     ]
     if change:
         tiles.append(
@@ -249,7 +250,7 @@ def _tiles(results: ScanResults) -> list[dict]:
 
 def _place(results: ScanResults, figure: str, high_is_good: bool) -> str:
     """Where the scan stands among all scans of the consortium."""
-    own = results.record("preprocess").get(figure)
+    own = results.figures.get(figure)
     values = np.array([v for v in results.peers.get(figure, ()) if v == v], float)
     if own is None or len(values) < 5:
         return (
@@ -264,8 +265,8 @@ def _place(results: ScanResults, figure: str, high_is_good: bool) -> str:
 def _scales(changes: Sequence[Row], asked: str) -> list[tuple[str, str]]:
     """Ranges of the chart of changes that the page offers."""
     return [
-        (",".join(f"{end:g}" for end in ends), told)
-        for ends, told in (
+        (",".join(f"{end:g}" for end in ends), purpose)
+        for ends, purpose in (
             (figures.close_range(changes, asked), "for the main answer and its controls"),
             (figures.whole_range(changes), "for every metabolite"),
         )
@@ -293,71 +294,37 @@ def _spread(spread) -> str:
 
 
 def _quality_rows(results: ScanResults) -> list[dict]:
-    quality, fit = results.record("preprocess"), results.record("fit")
     limits = results.limits
     width, snr = limits["max_fwhm_tcr_hz"], limits["min_snr_tcr"]
     rows = [
+        ("snr_tcr", f"above {snr / NEAR:.0f}; excluded below {snr:g}", lambda v: v < snr),
         (
-            "SNR (tCr)",
-            quality.get("snr_tcr"),
-            f"above {snr / NEAR:.0f}; excluded below {snr:g}",
-            quality.get("snr_definition", ""),
-            lambda v: v < snr,
-        ),
-        (
-            "Line width (tCr), Hz",
-            quality.get("fwhm_tcr_hz"),
+            "fwhm_tcr_hz",
             f"below {broad_hz(results):.0f} at this field; excluded above {width:g}",
-            "full width at half maximum of the tCr line at 3.03 ppm",
             lambda v: v > width,
         ),
+        ("fwhm_water_hz", "as narrow as the tCr line or up to 2 Hz wider", None),
+        ("residual_water", "below 0.01", None),
         (
-            "Line width (water), Hz",
-            quality.get("fwhm_water_hz"),
-            "as narrow as the tCr line or up to 2 Hz wider",
-            "full width at half maximum of the reference",
-            None,
-        ),
-        (
-            "Residual water",
-            quality.get("residual_water"),
-            "below 0.01",
-            "amplitude left by water suppression / unsuppressed water",
-            None,
-        ),
-        (
-            "Frequency drift, Hz",
-            quality.get("drift_hz"),
+            "drift_hz",
             f"below {MAX_DRIFT_HZ:g} either way",
-            "last minus first value of the line through the transients' frequencies",
             lambda v: abs(v) > MAX_DRIFT_HZ,
         ),
+        ("fqn", f"1; look above {MAX_FQN:g}", lambda v: v > MAX_FQN),
+        ("mrar_percent", "about 2 (1.7 ± 0.2 in Korotkov 2026)", None),
     ]
-    rows += [
-        (
-            "Fit quality number",
-            words.fqn(fit),
-            f"1; look above {MAX_FQN:g}",
-            "variance of the residual / variance of the noise (Near 2021)",
-            lambda v: v > MAX_FQN,
-        ),
-        (
-            "Residual, %",
-            words.of_all(fit.get("mrar_percent")),
-            "about 2 (1.7 ± 0.2 in Korotkov 2026)",
-            "100 × SD of the residual / range of the fitted model",
-            None,
-        ),
-    ]
+    quality = results.figures
+    # The record names the window of the noise.
+    definitions = {"snr_tcr": results.record("preprocess").get("snr_definition")}
     return [
         {
-            "name": name,
-            "value": short(value),
+            "name": FIGURES[name].label,
+            "value": short(quality.get(name)),
             "good": good,
-            "definition": definition,
-            "out": value is not None and out is not None and out(value),
+            "definition": definitions.get(name) or FIGURES[name].definition,
+            "out": name in quality and out is not None and out(quality[name]),
         }
-        for name, value, good, definition, out in rows
+        for name, good, out in rows
     ]
 
 
@@ -404,7 +371,7 @@ def _quantities(rows) -> list[str]:
 
 def _spectrum_rows(fit: dict) -> list[dict]:
     """Quality figures of each fitted spectrum."""
-    columns = ("fqn", "mrar_percent", "fwhm_tcr_hz", "snr_tcr", "stop_reason")
+    columns = ("fqn", "mrar_percent", "fitted_fwhm_tcr_hz", "fitted_snr_tcr", "stop_reason")
     return [
         {"name": name} | {column: (fit.get(column) or {}).get(name) for column in columns}
         for name in fit.get("fqn") or {}

@@ -16,7 +16,7 @@ there over regions and methods. A molal value (per kg tissue water) of the same 
 quarter higher, since water is four fifths of its weight."""
 
 WATER_SHARE = 0.78
-"""Water in grey matter, g per g (the density of science.md section 4)."""
+"""Water in grey matter, g per g (the density of docs/science.md#concentration)."""
 
 
 def molal_ranges() -> dict[str, tuple[float, float]]:

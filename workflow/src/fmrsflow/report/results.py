@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fmrsflow.fids import Fids
-from fmrsflow.mismatch.costs import Cost
+from fmrsflow.question import Question
 from fmrsflow.report.methods import Methods
 from fmrsflow.report.mrsinmrs import Item
+from fmrsflow.scan_figures import scan_figures
 from fmrsflow.study import Scan, Site
 from fmrsflow.tables import Row
 
@@ -56,39 +57,6 @@ class Links:
     previous: str = ""
     next: str = ""
     tables: Mapping[str, str] = field(default_factory=dict)
-
-
-NAMES = {
-    "Glu": "glutamate",
-    "Gln": "glutamine",
-    "Glx": "glutamate and glutamine",
-    "GABA": "GABA",
-    "Lac": "lactate",
-    "Asp": "aspartate",
-    "Glc": "glucose",
-    "GSH": "glutathione",
-    "mI": "myo-inositol",
-    "tNAA": "total NAA",
-    "tCr": "total creatine",
-    "tCho": "total choline",
-}
-"""Metabolites in words."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a study asks first: columns of the tables of changes."""
-
-    metabolite: str = "Glu"
-    estimator: str = "blocks"
-    matched: bool = True
-    quantity: str = "molal"
-    contrast: str = ""
-
-    @property
-    def words(self) -> str:
-        """The metabolite in words."""
-        return NAMES.get(self.metabolite, self.metabolite)
 
 
 @dataclass(frozen=True)
@@ -153,6 +121,11 @@ class ScanResults:
         record = self.records.get(stage) or {}
         return {} if record.get("status") == "failed" else record
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """Figures of quality of the scan (`scan_figures.FIGURES`); unknown ones left out."""
+        return scan_figures(self.record("preprocess"), self.record("fit"))
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -183,7 +156,7 @@ class ScanSummary:
     failed_at : str
         Stage that failed (the response too), or where it was excluded; "" otherwise.
     quality : dict
-        `snr_tcr`, `fwhm_tcr_hz`, `drift_hz`, `fqn`, `rejected_percent`; missing ones left out.
+        Figures of the scan (`scan_figures.FIGURES`); unknown ones left out.
     line : array (n,) or None
         Spectrum of the fit range, high ppm first, for a small picture.
     converted : dict
@@ -217,8 +190,8 @@ class SiteResults:
     checklist : sequence of mrsinmrs.Item
     effect : Effect or None
         Change at the site.
-    costs : sequence of costs.Cost
-        What the site's quality costs, by the mismatch benchmark.
+    costs : sequence of dict
+        What the site's quality costs (`text`), and the `factor` of the mismatch page that it is of.
     links : Links
     """
 
@@ -228,7 +201,7 @@ class SiteResults:
     limits: Mapping[str, float]
     others: Mapping[str, Sequence[float]]
     checklist: Sequence[Item]
-    costs: Sequence[Cost] = ()
+    costs: Sequence[Mapping[str, str]] = ()
     effect: Effect | None = None
     asked: Question = Question()
     links: Links = Links()

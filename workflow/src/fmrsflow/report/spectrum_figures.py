@@ -21,7 +21,7 @@ from fmrsflow.report.plot import (
 )
 
 PPM_RANGE = (0.2, 4.2)
-"""What a spectrum shows (science.md section 3)."""
+"""What a spectrum shows (Govindaraju 2000; docs/science.md#names)."""
 
 PEAKS = (
     (2.01, "tNAA"),

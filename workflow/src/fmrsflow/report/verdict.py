@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T
 from fmrsflow.exclusion import excluded
 from fmrsflow.report.results import STAGES, ScanResults, Verdict
+from fmrsflow.scan_figures import WHOLE
 
 NEAR = 0.75
 """An SNR below its exclusion limit over this share asks for care."""
@@ -11,7 +13,7 @@ NEAR = 0.75
 MAX_WIDTH_PPM = 0.07
 """tCr line width above which glutamate and glutamine run together: 9 Hz at 3 T, 21 Hz at 7 T."""
 
-MAX_REJECTED = 0.15
+MAX_REJECTED_PERCENT = 15.0
 """Share of rejected transients above which to look at the scan."""
 
 MAX_DRIFT_HZ = 10.0
@@ -64,12 +66,14 @@ def verdict(results: ScanResults) -> Verdict:
 
 def broad_hz(results: ScanResults) -> float:
     """tCr line width (Hz) above which to take care: `MAX_WIDTH_PPM`, or the exclusion limit."""
-    frequency_mhz = results.record("convert").get("frequency_mhz") or 42.577 * results.site.field_t
+    frequency_mhz = results.record("convert").get("frequency_mhz") or (
+        GYROMAGNETIC_MHZ_PER_T * results.site.field_t
+    )
     return min(MAX_WIDTH_PPM * frequency_mhz, results.limits["max_fwhm_tcr_hz"])
 
 
 def _quality(results: ScanResults):
-    quality, fit = results.record("preprocess"), results.record("fit")
+    quality = results.figures
     width, snr = quality.get("fwhm_tcr_hz"), quality.get("snr_tcr")
     min_snr = results.limits["min_snr_tcr"]
     broad = broad_hz(results)
@@ -77,15 +81,21 @@ def _quality(results: ScanResults):
         yield f"broad lines: tCr {width:.1f} Hz wide (good below {broad:.0f} Hz at this field)"
     if snr is not None and snr < min_snr / NEAR:
         yield f"weak signal: tCr SNR {snr:.0f} (excluded below {min_snr:g})"
-    kept, rejected = (sum((quality.get(n) or {}).values()) for n in ("n_kept", "n_removed"))
-    if rejected > MAX_REJECTED * (kept + rejected):
-        yield f"{rejected} of {kept + rejected} transients rejected"
+    if quality.get("rejected_percent", 0) > MAX_REJECTED_PERCENT:
+        rejected = quality["n_rejected"]
+        yield f"{rejected} of {quality['n_kept'] + rejected} transients rejected"
     drift = quality.get("drift_hz")
     if drift is not None and abs(drift) > MAX_DRIFT_HZ:
         yield f"frequency drifted by {abs(drift):.1f} Hz: movement or a drifting scanner"
-    worst = max((value for value in (fit.get("fqn") or {}).values() if value), default=0)
-    if worst > MAX_FQN:
-        yield f"the fit leaves signal behind (fit quality number {worst:.1f}, ideal 1)"
+    # An average of one condition may fit worse than that of all.
+    by_spectrum = results.record("fit").get("fqn") or {}
+    worst = max(by_spectrum, key=lambda name: by_spectrum[name] or 0, default=WHOLE)
+    if (by_spectrum.get(worst) or 0) > MAX_FQN:
+        where = "" if worst == WHOLE else f" of {worst}"
+        yield (
+            f"the fit{where} leaves signal behind (fit quality number {by_spectrum[worst]:.1f}, "
+            "ideal 1)"
+        )
     for row in results.concentrations:
         asked = (results.asked.metabolite, "raw", False)
         if (row["metabolite"], row["quantity"], row["matched"]) == asked:

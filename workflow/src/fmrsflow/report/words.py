@@ -1,12 +1,13 @@
-"""Sentences and numbers that the page of a scan tells, from its records and tables."""
+"""Sentences and numbers of the page of a scan, from its records and tables."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+from fmrsflow.question import Question
 from fmrsflow.report.render import short, signed
-from fmrsflow.report.results import Question, ScanResults
+from fmrsflow.report.results import ScanResults
 from fmrsflow.tables import Row
 
 QUANTITIES = {
@@ -22,30 +23,15 @@ QUANTITIES = {
 
 def headline(changes: Sequence[Row], asked: Question) -> Row | None:
     """The change that answers the study's question; else the next best on its metabolite."""
-    own = [
-        row
-        for row in changes
-        if row["metabolite"] == asked.metabolite and math.isfinite(row["change_percent"])
-    ]
-    return min(
-        own,
-        key=lambda row: (
-            row["estimator"] != asked.estimator,
-            row["matched"] != asked.matched,
-            row["quantity"] != asked.quantity,
-            asked.contrast not in ("", row["contrast"]),
-        ),
-        default=None,
-    )
+    return asked.best(row for row in changes if math.isfinite(row["change_percent"]))
 
 
 def spectrum_words(results: ScanResults) -> str:
-    fit = results.record("fit")
-    quality = results.record("preprocess")
+    figures = results.figures
     return (
-        f"tCr line {short(quality.get('fwhm_tcr_hz'))} Hz wide, SNR "
-        f"{short(quality.get('snr_tcr'))}; fit quality number {short(fqn(fit))} (1: the residual "
-        "is noise alone)."
+        f"tCr line {short(figures.get('fwhm_tcr_hz'))} Hz wide, SNR "
+        f"{short(figures.get('snr_tcr'))}; fit quality number {short(figures.get('fqn'))} (1: the "
+        "residual is noise alone)."
     )
 
 
@@ -60,24 +46,22 @@ def response_words(results: ScanResults, quantities: Sequence[str]) -> str:
     )
     if not low <= high:
         return f"{start}, with no closed interval. tNAA and tCr are negative controls."
-    told = (
+    meaning = (
         "the interval holds zero: this scan alone shows no change"
         if low <= 0 <= high
         else "the interval leaves zero out"
     )
     return (
-        f"{start} (95 % interval {signed(low)} to {signed(high)} %); {told}. tNAA and tCr are "
+        f"{start} (95 % interval {signed(low)} to {signed(high)} %); {meaning}. tNAA and tCr are "
         "negative controls."
     )
 
 
 def courses_words(results: ScanResults) -> str:
-    drift = drift_text(results.record("preprocess"))
-    rows = results.transients
-    rejected = sum(not row["kept"] for row in rows)
+    figures = results.figures
     return (
-        f"Frequency, phase, line width and SNR of each of the {len(rows)} transients: drift "
-        f"{drift} Hz, {rejected} rejected."
+        f"Frequency, phase, line width and SNR of each of the {len(results.transients)} "
+        f"transients: drift {drift_text(figures)} Hz, {figures.get('n_rejected', 0)} rejected."
     )
 
 
@@ -117,16 +101,6 @@ def concentration_words(results: ScanResults) -> str:
     )
 
 
-def fqn(record: dict) -> float | None:
-    return of_all(record.get("fqn"))
-
-
-def drift_text(quality: dict) -> str:
-    drift = quality.get("drift_hz")
+def drift_text(figures: dict) -> str:
+    drift = figures.get("drift_hz")
     return "–" if drift is None else signed(drift)
-
-
-def of_all(by_spectrum: dict | None) -> float | None:
-    """The value of the average of all transients, or of the first spectrum."""
-    values = by_spectrum or {}
-    return values.get("all") or next(iter(values.values()), None)

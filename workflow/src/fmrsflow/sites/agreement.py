@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import f, t
 
+from fmrsflow.constants import Z95
+
 
 @dataclass(frozen=True)
 class Reliability:
@@ -83,7 +85,7 @@ def reliability(values: np.ndarray) -> Reliability:
         float((low31 - 1) / (low31 + k - 1)),
         float((high31 - 1) / (high31 + k - 1)),
         sem,
-        1.959963984540054 * math.sqrt(2) * sem,
+        Z95 * math.sqrt(2) * sem,
         n,
         k,
     )

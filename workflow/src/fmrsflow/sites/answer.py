@@ -12,13 +12,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import t
 
+from fmrsflow.constants import Z95
+from fmrsflow.question import KEYS, main_key
 from fmrsflow.sites import meta, power
 from fmrsflow.sites.agreement import equivalence
 from fmrsflow.sites.variance import Decomposition, Sample, SiteMeans, decompose, site_means
 from fmrsflow.words import count
-
-KEYS = ("metabolite", "estimator", "matched", "quantity", "contrast")
-"""Columns that tell one question from another; each combination is answered by itself."""
 
 MODERATORS = ("protocol", "field_t", "vendor", "te_s")
 
@@ -75,21 +74,6 @@ def grouped(rows: Sequence[Mapping]) -> dict[tuple, list[Mapping]]:
     for row in rows:
         groups.setdefault(tuple(row[name] for name in KEYS), []).append(row)
     return groups
-
-
-def main_key(groups, settings: Mapping) -> tuple | None:
-    """The question that the report answers first; matched before unmatched, None without any."""
-    own = [key for key in groups if key[0] == settings["metabolite"]]
-
-    def rank(key):
-        _, estimator, matched, quantity, _ = key
-        return (
-            estimator != settings["estimator"],
-            not matched,
-            quantity != settings["quantity"],
-        )
-
-    return min(own, key=rank, default=None)
 
 
 def sample_of(rows: Sequence[Mapping], sites: Mapping[str, Mapping]) -> Sample:
@@ -169,7 +153,7 @@ def pool(sample: Sample, means: SiteMeans, parts: Decomposition) -> dict:
 
 
 def _single_site(sample: Sample, means: SiteMeans) -> dict:
-    """Mean over the participants of one site, which tells nothing of other sites."""
+    """Mean over the participants of one site, which says nothing of other sites."""
     n = int(means.n[0])
     if n < 2:
         why = "cannot be estimated because there is one site with one participant"
@@ -246,7 +230,7 @@ def _site_rows(same, means: SiteMeans, sample: Sample, sites) -> Rows:
         drawn = meta.shrunken(means.mean, means.variance, result)
         weight = 1 / (means.variance + result.tau2)
         weight *= 100 / weight.sum()
-    quantile = t.ppf(0.975, means.df) if math.isfinite(means.df) else 1.959963984540054
+    quantile = t.ppf(0.975, means.df) if math.isfinite(means.df) else Z95
     rows = []
     for j, name in enumerate(means.sites):
         own = sample.value[[one == name for one in sample.site]]
@@ -424,7 +408,7 @@ def _sensitivity(found: Rows, key, rows, used, chosen: bool) -> None:
         )
 
 
-def spread_of(variance: Sequence[Mapping], key: tuple) -> power.Spread | None:
+def spread_of(variance: Sequence[Mapping], key: tuple) -> power.ChangeSpread | None:
     """SDs of one question as the power tables want them, None where sites or people have none."""
     sd = {
         row["component"]: row["sd"]
@@ -437,7 +421,7 @@ def spread_of(variance: Sequence[Mapping], key: tuple) -> power.Spread | None:
         sd[name] if math.isfinite(sd[name]) else 0.0
         for name in ("vendor", "session", "measurement")
     )
-    return power.Spread(
+    return power.ChangeSpread(
         math.hypot(sd["site"], vendor), sd["participant"], math.hypot(session, noise)
     )
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import chi2
 
+from fmrsflow.question import KEYS
 from fmrsflow.sites.agreement import bland_altman, reliability
-from fmrsflow.sites.answer import KEYS, Rows, variance_rows
+from fmrsflow.sites.answer import Rows, variance_rows
 from fmrsflow.sites.variance import Sample, decompose
 
 LEVEL_KEYS = ("metabolite", "quantity", "condition")

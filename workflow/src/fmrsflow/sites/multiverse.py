@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from fmrsflow.question import main_key
 from fmrsflow.sites import reml
-from fmrsflow.sites.answer import Rows, grouped, main_key
+from fmrsflow.sites.answer import Rows, grouped
 
 
 def specification(

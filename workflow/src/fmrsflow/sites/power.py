@@ -16,7 +16,7 @@ from fmrsflow.words import count
 
 
 @dataclass(frozen=True)
-class Spread:
+class ChangeSpread:
     """Standard deviations of percent change, in percent.
 
     `site`: between sites (scanner and vendor in it). `participant`: between participants of a
@@ -38,7 +38,7 @@ class Spread:
         return math.sqrt((self.site**2 + person / participants) / sites)
 
 
-def power(effect: float, sites: int, participants: int, spread: Spread) -> float:
+def power(effect: float, sites: int, participants: int, spread: ChangeSpread) -> float:
     """Power of the two-sided 5 % test of a mean change against zero.
 
     Parameters
@@ -52,7 +52,9 @@ def power(effect: float, sites: int, participants: int, spread: Spread) -> float
     return _power(effect, spread.of_mean(sites, participants), sites - 1)
 
 
-def power_of_difference(effect: float, sites: int, participants: int, spread: Spread) -> float:
+def power_of_difference(
+    effect: float, sites: int, participants: int, spread: ChangeSpread
+) -> float:
     """Power for a difference between two halves of the sites (protocols), `sites` in all."""
     if sites < 3:
         raise ValueError(f"{count(sites, 'site')}: three are needed for two groups")
@@ -74,7 +76,11 @@ def _power(effect: float, se: float, df: int) -> float:
 
 
 def minimal_effect(
-    sites: int, participants: int, spread: Spread, wanted: float = 0.8, difference: bool = False
+    sites: int,
+    participants: int,
+    spread: ChangeSpread,
+    wanted: float = 0.8,
+    difference: bool = False,
 ) -> float:
     """Smallest true change (percent) that is found with the wanted power."""
     test = power_of_difference if difference else power
@@ -90,7 +96,7 @@ def table(
     effect: float,
     sites: list[int],
     participants: list[int],
-    spread: Spread,
+    spread: ChangeSpread,
     wanted: float = 0.8,
 ) -> list[dict]:
     """Rows of power and minimal detectable effect over sites and participants a site."""

@@ -103,7 +103,7 @@ class Decomposition:
 
 
 def impossible(sample: Sample) -> dict[str, str]:
-    """Components that the design cannot tell, each with the reason in plain words."""
+    """Components that the design cannot separate, each with the reason in plain words."""
     reasons: dict[str, str] = {}
     sites_of: dict[str, set] = defaultdict(set)
     persons_of: dict[str, set] = defaultdict(set)
@@ -156,7 +156,7 @@ def decompose(
     Notes
     -----
     With one scan a participant, the scatter beyond the sampling variance is that of participants
-    (and of their sessions, which nothing tells apart then).
+    (and of their sessions, which nothing separates then).
     """
     n = len(sample)
     x = np.ones((n, 1)) if fixed is None else fixed
@@ -250,7 +250,7 @@ def _components(data, fitted, names, reasons, measurement, intervals) -> list[Co
             if name == "participant" and inner == reml.RESIDUAL:
                 note = "all that differs between scans of a site beyond measurement error"
                 if MEASUREMENT in reasons:
-                    note = "with session and measurement, which nothing tells apart here"
+                    note = "with session and measurement, which nothing separates here"
             found.append(
                 Component(
                     name,
@@ -320,7 +320,7 @@ def site_means(sample: Sample, parts: Decomposition) -> SiteMeans:
             weights = 1 / each if (each > 0).all() else np.ones(len(index))
             values.append(float(weights @ sample.value[index] / weights.sum()))
             spreads.append(person2 + (1 / weights.sum() if (each > 0).all() else 0.0))
-        # Where nothing tells how sure a scan is, sites weigh by their participants alone.
+        # Where nothing says how sure a scan is, sites weigh by their participants alone.
         spread = np.maximum(spreads, 1e-6 * float(np.var(sample.value)) + 1e-300)
         weights = 1 / spread
         means.append(float(weights @ values / weights.sum()))

@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from fmrsflow.basis import systems
-from fmrsflow.basis.files import FIELD_TOLERANCE, Basis, to_npz
-from fmrsflow.basis.formats import read_basis, to_fsl, to_lcmodel
-from fmrsflow.basis.sequences import sequence
-from fmrsflow.basis.simulate import digest, shaped_pulses, simulate, with_macromolecules
+from fmrsflow.basis.files import Basis, to_npz
+from fmrsflow.basis.simulate import digest, simulate
+from fmrsflow.basis.site import DEFAULTS, complete, exported, finished, read_for, request
 from fmrsflow.batch import faults, run_jobs, stage_jobs, stage_main, stage_parser
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.results import Output, Writer
-from fmrsflow.study import Site, spectrometer_mhz
-
-DEFAULTS = {
-    "source": "simulate",
-    "path": "",
-    "pulses": "ideal",
-    "pulse_bandwidth_hz": 0.0,
-    "mm": "separate",
-    "metabolites": list(systems.METABOLITES),
-    "n_points": 8192,
-    "spectral_width_hz": 6000.0,
-}
-"""Setting `basis`, complete; docs/basis.md explains each key."""
-
-TE_TOLERANCE_S = 0.002
-"""Largest difference between the echo times of a basis file and of the site."""
-
-
-EXPORT_LINEWIDTH_HZ = 1.0
-"""Lorentzian width of lines in exported files, Hz; other engines expect FIDs that decay."""
+from fmrsflow.study import Site
 
 
 def make(site: Site, setting: dict, data_root: Path, cache: Path | None = None) -> Basis:
-    """The basis of a site under a setting (keys of `DEFAULTS`).
+    """The basis of a site under a setting (keys of `basis.site.DEFAULTS`).
 
     Parameters
     ----------
@@ -57,26 +35,13 @@ def make(site: Site, setting: dict, data_root: Path, cache: Path | None = None) 
     ValueError
         A value of the setting that does not exist.
     """
-    setting = DEFAULTS | setting
-    for key, allowed in (
-        ("source", ("simulate", "file")),
-        ("pulses", ("ideal", "shaped")),
-        ("mm", ("separate", "single", "none", "as is")),
-    ):
-        if setting[key] not in allowed:
-            raise ValueError(f"basis setting {key}: {setting[key]!r}; may be {', '.join(allowed)}")
+    setting = complete(setting)
     if setting["source"] == "file":
-        basis = _read(site, setting, data_root)
+        path = _path(site, setting, data_root)
+        basis = read_for(site, path, str(path.relative_to(data_root)))
     else:
-        basis = _run(site, setting, cache)
-    broad = {"MM", *systems.MACROMOLECULES, *systems.LIPIDS}
-    if setting["mm"] == "none":
-        basis = basis.select([name for name in basis.names if name not in broad])
-    elif setting["mm"] != "as is":
-        basis = with_macromolecules(basis, setting["mm"])
-    basis = basis.select([name for name in basis.names if name != "H2O"])
-    basis.index("Glu")
-    return replace(basis, made={**basis.made, "site": site.name, "field_t": site.field_t})
+        basis = _simulated(request(site, setting), cache)
+    return finished(basis, site, setting["mm"])
 
 
 def _path(site: Site, setting: dict, data_root: Path) -> Path:
@@ -100,42 +65,8 @@ def _files(site: Site, setting: dict, data_root: Path) -> list[Path]:
     return [path] if path.is_file() else sorted(path.glob("*.json"))
 
 
-def _read(site: Site, setting: dict, data_root: Path) -> Basis:
-    path = _path(site, setting, data_root)
-    name = path.relative_to(data_root)
-    basis = read_basis(path)
-    nominal = spectrometer_mhz(site.vendor, site.field_t)
-    if abs(basis.frequency_mhz / nominal - 1) > FIELD_TOLERANCE:
-        raise DataError(
-            f"the basis {name} is for {basis.frequency_mhz:.2f} MHz, site {site.name} "
-            f"has {site.field_t:g} T ({nominal:.2f} MHz): give a basis of that field"
-        )
-    if basis.te_s is not None and abs(basis.te_s - site.te_s) > TE_TOLERANCE_S:
-        raise DataError(
-            f"the basis {name} is for TE {1e3 * basis.te_s:g} ms, site {site.name} "
-            f"measures at {1e3 * site.te_s:g} ms: give a basis of that echo time"
-        )
-    return replace(basis, te_s=site.te_s)
-
-
-def _run(site: Site, setting: dict, cache: Path | None) -> Basis:
-    unknown = sorted(set(setting["metabolites"]) - set(systems.METABOLITES))
-    if unknown:
-        raise DataError(
-            f"basis setting metabolites: no spin system of {', '.join(unknown)}; "
-            f"there are {', '.join(systems.METABOLITES)}"
-        )
-    steps = sequence(site.sequence, site.te_s, site.te1_s, site.tm_s)
-    shaped = setting["pulses"] == "shaped"
-    request = (
-        steps,
-        spectrometer_mhz(site.vendor, site.field_t),
-        int(setting["n_points"]),
-        float(setting["spectral_width_hz"]),
-        tuple(setting["metabolites"]),
-        shaped_pulses(steps, setting["pulse_bandwidth_hz"] or None) if shaped else None,
-        site.spectral_width_hz,
-    )
+def _simulated(request: tuple, cache: Path | None) -> Basis:
+    """A simulated basis, from the cache where it is there."""
     if cache is None:
         return simulate(*request)
     key = digest(*request)
@@ -150,17 +81,6 @@ def _run(site: Site, setting: dict, cache: Path | None) -> Basis:
     writer.save("basis.npz", to_npz(basis))
     writer.finish({"stage": "basis"}, {"made": basis.made})
     return basis
-
-
-def exported(basis: Basis, formats: list[str]) -> dict[str, str]:
-    """Files of a basis for other engines (`lcmodel`, `fsl`): name to text."""
-    decaying = basis.broadened(EXPORT_LINEWIDTH_HZ)
-    found = {}
-    if "lcmodel" in formats:
-        found["lcmodel.basis"] = to_lcmodel(decaying)
-    if "fsl" in formats:
-        found |= {f"fsl/{name}": text for name, text in to_fsl(decaying).items()}
-    return found
 
 
 def process(job: Job, formats: list[str] = ()) -> dict:

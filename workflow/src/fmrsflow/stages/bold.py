@@ -2,63 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fmrsflow import images
 from fmrsflow.batch import stage_main
-from fmrsflow.bold import clusters, connectivity, fir, glm, inputs, tables
+from fmrsflow.bold import glm, inputs, tables
 from fmrsflow.bold.blocks import blocks_of, check_blocks, timing_warnings
-from fmrsflow.bold.mask import VoxelMask, read_transform, voxel_mask, with_data
+from fmrsflow.bold.mask import read_transform, voxel_mask, with_data
+from fmrsflow.bold.run import (
+    MIN_REGION_VOXELS,
+    ContrastMap,
+    Run,
+    RunConnectivity,
+    between_regions,
+    connectivity_of,
+    regions_with_data,
+    response_of,
+)
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.files import read_json
 from fmrsflow.tables import bold as columns
 from fmrsflow.tables import read_table
-
-MRS = "MRS"
-"""Name of the MRS voxel among the regions of an atlas."""
-
-MIN_DOF = 30
-"""Volumes that must be left beside task response and nuisance for the connectivity."""
-
-
-@dataclass(frozen=True)
-class _Run:
-    """A BOLD run and what is known of it.
-
-    `data` is (n_scans, n_voxels) of the voxels of `brain`, `mean` the mean image.
-    """
-
-    data: np.ndarray
-    mean: np.ndarray
-    brain: np.ndarray
-    affine: np.ndarray
-    timing: connectivity.Timing
-    blocks: dict[str, np.ndarray]
-    nuisance: np.ndarray
-    voxel: VoxelMask
-
-    @property
-    def inside(self) -> np.ndarray:
-        """Which of the brain's voxels lie in the MRS voxel."""
-        return self.voxel.mask[self.brain]
-
-    def image(self, values: np.ndarray):
-        """NIfTI of values of the brain's voxels, or of a volume."""
-        import nibabel as nib
-
-        if values.ndim == 1:
-            values = self.volume(values)
-        return nib.Nifti1Image(values, self.affine)
-
-    def volume(self, values: np.ndarray) -> np.ndarray:
-        """Volume of values of the brain's voxels, 0 elsewhere."""
-        volume = np.zeros(self.brain.shape, np.float32)
-        volume[self.brain] = values
-        return volume
 
 
 def process(job: Job) -> dict:
@@ -84,7 +51,7 @@ def process(job: Job) -> dict:
     }
 
 
-def _read(job: Job, setting: dict) -> tuple[_Run, list[str]]:
+def _read(job: Job, setting: dict) -> tuple[Run, list[str]]:
     path = job.source("bold")
     image = images.load(path)
     timing = inputs.timing_of(image, _sidecar(job, path))
@@ -102,7 +69,7 @@ def _read(job: Job, setting: dict) -> tuple[_Run, list[str]]:
     brain = with_data(series)
     transform = setting["transform"] and read_transform(_below(job, setting["transform"]))
     voxel = voxel_mask(mrs_affine, image.affine, brain, transform or None, setting["min_share"])
-    run = _Run(
+    run = Run(
         data=series[brain].T,
         mean=series.mean(axis=3, dtype=np.float64),
         brain=brain,
@@ -115,126 +82,65 @@ def _read(job: Job, setting: dict) -> tuple[_Run, list[str]]:
     return run, used
 
 
-def _response(job: Job, run: _Run, setting: dict) -> dict:
+def _response(job: Job, run: Run, setting: dict) -> dict:
     from fmrsflow.report import bold_figures as figures
 
-    timing, noise_model, names = run.timing, setting["noise_model"], list(run.blocks)
-    design = fir.fir_design(
-        timing.frame_times_s, run.blocks, run.nuisance, setting["window_s"], setting["spacing_s"]
-    )
-    spacing = float(design.lags_s[1] - design.lags_s[0])
-    if abs(spacing - setting["spacing_s"]) > 1e-6:
-        job.warn(
-            f"lags are {spacing:g} s apart, not {setting['spacing_s']:g} s: the onsets fall at "
-            f"like phases of the repetition time of {timing.tr_s:g} s"
-        )
-    if design.error_growth > 2:
-        job.warn(
-            f"the error of the area is {design.error_growth:.1f} times that of as many blocks "
-            "standing alone"
-        )
-    everywhere = fir.areas(run.data, design, noise_model)
-    own = everywhere.select(run.inside)
-    response = fir.mean_response(run.data[:, run.inside], own.baseline, design, noise_model)
-    edges, heights = fir.density(own.area[: len(names)])
-    rows = tables.area_rows(response, own)
-    job.save("area", rows, columns.AREA)
-    job.save("response", tables.response_rows(response), columns.RESPONSE)
-    job.save("voxels", tables.voxel_rows(own, run.voxel), columns.VOXELS)
-    job.save("histogram", tables.histogram_rows(edges, heights, names), columns.HISTOGRAM)
+    found, names = response_of(run, setting), list(run.blocks)
+    for text in found.warnings:
+        job.warn(text)
+    job.save("area", tables.area_rows(found.mean, found.own), columns.AREA)
+    job.save("response", tables.response_rows(found.mean), columns.RESPONSE)
+    job.save("voxels", tables.voxel_rows(found.own, run.voxel), columns.VOXELS)
+    rows = tables.histogram_rows(found.edges, found.heights, names)
+    job.save("histogram", rows, columns.HISTOGRAM)
     job.save("mask", run.image(run.voxel.mask.astype(np.uint8)))
-    job.save("area", run.image(everywhere.area[-1]))
-    job.save("areaz", run.image(everywhere.z[-1]))
+    job.save("area", run.image(found.everywhere.area[-1]))
+    job.save("areaz", run.image(found.everywhere.z[-1]))
     lengths = np.concatenate([one[:, 1] for one in run.blocks.values()])
     block_s = float(lengths.mean()) if np.ptp(lengths) < 1 else None
-    curve = figures.response(response.lags_s, response.percent, response.se, names, block_s)
-    job.save("response", curve)
-    job.save("histogram", figures.histogram(edges, heights, names))
-    centre = np.rint(np.argwhere(run.voxel.mask).mean(axis=0)).astype(int)
+    mean = found.mean
+    job.save("response", figures.response(mean.lags_s, mean.percent, mean.se, names, block_s))
+    job.save("histogram", figures.histogram(found.edges, found.heights, names))
     title = f"MRS voxel on the BOLD grid: {run.voxel.covered:.0%} of it holds data"
-    job.save("mask", figures.slices(run.mean, run.affine, None, run.voxel.mask, centre, title))
-    last = rows[-1]
-    return {
-        "lags_s": design.lags_s,
-        "error_growth": design.error_growth,
-        "area_mean_percent_s": last["area_mean"],
-        "area_mean_se_percent_s": last["area_mean_se"],
-        "area_total_percent_s": last["area_total"],
-        "sign": last["sign"],
-        "negative_share": last["negative_share"],
-        "max_z": float(everywhere.z[-1].max()),
-        "dof": response.dof,
-    }
+    job.save("mask", figures.slices(run.mean, run.affine, None, run.voxel.mask, run.centre, title))
+    return found.record()
 
 
-def _connectivity(job: Job, run: _Run, setting: dict) -> dict:
-    timing, noise_model = run.timing, setting["noise_model"]
-    contrasts = connectivity.parse_contrasts(setting["contrasts"], list(run.blocks))
-    other = connectivity.orthonormal(connectivity.task_space(timing, run.blocks), run.nuisance)
-    left = timing.n_scans - other.shape[1]
-    if left < MIN_DOF:
-        raise DataError(
-            f"{timing.n_scans} volumes leave {left} degrees of freedom beside task response and "
-            f"confounds, {MIN_DOF} are needed: set bold: connectivity: false, or name fewer "
-            "confounds"
-        )
-    percent = 100 * (run.data / run.mean[run.brain].astype(np.float32) - 1)
-    clean = glm.residualised(percent[:, run.inside].astype(float), other)
-    seed = glm.residualised(connectivity.eigenvariate(clean), other)
-    deconvolution = connectivity.Deconvolution(timing, other)
-    design = connectivity.ppi_design(seed, timing, run.blocks, other, deconvolution)
-    sizes = np.linalg.norm(run.affine[:3, :3], axis=0)
-    width = setting["smoothing_fwhm_mm"] / sizes
-    maps = inputs.smoothed(percent, run.brain, width) if width.any() else percent
-    model = glm.fit(maps, design.matrix, noise_model)
-    smooth = clusters.smoothness(model.residuals(), run.brain)
-    if smooth.fwhm_voxels.min() < 2:
-        job.warn(
-            f"connectivity maps have a smoothness of {smooth.fwhm_voxels.min():.1f} voxels; random "
-            "field theory wants 2 or more: raise bold: smoothing_fwhm_mm"
-        )
-    rows, summary = [], {}
-    for name, contrast in contrasts.items():
-        found = model.contrast(design.weights(contrast))
-        own = _contrast(job, run, setting, smooth, name, found)
-        significant = sum(row["significant"] for row in own)
-        summary[name] = {"clusters": len(own), "significant": significant}
-        rows += own
+def _connectivity(job: Job, run: Run, setting: dict) -> dict:
+    found, limit = connectivity_of(run, setting), setting["cluster_p"]
+    for text in found.warnings:
+        job.warn(text)
+    rows = []
+    for name, one in found.maps.items():
+        mask, affine = run.voxel.mask, run.affine
+        rows += tables.cluster_rows(name, one.clusters, one.labels, affine, mask, limit)
+        _save_map(job, run, setting, name, one)
     job.save("clusters", rows, columns.CLUSTERS)
     if setting["atlas"]:
-        _atlas(job, run, setting, percent, seed, other, contrasts)
-    return {
-        "contrasts": summary,
-        "fwhm_voxels": smooth.fwhm_voxels,
-        "resels": float(smooth.resels[3]),
-        "dof": timing.n_scans - design.matrix.shape[1],
-    }
+        _atlas(job, run, setting, found)
+    return found.record(limit)
 
 
-def _contrast(job: Job, run: _Run, setting: dict, smooth, name: str, found) -> list[dict]:
-    """Maps, picture and cluster rows of one contrast."""
+def _save_map(job: Job, run: Run, setting: dict, name: str, one: ContrastMap) -> None:
+    """Maps and picture of one contrast."""
     from fmrsflow.report import bold_figures as figures
 
-    z_map = run.volume(found.z)
-    listed, labels = clusters.clusters_of(z_map, run.brain, smooth, setting["voxel_p"])
-    limit, mask = setting["cluster_p"], run.voxel.mask
-    rows = tables.cluster_rows(name, listed, labels, run.affine, mask, limit)
-    kept = [one.label for one in listed if one.p_fwe < limit]
-    stem = f"ppi-{tables.slug(name)}"
-    job.save(f"{stem}_effect", run.image(found.effect))
-    job.save(f"{stem}_z", run.image(z_map))
-    job.save(f"{stem}_clusters", run.image(np.where(np.isin(labels, kept), labels, 0)))
+    kept, stem = one.significant(setting["cluster_p"]), f"ppi-{tables.slug(name)}"
+    job.save(f"{stem}_effect", run.image(one.effect))
+    job.save(f"{stem}_z", run.image(one.z))
+    job.save(f"{stem}_clusters", run.image(np.where(np.isin(one.labels, kept), one.labels, 0)))
     title = (
         f"gPPI of the MRS voxel (outlined), {name}: z beyond p < {setting['voxel_p']:g}\n"
-        f"through the largest cluster; {len(kept)} of {len(listed)} clusters at FWE p < {limit:g}"
+        f"through the largest cluster; {len(kept)} of {len(one.clusters)} clusters at FWE "
+        f"p < {setting['cluster_p']:g}"
     )
-    centre = listed[0].peak if listed else np.rint(np.argwhere(mask).mean(axis=0)).astype(int)
-    beyond = np.where(labels > 0, z_map, np.nan)
+    centre = one.clusters[0].peak if one.clusters else run.centre
+    beyond = np.where(one.labels > 0, one.z, np.nan)
+    mask = run.voxel.mask
     job.save(stem, figures.slices(run.mean, run.affine, beyond, mask, centre, title))
-    return rows
 
 
-def _atlas(job: Job, run: _Run, setting: dict, percent, seed, other, contrasts) -> None:
+def _atlas(job: Job, run: Run, setting: dict, done: RunConnectivity) -> None:
     from fmrsflow.report import bold_figures as figures
 
     path = _below(job, setting["atlas"])
@@ -244,28 +150,19 @@ def _atlas(job: Job, run: _Run, setting: dict, percent, seed, other, contrasts) 
     labels = inputs.on_grid(
         images.values(atlas, path), atlas.affine, run.brain.shape, run.affine
     )[run.brain]  # fmt: skip
-    present, counts = np.unique(labels[labels > 0], return_counts=True)
-    kept = present[counts >= 5]
-    if len(kept) < len(present):
+    regions, sparse = regions_with_data(labels)
+    if sparse:
         job.warn(
-            f"{len(present) - len(kept)} regions of the atlas have fewer than 5 voxels with data: "
+            f"{sparse} regions of the atlas have fewer than {MIN_REGION_VOXELS} voxels with data: "
             "left out"
         )
-    if len(kept) < 2:
-        raise DataError(
-            "fewer than 2 regions of the atlas lie where the BOLD run has data; is the atlas in "
-            "the space of the run?"
-        )
-    names = (MRS, *_label_names(job, setting, kept))
-    means = [percent[:, labels == one].mean(axis=1, dtype=float) for one in kept]
-    series = np.column_stack([seed, *means])
+    names = _label_names(job, setting, regions)
     rows = []
-    for name, contrast in contrasts.items():
-        found = connectivity.roi_to_roi(
-            series, names, run.timing, run.blocks, other, contrast, setting["noise_model"]
-        )
-        rows += tables.roi_rows(name, found)
-        job.save(f"roi-{tables.slug(name)}", figures.matrix(found.z, found.names, f"gPPI, {name}"))
+    for name, one in between_regions(
+        run, done, labels, regions, names, setting["noise_model"]
+    ).items():
+        rows += tables.roi_rows(name, one)
+        job.save(f"roi-{tables.slug(name)}", figures.matrix(one.z, one.names, f"gPPI, {name}"))
     job.save("roi", rows, columns.ROI)
 
 

@@ -54,9 +54,9 @@ def main(argv: list[str]) -> int:
 
 
 def _write(arguments, sds: dict[str, float]) -> None:
-    from fmrsflow.sites.power import Spread, table
+    from fmrsflow.sites.power import ChangeSpread, table
 
-    spread = Spread(**sds, scans=arguments.scans)
+    spread = ChangeSpread(**sds, scans=arguments.scans)
     rows = table(arguments.effect, arguments.sites, arguments.participants, spread, arguments.power)
     print(
         f"SD between sites {spread.site:.2f} %, participants {spread.participant:.2f} %, one scan "
@@ -77,7 +77,7 @@ def _write(arguments, sds: dict[str, float]) -> None:
 
 
 def _counts(text: str) -> list[int]:
-    """`4,8,12` as numbers; argparse tells what is none."""
+    """`4,8,12` as numbers; argparse reports what is none."""
     counts = sorted({int(part) for part in text.split(",")})
     if counts[0] < 1:
         raise argparse.ArgumentTypeError("counts start at 1")

@@ -4,12 +4,17 @@ the sites and the consortium."""
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from fmrsflow.batch import add_manifest_options, fault, faults, files_as_they_were, write_manifest
 from fmrsflow.files import write_bytes
 from fmrsflow.manifests import Entry, Manifest, state
+from fmrsflow.mismatch.benchmark import BENCHMARK, Tables, read_benchmark
+from fmrsflow.mismatch.costs import site_costs, words_of
+from fmrsflow.report import read
+from fmrsflow.report.results import SiteResults
 from fmrsflow.results import Results, Writer
-from fmrsflow.stages import report_files as files
+from fmrsflow.scan_figures import typical_figures
 from fmrsflow.study import Study, study_option
 from fmrsflow.tables.report import CHECKLIST
 
@@ -46,12 +51,12 @@ def write_scan_pages(study: Study, analysis: str, keys: list[str]) -> dict[str, 
     other."""
     from fmrsflow.report.pages import scan_page
 
-    peers, found = files.peers(Results(study), analysis), {}
+    peers, found = read.peers(Results(study), analysis), {}
     for key in keys:
         scan = study.scan(key)
-        path = files.page_path(study, analysis, scan)
+        path = read.page_path(study, analysis, scan)
         try:
-            page = scan_page(files.read_scan(Results(study), analysis, scan, peers))
+            page = scan_page(read.read_scan(Results(study), analysis, scan, peers))
             write_bytes(path, page.encode())
             found[key] = Entry("ok", files={str(path.relative_to(study.results)): state(path)[:2]})
         except Exception as error:  # the other pages are drawn
@@ -61,26 +66,35 @@ def write_scan_pages(study: Study, analysis: str, keys: list[str]) -> dict[str, 
 
 def write_group_pages(study: Study, analysis: str) -> None:
     """Write report/index.html, report/site-<site>.html, the checklists, methods and references."""
+    from fmrsflow.mismatch.page import mismatch_page
     from fmrsflow.report.group_pages import consortium_page, site_page
-    from fmrsflow.report.mismatch_page import mismatch_page
     from fmrsflow.report.mrsinmrs import to_markdown, to_rows
 
     results = Results(study)
     writer = Writer(results.group("report", analysis), study.software, results.inputs)
-    group = files.read_group(results, analysis)
-    costly = False
+    group = read.read_group(results, analysis)
+    benchmark, costly = read_benchmark(BENCHMARK), False
     for name in study.sites:
-        site = files.read_site(results, analysis, group, name)
+        site = read.read_site(results, analysis, group, name)
+        site = replace(site, costs=_costs(site, benchmark))
         costly = costly or bool(site.costs)
         writer.save(f"mrsinmrs-{name}", to_rows(site.checklist), CHECKLIST)
         writer.save(f"mrsinmrs-{name}.md", to_markdown(name, site.checklist).encode())
-        writer.save(files.site_page_name(name), site_page(site).encode())
+        writer.save(read.site_page_name(name), site_page(site).encode())
     if costly:
-        page = mismatch_page(files.read_benchmark(files.BENCHMARK), home="index.html")
-        writer.save("mismatch.html", page.encode())
-    consortium = files.read_consortium(results, analysis, group)
+        writer.save("mismatch.html", mismatch_page(benchmark, home="index.html").encode())
+    consortium = read.read_consortium(results, analysis, group)
     writer.save("methods.md", consortium.methods.markdown.encode())
     writer.save("references.bib", consortium.methods.bibtex.encode())
     # Last of all pages: the one that links to the others.
     writer.save("index.html", consortium_page(consortium).encode())
     writer.finish({"stage": "report", "analysis": analysis}, {})
+
+
+def _costs(site: SiteResults, benchmark: Tables | None) -> list[dict[str, str]]:
+    """What the site's quality costs, by the mismatch benchmark."""
+    if benchmark is None:
+        return []
+    medians = typical_figures(scan.quality for scan in site.scans)
+    costs = site_costs(medians, site.site.field_t, benchmark.curves, benchmark.quality)
+    return [words_of(one, site.site.field_t) for one in costs]

@@ -12,7 +12,9 @@ from zlib import crc32
 
 from fmrsflow import manifests
 from fmrsflow.exclusion import excluded
+from fmrsflow.question import KEYS, main_key
 from fmrsflow.results import Output, Results, Writer
+from fmrsflow.scan_figures import FIGURES, scan_figures
 from fmrsflow.study import Scan, Study, Unit, study_option
 from fmrsflow.tables import Row
 from fmrsflow.tables.sites import TABLES
@@ -52,7 +54,7 @@ def main(argv: list[str]) -> int:
 
 def write_tables(study: Study, analysis: str) -> None:
     """Write results/<analysis>/sites/: every table, the figures, and last of all the record."""
-    from fmrsflow.sites.answer import changes, grouped, main_key
+    from fmrsflow.sites.answer import changes, grouped
     from fmrsflow.sites.levels import agreement, levels
 
     settings = study.config["sites"]
@@ -66,8 +68,8 @@ def write_tables(study: Study, analysis: str) -> None:
     seed = crc32(f"{analysis} {len(tables['responses'])}".encode())
     tables |= changes(tables["responses"], sheet, settings, seed)
     chosen = _one_condition(concentrations, rest)
-    told = set(study.setting("response", read.names["response"])["metabolites"])
-    chosen = [row for row in chosen if row["metabolite"] in told]
+    shown = set(study.setting("response", read.names["response"])["metabolites"])
+    chosen = [row for row in chosen if row["metabolite"] in shown]
     level = levels(chosen, sheet)
     tables["variance"] += level["variance"]
     tables["cv"] = level["cv"]
@@ -120,7 +122,7 @@ class Reader:
         return output.table(what) if output.exists and output.has(f"{what}.tsv") else []
 
     def last(self, scan: Scan) -> tuple[str, dict]:
-        """Last stage that did its work ("" where none), and what tells the status of the scan."""
+        """Last stage that did its work ("" where none), and what holds the status of the scan."""
         reached, record = "", {}
         for stage in SCAN_STAGES:
             record = self.record(stage, scan)
@@ -180,9 +182,7 @@ class Reader:
             used, reason = self.use(scan)
             done, fitted = (self._body(stage, scan) for stage in ("preprocess", "fit"))
             tissue = self._body("anatomy", scan)
-            kept, removed = (
-                sum((done.get(name) or {}).values()) for name in ("n_kept", "n_removed")
-            )
+            figures = scan_figures(done, fitted)
             rows.append(
                 {
                     "site": scan.site,
@@ -190,21 +190,7 @@ class Reader:
                     "vendor": site.vendor,
                     "field_t": site.field_t,
                     "protocol": site.protocol,
-                    **{
-                        name: done.get(name)
-                        for name in (
-                            "snr_tcr",
-                            "fwhm_tcr_hz",
-                            "fwhm_water_hz",
-                            "residual_water",
-                            "drift_hz",
-                        )
-                    },
-                    "fqn": (fitted.get("fqn") or {}).get("all"),
-                    "mrar_percent": (fitted.get("mrar_percent") or {}).get("all"),
-                    "n_kept": kept if done else None,
-                    "rejected_percent": 100 * removed / (kept + removed) if kept else None,
-                    "bold_narrowing_hz": (fitted.get("joint") or {}).get("bold_narrowing_hz"),
+                    **{name: figures.get(name) for name in FIGURES if name != "n_rejected"},
                     **{name: tissue.get(name) for name in ("v_gm", "v_wm", "v_csf")},
                     "used": used,
                     "reason": reason,
@@ -323,7 +309,6 @@ def _draw(writer: Writer, tables: dict[str, list[dict]], key: tuple | None) -> N
     if key is None:
         return
     from fmrsflow.report import site_figures
-    from fmrsflow.sites.answer import KEYS
 
     def of(name: str) -> list[dict]:
         return [row for row in tables[name] if tuple(row.get(k) for k in KEYS) == key]
@@ -358,8 +343,6 @@ def _draw(writer: Writer, tables: dict[str, list[dict]], key: tuple | None) -> N
 
 def _pairs(responses: list[dict], key: tuple, first: str, second: str) -> tuple[list, list]:
     """Values of the participants who were at both sites."""
-    from fmrsflow.sites.answer import KEYS
-
     values: dict[str, dict[str, list[float]]] = {}
     for row in responses:
         if tuple(row[k] for k in KEYS) == key and row["used"]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fmrsflow.errors import DataError
 from fmrsflow.results import Output, Results
+from fmrsflow.scan_figures import scan_figures
 from fmrsflow.study import Scan
 from fmrsflow.tables import write_table
 
@@ -61,7 +62,7 @@ def _compare(arguments) -> int:
 
 
 def read_results(folder: Path) -> list:
-    """Every processed scan of a results folder, under its primary analysis, as `compare.Scan`.
+    """Every processed scan of a results folder, under its primary analysis.
 
     Raises
     ------
@@ -82,8 +83,7 @@ def read_results(folder: Path) -> list:
 
 
 def _read_scan(results: Results, names: dict, scan: Scan):
-    from fmrsflow.synthetic.compare import METABOLITES, QUANTITIES
-    from fmrsflow.synthetic.compare import Scan as Compared
+    from fmrsflow.synthetic.compare import METABOLITES, QUANTITIES, ComparedScan
 
     converted, preprocessed, fitted, quantified = (
         _output(results.of(stage, names, scan))
@@ -91,16 +91,12 @@ def _read_scan(results: Results, names: dict, scan: Scan):
     )
     if preprocessed is None:
         return None
-    record = preprocessed.record
-    values = {name: record[name] for name in QUANTITIES if _is_number(record.get(name))}
+    found = scan_figures(preprocessed.record, {} if fitted is None else fitted.record)
+    values = {name: found[name] for name in QUANTITIES if name in found}
     if "drift_hz" in values:
         values["drift_hz"] = abs(values["drift_hz"])
         if converted.record["n_transients"] == 1:
             del values["drift_hz"]  # averaged by the scanner: nothing is known of its drift
-    if fitted is not None:
-        numbers = [value for value in _of_spectra(fitted.record.get("fqn")) if _is_number(value)]
-        if numbers:
-            values["fqn"] = numbers[0]
     for row in () if quantified is None else quantified.table("concentrations"):
         wanted = row["quantity"] in ("molal", "ratio_tcr") and not row["matched"]
         key = f"{row['metabolite']}:{row['quantity']}"
@@ -108,21 +104,12 @@ def _read_scan(results: Results, names: dict, scan: Scan):
         if wanted and known and key not in values:
             values[key] = row["value"]
     ppm, spectrum = _spectrum(preprocessed)
-    return Compared(scan.key, values, ppm, spectrum)
+    return ComparedScan(scan.key, values, ppm, spectrum)
 
 
 def _output(output: Output) -> Output | None:
     """The same; None where the stage has not run or failed."""
     return output if output.exists and output.record["status"] != "failed" else None
-
-
-def _of_spectra(value) -> list:
-    """A figure that is given once, or by spectrum."""
-    return list(value.values()) if isinstance(value, dict) else [value]
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and value == value
 
 
 def _spectrum(preprocessed: Output):

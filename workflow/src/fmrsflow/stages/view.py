@@ -117,7 +117,7 @@ def _folder(path: Path, out: Path | None) -> Path:
         if first.exists() and out is None:
             return first
         from fmrsflow.report.group_pages import consortium_page
-        from fmrsflow.stages.report_files import read_consortium, read_group
+        from fmrsflow.report.read import read_consortium, read_group
 
         page = consortium_page(read_consortium(results, analysis, read_group(results, analysis)))
         out = out or path / analysis / "report" / "so-far.html"

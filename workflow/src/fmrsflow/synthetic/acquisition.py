@@ -12,6 +12,7 @@ from fmrsflow.basis import sequences
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.simulate import broad_fids, simulate, with_macromolecules
 from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, ConstantsSet, Tissue, constants
+from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, NARROWING_HZ, SIEMENS_MHZ
 from fmrsflow.synthetic import ingredients as ing
 from fmrsflow.synthetic.normal import (
     LIPIDS,
@@ -21,22 +22,22 @@ from fmrsflow.synthetic.normal import (
     PYRUVATE,
 )
 from fmrsflow.synthetic.people import (
-    Scan,
+    PlannedScan,
     draw,
     generator,
     identity,
     true_changes,
     true_concentrations,
 )
-from fmrsflow.synthetic.plan import Design, Plan, SitePlan
+from fmrsflow.synthetic.plan import Plan, SitePlan, TaskPlan
 from fmrsflow.synthetic.scanner import Protocol, boxcar, haemodynamic
 
-_NARROWING_HZ = {3: 0.2, 7: 0.46}  # science.md section 5
-
 _FREQUENCY_MHZ = {
-    ("Philips", 3): 127.755, ("Siemens", 3): 123.25, ("GE", 3): 127.74,
-    ("Philips", 7): 298.04, ("Siemens", 7): 297.22, ("GE", 7): 298.03,
-}  # fmt: skip
+    "Philips": {3: 127.755, 7: 298.04},
+    "Siemens": SIEMENS_MHZ,
+    "GE": {3: 127.74, 7: 298.03},
+}
+"""Of one scanner a vendor and field: magnets differ a little from their nominal field."""
 
 _VENDOR_SCALE = {"Philips": 2e-3, "Siemens": 1e-6, "GE": 1e2}
 """Receiver units per mmol/kg: the vendors' files differ by many orders."""
@@ -44,13 +45,13 @@ _VENDOR_SCALE = {"Philips": 2e-3, "Siemens": 1e-6, "GE": 1e2}
 
 def frequency_mhz(site: SitePlan) -> float:
     """Spectrometer frequency of a vendor's magnet."""
-    known = _FREQUENCY_MHZ.get((site.vendor, round(site.field_t)))
-    return known if known is not None else 42.5775 * site.field_t
+    known = _FREQUENCY_MHZ.get(site.vendor, {}).get(round(site.field_t))
+    return known if known is not None else GYROMAGNETIC_MHZ_PER_T * site.field_t
 
 
 def basis_of(site: SitePlan) -> Basis:
     """The basis that the site's scanner gives, simulated once for each distinct protocol; its echo
-    time is the one that is told."""
+    time is the one that files and sheets state."""
     basis = _basis(
         site.sequence,
         site.actual_te_s or site.te_s,
@@ -78,7 +79,7 @@ def _basis(sequence, te_s, te1_s, tm_s, mhz, width_hz, points) -> Basis:
     )
 
 
-def blocks(design: Design, length_s: float) -> list[tuple[float, float, str]]:
+def blocks(design: TaskPlan, length_s: float) -> list[tuple[float, float, str]]:
     """Onset (s), duration (s) and name of each block of a scan of `length_s`, rest first."""
     found, onset = [], 0.0
     while onset < length_s - 1e-6:
@@ -90,7 +91,7 @@ def blocks(design: Design, length_s: float) -> list[tuple[float, float, str]]:
 
 
 def protocol_of(
-    plan: Plan, scan: Scan, tissue: Tissue, affine: np.ndarray
+    plan: Plan, scan: PlannedScan, tissue: Tissue, affine: np.ndarray
 ) -> tuple[Protocol, dict[str, float]]:
     """Everything that makes a scan, and its true concentrations at rest (mmol/kg).
 
@@ -172,8 +173,8 @@ def protocol_of(
             offset_deg=site.phase_offset_deg,
         ),
         eddy=ing.EddyCurrent(site.eddy_hz * float(rng.standard_normal())) if site.eddy_hz else None,
-        residual_water=ing.ResidualWater(max(1e-5, draw(site.residual_water, rng))),
-        baseline=ing.Baseline(site.baseline) if site.baseline else None,
+        residual_water=ing.WaterResidue(max(1e-5, draw(site.residual_water, rng))),
+        baseline=ing.BaselineHumps(site.baseline) if site.baseline else None,
         scalp_lipid=_scalp_lipid(plan, site, who),
         movement=ing.Movement(site.movement_probability, reverse=scan.visit.mirrored)
         if site.movement_probability
@@ -211,7 +212,7 @@ def _broad(site: SitePlan, te_s: float, scale: float, rng) -> dict[str, float]:
     return found
 
 
-def _courses(design: Design, scan: Scan, site: SitePlan) -> tuple[np.ndarray, np.ndarray]:
+def _courses(design: TaskPlan, scan: PlannedScan, site: SitePlan) -> tuple[np.ndarray, np.ndarray]:
     """Metabolic and haemodynamic response of each transient."""
     n, tr_s = site.transients, site.tr_s
     if scan.condition:
@@ -228,7 +229,7 @@ def narrowing_hz(site: SitePlan) -> float:
     """Lorentzian width (Hz) that the BOLD effect takes off at a site."""
     if site.bold_narrowing_hz is not None:
         return site.bold_narrowing_hz
-    return _NARROWING_HZ[7 if site.field_t > 5 else 3]
+    return NARROWING_HZ[7 if site.field_t > 5 else 3]
 
 
 def _natural_widths(relaxation: ConstantsSet, site: SitePlan, names) -> dict[str, float]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow.files import write_bytes, write_json
+from fmrsflow.haemodynamics import kernel
 from fmrsflow.tables import write_table
 
 STEP_S = 0.1
@@ -24,7 +25,7 @@ NOISE_SIGMA_VOXELS = 0.8
 
 
 @dataclass(frozen=True)
-class Truth:
+class BoldTruth:
     """What a run holds, in percent of the baseline.
 
     Attributes
@@ -39,8 +40,8 @@ class Truth:
         What is added to it while a condition runs.
     target_ratio : dict of float
         Response of the target over that of the MRS voxel, by condition: co-activation.
-    hrf_peak_s, target_hrf_peak_s : float
-        Shape of the haemodynamic response (the canonical one has 6 s).
+    hrf_delay_s, target_hrf_delay_s : float
+        Delay of the haemodynamic response (`haemodynamics.DELAY_S` is 6 s; it peaks 1 s earlier).
     own_percent : float
         SD of the target's own ongoing fluctuation.
     """
@@ -50,8 +51,8 @@ class Truth:
     coupling: float = 0.3
     ppi: dict[str, float] | None = None
     target_ratio: dict[str, float] | None = None
-    hrf_peak_s: float = 5.5
-    target_hrf_peak_s: float = 5.5
+    hrf_delay_s: float = 5.5
+    target_hrf_delay_s: float = 5.5
     own_percent: float = 0.1
 
 
@@ -96,7 +97,7 @@ def block_design(
 
 
 def region_series(
-    rng: np.random.Generator, events: list[dict], n_scans: int, tr_s: float, truth: Truth
+    rng: np.random.Generator, events: list[dict], n_scans: int, tr_s: float, truth: BoldTruth
 ) -> Series:
     """Both regions of one run; volume i is taken at (i + 0.5) tr_s."""
     lead = int(RESPONSE_LENGTH_S / STEP_S)
@@ -108,23 +109,26 @@ def region_series(
         for name in truth.peak_percent
     }
     shared = _ongoing(rng, len(time))
-    kernel, target_kernel = _kernel(truth.hrf_peak_s), _kernel(truth.target_hrf_peak_s)
-    shared *= truth.shared_percent / _convolve(shared, kernel)[lead:].std()
+    own_kernel, target_kernel = (
+        _own_kernel(truth.hrf_delay_s),
+        _own_kernel(truth.target_hrf_delay_s),
+    )
+    shared *= truth.shared_percent / _convolve(shared, own_kernel)[lead:].std()
     own = _ongoing(rng, len(time))
-    own *= truth.own_percent / _convolve(own, kernel)[lead:].std()
+    own *= truth.own_percent / _convolve(own, own_kernel)[lead:].std()
     gain = truth.coupling + sum((truth.ppi or {}).get(name, 0.0) * on[name] for name in on)
     unit = {}
     for name in on:
         length = next(row["duration"] for row in events if row["trial_type"] == name)
         block = _boxcar(time, [{"onset": 0.0, "duration": length}])
-        unit[name] = _convolve(block, kernel)[lead:]
+        unit[name] = _convolve(block, own_kernel)[lead:]
     scale = {name: truth.peak_percent[name] / unit[name].max() for name in on}
     ratio = truth.target_ratio or {}
     evoked = sum(scale[name] * on[name] for name in on)
     target_evoked = sum(ratio.get(name, 0.0) * scale[name] * on[name] for name in on)
     # What the regions share goes through the same response, whatever the shape of the evoked one.
-    seed = _convolve(shared + evoked, kernel)
-    target = _convolve(gain * shared + own, kernel) + _convolve(target_evoked, target_kernel)
+    seed = _convolve(shared + evoked, own_kernel)
+    target = _convolve(gain * shared + own, own_kernel) + _convolve(target_evoked, target_kernel)
     seconds = np.rint(np.arange(0, RESPONSE_LENGTH_S + 1) / STEP_S).astype(int)
     seconds = seconds[seconds < min(len(one) for one in unit.values())]
     return Series(
@@ -163,7 +167,7 @@ def bold_run(
     affine: np.ndarray,
     mrs_affine: np.ndarray,
     target_mm: np.ndarray,
-    truth: Truth,
+    truth: BoldTruth,
     events: list[dict],
     tr_s: float = 2.0,
     target_radius_mm: float = 12.0,
@@ -221,7 +225,7 @@ def bold_run(
             "ppi": truth.ppi or {},
             "target_mm": [float(one) for one in target_mm],
             "target_radius_mm": target_radius_mm,
-            "hrf_peak_s": truth.hrf_peak_s,
+            "hrf_delay_s": truth.hrf_delay_s,
             "noise_percent": noise_percent,
         },
     )
@@ -246,7 +250,7 @@ def write_bold_run(plan, scan, head, root: Path) -> None:
     height = (1.0 if glutamate >= 0 else -1.0) * (0.8 + 0.05 * abs(glutamate))
     conditions = (f"{plan.design.task}A", f"{plan.design.task}B")
     rng = generator(plan, "bold", *identity(plan, scan)[:4])
-    truth = Truth(
+    truth = BoldTruth(
         peak_percent={conditions[0]: height, conditions[1]: 0.8 * height},
         shared_percent=0.3,
         ppi={conditions[0]: 2.0},
@@ -296,13 +300,9 @@ def _boxcar(time: np.ndarray, rows: list[dict]) -> np.ndarray:
     return found
 
 
-def _kernel(peak_s: float) -> np.ndarray:
-    """Double gamma response of unit area; its peak is 1 s before `peak_s`."""
-    from scipy.stats import gamma
-
-    time = np.arange(0, RESPONSE_LENGTH_S, STEP_S)
-    shape = gamma.pdf(time, peak_s) - gamma.pdf(time, peak_s + 10) / 6
-    return shape / shape.sum()
+def _own_kernel(delay_s: float) -> np.ndarray:
+    """Response whose delays are those of one person; the undershoot comes 10 s later."""
+    return kernel(STEP_S, length_s=RESPONSE_LENGTH_S, delay_s=delay_s, undershoot_s=delay_s + 10)
 
 
 def _convolve(activity: np.ndarray, kernel: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ METABOLITES = ("tNAA", "tCr", "tCho", "mI", "Glu", "Gln")
 
 
 @dataclass(frozen=True)
-class Scan:
+class ComparedScan:
     """What is compared of one scan; quantities that it lacks are left out.
 
     `spectrum` is the real average spectrum on `ppm`, with tCr of height 1.
@@ -123,7 +123,9 @@ def distance(
     )  # fmt: skip
 
 
-def distances(synthetic: Sequence[Scan], measured: Sequence[Scan]) -> list[Distance]:
+def distances(
+    synthetic: Sequence[ComparedScan], measured: Sequence[ComparedScan]
+) -> list[Distance]:
     """Distance of every quantity that both sets have, quality first."""
     names = dict.fromkeys([*QUANTITIES, *(name for scan in measured for name in scan.values)])
     found = []
@@ -137,7 +139,9 @@ def distances(synthetic: Sequence[Scan], measured: Sequence[Scan]) -> list[Dista
     return found
 
 
-def page(synthetic: Sequence[Scan], measured: Sequence[Scan], found: Sequence[Distance]):
+def page(
+    synthetic: Sequence[ComparedScan], measured: Sequence[ComparedScan], found: Sequence[Distance]
+):
     """One page: all spectra of both sets, and every quantity's values.
 
     Returns

@@ -16,7 +16,7 @@ from fmrsflow.files import write_bytes, write_json
 from fmrsflow.synthetic import head as heads
 from fmrsflow.synthetic import writers
 from fmrsflow.synthetic.acquisition import basis_of, blocks, protocol_of
-from fmrsflow.synthetic.people import Scan, Visit, generator, identity, place, scans, visits
+from fmrsflow.synthetic.people import PlannedScan, Visit, generator, identity, place, scans, visits
 from fmrsflow.synthetic.plan import Plan, SitePlan
 from fmrsflow.synthetic.record import methods_text, study_record
 from fmrsflow.synthetic.rows import SCAN_COLUMNS, map_path, scan_row, site_row, t1w_path
@@ -34,7 +34,7 @@ _IDENTITY = {
 TRUTH_COLUMNS = {
     "scans": {
         **_IDENTITY,
-        "condition": text("condition of the whole scan; n/a where events tell it"),
+        "condition": text("condition of the whole scan; n/a where events give it"),
         "snr_tcr": number("height of tCr over SD of the real noise, one transient, one SD", "1"),
         "noise_sd": number("SD of the real part of the noise of a combined FID", "a.u."),
         "lorentz_hz": number("Lorentzian FWHM at rest", "Hz"),
@@ -241,7 +241,7 @@ def _write_anatomy(plan: Plan, visit: Visit, head: heads.Head, root: Path) -> No
             writers.write_image(np.round(255 * part).astype(np.uint8), head.affine, path, 1 / 255)
 
 
-def _write_scan(plan: Plan, scan: Scan, made: SimulatedScan, root: Path) -> None:
+def _write_scan(plan: Plan, scan: PlannedScan, made: SimulatedScan, root: Path) -> None:
     row, site = scan_row(plan, scan), scan.visit.site
     _write_fids(made.fids, root / row["mrs"], site, scan)
     _write_fids(made.reference, root / row["ref"], site, scan)
@@ -254,7 +254,7 @@ def _write_scan(plan: Plan, scan: Scan, made: SimulatedScan, root: Path) -> None
         write_table(root / row["events"], events)
 
 
-def _write_fids(fids: Fids, path: Path, site: SitePlan, scan: Scan) -> None:
+def _write_fids(fids: Fids, path: Path, site: SitePlan, scan: PlannedScan) -> None:
     if path.suffix == ".SDAT":
         writers.write_sdat(fids, path, site.sequence)
     elif path.suffix == ".rda":
@@ -277,7 +277,7 @@ def _write_fids(fids: Fids, path: Path, site: SitePlan, scan: Scan) -> None:
         write_json(path.with_name(path.name.replace(".nii.gz", ".json")), sidecar)
 
 
-def _truth(rows, scan: Scan, protocol, concentrations, made: SimulatedScan, shares) -> None:
+def _truth(rows, scan: PlannedScan, protocol, concentrations, made: SimulatedScan, shares) -> None:
     truth, shape = made.truth, protocol.lineshape
     identity = {
         "site": scan.visit.site.name,

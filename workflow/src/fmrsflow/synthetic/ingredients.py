@@ -21,7 +21,7 @@ class Lineshape:
         Scale of an exponential distribution of B0 offsets about its mean: a tail towards higher
         (positive) or lower (negative) frequency, as an imperfect shim leaves it.
     narrowing_hz : float
-        Lorentzian FWHM lost at full BOLD response (0.2 at 3T, 0.46 at 7T; science.md section 5).
+        Lorentzian FWHM lost at full BOLD response (`constants.NARROWING_HZ`).
     """
 
     lorentz_hz: float = 4.0
@@ -99,7 +99,7 @@ class EddyCurrent:
 
 
 @dataclass(frozen=True)
-class ResidualWater:
+class WaterResidue:
     """What water suppression leaves.
 
     Attributes
@@ -124,7 +124,7 @@ class ResidualWater:
 
 
 @dataclass(frozen=True)
-class Baseline:
+class BaselineHumps:
     """Smooth broad signal under the metabolites.
 
     Attributes
@@ -204,7 +204,7 @@ class Noise:
 
     `snr_tcr` is that of one transient after ideal coil combination: height of the noise-free
     spectrum (metabolites, macromolecules and lipids) in 2.9-3.1 ppm over the SD of the real noise
-    of the spectrum, one SD (science.md section 2). `sign` -1 turns every random number round.
+    of the spectrum, one SD (docs/science.md#quality). `sign` -1 turns every random number round.
     """
 
     snr_tcr: float

@@ -14,7 +14,7 @@ CONCENTRATIONS = {
 MACROMOLECULES = {
     "MM09": 11.0, "MM12": 4.5, "MM14": 11.0, "MM17": 11.0, "MM20": 19.0, "MMother": 12.0,
 }  # fmt: skip
-"""Amplitudes of the macromolecules of science.md section 3, and `MMother`.
+"""Amplitudes of the macromolecules of docs/science.md#macromolecules, and `MMother`.
 
 In the proportions of measured human spectra (Cudalbu 2021), where MM17 is as high as MM14.
 """
@@ -34,7 +34,7 @@ PYRUVATE = {"Pyr": ((2.36, 0.002, 3.0),)}
 """Methyl singlet of pyruvate (Govindaraju 2000), ppm, width, protons: no common basis holds it."""
 
 LIPIDS = {"Lip13": 1.0, "Lip09": 0.27, "Lip20": 0.15}
-"""Lipids in the proportions of science.md section 3."""
+"""Lipids in the proportions of docs/science.md#macromolecules."""
 
 MM_RELAXATION = {3: Relaxation(0.35, 0.030), 7: Relaxation(0.40, 0.024)}
 """Macromolecules at 3T and 7T: T1 of Cudalbu 2021, T2 of Murali-Manohar 2020."""

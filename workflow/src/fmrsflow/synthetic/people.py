@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmrsflow.concentration import SUMS
+from fmrsflow.metabolites import SUMS
 from fmrsflow.synthetic.normal import CONCENTRATIONS
-from fmrsflow.synthetic.plan import Participants, Plan, Region, SitePlan, Spread
+from fmrsflow.synthetic.plan import Distribution, Participants, Plan, Region, SitePlan
 
 _TOGETHER = {part: total for total, parts in SUMS.items() if total != "Glx" for part in parts}
 """Pools that differ between people as one: a rich tNAA is rich in NAA and NAAG."""
@@ -42,8 +42,8 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Scan:
-    """One measurement of a visit: `task` names it, `condition` is "" where events tell it."""
+class PlannedScan:
+    """One measurement of a visit: `task` names it, `condition` is "" where events give it."""
 
     visit: Visit
     session: str
@@ -81,13 +81,13 @@ def place(plan: Plan, visit: Visit) -> str:
     return visit.site.draws if plan.paired else visit.site.name
 
 
-def identity(plan: Plan, scan: Scan) -> tuple[str, ...]:
+def identity(plan: Plan, scan: PlannedScan) -> tuple[str, ...]:
     """Name of a scan for its random numbers: site, person, session, region, task."""
     visit = scan.visit
     return (place(plan, visit), visit.drawn, scan.session, scan.region.acq, scan.task)
 
 
-def draw(spread: Spread, rng: np.random.Generator) -> float:
+def draw(spread: Distribution, rng: np.random.Generator) -> float:
     """A value of a spread, cut at 3 SD."""
     return spread.mean + spread.sd * float(np.clip(rng.standard_normal(), -3, 3))
 
@@ -114,20 +114,20 @@ def _label(people: Participants, site: SitePlan, number: int) -> tuple[str, str]
     return f"{number:02d}", f"{site.name}/{number:02d}"
 
 
-def scans(plan: Plan, visit: Visit) -> Iterator[Scan]:
+def scans(plan: Plan, visit: Visit) -> Iterator[PlannedScan]:
     """Every measurement of a visit."""
     many = plan.participants.sessions > 1
     for number in range(1, plan.participants.sessions + 1):
         session = str(number) if many else ""
         for region in plan.regions:
             if plan.design.kind == "blocks":
-                yield Scan(visit, session, region, plan.design.task, "")
+                yield PlannedScan(visit, session, region, plan.design.task, "")
             else:
-                yield Scan(visit, session, region, "rest", "rest")
-                yield Scan(visit, session, region, plan.design.task, plan.design.task)
+                yield PlannedScan(visit, session, region, "rest", "rest")
+                yield PlannedScan(visit, session, region, plan.design.task, plan.design.task)
 
 
-def true_changes(plan: Plan, scan: Scan) -> dict[str, float]:
+def true_changes(plan: Plan, scan: PlannedScan) -> dict[str, float]:
     """Percent change at full response of each responding metabolite, in this session and region."""
     visit = scan.visit
     found = {}
@@ -151,7 +151,7 @@ def true_changes(plan: Plan, scan: Scan) -> dict[str, float]:
     return found
 
 
-def true_concentrations(plan: Plan, scan: Scan) -> dict[str, float]:
+def true_concentrations(plan: Plan, scan: PlannedScan) -> dict[str, float]:
     """Concentrations at rest, mmol per kg tissue water, in this session."""
     visit, c = scan.visit, plan.concentrations
     site = ("site", place(plan, visit))

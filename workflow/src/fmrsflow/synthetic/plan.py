@@ -23,7 +23,7 @@ def _limit(default: Any = MISSING, **limits):
 
 
 @dataclass(frozen=True)
-class Spread:
+class Distribution:
     """A normally distributed quantity, cut at 3 SD; a plain number has no spread."""
 
     mean: float
@@ -31,7 +31,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Response:
+class ResponsePlan:
     """Percent change of a metabolite at full response, and where it differs.
 
     `fixed` sets the value of single people and regions, `<subject>` or `<subject>-<acq>`.
@@ -57,11 +57,11 @@ class Concentrations:
 
 
 @dataclass(frozen=True)
-class Design:
+class TaskPlan:
     """When the task runs.
 
-    `blocks`: one scan with blocks of rest and task, told by events.tsv. `scans`: a rest scan and a
-    task scan, told by the column `condition`.
+    `blocks`: one scan with blocks of rest and task, given by events.tsv. `scans`: a rest scan and a
+    task scan, named by the column `condition`.
     """
 
     kind: str = _limit("blocks", choices=("blocks", "scans"))
@@ -84,7 +84,7 @@ class Participants:
     travelling: int = _limit(0, low=0, high=1000)
     sessions: int = _limit(1, low=1, high=100)
     mirrored: bool = False
-    age: Spread = Spread(30.0, 6.0)
+    age: Distribution = Distribution(30.0, 6.0)
     spacing_mm: float = _limit(2.0, low=0.5, high=5.0)
 
 
@@ -110,7 +110,7 @@ class SitePlan:
 
     What a site does not know of itself: `fixed_drift_hz` and `jump_hz` in every scan (drift, and a
     step of frequency at a random moment), `phase_offset_deg` of the scan against its reference,
-    `movement_probability` of a spoilt transient, `actual_te_s` where files and sheets tell `te_s`,
+    `movement_probability` of a spoilt transient, `actual_te_s` where files and sheets state `te_s`,
     `pyruvate_mmol_per_kg` for a metabolite that no common basis holds, `tissue_error` for the share
     of tissue that its maps call CSF.
     """
@@ -133,9 +133,9 @@ class SitePlan:
     spectral_width_hz: float = _limit(2000.0, low=500.0, high=50000.0)
     coils: int = _limit(1, low=1, high=128)
     coil_correlation: float = _limit(0.2, low=0.0, high=0.9)
-    snr_tcr: Spread = Spread(12.0, 1.0)
-    lorentz_hz: Spread = Spread(3.0, 0.4)
-    gauss_hz: Spread = Spread(3.5, 0.4)
+    snr_tcr: Distribution = Distribution(12.0, 1.0)
+    lorentz_hz: Distribution = Distribution(3.0, 0.4)
+    gauss_hz: Distribution = Distribution(3.5, 0.4)
     skew_hz: float = _limit(0.0, low=0.0)
     bold_narrowing_hz: float | None = _limit(None, low=0.0, high=5.0)
     natural_widths: bool = False
@@ -149,7 +149,7 @@ class SitePlan:
     motion_hz: float = _limit(2.0, low=0.0)
     motion_deg: float = _limit(10.0, low=0.0)
     eddy_hz: float = _limit(3.0, low=0.0)
-    residual_water: Spread = Spread(3e-3, 1e-3)
+    residual_water: Distribution = Distribution(3e-3, 1e-3)
     baseline: float = _limit(0.02, low=0.0, high=1.0)
     unmodelled_mm: float = _limit(1.0, low=0.0, high=10.0)
     lipids: float = _limit(0.2, low=0.0, high=10.0)
@@ -182,9 +182,9 @@ class Plan:
     seed: int = _limit(2026, low=0)
     licence: str = "CC0-1.0"
     constants: str = "osprey"
-    responses: dict[str, Response] = field(default_factory=dict)
+    responses: dict[str, ResponsePlan] = field(default_factory=dict)
     concentrations: Concentrations = Concentrations()
-    design: Design = Design()
+    design: TaskPlan = TaskPlan()
     participants: Participants = Participants()
     regions: tuple[Region, ...] = (Region(),)
     bold_runs: bool = False
@@ -293,9 +293,9 @@ class _Reader:
         return seen
 
     def _dataclass(self, kind, node, key: str):
-        if kind is Spread and node.id == "scalar":
+        if kind is Distribution and node.id == "scalar":
             mean = self._scalar(float, node, key)
-            return None if mean is None else Spread(mean)
+            return None if mean is None else Distribution(mean)
         if node.id != "mapping":
             return self.fault(node, key, f"a table of {kind.__name__.lower()} keys is expected")
         known = {one.name: one for one in fields(kind)}

@@ -1,4 +1,4 @@
-"""The record that every synthetic set carries (science.md section 8), and its methods paragraph.
+"""The record that a synthetic set carries (docs/science.md#synthetic), and its methods paragraph.
 
 Its schema is `workflow/schemas/record.json`.
 """

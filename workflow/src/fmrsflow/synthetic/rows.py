@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fmrsflow.synthetic.people import Scan, Visit
+from fmrsflow.synthetic.people import PlannedScan, Visit
 from fmrsflow.synthetic.plan import Plan, SitePlan
 
 SCAN_COLUMNS = (
@@ -24,7 +24,7 @@ def site_row(site: SitePlan) -> dict:
     return {"site": site.name, **values}
 
 
-def scan_row(plan: Plan, scan: Scan) -> dict:
+def scan_row(plan: Plan, scan: PlannedScan) -> dict:
     """Row of scans.tsv; paths relative to the data root."""
     site, stem = scan.visit.site, scan.stem
     mrs = f"{scan.folder}/mrs/{stem}"

@@ -1,4 +1,4 @@
-"""One scan: the forward model of science.md section 8, with its truth.
+"""One scan: the forward model of docs/science.md#synthetic, with its truth.
 
 A transient is the sum of the basis with the true amplitudes of its moment, under a common Voigt
 lineshape, plus baseline, residual water and the rarer ingredients; then frequency, phase and eddy
@@ -14,6 +14,7 @@ import numpy as np
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.fids import Fids, to_spectrum
+from fmrsflow.haemodynamics import kernel
 from fmrsflow.synthetic import ingredients as ing
 
 WATER_PPM = 4.65
@@ -67,8 +68,8 @@ class Protocol:
     lineshape: ing.Lineshape = field(default_factory=ing.Lineshape)
     walk: ing.Walk | None = None
     eddy: ing.EddyCurrent | None = None
-    residual_water: ing.ResidualWater | None = None
-    baseline: ing.Baseline | None = None
+    residual_water: ing.WaterResidue | None = None
+    baseline: ing.BaselineHumps | None = None
     scalp_lipid: ing.ScalpLipid | None = None
     lipid_burst: ing.LipidBurst | None = None
     movement: ing.Movement | None = None
@@ -101,7 +102,7 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Truth:
+class ScanTruth:
     """What the analysis should find.
 
     Attributes
@@ -142,7 +143,7 @@ class SimulatedScan:
 
     fids: Fids
     reference: Fids | None
-    truth: Truth
+    truth: ScanTruth
 
 
 def simulate(protocol: Protocol, seed: int | np.random.Generator) -> SimulatedScan:
@@ -194,7 +195,7 @@ def simulate(protocol: Protocol, seed: int | np.random.Generator) -> SimulatedSc
         noise_sd = p.noise.sign * height / p.noise.snr_tcr / np.sqrt(basis.n_points - 0.75)
     weights, mixing = _array(p.coils, streams["coils"])
     data = _receive(clean, weights, mixing, noise_sd, p.adc, streams["noise"])
-    truth = Truth(
+    truth = ScanTruth(
         names=basis.names,
         amplitudes=amplitudes,
         fids=clean,
@@ -229,19 +230,11 @@ def boxcar(onsets_s, durations_s, n_transients: int, tr_s: float) -> np.ndarray:
 
 
 def haemodynamic(onsets_s, durations_s, n_transients: int, tr_s: float) -> np.ndarray:
-    """Blocks convolved with the double-gamma haemodynamic response, plateau 1.
-
-    Shape (n_transients,). Gamma densities with peaks at 5 and 15 s, undershoot 1/6: the form of
-    Glover 1999 in the parameters of SPM.
-    """
-    from scipy.stats import gamma
-
+    """Blocks convolved with the haemodynamic response, plateau 1; shape (n_transients,)."""
     fine_s = 0.1
-    kernel_s = np.arange(0, 32, fine_s)
-    kernel = gamma.pdf(kernel_s, 6) - gamma.pdf(kernel_s, 16) / 6
     n_fine = int(np.ceil(n_transients * tr_s / fine_s)) + 1
     blocks = boxcar(onsets_s, durations_s, n_fine, fine_s)
-    course = np.convolve(blocks, kernel / kernel.sum())[:n_fine]
+    course = np.convolve(blocks, kernel(fine_s))[:n_fine]
     return np.interp(np.arange(n_transients) * tr_s, np.arange(n_fine) * fine_s, course)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fmrsflow.constants import field_of
 from fmrsflow.fids import Fids, to_nifti
 from fmrsflow.files import write_bytes
 
@@ -164,7 +165,7 @@ def write_rda(fids: Fids, path: str | Path, sequence: str = "svs_se") -> None:
         dwell_us=1e6 * fids.dwell_s,
         averages=fids.n_transients,
         frequency_mhz=fids.frequency_mhz,
-        field_t=fids.frequency_mhz / 42.577,
+        field_t=field_of(fids.frequency_mhz),
         samples=fids.n_points,
         size=size,
         off=fids.affine[:3, 3] * to_lps,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fmrsflow.tables import flag, integer, number, text
+from fmrsflow.scan_figures import FIGURES
+from fmrsflow.tables import Column, flag, integer, number, text
 
 _P = "percent"
 
@@ -44,6 +45,14 @@ _SITE = {
     "protocol": text("standardised or own"),
 }
 
+
+def _figure(name: str) -> Column:
+    """Column of a figure of the scan, as it is defined."""
+    figure = FIGURES[name]
+    kind = integer if name.startswith("n_") else number
+    return kind(figure.definition, _P if figure.unit == "%" else figure.unit)
+
+
 TABLES = {
     "scans": {
         **_SCAN,
@@ -61,16 +70,7 @@ TABLES = {
     "quality": {
         **_SCAN,
         **_SITE,
-        "snr_tcr": number("height of tCr over SD of the noise"),
-        "fwhm_tcr_hz": number("linewidth of tCr", "Hz"),
-        "fwhm_water_hz": number("linewidth of water", "Hz"),
-        "residual_water": number("water left over unsuppressed water"),
-        "drift_hz": number("frequency drift over the scan", "Hz"),
-        "fqn": number("variance of the residual over that of the noise, average of all"),
-        "mrar_percent": number("SD of the residual over the range of the model", _P),
-        "n_kept": integer("transients used"),
-        "rejected_percent": number("transients rejected", _P),
-        "bold_narrowing_hz": number("narrowing of lines by the task, joint fit", "Hz"),
+        **{name: _figure(name) for name in FIGURES if name != "n_rejected"},
         "v_gm": number("volume fraction of grey matter"),
         "v_wm": number("volume fraction of white matter"),
         "v_csf": number("volume fraction of CSF"),
@@ -267,7 +267,7 @@ TABLES = {
     "problems": {
         "site": text("site"),
         "item": text("scan, response unit or table"),
-        "stage": text("stage that tells it"),
+        "stage": text("stage that reports it"),
         "kind": text("fault, failed, excluded, warning, control, or not estimated"),
         "text": text("what is the matter"),
     },

@@ -5,7 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from fmrsflow import response
+from fmrsflow.response.blocks import change_per_block, habituation, halves_of_rest
+from fmrsflow.response.change import percent_change, ratio_of_changes
+from fmrsflow.response.controls import control, mean_difference
+from fmrsflow.response.course import (
+    block_bootstrap,
+    block_length,
+    condition_columns,
+    glm_ar1,
+    timecourse_changes,
+)
 
 
 def test_fieller_covers_where_rest_is_as_uncertain_as_the_task():
@@ -14,7 +23,7 @@ def test_fieller_covers_where_rest_is_as_uncertain_as_the_task():
     rest = rng.normal(1.0, 0.1, 4000)
     task = rng.normal(1.3, 0.1, 4000)
     spread = np.diag([0.01, 0.01])
-    found = [response.percent_change(a, b, spread) for a, b in zip(rest, task)]
+    found = [percent_change(a, b, spread) for a, b in zip(rest, task)]
     covered = np.mean([one.low <= 30 <= one.high for one in found])
     # Four binomial standard errors.
     assert covered == pytest.approx(0.95, abs=0.014)
@@ -23,7 +32,7 @@ def test_fieller_covers_where_rest_is_as_uncertain_as_the_task():
 @pytest.mark.parametrize("interval", ["fieller", "log_ratio"])
 def test_precise_values_give_the_first_order_interval(interval):
     spread = np.diag([0.03**2, 0.04**2])
-    one = response.percent_change(10.0, 10.3, spread, interval=interval)
+    one = percent_change(10.0, 10.3, spread, interval=interval)
     se = 100 * math.hypot(0.04, 1.03 * 0.03) / 10
     assert one.percent == pytest.approx(3.0)
     assert one.se == pytest.approx(se)
@@ -32,33 +41,33 @@ def test_precise_values_give_the_first_order_interval(interval):
 
 def test_errors_common_to_both_conditions_cancel():
     common = np.full((2, 2), 1.0) + np.diag([1e-6, 1e-6])
-    assert response.percent_change(10.0, 10.0, common).se < 0.02
+    assert percent_change(10.0, 10.0, common).se < 0.02
 
 
 def test_interval_is_open_where_rest_is_not_different_from_zero():
-    one = response.percent_change(0.1, 0.2, np.diag([0.01, 0.01]))
+    one = percent_change(0.1, 0.2, np.diag([0.01, 0.01]))
     assert (one.low, one.high) == (-math.inf, math.inf)
 
 
 def test_nothing_at_rest_is_told():
-    one = response.percent_change(0.0, 1.0, np.eye(2))
+    one = percent_change(0.0, 1.0, np.eye(2))
     assert math.isnan(one.percent)
     assert one.reason == "cannot be estimated because the fit found nothing at rest"
 
 
 def test_nothing_during_the_task_is_a_change_of_minus_100_by_fieller():
     spread = np.diag([0.01, 0.01])
-    one = response.percent_change(1.0, 0.0, spread)
+    one = percent_change(1.0, 0.0, spread)
     assert one.percent == -100 and one.low < -100 < one.high
-    assert "logarithm" in response.percent_change(1.0, 0.0, spread, interval="log_ratio").reason
+    assert "logarithm" in percent_change(1.0, 0.0, spread, interval="log_ratio").reason
 
 
 def test_change_of_a_ratio_is_that_of_both_parts():
-    one = response.ratio_of_changes(5.0, 2.0, np.diag([1.0, 1.0]))
+    one = ratio_of_changes(5.0, 2.0, np.diag([1.0, 1.0]))
     assert one.percent == pytest.approx(100 * (1.05 / 1.02 - 1))
     assert one.se == pytest.approx(math.hypot(1 / 1.02, 1.05 / 1.02**2))
     # A change of tCr that is an error of both alike vanishes.
-    same = response.ratio_of_changes(2.0, 2.0, np.ones((2, 2)))
+    same = ratio_of_changes(2.0, 2.0, np.ones((2, 2)))
     assert (same.percent, same.se) == pytest.approx((0.0, 0.0), abs=1e-6)
 
 
@@ -81,9 +90,7 @@ def test_timecourse_interval_covers_with_autocorrelated_errors(rho):
     covered = []
     for _ in range(300):
         y, labels = _course(rng, 40, rho, 0.03, drift=0.4)
-        one = response.timecourse_changes(
-            y, np.full(40, 0.3), labels, np.arange(40.0), "rest", ["task"]
-        )[0]
+        one = timecourse_changes(y, np.full(40, 0.3), labels, np.arange(40.0), "rest", ["task"])[0]
         covered.append(one.low <= 3 <= one.high)
     # Four standard errors of 300 are 5 %; AR(1) with rho from 40 points may cost 2 % more.
     assert 0.88 <= np.mean(covered) <= 0.99
@@ -92,21 +99,19 @@ def test_timecourse_interval_covers_with_autocorrelated_errors(rho):
 def test_rho_is_recovered():
     rng = np.random.default_rng(3)
     y, labels = _course(rng, 2000, 0.5, 0.0)
-    design = response.condition_columns(labels, "rest", ["task"], np.arange(2000.0), 1)
-    glm = response.glm_ar1(y, np.full(2000, 0.3), design)
+    design = condition_columns(labels, "rest", ["task"], np.arange(2000.0), 1)
+    glm = glm_ar1(y, np.full(2000, 0.3), design)
     assert glm.rho == pytest.approx(0.5, abs=0.08)
 
 
 def test_a_linear_drift_does_not_pass_for_a_change():
     y, labels = _course(np.random.default_rng(4), 40, 0.0, 0.0, drift=5.0, sd=1e-3)
-    one = response.timecourse_changes(
-        y, np.full(40, 1e-3), labels, np.arange(40.0), "rest", ["task"]
-    )[0]
+    one = timecourse_changes(y, np.full(40, 1e-3), labels, np.arange(40.0), "rest", ["task"])[0]
     assert abs(one.percent) < 0.05
 
 
 def test_few_blocks_take_the_errors_of_the_fit():
-    one = response.timecourse_changes(
+    one = timecourse_changes(
         np.array([10.0, 10.3]), np.array([0.1, 0.1]), ["rest", "task"], np.arange(2.0), "rest",
         ["task"],
     )[0]  # fmt: skip
@@ -115,7 +120,7 @@ def test_few_blocks_take_the_errors_of_the_fit():
 
 
 def test_a_condition_without_blocks_is_told():
-    one = response.timecourse_changes(
+    one = timecourse_changes(
         np.ones(3), np.ones(3), ["rest"] * 3, np.arange(3.0), "rest", ["task"]
     )[0]
     assert "no block of task" in one.reason
@@ -128,10 +133,10 @@ def test_block_bootstrap_gives_the_scatter_of_repeated_scans(rho, drift):
     changes, errors = [], []
     for _ in range(150):
         y, labels = _course(rng, n, rho, 0.03, drift)
-        design = response.condition_columns(labels, "rest", ["task"], np.arange(n * 1.0), 1)
+        design = condition_columns(labels, "rest", ["task"], np.arange(n * 1.0), 1)
         b = np.linalg.lstsq(design, y, rcond=None)[0]
         changes.append(100 * b[1] / b[0])
-        errors.append(response.block_bootstrap(y, design, 1, 200, rng)[0])
+        errors.append(block_bootstrap(y, design, 1, 200, rng)[0])
     scatter = np.std(changes)
     # 150 scans tell their scatter to 6 %; blocks shorten the memory of rho = 0.6 by some more.
     assert np.mean(errors) == pytest.approx(scatter, rel=0.2)
@@ -141,34 +146,34 @@ def test_blocks_grow_with_the_correlation():
     rng = np.random.default_rng(6)
     white = rng.normal(size=200)
     slow = np.convolve(rng.normal(size=240), np.ones(20) / 20, "valid")[:200]
-    assert response.block_length(white) < response.block_length(slow)
+    assert block_length(white) < block_length(slow)
 
 
 def test_halves_of_rest_show_a_drift_and_nothing_else():
     labels = ["rest", "task"] * 8
     flat, rising = np.full(16, 10.0), np.linspace(9.5, 10.5, 16)
-    assert response.halves_of_rest(flat, np.full(16, 0.1), labels, "rest").percent == 0
-    assert response.halves_of_rest(rising, np.full(16, 0.1), labels, "rest").percent > 4
-    one = response.halves_of_rest(flat[:2], np.ones(2), labels[:2], "rest")
+    assert halves_of_rest(flat, np.full(16, 0.1), labels, "rest").percent == 0
+    assert halves_of_rest(rising, np.full(16, 0.1), labels, "rest").percent > 4
+    one = halves_of_rest(flat[:2], np.ones(2), labels[:2], "rest")
     assert one.reason == "cannot be estimated because rest has one block"
 
 
 def test_habituation_is_the_slope_over_task_blocks():
     labels = ["rest", "task"] * 4
     values = np.array([10, 10.8, 10, 10.6, 10, 10.4, 10, 10.2])
-    blocks = response.change_per_block(values, np.full(8, 0.05), labels, np.arange(8.0), "rest")
+    blocks = change_per_block(values, np.full(8, 0.05), labels, np.arange(8.0), "rest")
     assert [one.change.percent for one in blocks] == pytest.approx([8, 6, 4, 2])
-    slope = response.habituation(blocks)
+    slope = habituation(blocks)
     assert slope.percent == pytest.approx(-2.0, abs=0.01)
     assert slope.high < 0
 
 
 def test_a_control_is_flagged_in_words_only_beyond_its_limit():
-    small = response.control("tCr change", 0.8, 0.2, "percent", 1.0, "the water moved")
+    small = control("tCr change", 0.8, 0.2, "percent", 1.0, "the water moved")
     assert small.flag == "" and small.limit == 1.0
-    noisy = response.control("tCr change", 3.0, 2.0, "percent", 1.0, "the water moved")
+    noisy = control("tCr change", 3.0, 2.0, "percent", 1.0, "the water moved")
     assert noisy.flag == "" and noisy.limit == pytest.approx(3.92, abs=0.01)
-    large = response.control("tCr change", 5.0, 2.0, "percent", 1.0, "the water moved")
+    large = control("tCr change", 5.0, 2.0, "percent", 1.0, "the water moved")
     assert large.flag == "tCr change is +5 percent, above 3.9: the water moved"
 
 
@@ -178,6 +183,6 @@ def test_difference_of_a_random_walk_is_not_significant_most_of_the_time():
     z = []
     for _ in range(200):
         walk = np.cumsum(rng.normal(size=128))
-        difference, se = response.mean_difference(walk, labels, "rest", "task")
+        difference, se = mean_difference(walk, labels, "rest", "task")
         z.append(abs(difference) / se)
     assert np.mean(np.array(z) > 1.96) < 0.1

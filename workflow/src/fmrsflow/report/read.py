@@ -12,18 +12,16 @@ import numpy as np
 
 from fmrsflow.edge import Job
 from fmrsflow.errors import Damaged, DataError
-from fmrsflow.files import read_json
-from fmrsflow.mismatch.costs import site_costs
+from fmrsflow.question import Question
+from fmrsflow.report import answers as tables
 from fmrsflow.report.group_figures import FIGURES
 from fmrsflow.report.methods import methods
-from fmrsflow.report.mismatch_page import Tables
 from fmrsflow.report.mrsinmrs import checklist
 from fmrsflow.report.pages import BOLD_PICTURES
 from fmrsflow.report.results import (
     STAGES,
     ConsortiumResults,
     Links,
-    Question,
     ScanResults,
     ScanSummary,
     SiteResults,
@@ -31,9 +29,8 @@ from fmrsflow.report.results import (
 from fmrsflow.report.verdict import verdict
 from fmrsflow.report.words import headline
 from fmrsflow.results import Output, Results
-from fmrsflow.stages import report_tables as tables
 from fmrsflow.study import Scan, Study
-from fmrsflow.tables import Row, columns_of, parse_table
+from fmrsflow.tables import Row
 
 LINE_POINTS = 160
 """Points of a spectrum's small picture."""
@@ -168,7 +165,7 @@ def _blocks(study: Study, analysis: str, scan: Scan) -> list[tuple[float, float,
     try:
         events = Job("response", study, scan, names).events() or []
     except DataError:
-        return []  # convert or preprocess has told of it
+        return []  # convert or preprocess has reported it
     rest = study.setting("response", names["response"]).get("rest", "rest")
     return [
         (row["onset"], row["onset"] + row["duration"], row["trial_type"])
@@ -218,7 +215,7 @@ def read_group(results: Results, analysis: str) -> list[tuple[ScanSummary, ScanR
             verdict=judged,
             reached=reached[-1] if reached else "",
             failed_at=failed.get("failed_at") or "",
-            quality=quality_figures(light),
+            quality=light.figures,
             line=None if light.fit is None else _line(light.fit),
             converted=light.record("convert"),
             change=headline(light.changes, light.asked),
@@ -227,35 +224,11 @@ def read_group(results: Results, analysis: str) -> list[tuple[ScanSummary, ScanR
     return found
 
 
-BENCHMARK = Path(__file__).resolve().parents[4] / "docs" / "mismatch"
-"""Committed tables of the mismatch benchmark."""
-
-
-def read_benchmark(folder: Path) -> Tables | None:
-    """Tables of a scored edition of the mismatch benchmark; None where there are none."""
-    if not (folder / "made.json").is_file():
-        return None
-    names = ("curves", "concentrations", "attribution", "quality")
-    tables = {
-        name: parse_table(path.read_bytes(), columns_of("mismatch", name), str(path))
-        if (path := folder / f"{name}.tsv").is_file()
-        else ()
-        for name in names
-    }
-    return Tables(**tables, made=read_json(folder / "made.json"))
-
-
 def read_site(results: Results, analysis: str, group, name: str) -> SiteResults:
     """What the page of a site shows."""
     study = results.study
     own = [one for one in group if one[0].scan.site == name]
     asked = _question(results, analysis)
-    medians = {
-        figure: float(np.median(values))
-        for figure in FIGURES
-        if (values := [s.quality[figure] for s, _ in own if figure in s.quality])
-    }
-    benchmark = read_benchmark(BENCHMARK)
     names = list(study.sites)
     place = names.index(name)
     passed = {stage: [r.record(stage) for _, r in own if r.record(stage)] for stage in STAGES}
@@ -283,9 +256,6 @@ def read_site(results: Results, analysis: str, group, name: str) -> SiteResults:
             for figure in FIGURES
         },
         checklist=items,
-        costs=site_costs(medians, study.sites[name].field_t, benchmark.curves, benchmark.quality)
-        if benchmark
-        else (),
         effect=tables.site_effects(_tables(results, analysis, ("sites",)), asked).get(name),
         asked=asked,
         links=Links(
@@ -355,7 +325,7 @@ def read_consortium(results: Results, analysis: str, group) -> ConsortiumResults
 def _question(results: Results, analysis: str) -> Question:
     sites = results.group("sites", analysis)
     record = sites.record if sites.exists else {}
-    return tables.question(record, results.study.config.get("sites", {}))
+    return tables.question(record, results.study.config["sites"])
 
 
 SHOWN = (
@@ -378,20 +348,6 @@ def _tables(
     sites = results.group("sites", analysis)
     there = [name for name in names if sites.exists and sites.has(f"{name}.tsv")]
     return {name: sites.table(name) for name in there}
-
-
-def quality_figures(results: ScanResults) -> dict[str, float]:
-    """Figures of quality of a scan; missing ones left out."""
-    quality, fit = results.record("preprocess"), results.record("fit")
-    values = {name: quality.get(name) for name in ("snr_tcr", "fwhm_tcr_hz", "drift_hz")}
-    if values["drift_hz"] is not None:
-        values["drift_hz"] = abs(values["drift_hz"])
-    values["fqn"] = next(iter((fit.get("fqn") or {}).values()), None)
-    kept, removed = (quality.get(name) for name in ("n_kept", "n_removed"))
-    if kept and removed:
-        total = sum(kept.values()) + sum(removed.values())
-        values["rejected_percent"] = 100 * sum(removed.values()) / max(1, total)
-    return {k: float(v) for k, v in values.items() if v is not None and np.isfinite(v)}
 
 
 def _line(fit: Mapping[str, np.ndarray]) -> np.ndarray:

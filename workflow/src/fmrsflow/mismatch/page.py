@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from fmrsflow.mismatch.benchmark import Tables
 from fmrsflow.mismatch.costs import BREAKS, SURVIVES, state, survivors
 from fmrsflow.mismatch.variants import (
     CONTESTANTS,
@@ -43,20 +43,6 @@ STEPS = {
 DRAWN = ("default", "no linewidth model", "blocks", "restricted alignment", "no correction",
          "polynomial baseline", "no baseline")  # fmt: skip
 """Contestants of the dose curves; the table has all."""
-
-
-@dataclass(frozen=True)
-class Tables:
-    """Tables of a scored edition (docs/mismatch.md).
-
-    `made` is how they were made: edition, versions, date.
-    """
-
-    curves: Sequence[Row]
-    concentrations: Sequence[Row]
-    attribution: Sequence[Row]
-    quality: Sequence[Row]
-    made: Mapping[str, str]
 
 
 def mismatch_page(tables: Tables, home: str = "") -> str:
@@ -105,14 +91,14 @@ def mismatch_page(tables: Tables, home: str = "") -> str:
 
 def words(factor: Factor, curves: Sequence[Row], fields: Sequence[float]) -> str:
     """What a factor costs the default, in a sentence a field, from the table."""
-    told = []
+    sentences = []
     for field in fields:
         own = _own(curves, field, factor.name, DEFAULT)
         if not own:
             continue
         states = [state(row) for row in own]
         if set(states) == {"holds"}:
-            told.append(
+            sentences.append(
                 f"at {field:g} T the default holds at every dose (bias within {SURVIVES:g} "
                 f"points); at {_dose(own[-1], factor)} its error is {_ratio(own[-1])} times the "
                 "nominal one"
@@ -124,8 +110,8 @@ def words(factor: Factor, curves: Sequence[Row], fields: Sequence[float]) -> str
             parts.append(_unknown(own[states.index("unknown")], factor))
         if "breaks" in states:
             parts.append(_broken(own[states.index("breaks")], factor))
-        told.append(f"at {field:g} T " + ", ".join(parts))
-    text = "; ".join(told)
+        sentences.append(f"at {field:g} T " + ", ".join(parts))
+    text = "; ".join(sentences)
     return text[:1].upper() + text[1:] + "." if text else ""
 
 

@@ -6,16 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from fmrsflow.question import KEYS, Question
 from fmrsflow.report.alike import alike
 from fmrsflow.report.render import signed
-from fmrsflow.report.results import Effect, Question
+from fmrsflow.report.results import Effect
 from fmrsflow.study import Site
 from fmrsflow.tables import Row
 
 Tables = Mapping[str, Sequence[Row]]
-
-KEYS = ("metabolite", "estimator", "matched", "quantity", "contrast")
-"""Columns that tell one question from another (sites/answer.py)."""
 
 MARKS = ("preprocess", "basis", "fit", "concentration", "response", *KEYS[1:4], "scans")
 """Choices that the specification curve marks, where they differ."""
@@ -27,8 +25,7 @@ def question(record: Mapping, settings: Mapping) -> Question:
     main = record.get("main")
     if main:
         return Question(*main)
-    chosen = ("metabolite", "estimator", "quantity")
-    return Question(**{name: settings[name] for name in chosen if name in settings})
+    return Question.from_settings(settings)
 
 
 def site_effects(tables: Tables, asked: Question) -> dict[str, Effect]:
@@ -75,14 +72,8 @@ def answers(
 
 def _of(rows: Sequence[Row], asked: Question) -> list[Row]:
     """Rows that answer the question; those on concentrations do not."""
-    wanted = dict(zip(KEYS, (asked.metabolite, asked.estimator, asked.matched, asked.quantity)))
-    if asked.contrast:
-        wanted["contrast"] = asked.contrast
     return [
-        row
-        for row in rows
-        if row.get("outcome", "change") == "change"
-        and all(row.get(name) == value for name, value in wanted.items())
+        row for row in rows if row.get("outcome", "change") == "change" and asked.answered_by(row)
     ]
 
 
@@ -92,7 +83,7 @@ def _shares(rows: Sequence[Row]) -> list[tuple[str, float, float, float]]:
 
 
 def _curve(rows: Sequence[Row]) -> tuple[list[Effect], list[dict[str, str]], list[bool]]:
-    """Effects of the specification curve, the choices behind each, and which is told first."""
+    """Effects of the specification curve, the choices behind each, and which is stated first."""
     rows = [row for row in rows if _known(row, "change_percent", "low_percent", "high_percent")]
     effects = [Effect(row["analysis"], *_ends(row)) for row in rows]
     choices = [{name: row[name] for name in MARKS if name in row} for row in rows]
@@ -102,23 +93,23 @@ def _curve(rows: Sequence[Row]) -> tuple[list[Effect], list[dict[str, str]], lis
 
 
 def _caveats(tables: Tables, asked: Question) -> list[str]:
-    told = []
+    caveats = []
     left = _of(tables.get("leave_one_out", ()), asked)
     values = [row["change_percent"] for row in left if _known(row, "change_percent")]
     if values:
-        told.append(
+        caveats.append(
             f"Whichever site is left out, the mean stays between {signed(min(values))} and "
             f"{signed(max(values))} %."
         )
     for row in _of(tables.get("equivalence", ()), asked):
         if _known(row, "difference_percent"):
-            told.append(
+            caveats.append(
                 f"Sites with their own protocol find {signed(row['difference_percent'])} "
                 "percentage points against those with the standardised one (90 % interval "
                 f"{signed(row['low90_percent'])} to {signed(row['high90_percent'])}; "
                 f"{row['verdict']} within ± {row['margin_percent']:g})."
             )
-    return told
+    return caveats
 
 
 def _power_words(rows: Sequence[Row]) -> str:
@@ -161,7 +152,7 @@ def _tiles(meta: Row) -> list[tuple[str, str, str]]:
 
 
 def _problems(rows: Sequence[Row]) -> list[dict]:
-    """Problems of a run, alike ones told once with how often and where."""
+    """Problems of a run, alike ones stated once with how often and where."""
     kinds: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         kinds.setdefault((row["kind"], row["stage"]), []).append(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fmrsflow.mismatch.scores import Outcome
-from fmrsflow.stages.mismatch import _curves
+from fmrsflow.mismatch.scoring import _curves
 
 
 def outcomes(n_pairs: int, sd: float) -> list[Outcome]:

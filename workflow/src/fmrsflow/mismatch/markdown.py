@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fmrsflow.mismatch.benchmark import Tables
+from fmrsflow.mismatch.page import STEPS, words
 from fmrsflow.mismatch.variants import CONTESTANTS, EVERYTHING, FACTORS, LIMITS, NOMINAL, PUBLISHED
-from fmrsflow.report.mismatch_page import STEPS, Tables, words
 from fmrsflow.tables import Row
 
 

@@ -1,0 +1,154 @@
+"""From tables and arrays of a scan to changes; sums follow one rule in each estimator."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from fmrsflow.errors import DataError
+from fmrsflow.response.controls import controls
+from fmrsflow.response.estimators import blocks, courses, joint, timecourse
+from fmrsflow.response.unit import UnitScan, conditions
+
+SETTING = {
+    "metabolites": ["Glu", "tCr"],
+    "interval": "fieller",
+    "drift_order": 0,
+    "bootstraps": 20,
+    "bootstrap_block": 0,
+    "control_percent": 1.0,
+    "control_linewidth_hz": 0.6,
+    "control_shift_hz": 1.0,
+}
+LABELS = (["rest"] * 4 + ["task"] * 4) * 4
+
+
+def scan(names=("Cr", "Glu"), change=(0.0, 4.0)) -> UnitScan:
+    """A scan of 32 transients whose basis holds `names`; tCr is a sum of what is there."""
+    rng = np.random.default_rng(1)
+    box = np.array([label == "task" for label in LABELS], float)
+    course = 10 * (1 + np.outer(box, change) / 100) + 0.01 * rng.standard_normal((32, len(names)))
+    k = len(names) + 1
+    everything = (*names, "tCr")
+    spread = np.full((1, k, k), 0.01) + 0.2 * np.eye(k)
+    rows = [
+        {
+            "metabolite": name,
+            "condition": label,
+            "time_s": 2.0 * j,
+            "amplitude": float(course[j, [n for n, one in enumerate(names) if one == source][0]]),
+            "se": 0.1,
+        }
+        for name, source in [*zip(names, names), ("tCr", "Cr")]
+        for j, label in enumerate(LABELS)
+    ]
+    return UnitScan(
+        key="a/sub-01",
+        preprocess={"conditions": ["rest", "task"]},
+        joint={"status": "ok", "linewidth_model": "free"},
+        transients=[
+            {"condition": label, "kept": True, "shift_hz": 0.1 * (j % 2)}
+            for j, label in enumerate(LABELS)
+        ],
+        concentrations=[
+            {
+                "metabolite": name,
+                "quantity": "raw",
+                "matched": matched,
+                "condition": label,
+                "value": 10.0 * (1.04 if (name, label) == ("Glu", "task") else 1.0),
+                "se": 0.1,
+            }
+            for name in everything
+            for matched in (True, False)
+            for label in ("rest", "task")
+        ],
+        timecourse=rows,
+        joint_rows=[
+            {
+                "metabolite": name,
+                "contrast": "task",
+                "linewidth_model": model,
+                "change_percent": 5.0,
+                "change_se_percent": 0.5,
+            }
+            for model in ("free", "none")
+            for name in everything
+        ],
+        joint_fit={
+            "names": np.array(everything),
+            "contrasts": np.array(["task"]),
+            "change_percent": np.array([[*change, change[0]]]),
+            "change_covariance": spread,
+            "transients": np.arange(32),
+            "timecourse": course,
+        },
+    )
+
+
+def changes(estimates, name):
+    return {
+        (one.estimator, one.matched, one.quantity): one.change.percent
+        for one in estimates
+        if one.metabolite == name
+    }
+
+
+def everything(one: UnitScan):
+    by_name = courses(one)
+    found = blocks([one], "rest", ["task"], SETTING)
+    found += joint(one, "rest", ["task"], SETTING, seed=len)
+    for name in SETTING["metabolites"]:
+        found += timecourse(by_name[name], by_name["tCr"], "rest", ["task"], SETTING)
+    return found, by_name
+
+
+def test_a_basis_without_pcr_has_total_creatine_in_every_estimator():
+    """tCr is Cr: its change, its controls and the ratios to it are there and mean one thing."""
+    found, by_name = everything(scan())
+    tcr = changes(found, "tCr")
+    assert {estimator for estimator, *_ in tcr} == {"blocks", "joint", "timecourse"}
+    for (estimator, matched, _), value in tcr.items():
+        if (estimator, matched) != ("joint", False):
+            assert value == pytest.approx(0.0, abs=0.2), estimator
+    glu = changes(found, "Glu")
+    for estimator in ("joint", "timecourse"):
+        matched = estimator == "joint"
+        assert glu[estimator, matched, "ratio_tcr"] == pytest.approx(4.0, abs=0.3)
+    boot = next(o.bootstrap for o in found if (o.metabolite, o.estimator) == ("tCr", "joint"))
+    assert boot is not None and math.isfinite(boot[0])
+    named = [
+        one.control
+        for one in controls([scan()], found, [by_name["Glu"]], "rest", ["task"], SETTING)
+    ]
+    assert "tCr change, blocks" in named and "tCr change, joint" in named
+
+
+def test_the_joint_fit_without_narrowing_stands_beside_as_a_control():
+    found, _ = everything(scan())
+    assert changes(found, "Glu")["joint", False, "raw"] == 5.0
+    assert changes(found, "Glu")["joint", True, "raw"] == 4.0
+
+
+def test_an_average_that_was_not_fitted_is_named():
+    one = scan()
+    rows = [
+        row for row in one.concentrations if (row["condition"], row["matched"]) != ("task", True)
+    ]
+    found = blocks([UnitScan("", {}, {}, (), rows)], "rest", ["task"], SETTING)
+    (bad,) = (o for o in found if o.metabolite == "Glu" and o.matched)
+    assert bad.change.reason == "cannot be estimated because the average of task was not fitted"
+
+
+def test_one_condition_is_no_response():
+    only = UnitScan("", {"conditions": ["rest"]}, {}, (), ())
+    with pytest.raises(DataError, match="one condition only"):
+        conditions([only], "rest")
+
+
+def test_without_the_named_rest_changes_refer_to_the_first_condition():
+    one = UnitScan("", {"conditions": ["eyes", "hands"]}, {}, (), ())
+    assert conditions([one], "rest") == ("eyes", ["hands"])
+    assert one.tasks(["hands"]) == ["hands"]

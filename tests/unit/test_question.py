@@ -1,0 +1,65 @@
+"""Which row answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from fmrsflow.question import KEYS, Question, main_key
+
+SETTINGS = {"metabolite": "Glu", "estimator": "blocks", "quantity": "molal"}
+
+
+def row(metabolite="Glu", estimator="blocks", matched=True, quantity="molal", contrast="a-rest"):
+    return dict(zip(KEYS, (metabolite, estimator, matched, quantity, contrast)))
+
+
+def test_what_is_asked_for_answers():
+    asked = Question.from_settings(SETTINGS)
+    rows = [row("tCr"), row(estimator="joint"), row(matched=False), row()]
+    assert asked.best(rows) is rows[3]
+    assert [asked.answered_by(one) for one in rows] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (row(matched=False, quantity="raw"), row(estimator="joint")),
+        (row(quantity="raw"), row(matched=False)),
+        (row(estimator="joint", matched=False), row(estimator="timecourse")),
+        (row(quantity="ratio_tcr"), row(quantity="raw")),
+        (row(quantity="raw"), row(quantity="alpha_corrected")),
+    ],
+)
+def test_estimator_goes_before_matching_and_matching_before_quantity(better, worse):
+    asked = Question.from_settings(SETTINGS)
+    assert asked.best([worse, better]) is better
+    assert asked.best([better, worse]) is better
+
+
+def test_another_estimator_or_quantity_asked_for_leads_its_order():
+    asked = Question("Glu", "timecourse", True, "raw")
+    rows = [row(), row(estimator="timecourse", matched=False), row(quantity="raw")]
+    assert asked.best(rows) is rows[1]
+
+
+def test_a_contrast_counts_only_where_one_is_asked_for():
+    rows = [row(contrast="a-rest"), row(contrast="b-rest")]
+    assert Question().best(rows) is rows[0]
+    assert Question(contrast="b-rest").best(rows) is rows[1]
+    assert not Question(contrast="b-rest").answered_by(rows[0])
+    assert Question().answered_by(rows[1])
+
+
+def test_no_row_on_the_metabolite_is_no_answer():
+    assert Question("GABA").best([row()]) is None
+    assert main_key([], SETTINGS) is None
+
+
+def test_key_and_question_stand_for_each_other():
+    keys = [tuple(row(estimator="joint").values()), tuple(row(matched=False).values())]
+    assert main_key(keys, SETTINGS) == keys[1]
+    assert Question(*keys[1]).answered_by(row(matched=False))
+
+
+def test_the_question_has_words():
+    assert Question("tNAA").words == "total NAA"

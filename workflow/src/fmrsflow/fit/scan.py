@@ -1,0 +1,260 @@
+"""The fits of one scan: averages of conditions, blocks over time, all transients together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from fmrsflow.basis.files import Basis
+from fmrsflow.fids import Fids
+from fmrsflow.fit.change import JointResult
+from fmrsflow.fit.design import Design, condition_design, linewidth_design
+from fmrsflow.fit.joint import fit_joint_models
+from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.result import PAIRS, FitResult
+from fmrsflow.fit.solve import fit_spectra
+from fmrsflow.metabolites import sums_of
+from fmrsflow.scan_figures import WHOLE
+
+REST = "rest"
+"""Condition that changes refer to; where a scan has none of that name, its first condition."""
+
+MATCHED = ":matched"
+"""End of the name of a spectrum whose linewidth was matched to the other conditions'."""
+
+
+@dataclass(frozen=True)
+class Transients:
+    """Corrected transients of a scan and what the table of preprocess says of them.
+
+    Attributes
+    ----------
+    fids : Fids
+    labels : tuple of str or None
+        Condition of each; None where it belongs to none.
+    kept : bool array (n_transients,)
+    weight, time_s : arrays (n_transients,)
+        Weight in the average of its condition, time of excitation.
+    """
+
+    fids: Fids
+    labels: tuple[str | None, ...]
+    kept: np.ndarray
+    weight: np.ndarray
+    time_s: np.ndarray
+
+    @classmethod
+    def from_rows(cls, fids: Fids, rows: Sequence[Mapping]) -> Transients:
+        """From the rows of transients.tsv."""
+        labels = tuple(row["condition"] or None for row in rows)
+        kept, weight, time_s = (
+            np.array([row[key] for row in rows]) for key in ("kept", "weight", "time_s")
+        )
+        return cls(fids, labels, kept, weight, time_s)
+
+    @cached_property
+    def overall_weight(self) -> np.ndarray:
+        """Weights of the average of all: a condition counts by its number of transients."""
+        weights = self.weight * self.kept
+        for label in set(self.labels) - {None}:
+            mask = np.array([one == label for one in self.labels])
+            total = weights[mask].sum()
+            if total > 0:
+                weights[mask] *= self.kept[mask].sum() / total
+        return weights
+
+    @property
+    def used(self) -> np.ndarray:
+        """Which of them a design has a row for: those between conditions belong to no regressor."""
+        return self.kept & np.array([label is not None for label in self.labels])
+
+    def blocks(self, size: int) -> list[np.ndarray]:
+        """Kept transients of each uninterrupted run of a condition, in pieces of at most `size`
+        (0: whole runs)."""
+        labels = self.labels
+        edges = [j for j in range(1, len(labels)) if labels[j] != labels[j - 1]]
+        found = []
+        for run in np.split(np.arange(len(labels)), edges):
+            if labels[run[0]] is None:
+                continue
+            pieces = np.array_split(run, -(-len(run) // size)) if size else [run]
+            found += [piece[self.kept[piece]] for piece in pieces if self.kept[piece].any()]
+        return found
+
+    def mean(self, rows=slice(None)) -> Fids:
+        """Weighted average of some of them."""
+        return self.fids.select(rows).mean(self.overall_weight[rows])
+
+
+@dataclass(frozen=True)
+class ScanFit:
+    """Fits of the averages of a scan, and of its blocks.
+
+    Attributes
+    ----------
+    spectra : dict
+        Condition, `<condition>:matched` or `all` -> FitResult.
+    blocks : list of (transients, FitResult)
+    transients : Transients
+    """
+
+    spectra: dict[str, FitResult]
+    blocks: list[tuple[np.ndarray, FitResult]]
+    transients: Transients
+
+    @property
+    def whole(self) -> FitResult:
+        """Fit of the average of all transients."""
+        return self.spectra[WHOLE]
+
+    def amplitudes(self) -> list[dict]:
+        """Rows of amplitudes.tsv."""
+        return [row for name, one in self.spectra.items() for row in one.to_table(name)]
+
+    def timecourse(self) -> list[dict]:
+        """Rows of timecourse.tsv."""
+        rows = []
+        for number, (block, one) in enumerate(self.blocks):
+            names, amplitudes, covariance = one.with_sums()
+            for name, amplitude, variance in zip(names, amplitudes, np.diag(covariance)):
+                rows.append(
+                    {
+                        "block": number,
+                        "condition": self.transients.labels[block[0]],
+                        "time_s": float(self.transients.time_s[block].mean()),
+                        "metabolite": name,
+                        "amplitude": float(amplitude),
+                        "se": float(np.sqrt(variance)),
+                    }
+                )
+        return rows
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Curves, amplitudes and parameters of every spectrum."""
+        results = list(self.spectra.values())
+        curves = ("data", "fit", "baseline", "residual", "metabolites")
+        stacked = {name: np.stack([getattr(one, name) for one in results]) for name in curves}
+        return {
+            "ppm": results[0].ppm,
+            "spectra": np.array(list(self.spectra)),
+            "names": np.array(results[0].names),
+            **{name: values.astype(np.complex64) for name, values in stacked.items()},
+            "amplitudes": np.stack([one.amplitudes for one in results]),
+            "covariance": np.stack([one.covariance for one in results]),
+            "parameter_names": np.array(list(results[0].parameters)),
+            "parameters": np.array([list(one.parameters.values()) for one in results]),
+            "parameters_se": np.array([list(one.parameters_se.values()) for one in results]),
+        }
+
+    def quality(self) -> dict:
+        """Figures of each spectrum, and the members of sums, for the record."""
+        # `status` and `reason` of the record are those of the scan.
+        keys = {"status": "spectrum_status", "reason": "spectrum_reason"}
+        keys |= {
+            name: name
+            for name in (
+                "fqn",
+                "mrar_percent",
+                "fitted_fwhm_tcr_hz",
+                "fitted_snr_tcr",
+                "baseline_dimension_per_ppm",
+                "stop_reason",
+            )
+        }
+        body = {
+            key: {name: getattr(one, attribute) for name, one in self.spectra.items()}
+            for attribute, key in keys.items()
+        }
+        body["correlations"] = {
+            name: {f"{a}-{b}": one.correlation(a, b) for a, b in PAIRS}
+            for name, one in self.spectra.items()
+        }
+        return body | {"sums": sums_of(self.whole.names)}
+
+
+def fit_scan(
+    transients: Transients,
+    conditions: Sequence[str],
+    average: Fids,
+    matched: Fids | None,
+    basis: Basis,
+    options: FitOptions,
+) -> ScanFit:
+    """Fit the averages of a scan and its blocks.
+
+    Parameters
+    ----------
+    conditions : sequence of str
+        Of the transients of `average` and `matched`.
+    average, matched : Fids
+        A transient a condition; `matched` with linewidths matched, None with one condition.
+    basis : Basis
+        On the axes of the scan.
+    """
+    names, data = list(conditions), [average.data]
+    if matched is not None:
+        names += [f"{name}{MATCHED}" for name in conditions]
+        data.append(matched.data)
+    if WHOLE not in names:
+        names.append(WHOLE)
+        data.append(transients.mean().data)
+    blocks = transients.blocks(options.timecourse_transients)
+    data += [transients.mean(block).data for block in blocks]
+    # Together, since spectra share what the basis takes to prepare.
+    results = _fit(average.with_data(np.concatenate(data)), basis, options)
+    spectra = _with_whole_noise(dict(zip(names, results)))
+    return ScanFit(spectra, list(zip(blocks, results[len(names) :])), transients)
+
+
+def _fit(fids: Fids, basis: Basis, options: FitOptions) -> list[FitResult]:
+    if options.engine == "fmrsflow":
+        return fit_spectra(fids, basis, options)
+    from fmrsflow.fit.engines import fit_with_engine
+
+    return fit_with_engine(fids, basis, options)
+
+
+def _with_whole_noise(fitted: dict[str, FitResult]) -> dict[str, FitResult]:
+    """Results of matched spectra with the errors of their noise before matching.
+
+    Broadening takes noise off the late FID, where there is no signal: the residual shrinks, the
+    error of the amplitudes does not.
+    """
+    found = dict(fitted)
+    for name, one in fitted.items():
+        plain = fitted.get(name.removesuffix(MATCHED))
+        if plain is not one and one.status == plain.status == "ok":
+            ratio = max(1.0, plain.residual_sd / one.residual_sd)
+            found[name] = replace(one, covariance=ratio**2 * one.covariance)
+    return found
+
+
+def designs(
+    labels: Sequence[str | None], tr_s: float, options: FitOptions
+) -> tuple[Design, Design]:
+    """Amplitude and linewidth design over all transients, from their conditions."""
+    present = [label for label in dict.fromkeys(labels) if label is not None]
+    rest = REST if REST in present else present[0]
+    return (
+        condition_design(labels, rest, tr_s, options.joint_regressor, options.joint_drift_order),
+        linewidth_design(labels, rest, tr_s, options.joint_linewidth_regressor),
+    )
+
+
+def fit_together(
+    transients: Transients,
+    design: Design,
+    width: Design | None,
+    basis: Basis,
+    options: FitOptions,
+) -> list[JointResult]:
+    """Joint fit with the linewidth model of the setting, and without as a control."""
+    used = transients.used
+    widths: list[Design | None] = [None]
+    if options.joint_linewidth != "none" and width is not None:
+        widths.insert(0, width.select(used))
+    fids, design = transients.fids.select(used), design.select(used)
+    return fit_joint_models(fids, basis, design, widths, options, options.joint_respond)

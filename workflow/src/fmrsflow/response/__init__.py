@@ -1,0 +1,1 @@
+"""Percent change of metabolites with their errors, and what should not change."""

@@ -1,0 +1,251 @@
+"""The three estimators of a percent change (docs/science.md#percent-change).
+
+`blocks` compares averages of conditions, `joint` comes from the fit of all transients,
+`timecourse` is a linear model with autocorrelated errors on amplitudes over time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fmrsflow.metabolites import members
+from fmrsflow.question import QUANTITIES
+from fmrsflow.response.change import (
+    Change,
+    cannot,
+    linear_change,
+    percent_change,
+    pooled,
+    ratio_of_changes,
+)
+from fmrsflow.response.course import block_bootstrap, condition_columns, timecourse_changes
+from fmrsflow.response.unit import Row, UnitScan
+
+ABSOLUTE = ("molal", "raw")
+"""Quantities whose changes within a scan are one: water and constants are those of both
+conditions."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A percent change and where it comes from.
+
+    `bootstrap`: standard error by resampling, and how far the ends of its 95 % interval lie from
+    the change; None where nothing was resampled.
+    """
+
+    metabolite: str
+    estimator: str
+    matched: bool
+    quantity: str
+    task: str
+    change: Change
+    bootstrap: tuple[float, float, float] | None = None
+
+    def to_row(self, rest: str) -> dict:
+        """Row of change.tsv."""
+        change, boot = self.change, self.bootstrap or (None, None, None)
+        reason = change.reason
+        if math.isinf(change.low) or math.isinf(change.high):
+            reason = "the interval is open: the value at rest is not different from zero"
+        return {
+            "metabolite": self.metabolite,
+            "estimator": self.estimator,
+            "matched": self.matched,
+            "quantity": self.quantity,
+            "contrast": f"{self.task}-{rest}",
+            "rest": rest,
+            "task": self.task,
+            "change_percent": change.percent,
+            "se_percent": change.se,
+            "low_percent": change.low if math.isfinite(change.low) else None,
+            "high_percent": change.high if math.isfinite(change.high) else None,
+            "bootstrap_se_percent": boot[0],
+            "bootstrap_low_percent": None if boot[1] is None else change.percent + boot[1],
+            "bootstrap_high_percent": None if boot[2] is None else change.percent + boot[2],
+            "reason": reason,
+        }
+
+
+def blocks(
+    scans: Sequence[UnitScan], rest: str, tasks: Sequence[str], setting: Mapping
+) -> list[Estimate]:
+    """Changes between averages of conditions, of one scan or of several."""
+    values: dict[tuple, list] = {}
+    for row in (row for scan in scans for row in scan.concentrations):
+        key = (row["metabolite"], row["quantity"], row["matched"], row["condition"])
+        if math.isfinite(row["value"]) and row["se"] > 0:
+            values.setdefault(key, []).append((row["value"], row["se"]))
+    found = []
+    for name in setting["metabolites"]:
+        for matched in (True, False):
+            for quantity in QUANTITIES:
+                keys = [(name, quantity, matched, one) for one in (rest, *tasks)]
+                if (name, quantity) == ("tCr", "ratio_tcr") or not any(k in values for k in keys):
+                    continue
+                for task, key in zip(tasks, keys[1:]):
+                    pairs = [values.get(keys[0]), values.get(key)]
+                    change = _between(*pairs, rest, task, setting["interval"])
+                    found.append(Estimate(name, "blocks", matched, quantity, task, change))
+    return found
+
+
+def _between(resting, active, rest: str, task: str, interval: str) -> Change:
+    """Change between two lists of (value, se); None where an average was not fitted."""
+    if resting is None or active is None:
+        return cannot(f"the average of {rest if resting is None else task} was not fitted")
+    (a, a_se), (b, b_se) = (pooled(*zip(*pairs)) for pairs in (resting, active))
+    return percent_change(a, b, np.diag([a_se**2, b_se**2]), interval=interval)
+
+
+def joint(
+    scan: UnitScan,
+    rest: str,
+    tasks: Sequence[str],
+    setting: Mapping,
+    seed: Callable[[str], int],
+) -> list[Estimate]:
+    """Changes of the joint fit as set, and without narrowing as a control.
+
+    Parameters
+    ----------
+    scan : UnitScan
+        One with a joint fit.
+    seed : callable
+        Seed of the random numbers that are drawn for a purpose.
+    """
+    fit = scan.joint_fit
+    names, contrasts = ([str(name) for name in fit[key]] for key in ("names", "contrasts"))
+    wanted = [name for name in setting["metabolites"] if name in names]
+    modelled = scan.joint["linewidth_model"] != "none"
+    labels = [scan.transients[j]["condition"] for j in fit["transients"]]
+    kept = np.array([label in (rest, *tasks) for label in labels])
+    columns = condition_columns(
+        [label for label, use in zip(labels, kept) if use],
+        rest,
+        tasks,
+        np.asarray(fit["transients"], float)[kept],
+        setting["drift_order"],
+    )
+    found = []
+    for task in (task for task in tasks if task in contrasts):
+        c = contrasts.index(task)
+        change, spread = fit["change_percent"][c], fit["change_covariance"][c]
+        for name in wanted:
+            k = names.index(name)
+            own = linear_change(float(change[k]), math.sqrt(spread[k, k]))
+            rng = np.random.default_rng(seed(f"{task} {name}"))
+            boot = None
+            course = _course(fit, names, name)[kept]
+            if setting["bootstraps"] and np.isfinite(course).all():
+                count, block = setting["bootstraps"], setting["bootstrap_block"]
+                boot = block_bootstrap(course, columns, 1 + tasks.index(task), count, rng, block)
+            found += [
+                Estimate(name, "joint", modelled, quantity, task, own, boot)
+                for quantity in ABSOLUTE
+            ]
+            if name != "tCr" and "tCr" in names:
+                pair = [k, names.index("tCr")]
+                ratio = (
+                    ratio_of_changes(*change[pair], spread[np.ix_(pair, pair)])
+                    if np.isfinite(change[pair]).all()
+                    else cannot("the joint fit found no tCr or none of the metabolite")
+                )
+                found.append(Estimate(name, "joint", modelled, "ratio_tcr", task, ratio))
+    return found + (_without_narrowing(scan.joint_rows, wanted, tasks) if modelled else [])
+
+
+def _without_narrowing(rows: Sequence[Row], wanted, tasks) -> list[Estimate]:
+    """Changes of the joint fit of constant linewidth."""
+    found = []
+    for row in rows:
+        numbers = row["change_percent"], row["change_se_percent"]
+        if row["linewidth_model"] != "none" or not all(map(math.isfinite, numbers)):
+            continue
+        if row["metabolite"] in wanted and row["contrast"] in tasks:
+            change = linear_change(*numbers)
+            found += [
+                Estimate(row["metabolite"], "joint", False, quantity, row["contrast"], change)
+                for quantity in ABSOLUTE
+            ]
+    return found
+
+
+def _course(fit: Mapping, names: Sequence[str], name: str) -> np.ndarray:
+    """Amplitude of a metabolite or sum in each transient; a member that was held at zero adds
+    nothing."""
+    singles = names[: fit["timecourse"].shape[1]]
+    parts = [singles.index(part) for part in members(name, singles)]
+    return np.nansum(fit["timecourse"][:, parts], axis=1)
+
+
+@dataclass(frozen=True)
+class Course:
+    """Amplitudes of one metabolite or sum in the blocks of a scan.
+
+    Attributes
+    ----------
+    scan, metabolite : str
+    conditions : tuple of str
+    time_s, amplitude, se : arrays (n_blocks,)
+    """
+
+    scan: str
+    metabolite: str
+    conditions: tuple[str, ...]
+    time_s: np.ndarray
+    amplitude: np.ndarray
+    se: np.ndarray
+
+
+def courses(scan: UnitScan) -> dict[str, Course]:
+    """Time course of each metabolite and sum of a scan."""
+    by_name: dict[str, list] = {}
+    for row in scan.timecourse:
+        by_name.setdefault(row["metabolite"], []).append(row)
+    return {
+        name: Course(
+            scan.key,
+            name,
+            tuple(row["condition"] for row in rows),
+            *(np.array([row[key] for row in rows]) for key in ("time_s", "amplitude", "se")),
+        )
+        for name, rows in by_name.items()
+    }
+
+
+def timecourse(
+    course: Course,
+    reference: Course | None,
+    rest: str,
+    tasks: Sequence[str],
+    setting: Mapping,
+) -> list[Estimate]:
+    """Changes by the linear model on amplitudes of blocks; ratios to `reference`, tCr."""
+    y, e = course.amplitude, course.se
+    series = dict.fromkeys(reversed(ABSOLUTE), (y, e))
+    if course.metabolite != "tCr" and reference is not None and len(reference.se) == len(e):
+        r, r_e = reference.amplitude, reference.se
+        with np.errstate(divide="ignore", invalid="ignore"):
+            series["ratio_tcr"] = (y / r, np.hypot(e / r, y / r * r_e / r))
+    found = []
+    for quantity, (values, errors) in series.items():
+        changes = timecourse_changes(
+            values,
+            errors,
+            course.conditions,
+            course.time_s,
+            rest,
+            tasks,
+            setting["drift_order"],
+            setting["interval"],
+        )
+        found += [
+            Estimate(course.metabolite, "timecourse", False, quantity, task, change)
+            for task, change in zip(tasks, changes)
+        ]
+    return found
