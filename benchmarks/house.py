@@ -31,7 +31,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     yield from _tests(
         "readers of results elsewhere; writers of records",
         "0; 1",
-        "tests/unit/test_door.py::test_results_are_opened_and_records_written_in_one_module",
+        "tests/unit/test_one_door.py",
     )
     yield from _lines()
     yield from digests.figures()
@@ -51,10 +51,10 @@ def figures(quick: bool) -> Iterator[Figure]:
         with tempfile.TemporaryDirectory() as folder:
             yield from _dag(Path(folder), n_scans, batch, cpu_s, peak_mb)
     yield from _tests(
-        "edited results refused, all kinds x all readers", "all", "tests/chain/test_edited.py"
+        "edited results refused, all kinds x all readers", "all", "tests/chain/test_edited_results.py"
     )
     yield from _tests("commands of Snakemake that work", "all", "tests/chain/test_rules.py")
-    yield from _tests("figures of a scan with two values", "0", "tests/chain/test_one_value.py")
+    yield from _tests("figures of a scan with two values", "0", "tests/chain/test_figures_agree.py")
     yield from machine_faults.figures()
     with tempfile.TemporaryDirectory() as folder:
         yield from scan_cost.cost(Path(folder))

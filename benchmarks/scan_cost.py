@@ -169,7 +169,7 @@ def _measure(stage: str, argv: list[str]) -> None:
 
     from fmrsflow import arithmetic
 
-    arithmetic.settle()
+    arithmetic.fix()
     clock, scans = _Clock(), []
     module = import_module(f"fmrsflow.stages.{stage}")
     if stage != "report":

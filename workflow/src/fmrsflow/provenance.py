@@ -83,7 +83,7 @@ def code_digest(stage: str) -> str:
 
 def roots(stage: str) -> tuple[Key, ...]:
     """Definitions (module, name) from which the command of a stage starts."""
-    return (f"fmrsflow.stages.{stage}", "main"), ("fmrsflow.arithmetic", "settle")
+    return (f"fmrsflow.stages.{stage}", "main"), ("fmrsflow.arithmetic", "fix")
 
 
 @cache
