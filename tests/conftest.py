@@ -22,37 +22,47 @@ TESTS = Path(__file__).resolve().parent
 SHARED = TESTS.parents[1] / "shared" / "data"
 
 
-MACHINE = ("cluster", "container", "faults")
-"""Folders of tests that start daemons, mount and kill: one after the other, by one worker."""
+MACHINE = ("tests/cluster/", "tests/container/", "tests/faults/")
+"""Tests that start daemons, mount and kill: one after the other, by one worker."""
 
-SLOWEST = (*MACHINE, "chain", "pages", "unit/stages", "unit/preprocess", "unit/fit")
-"""Folders in the order of their start, so that no worker is left alone with a slow test."""
+EACH = ("tests/chain/test_chain.py", "tests/chain/test_rules.py")
+"""Their slow tests share no fixture but those of this file: any worker takes any of them."""
 
-EACH = ("chain/test_chain.py", "chain/test_rules.py")
-"""Their slow tests have all fixtures in common with other files: any worker takes any of them."""
+SLOWEST = (*MACHINE, "tests/chain/", "tests/pages/", "tests/unit/stages/", "tests/unit/preprocess/")
+"""The order of their start, so that no worker is left alone with a slow test at the end."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups of tests that one worker runs (a folder or file with its fixtures), slowest first."""
+    """Slowest tests first."""
 
     def rank(item: pytest.Item) -> int:
-        place = _place(item)
-        return next((n for n, one in enumerate(SLOWEST) if place.startswith(one)), len(SLOWEST))
+        return next((n for n, one in enumerate(SLOWEST) if item.nodeid.startswith(one)), 99)
 
-    for item in items:
-        place = _place(item)
-        if place.startswith(MACHINE):
-            item.add_marker(pytest.mark.xdist_group("machine"))
-        elif place not in EACH:
-            folder = item.path.parent
-            shares = (folder / "conftest.py").exists()
-            item.add_marker(pytest.mark.xdist_group(str(folder) if shares else place))
     items.sort(key=rank)
 
 
-def _place(item: pytest.Item) -> str:
-    return item.path.relative_to(TESTS).as_posix()
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """Workers take whole groups of tests, which share their fixtures."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    return Groups(config, log)
+
+
+def group(nodeid: str) -> str:
+    """Tests of one worker: those of a file, or of a folder with fixtures of its own."""
+    file = nodeid.partition("::")[0]
+    if file.startswith(MACHINE):
+        return "machine"
+    if file in EACH:
+        return nodeid
+    folder = Path(file).parent
+    shares = folder != Path("tests") and (TESTS.parent / folder / "conftest.py").exists()
+    return str(folder) if shares else file
 
 
 @pytest.fixture(scope="session")
