@@ -290,7 +290,8 @@ class Job:
         # A table of a run whose scan fails now would be taken for its result.
         path = self.record_path
         for old in path.parent.glob(path.name.removesuffix("record.json") + "*"):
-            if old.name not in self.files and old != path:
+            kept = str(old.relative_to(path.parent)) in self.files or old == path
+            if not (kept or old.is_dir()):
                 old.unlink(missing_ok=True)  # an orphan of a killed run may do the same
         head = {
             "stage": self.stage,
