@@ -51,7 +51,9 @@ def figures(quick: bool) -> Iterator[Figure]:
         with tempfile.TemporaryDirectory() as folder:
             yield from _dag(Path(folder), n_scans, batch, cpu_s, peak_mb)
     yield from _tests(
-        "edited results refused, all kinds x all readers", "all", "tests/chain/test_edited_results.py"
+        "edited results refused, all kinds x all readers",
+        "all",
+        "tests/chain/test_edited_results.py",
     )
     yield from _tests("commands of Snakemake that work", "all", "tests/chain/test_rules.py")
     yield from _tests("figures of a scan with two values", "0", "tests/chain/test_figures_agree.py")

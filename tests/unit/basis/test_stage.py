@@ -124,6 +124,9 @@ def test_an_exported_basis_is_read_back_as_the_one_that_was_made(tmp_path):
     arguments = ["--study", str(tmp_path / "study.json"), "--export", "lcmodel"]
     assert stage.main([*arguments, "--export", "fsl", "fast", "leiden"]) == 0
     made = files.read_npz(results / "basis-fast/leiden_desc-basis_basis.npz").broadened(1.0)
+    record = json.loads((results / "basis-fast/leiden_desc-basis_record.json").read_text())
+    assert record["status"] == "ok"
+    assert "leiden_desc-basis_fsl/Glu.json" in record["files"]
     for name in ("leiden_desc-basis_lcmodel.basis", "leiden_desc-basis_fsl"):
         again = formats.read_basis(results / "basis-fast" / name).select(made.names)
         np.testing.assert_allclose(again.fids, made.fids, rtol=2e-3, atol=5e-3)
