@@ -25,8 +25,8 @@ from fmrsflow.sheets import read_config, read_study
 from fmrsflow.study import Study
 
 MEMORY_MB = (60, 130, 170, 250, 3000)
-"""Limits of address space, from one that no import survives to one that disturbs nothing. Near 200 MB
-OpenBLAS, while it is loaded, asks for memory for ever."""
+"""Limits of address space, from one that no import survives to one that disturbs nothing. Near 200
+MB OpenBLAS, while it is loaded, asks for memory for ever."""
 
 DATA_FAULT = "recorded as a fault of the data"
 """The outcome that must not be."""
