@@ -14,6 +14,7 @@ from pathlib import Path
 from fmrsflow import manifests
 from fmrsflow.batch import faults
 from fmrsflow.errors import DataError
+from fmrsflow.exclusion import excluded
 from fmrsflow.files import write_json
 from fmrsflow.results import read_record
 from fmrsflow.study import STAGE_SETTINGS, Study, study_option
@@ -88,19 +89,25 @@ def complete(study: Study, path: Path) -> int:
 
 
 def all_faults(study: Study) -> Iterator[tuple[str, str, str]]:
-    """(stage, key of the item, reason) of each fault, where it began."""
+    """(stage, key of the item, reason) of each fault, once, where it began."""
+    seen: set[str] = set()
+    for stage, path in _manifests(study):
+        manifest = manifests.read(path)
+        for key, reason in faults(manifest.entries if manifest else {}).items():
+            if key not in seen:
+                yield stage, key, reason
+            seen.add(key)
+
+
+def _manifests(study: Study) -> Iterator[tuple[str, Path]]:
+    """Stage and path of each manifest, in the order of the chain."""
     for stage in STAGE_SETTINGS:
         for names in study.choices(stage):
             for job in study.jobs(stage):
-                manifest = manifests.read(study.manifest_path(stage, names, job))
-                for key, reason in faults(manifest.entries if manifest else {}).items():
-                    yield stage, key, reason
+                yield stage, study.manifest_path(stage, names, job)
     for analysis in study.config["analyses"]:
         for job in study.jobs("convert"):
-            path = study.results / analysis / "report" / "batches" / f"{job}.json"
-            manifest = manifests.read(path)
-            for key, reason in faults(manifest.entries if manifest else {}).items():
-                yield "report", key, reason
+            yield "report", study.results / analysis / "report" / "batches" / f"{job}.json"
 
 
 def progress(study: Study, began: float) -> list[Progress]:
@@ -128,7 +135,11 @@ def progress(study: Study, began: float) -> list[Progress]:
                     lost["failed"][str(error)].append(item.key)
                     continue
                 if record["status"] != "ok" and record["failed_at"] == stage:
-                    lost[record["status"]][record["reason"]].append(item.key)
+                    lost["failed"][record["reason"]].append(item.key)
+                elif stage == "preprocess" and (
+                    reason := excluded(record, study.config["quality"])
+                ):
+                    lost["excluded"][reason].append(item.key)
             if stage == "basis" and not done:
                 continue  # bundles hold none
             found.append(
@@ -168,6 +179,9 @@ def text(study: Study, found: list[Progress], elapsed_s: float) -> str:
         for stage, reason, keys in reasons:
             shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if keys[3:] else "")
             lines.append(f"  {shown}: {stage}: {reason}")
+    if told := list(all_faults(study)):
+        lines.append("faults of the program or the machine; the same command does these again:")
+        lines += [f"  {key}: {stage}: {reason}" for stage, key, reason in told]
     for analysis in study.config["analyses"]:
         index = study.results / analysis / "report" / "index.html"
         if index.exists():
