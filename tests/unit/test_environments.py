@@ -183,7 +183,7 @@ def test_an_image_makes_every_job_run_in_it(tiny_study, tmp_path):
     (tmp_path / "image.sif").touch()
     settings = ["--sdm", "apptainer", "--config", f"container={tmp_path}/image.sif"]
     done = subprocess.run(
-        command(tiny_study, "--cores", "2", *settings, "results/convert/batches/alpha_0.json"),
+        command(tiny_study, "results/convert/batches/alpha_0.json", "--cores", "2", *settings),
         env={**environment(), "PATH": f"{tools}:{environment()['PATH']}"},
         capture_output=True,
         text=True,
