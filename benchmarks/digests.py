@@ -20,9 +20,9 @@ STAGES += ("bold", "sites", "report", "demo")
 
 SHOWN = (
     "concentration.WATER_DENSITY",
-    "concentration.SUMS",
+    "metabolites.SUMS",
     "fids.CARRIER_PPM",
-    "study._MAGNETS_MHZ",
+    "study.STAGE_SETTINGS",
     "tables.MISSING",
     "report.voxel_figure.COLOURS",
     "fit.solve.MAX_STEPS",
@@ -77,8 +77,9 @@ def digests(package: Path) -> dict[str, str]:
 
 
 def stages_that_reach(name: str) -> set[str]:
-    """Stages of this package that can reach a constant, `module.NAME`."""
+    """Stages of this package that can reach a constant, `module.NAME`; LookupError without it."""
     module, _, constant = f"{PACKAGE.name}.{name}".rpartition(".")
+    _package().reached((module, constant))
     return {stage for stage in STAGES if (module, constant) in _reached(stage)}
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fmrsflow.stages.report_files import read_group
 
 import report_fixture as made
 from fmrsflow.batch import run_jobs
@@ -17,7 +18,6 @@ from fmrsflow.manifests import Manifest
 from fmrsflow.report.group_pages import flow
 from fmrsflow.results import Results
 from fmrsflow.stages import sites, summary
-from fmrsflow.stages.report_files import read_group
 from fmrsflow.study import STAGE_SETTINGS, Scan, Site, Study
 from fmrsflow.tables import read_table
 
