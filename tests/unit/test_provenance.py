@@ -40,7 +40,7 @@ def package(tmp_path, monkeypatch):
 
 def forget():
     """Digests are taken anew, as in another process."""
-    for cached in ("code_digest", "package_digest", "_package", "_kept_digests"):
+    for cached in ("code_digest", "package_digest", "_package", "kept_digests"):
         getattr(provenance, cached).cache_clear()
 
 
