@@ -40,7 +40,7 @@ def package(tmp_path, monkeypatch):
 
 def forget():
     """Digests are taken anew, as in another process."""
-    for cached in ("code_digest", "package_digest", "_package", "_kept_digests"):
+    for cached in ("code_digest", "package_digest", "_package", "kept_digests"):
         getattr(provenance, cached).cache_clear()
 
 
@@ -133,7 +133,7 @@ CONSTANTS = {
     "fit.solve.MAX_STEPS": {"fit"},
     "bold.fir.MAX_CONDITION": {"bold"},
     "sites.reml.CUT95": {"sites"},
-    "study._MAGNETS_MHZ": {"convert", "basis"},
+    "convert.checks.PLAUSIBLE_TE_S": {"convert"},
     "tables.MISSING": {*STAGES},
 }
 

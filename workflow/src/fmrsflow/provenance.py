@@ -74,7 +74,7 @@ def code_digest(stage: str) -> str:
     Rules carry it as a parameter, so that a changed science reruns exactly the stages that use it
     (Snakemake does not see an imported package) and a comment reruns none.
     """
-    kept = _kept_digests()
+    kept = kept_digests()
     if stage not in kept:
         kept[stage] = _package().digest(*roots(stage))
         _keep_digests(kept)
@@ -102,7 +102,7 @@ def _package() -> Package:
 
 
 @cache
-def _kept_digests() -> dict[str, str]:
+def kept_digests() -> dict[str, str]:
     """Digests of stages that stand beside the compiled modules, if no file has changed since.
 
     Each job of a cluster asks for all of them again, and parsing takes half a second.
