@@ -20,9 +20,9 @@ STAGES += ("bold", "sites", "report", "demo")
 
 SHOWN = (
     "concentration.WATER_DENSITY",
-    "concentration.SUMS",
+    "metabolites.SUMS",
     "fids.CARRIER_PPM",
-    "study._MAGNETS_MHZ",
+    "constants.SIEMENS_MHZ",
     "tables.MISSING",
     "report.voxel_figure.COLOURS",
     "fit.solve.MAX_STEPS",

@@ -15,9 +15,9 @@ from fmrsflow.edge import Job
 from fmrsflow.errors import Unreachable
 from fmrsflow.manifests import Manifest
 from fmrsflow.report.group_pages import flow
+from fmrsflow.report.read import read_group
 from fmrsflow.results import Results
 from fmrsflow.stages import sites, summary
-from fmrsflow.stages.report_files import read_group
 from fmrsflow.study import STAGE_SETTINGS, Scan, Site, Study
 from fmrsflow.tables import read_table
 

@@ -133,7 +133,7 @@ CONSTANTS = {
     "fit.solve.MAX_STEPS": {"fit"},
     "bold.fir.MAX_CONDITION": {"bold"},
     "sites.reml.CUT95": {"sites"},
-    "study._MAGNETS_MHZ": {"convert", "basis"},
+    "constants.SIEMENS_MHZ": {"convert", "basis", "demo"},
     "tables.MISSING": {*STAGES},
 }
 
