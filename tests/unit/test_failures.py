@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fmrsflow.stages.report_files import read_group
 
 import report_fixture as made
 from fmrsflow.batch import run_jobs

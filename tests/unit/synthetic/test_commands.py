@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fmrsflow.cli import main as fmrsflow
 from fmrsflow.fids import Fids
 from fmrsflow.files import write_bytes
 from fmrsflow.results import Results, Writer
@@ -79,12 +80,12 @@ def test_compare_writes_a_table_and_a_page(tmp_path, capsys):
 
 
 def test_a_folder_without_results_is_told(tmp_path, capsys):
-    assert synthetic.main(["compare", str(tmp_path), str(tmp_path)]) == 1
+    assert fmrsflow(["synthetic", "compare", str(tmp_path), str(tmp_path)]) == 1
     assert "study.json" in capsys.readouterr().err
 
 
 def test_make_tells_a_bad_plan(tmp_path, capsys):
-    assert synthetic.main(["make", "dmeo", str(tmp_path)]) == 1
+    assert fmrsflow(["synthetic", "make", "dmeo", str(tmp_path)]) == 1
     assert "presets are" in capsys.readouterr().err
 
 

@@ -33,7 +33,7 @@ from fmrsflow.fit.courses import (
 from fmrsflow.fit.design import CONSTANT, Design
 from fmrsflow.fit.model import GAUSS, Model, make_model
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.result import make_result
+from fmrsflow.fit.result import FitResult, make_result
 from fmrsflow.fit.solve import State, Target, degrees_of_freedom, search, tangents
 from fmrsflow.fit.step import bounded_step
 from fmrsflow.quality import noise_sd
@@ -132,6 +132,24 @@ def fit_joint_models(
     return found
 
 
+@dataclass(frozen=True)
+class _Solved:
+    """A finished search: what was fitted, where it ended, and what it took off each transient."""
+
+    model: Model
+    target: Target
+    design: Design
+    widths: Design | None
+    respond: np.ndarray
+    aligned: bool
+    spectra: np.ndarray
+    courses: Courses
+    state: _State
+    stop: str
+    shift_hz: np.ndarray
+    phase_deg: np.ndarray
+
+
 def _fit(model, fids, fitted_average, noise, design, linewidth, options, responding) -> JointResult:
     """The joint fit from that of the average of the same transients."""
     average, start, target, scale = fitted_average
@@ -141,7 +159,8 @@ def _fit(model, fids, fitted_average, noise, design, linewidth, options, respond
     data[:, 0] *= 0.5
     respond = _respond(model, design, responding)
     shift, phase = np.zeros(fids.n_transients), np.zeros(fids.n_transients)
-    rounds = ALIGNMENTS if options.joint_alignment == "free" else 1
+    aligned = options.joint_alignment == "free"
+    rounds = ALIGNMENTS if aligned else 1
     state = None
     for number in range(rounds):
         spectra = fft(data, axis=1)[:, model.index] / scale
@@ -153,12 +172,12 @@ def _fit(model, fids, fitted_average, noise, design, linewidth, options, respond
                 break
             data *= np.exp(-1j * change[0][:, None] - 2j * np.pi * np.outer(change[1], fids.time_s))
             phase, shift = phase + np.rad2deg(change[0]), shift + change[1]
-    aligned = options.joint_alignment == "free"
-    return _result(
-        model, target, courses, respond, state, stop, design, widths, spectra, scale,
-        float(np.sqrt(np.mean(noise**2))), average, (shift, phase), aligned,
-        "none" if linewidth is None else "fixed" if known else "free",
-    )  # fmt: skip
+    solved = _Solved(
+        model, target, design, widths, respond, aligned, spectra, courses, state, stop, shift, phase
+    )
+    noise = float(np.sqrt(np.mean(noise**2)))
+    kind = "none" if linewidth is None else "fixed" if known else "free"
+    return _result(solved, average, scale, noise, kind)
 
 
 def _check(fids: Fids, design: Design, linewidth: Design | None) -> None:
@@ -482,41 +501,19 @@ def _realign(model, target, state: _State, spectra, design, widths):
 
 
 def _result(
-    model, target, courses, respond, state, stop, design, widths, spectra, scale, noise, average,
-    moved, aligned, linewidth_model,
-) -> JointResult:  # fmt: skip
-    columns, signals = np.nonzero(respond & state.active)
-    slopes = _tangents(model, target, courses, state)
-    slopes = slopes.reshape(len(slopes), -1)
-    n_delta = len(state.delta)
-    movable = np.concatenate([model.upper > model.lower, np.ones(n_delta, bool)])
-    jacobian = np.vstack([_columns(model, target, state, columns, signals), slopes])
-    if aligned:
-        # Frequency and phase of each transient are free: what looks like them carries nothing.
-        jacobian = _without_nuisance(jacobian, slopes[[0, 2]], len(courses.spectra))
-        movable[[0, 2]] = False
-    information = jacobian @ jacobian.T
-    k = len(signals)
-    information[:k, :k] += _ratio_information(target, courses, columns, signals, len(model.names))
-    at = np.arange(k, k + len(model.prior_sd))
-    information[at, at] += target.variance * courses.n / model.prior_sd**2
-    n_points = 2 * len(model.ppm)
-    used = k + movable.sum() + 2 * model.baseline.effective_dimension(target.smoothness)
-    used += 2 * courses.n if aligned else 0
-    squares = float(np.sum(state.residual**2)) + courses.energy
-    variance = squares / (courses.n * n_points - used)
-    inside = np.concatenate([np.ones(k, bool), movable])
-    part = information[np.ix_(inside, inside)]
-    size = 1.0 / np.sqrt(np.diag(part))
-    covariance = np.zeros_like(information)
-    covariance[np.ix_(inside, inside)] = variance * (
-        np.linalg.inv(part * np.outer(size, size)) * np.outer(size, size)
-    )
+    solved: _Solved, average: FitResult, scale: float, noise: float, linewidth_model: str
+) -> JointResult:
+    """Amplitudes, changes and narrowing with their errors, in the unit of the FIDs (`scale`)."""
+    state, design = solved.state, solved.design
+    covariance, variance = _covariance(solved)
+    columns, signals = np.nonzero(solved.respond & state.active)
     names, base, base_se, change, spread = percent_changes(
-        model, design, state, columns, signals, covariance
+        solved.model, design, state, columns, signals, covariance
     )
-    course, course_se = _timecourse(model, target, state, spectra, design, widths, variance)
-    last = len(information) - n_delta
+    course, course_se = _timecourse(
+        solved.model, solved.target, state, solved.spectra, design, solved.widths, variance
+    )
+    last = len(covariance) - len(state.delta)
     return JointResult(
         names=names,
         baseline_amplitude=scale * base,
@@ -531,11 +528,47 @@ def _result(
         timecourse=scale * course,
         timecourse_se=scale * course_se,
         fqn=float(variance * scale**2 / noise**2) if noise > 0 else float("inf"),
-        shift_hz=moved[0],
-        phase_deg=moved[1],
+        shift_hz=solved.shift_hz,
+        phase_deg=solved.phase_deg,
         average=average,
-        stop_reason=stop,
+        stop_reason=solved.stop,
     )
+
+
+def _covariance(solved: _Solved) -> tuple[np.ndarray, float]:
+    """Covariance of coefficients, nonlinear parameters and linewidth coefficients, and the variance
+    of the residual; parameters that may not move have zeros.
+
+    Inverse of the Fisher information of the whole model, priors and soft ratios counted.
+    """
+    model, target, courses, state = solved.model, solved.target, solved.courses, solved.state
+    columns, signals = np.nonzero(solved.respond & state.active)
+    slopes = _tangents(model, target, courses, state)
+    slopes = slopes.reshape(len(slopes), -1)
+    movable = np.concatenate([model.upper > model.lower, np.ones(len(state.delta), bool)])
+    jacobian = np.vstack([_columns(model, target, state, columns, signals), slopes])
+    if solved.aligned:
+        # Frequency and phase of each transient are free: what looks like them carries nothing.
+        jacobian = _without_nuisance(jacobian, slopes[[0, 2]], len(courses.spectra))
+        movable[[0, 2]] = False
+    information = jacobian @ jacobian.T
+    k = len(signals)
+    information[:k, :k] += _ratio_information(target, courses, columns, signals, len(model.names))
+    at = np.arange(k, k + len(model.prior_sd))
+    information[at, at] += target.variance * courses.n / model.prior_sd**2
+    n_points = 2 * len(model.ppm)
+    used = k + movable.sum() + 2 * model.baseline.effective_dimension(target.smoothness)
+    used += 2 * courses.n if solved.aligned else 0
+    squares = float(np.sum(state.residual**2)) + courses.energy
+    variance = squares / (courses.n * n_points - used)
+    inside = np.concatenate([np.ones(k, bool), movable])
+    part = information[np.ix_(inside, inside)]
+    size = 1.0 / np.sqrt(np.diag(part))
+    covariance = np.zeros_like(information)
+    covariance[np.ix_(inside, inside)] = variance * (
+        np.linalg.inv(part * np.outer(size, size)) * np.outer(size, size)
+    )
+    return covariance, variance
 
 
 def _columns(model, target, state: _State, columns, signals) -> np.ndarray:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fmrsflow.errors import DataError
-
 
 def main(argv: list[str]) -> int:
     """Write a preset's data below DIR and its sheets below DIR/config; exit code."""
@@ -19,11 +17,7 @@ def main(argv: list[str]) -> int:
     from fmrsflow.synthetic.consortium import make, write_sheets
     from fmrsflow.synthetic.plan import load_plan
 
-    try:
-        plan = load_plan(arguments.preset)
-    except DataError as error:
-        print(error, file=sys.stderr)
-        return 1
+    plan = load_plan(arguments.preset)
     if arguments.sheets_only:
         write_sheets(plan, f"{arguments.directory}/config")
         return 0

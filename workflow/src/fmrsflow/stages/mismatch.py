@@ -12,7 +12,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fmrsflow.errors import DataError
 from fmrsflow.files import read_json, write_bytes, write_json
 from fmrsflow.mismatch.variants import (
     EDITIONS,
@@ -36,11 +35,7 @@ def main(argv: list[str]) -> int:
     scored.add_argument("directory", help="folder that `make` wrote")
     scored.set_defaults(run=_score)
     arguments = parser.parse_args(argv)
-    try:
-        return arguments.run(arguments)
-    except DataError as error:
-        print(error, file=sys.stderr)
-        return 1
+    return arguments.run(arguments)
 
 
 def _make(arguments) -> int:

@@ -28,11 +28,7 @@ def main(argv: list[str]) -> int:
     compare.add_argument("--output", default="comparison", help="folder to write")
     compare.set_defaults(run=_compare)
     arguments = parser.parse_args(argv)
-    try:
-        return arguments.run(arguments)
-    except DataError as error:
-        print(error, file=sys.stderr)
-        return 1
+    return arguments.run(arguments)
 
 
 def _make(arguments) -> int:
