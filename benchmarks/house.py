@@ -22,8 +22,7 @@ LINES_BEFORE = 4690
 """Lines under stages/ before results had one door and science left the stages (b014800)."""
 
 DEMO_TABLES = Path(__file__).with_name("demo_tables.txt")
-"""Digest and path of each table of the demo (`sha256sum`'s form), as it was at b014800 but for
-what the notes of docs/outputs.md list."""
+"""Digest and path of each table of the demo at b014800, in the form of `sha256sum`."""
 
 
 def figures(quick: bool) -> Iterator[Figure]:
