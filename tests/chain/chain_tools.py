@@ -95,8 +95,9 @@ def tables(folder: Path) -> dict[str, str]:
 
 
 def read_records(results: Path) -> list[dict]:
-    """Every record below a results folder."""
-    return [read_json(path) for path in sorted(results.rglob("*_record.json"))]
+    """Every record of a job below a results folder; the cache holds others."""
+    paths = sorted(results.rglob("*_record.json"))
+    return [read_json(path) for path in paths if "cache" not in path.relative_to(results).parts]
 
 
 def processes(folder: Path, words: str) -> list[int]:

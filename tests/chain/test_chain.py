@@ -178,7 +178,7 @@ def test_logs_of_two_sites_that_run_one_by_one_are_other_files(tiny_study):
         for site in ("alpha", "beta")
     )
     of_all = {path.rpartition("/")[2] for path in one & other}
-    assert of_all == {"sites.log", "bold.log", "multiverse.log", "report.log", "complete.log"}
+    assert of_all == {"sites.log", "bold.log", "multiverse.log", "report.log"}
     assert set(planned_jobs(tiny_study)) == one | other
 
 
