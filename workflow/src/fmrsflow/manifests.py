@@ -12,8 +12,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from fmrsflow.errors import DataError
+from fmrsflow.files import file_digest
+from fmrsflow.results import read_record
 
 State = list[int]
 """Size (bytes) and modification time (ns) of a file, of an input also its inode, since a link may
@@ -78,8 +83,8 @@ class Manifest:
             key
             for key, entry in self.entries.items()
             if entry.status == "fault"
-            or _differ(results, entry.files)
-            or (entry.status == "failed" and _differ(data_root, entry.sources))
+            or any(not _recorded(results, entry, name) for name in _differ(results, entry.files))
+            or (entry.status == "failed" and any(_differ(data_root, entry.sources)))
         ]
 
 
@@ -121,18 +126,35 @@ def state(path: str | Path) -> State:
     return [found.st_size, found.st_mtime_ns, found.st_ino] if os.access(path, os.R_OK) else []
 
 
-def _differ(root: str, files: dict[str, State]) -> bool:
+def _differ(root: str, files: dict[str, State]) -> Iterator[str]:
+    """Names of files whose state is another one."""
     for name, expected in files.items():
         path = f"{root}/{name}"
         try:
             found = os.stat(path)
         except OSError:
             if expected:
-                return True
+                yield name
             continue
         if not expected:
             if os.access(path, os.R_OK):
-                return True
+                yield name
         elif [found.st_size, found.st_mtime_ns, found.st_ino][: len(expected)] != expected:
+            yield name
+
+
+def _recorded(results: str, entry: Entry, name: str) -> bool:
+    """Whether a file of another time or size is all the same what its record says: it was touched
+    or copied (Snakemake touches a file that is a target by itself)."""
+    own = next((one for one in entry.files if one.endswith("_record.json")), None)
+    if own is None:
+        return False
+    try:
+        record = read_record(Path(results, own))
+        if name == own:
             return True
-    return False
+        return record["files"].get(os.path.relpath(name, os.path.dirname(own))) == file_digest(
+            Path(results, name)
+        )
+    except (DataError, OSError):
+        return False
