@@ -158,7 +158,8 @@ def test_every_problem_stands_in_one_table(run):
 def test_every_function_that_ran_counts_for_the_digest_of_its_stage(run, called):
     """What a stage calls is among what its digest reaches, whatever way the call took."""
     lines = {tuple(line.split("\t")) for line in called.read_text().splitlines()}
-    lines = {line for line in lines if line[0] in STAGES}  # what Snakemake calls is no stage
+    # What Snakemake calls is no stage, and a lambda has no name of its own: its constant has one.
+    lines = {line for line in lines if line[0] in STAGES and "<lambda>" not in line[2]}
     stages = {stage for stage, _, _ in lines}
     assert {"convert", "segment", "anatomy", "basis", "preprocess", "fit", "quantify"} <= stages
     assert {"response", "sites", "report"} <= stages
