@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from fmrsflow.cli import main as fmrsflow
 from fmrsflow.concentration import TISSUES, Tissue, constants, molal
 from fmrsflow.fids import from_nifti
 from fmrsflow.sheets import read_study
@@ -159,7 +160,7 @@ def test_the_command_writes_sheets_alone_and_tells_a_bad_plan(tmp_path, capsys):
     assert len(read_table(tmp_path / "a" / "config" / "scans.tsv")) == 12
     bad = tmp_path / "bad.yaml"
     bad.write_text("name: x\ndescription: y\nsites: []\n")
-    assert demo.main([str(tmp_path / "b"), "--preset", str(bad)]) == 1
+    assert fmrsflow(["demo", str(tmp_path / "b"), "--preset", str(bad)]) == 1
     assert "line 3" in capsys.readouterr().err
 
 
