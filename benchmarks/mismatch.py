@@ -127,7 +127,7 @@ def _snakemake(folder: Path, sites: list[str]) -> None:
     command = [
         *(sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile")),
         *("--directory", str(folder), "--cores", "2", "--scheduler", "greedy", "--keep-going"),
-        *("-q", "all", "--config", f"only_sites=[{','.join(sites)}]", "--", "responses"),
+        *("-q", "all", "--config", f"only_sites=[{','.join(sites)}]", "--", "all_response"),
     ]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PATH": path})
