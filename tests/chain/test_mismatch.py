@@ -26,7 +26,7 @@ elsewhere by much less; a change of the analysis that moves a score by more is t
 def scores(folder: Path) -> list[dict[str, str]]:
     """Scores of the small edition, made in `folder`."""
     assert main(["make", "small", str(folder), "--cores", "2", "--no-engines"]) == 0
-    snakemake(folder / "curves", "--cores", "2", "--quiet", "all", "--", "responses")
+    snakemake(folder / "curves", "--cores", "2", "--quiet", "all", "--", "all_response")
     assert main(["score", str(folder)]) == 0
     rows = [row | {"metabolite": "change of Glu"} for row in read_table(folder / "curves.tsv")]
     for row in read_table(folder / "concentrations.tsv"):
