@@ -63,8 +63,10 @@ container: IMAGE
 os.environ.update(FMRSFLOW_ROOT=str(PACKAGE.parents[2]))
 
 # Jobs take the program that parses this file, whether or not its environment is activated; those
-# in a container or a conda environment have one of their own.
-FMRSFLOW = "fmrsflow" if DEPLOYMENT else f"{sys.executable} -m fmrsflow"
+# in a container or a conda environment have one of their own. Through the environment, because
+# Snakemake takes another text of the command for another code: a moved environment reran all.
+os.environ.update(FMRSFLOW_PYTHON="python" if DEPLOYMENT else sys.executable)
+FMRSFLOW = '"${{FMRSFLOW_PYTHON:-python}}" -m fmrsflow'
 RESULTS = STUDY.config["results"]
 DATA_ROOT = STUDY.config["data_root"]
 FROZEN = f"{RESULTS}/study.json"

@@ -256,6 +256,14 @@ def test_no_environment_needs_to_be_activated(tiny_study):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+def test_a_moved_environment_reruns_nothing(tiny_run):
+    """Snakemake compares the text of a command with that of the last run."""
+    found = plan(tiny_run, forcerun={"fit"}, until={"fit"})
+    commands = [job.shellcmd for job in found.jobs if job.rule_name == "fit"]
+    assert len(commands) == 2 and all("-m fmrsflow fit" in one for one in commands)
+    assert not any(sys.executable in one for one in commands)
+
+
 def test_the_log_is_a_line_a_stage_and_verbose_gives_the_rest(tiny_study):
     said = snakemake(tiny_study, "--cores", "2", "all_preprocess")
     lines = [line for line in said.splitlines() if re.match(r"(convert|preprocess): ", line)]
