@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import fft
 from scipy.linalg import LinAlgError
 
 from fmrsflow.basis.files import Basis
@@ -34,7 +33,7 @@ from fmrsflow.fit.design import CONSTANT, Design
 from fmrsflow.fit.model import GAUSS, Model, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, make_result
-from fmrsflow.fit.solve import State, Target, degrees_of_freedom, search, tangents
+from fmrsflow.fit.solve import State, Target, noise_of, search, solution
 from fmrsflow.fit.step import bounded_step
 from fmrsflow.quality import noise_sd
 
@@ -123,10 +122,11 @@ def fit_joint_models(
     for linewidth in linewidths:
         _check(fids, design, linewidth)
         given, known = _without_known_width(fids, linewidth, options)
+        noise = noise_sd(model.band.used(fids))
         if known or average is None:
             average = _average(model, options, given.mean())
         found.append(
-            _fit(model, given, average, noise_sd(fids), design, linewidth, options, responding)
+            _fit(model, given, average, noise, design, linewidth, options, responding)
         )
         average = None if known else average
     return found
@@ -156,14 +156,13 @@ def _fit(model, fids, fitted_average, noise, design, linewidth, options, respond
     known = linewidth is not None and options.joint_linewidth == "fixed"
     widths = None if known else linewidth
     data = fids.transients.copy()
-    data[:, 0] *= 0.5
     respond = _respond(model, design, responding)
     shift, phase = np.zeros(fids.n_transients), np.zeros(fids.n_transients)
     aligned = options.joint_alignment == "free"
     rounds = ALIGNMENTS if aligned else 1
     state = None
     for number in range(rounds):
-        spectra = fft(data, axis=1)[:, model.index] / scale
+        spectra = model.band.spectra(data) / scale
         courses = reduce_transients(spectra, design, widths)
         state, stop = _minimise(model, target, courses, respond, start, state)
         if number + 1 < rounds:
@@ -209,28 +208,16 @@ def _without_known_width(fids: Fids, linewidth: Design | None, options: FitOptio
 
 def _average(model: Model, options: FitOptions, mean: Fids):
     """Fit of the mean of all transients: its result, solution, target and scale."""
-    halved = mean.transients[0].copy()
-    halved[0] *= 0.5
-    spectrum = fft(halved)[model.index]
+    spectrum = model.band.spectra(mean.transients[:1])[0]
     scale = float(np.abs(spectrum - spectrum.mean()).max())
     if not scale > 0:
         raise DataError("the average of the transients is a flat line")
-    noise = float(noise_sd(mean)[0])
+    noise = noise_of(model, mean)
     try:
         state, target, stop = search(model, options, spectrum / scale, noise / scale)
     except LinAlgError as error:
         raise DataError(str(error)) from None
-    result = make_result(
-        model,
-        spectrum,
-        state,
-        target,
-        scale,
-        noise,
-        stop,
-        tangents(model, target, state),
-        degrees_of_freedom(model, target, state),
-    )
+    result = make_result(spectrum, solution(model, state, target, stop), scale, noise)
     if result.status == "failed":
         raise DataError(f"the average of all transients: {result.reason}")
     return result, state, target, scale
@@ -366,8 +353,9 @@ def _tangents(model, target, courses, state: _State) -> np.ndarray:
     by_gauss = -GAUSS / np.pi**2 * _summed(amplitudes, spectra[2:])
     by_broad = _summed(amplitudes * model.broad, spectra[1:])
     slopes = [_turned(by_width), by_width, by_gauss, _turned(by_broad), by_broad]
-    for name in model.shifts:
-        slopes.append(_turned(_summed(amplitudes[..., [name]], spectra[1:, [name]])))
+    for moved in model.shifts:
+        rows = np.flatnonzero(moved)
+        slopes.append(_turned(_summed(amplitudes[..., rows], spectra[1:, rows])))
     if len(model.kernel):
         slopes += _kernel_slopes(model, state, amplitudes)
     turned = np.stack([-total[:, 1], total[:, 0]], axis=1)
@@ -414,7 +402,7 @@ def _minimise(model, target, courses, respond, start: State, state: _State | Non
     lower = np.concatenate([model.lower, np.full(n_delta, -np.inf)])
     upper = np.concatenate([model.upper, np.full(n_delta, np.inf)])
     damping, fresh = 1e-4, True
-    dof = courses.n * 2 * len(model.ppm)
+    dof = courses.n * model.n_data
     for _ in range(MAX_STEPS):
         if fresh:
             gradient, hessian = _projected_normal(model, target, courses, respond, state)
@@ -527,7 +515,7 @@ def _result(
         linewidth_model=linewidth_model,
         timecourse=scale * course,
         timecourse_se=scale * course_se,
-        fqn=float(variance * scale**2 / noise**2) if noise > 0 else float("inf"),
+        fqn=float(variance * scale**2 / noise**2 / solved.model.band.oversampling) if noise > 0 else float("inf"),
         shift_hz=solved.shift_hz,
         phase_deg=solved.phase_deg,
         average=average,
@@ -556,11 +544,10 @@ def _covariance(solved: _Solved) -> tuple[np.ndarray, float]:
     information[:k, :k] += _ratio_information(target, courses, columns, signals, len(model.names))
     at = np.arange(k, k + len(model.prior_sd))
     information[at, at] += target.variance * courses.n / model.prior_sd**2
-    n_points = 2 * len(model.ppm)
     used = k + movable.sum() + 2 * model.baseline.effective_dimension(target.smoothness)
     used += 2 * courses.n if solved.aligned else 0
     squares = float(np.sum(state.residual**2)) + courses.energy
-    variance = squares / (courses.n * n_points - used)
+    variance = squares / (courses.n * model.n_data - used)
     inside = np.concatenate([np.ones(k, bool), movable])
     part = information[np.ix_(inside, inside)]
     size = 1.0 / np.sqrt(np.diag(part))

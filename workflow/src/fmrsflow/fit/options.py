@@ -30,8 +30,8 @@ class FitOptions:
     baseline_dimension_per_ppm: float = 2.5
     baseline_order: int = 2
     phase1_sd_deg_per_ppm: float = 3.0
-    metabolite_shift_sd_ppm: float = 0.0
-    lineshape: str = "voigt"
+    metabolite_shift_sd_ppm: float = 0.004
+    lineshape: str = "free"
     max_shift_ppm: float = 0.12
     max_fwhm_hz: float = 30.0
     timecourse_transients: int = 0

@@ -18,7 +18,7 @@ from fmrsflow.fids import Fids
 from fmrsflow.fit.model import Model, make_model
 from fmrsflow.fit.nonnegative import solve_nonnegative
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.result import FitResult, failed_result, make_result
+from fmrsflow.fit.result import FitResult, Solution, failed_result, make_result
 from fmrsflow.fit.step import bounded_step
 from fmrsflow.quality import noise_sd
 
@@ -124,29 +124,46 @@ def fit_spectra(fids: Fids, basis: Basis, options: FitOptions | None = None) -> 
 
 
 def _fit_one(model: Model, options: FitOptions, fids: Fids) -> FitResult:
-    fid = fids.transients[0].astype(complex)
-    fid[0] *= 0.5
-    spectrum = fft(fid)[model.index]
-    if not np.isfinite(spectrum).all():
-        return failed_result(model, spectrum, "the FID holds NaN or infinite values")
-    scale = float(np.abs(spectrum - spectrum.mean()).max())
-    if not scale > 1e-12 * float(np.abs(spectrum).max()) or scale == 0.0:
-        return failed_result(model, spectrum, "the spectrum is a flat line")
-    noise = float(noise_sd(fids)[0])
+    spectrum, scale, noise, reason = prepared(model, fids)
+    if reason:
+        return failed_result(model, spectrum, reason)
     try:
-        state, target, stop = search(model, options, spectrum / scale, noise / scale)
+        end = solution(model, *search(model, options, spectrum / scale, noise / scale))
     except LinAlgError as error:
         return failed_result(model, spectrum, str(error))
-    return make_result(
-        model,
-        spectrum,
-        state,
-        target,
-        scale,
-        noise,
-        stop,
-        tangents(model, target, state),
-        degrees_of_freedom(model, target, state),
+    return make_result(spectrum, end, scale, noise)
+
+
+def prepared(model: Model, fids: Fids) -> tuple[np.ndarray, float, float, str | None]:
+    """Spectrum of the first transient in the range, its size, its noise, and why it cannot be
+    fitted (None where it can)."""
+    spectrum = model.band.spectra(fids.transients[:1])[0]
+    if not np.isfinite(spectrum).all():
+        return spectrum, 1.0, 0.0, "the FID holds NaN or infinite values"
+    scale = float(np.abs(spectrum - spectrum.mean()).max())
+    if not scale > 1e-12 * float(np.abs(spectrum).max()) or scale == 0.0:
+        return spectrum, 1.0, 0.0, "the spectrum is a flat line"
+    return spectrum, scale, noise_of(model, fids), None
+
+
+def noise_of(model: Model, fids: Fids) -> float:
+    """SD of the real spectrum of the first transient, of the part of the FID that is fitted."""
+    return float(noise_sd(model.band.used(fids))[0])
+
+
+def solution(model: Model, state: State, target: Target, stop: str) -> Solution:
+    """A finished search with what its errors need."""
+    shares = target.shares
+    squared = replace(target, shares=2 * shares - shares**2)
+    gram = state.whole - (state.inside * squared.shares) @ state.inside.T
+    return Solution(
+        model=model,
+        target=target,
+        state=state,
+        stop=stop,
+        freedom=degrees_of_freedom(model, target.smoothness, state),
+        slopes=tangents(model, target, state),
+        scatter=(gram, *tangents(model, squared, state)),
     )
 
 
@@ -167,18 +184,35 @@ def search(
         The solution, what it was fitted to, and why the search stopped.
     """
     smoothness = model.smoothness
-    target = make_target(model, spectrum, noise**2, smoothness, None)
+    # Squares of a zero-filled spectrum count its noise more than once.
+    variance = noise**2 * model.band.oversampling
+    target = make_target(model, spectrum, variance, smoothness, None)
     state = min((evaluate(model, target, one) for one in starts(model, spectrum)), key=_cost)
-    target = make_target(model, spectrum, noise**2, smoothness, state)
+    target = make_target(model, spectrum, variance, smoothness, state)
     state, stop = minimise(model, target, solved_again(model, target, state), ROUGH)
     if options.baseline == "spline" and options.baseline_smoothness != "fixed":
         smoothness = choose_smoothness(model, target, state, options.baseline_smoothness)
+    return _settled(model, spectrum, smoothness, state)
+
+
+def fitted_again(
+    model: Model, spectrum: np.ndarray, noise: float, smoothness: float, theta: np.ndarray
+) -> tuple[State, Target, str]:
+    """Fit from the parameters of another model's fit of the same spectrum, smoothness given."""
+    variance = noise**2 * model.band.oversampling
+    target = make_target(model, spectrum, variance, smoothness, None)
+    state = evaluate(model, target, np.clip(theta, model.lower, model.upper))
+    return _settled(model, spectrum, smoothness, state)
+
+
+def _settled(model: Model, spectrum: np.ndarray, smoothness: float, state: State):
+    """Minimum under priors that are weighed by the residual that they leave."""
     for _ in range(MAX_REWEIGHTS):
-        variance = state.cost / degrees_of_freedom(model, target, state)
+        variance = state.cost / degrees_of_freedom(model, smoothness, state)
         target = make_target(model, spectrum, variance, smoothness, state)
         state, stop = minimise(model, target, solved_again(model, target, state))
         # Without noise the priors' own pull is the residual: they fade out.
-        if state.cost / degrees_of_freedom(model, target, state) > 0.25 * variance:
+        if state.cost / degrees_of_freedom(model, target.smoothness, state) > 0.25 * variance:
             break
     return state, target, stop
 
@@ -231,7 +265,7 @@ def starts(model: Model, spectrum: np.ndarray) -> list[np.ndarray]:
     # Correlation over frequency shifts: product in time of the two band-limited signals.
     n = 2 * len(spectrum)
     product = ifft(spectrum, n) * np.conj(ifft(template, n))
-    step_hz = 1.0 / (model.dwell_s * len(model.time_s))
+    step_hz = 1.0 / (model.band.step_s * len(model.time_s))
     correlation = fft(product)
     shifts = np.fft.fftfreq(n, 1.0 / n) * step_hz
     allowed = np.abs(shifts) <= min(model.upper[2], 0.99 * step_hz * len(spectrum) / 2)
@@ -322,7 +356,7 @@ def minimise(
     damping = 1e-3
     size = float(state.gram[-1, -1])
     stop = f"no convergence in {MAX_STEPS} steps"
-    dof = degrees_of_freedom(model, target, state)
+    dof = degrees_of_freedom(model, target.smoothness, state)
     fresh = True
     for _ in range(MAX_STEPS):
         if fresh:
@@ -365,11 +399,11 @@ def _projected_normal(model: Model, target: Target, state: State) -> tuple[np.nd
     return gradient - weight * state.theta, hessian + np.diag(weight)
 
 
-def degrees_of_freedom(model: Model, target: Target, state: State) -> float:
+def degrees_of_freedom(model: Model, smoothness: float, state: State) -> float:
     """Real data points less the parameters that were fitted, baseline included."""
-    used = 2 * model.baseline.effective_dimension(target.smoothness)
+    used = 2 * model.baseline.effective_dimension(smoothness)
     used += state.passive.sum() + np.sum(model.upper > model.lower)
-    return max(2 * len(model.ppm) - used, 1.0)
+    return max(model.n_data - used, 1.0)
 
 
 def choose_smoothness(model: Model, target: Target, state: State, criterion: str) -> float:
@@ -378,7 +412,7 @@ def choose_smoothness(model: Model, target: Target, state: State, criterion: str
     `gcv`: generalised cross-validation (Craven & Wahba 1979); `aic`: log of the residual + 2 m
     (effective dimension) / n with m = 5 (Wilson 2021), stiffer.
     """
-    k, n = len(model.names), 2 * len(model.ppm)
+    k, n = len(model.names), model.n_data
     best = None
     for smoothness in model.grid:
         shares = np.tile(model.baseline.shares(smoothness), 2)
