@@ -136,14 +136,17 @@ def failed_result(model: Model, spectrum: np.ndarray, reason: str, stop: str = "
     )
 
 
-def make_result(model, spectrum, state, target, scale, noise, stop, tangents, freedom) -> FitResult:
+def make_result(
+    model, spectrum, state, target, scale, noise, stop, tangents, freedom, colouring=None
+) -> FitResult:
     """Result of a finished search, or a failed one where its numbers cannot be trusted.
 
-    `tangents` and `freedom` are those of `solve` at the end of the search.
+    `tangents` and `freedom` are those of `solve` at the end of the search; `colouring` makes of the
+    inverse information the covariance where the noise is not white.
     """
     k = len(model.names)
-    variance = state.cost / freedom
-    covariance = full_covariance(model, target, state, *tangents, variance)
+    covariance = full_covariance(model, target, state, *tangents, 1.0)
+    covariance = colouring(covariance) if colouring else state.cost / freedom * covariance
     shown = spectrum * np.conj(model.phase(state.theta))
     columns = scale * state.amplitudes[:, None] * (state.rows[:k, 0] + 1j * state.rows[:k, 1])
     signal = columns.sum(axis=0)

@@ -8,6 +8,7 @@ of Kaufman (1975; Golub & Pereyra 2003, doi:10.1088/0266-5611/19/2/201).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.fft import fft, ifft
@@ -15,11 +16,13 @@ from scipy.linalg import LinAlgError
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.fids import Fids
+from fmrsflow.fit.coloured import coloured_covariance
 from fmrsflow.fit.model import Model, make_model
 from fmrsflow.fit.nonnegative import solve_nonnegative
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, failed_result, make_result
 from fmrsflow.fit.step import bounded_step
+from fmrsflow.noise import noise_shape, without_zeros
 from fmrsflow.quality import noise_sd
 
 START_SINGLETS = {"NAA": 12.0, "Cr": 5.0, "PCr": 5.0, "GPC": 1.0, "PCh": 1.0, "Cho": 1.5}
@@ -118,6 +121,7 @@ def fit_spectra(fids: Fids, basis: Basis, options: FitOptions | None = None) -> 
         Basis and data do not belong together (field, dwell time, length).
     """
     options = options or FitOptions()
+    fids, basis = without_zeros(fids, basis)
     model = make_model(fids, basis, options)
     # One by one: vectorised over spectra, the last bits would depend on their number.
     return [_fit_one(model, options, fids.select([j])) for j in range(fids.n_transients)]
@@ -147,6 +151,25 @@ def _fit_one(model: Model, options: FitOptions, fids: Fids) -> FitResult:
         stop,
         tangents(model, target, state),
         degrees_of_freedom(model, target, state),
+        _colouring(model, target, state, fids),
+    )
+
+
+def _colouring(model: Model, target: Target, state: State, fids: Fids):
+    """What makes of the inverse information the covariance under the noise of `fids`; None where
+    that is white."""
+    shape = noise_shape(fids)
+    if shape.white:
+        return None
+    k = len(model.names)
+    return partial(
+        coloured_covariance,
+        shape,
+        model.index,
+        np.concatenate([state.rows[:k], tangent_rows(model, state)]),
+        columns=model.baseline.columns,
+        shares=model.baseline.shares(target.smoothness),
+        cost=state.cost,
     )
 
 
@@ -297,12 +320,15 @@ def tangents(model: Model, target: Target, state: State) -> tuple[np.ndarray, np
     cross : array (n_parameters, n_names + 1)
         J' times the signals, and last times the data.
     """
-    k = len(model.names)
-    fitted = np.tensordot(state.amplitudes, state.rows[:k], 1)
+    return products(model, target, state, tangent_rows(model, state))
+
+
+def tangent_rows(model: Model, state: State) -> np.ndarray:
+    """Derivatives of the model by each nonlinear parameter, (n_parameters, 2, n_points)."""
+    fitted = np.tensordot(state.amplitudes, state.rows[: len(model.names)], 1)
     turned = np.stack([-fitted[1], fitted[0]])
     inner = model.spectrum(model.tangent_fids(state.theta, state.damped, state.amplitudes))
-    rows = np.concatenate([[turned, turned * model.offset_ppm], inner])
-    return products(model, target, state, rows)
+    return np.concatenate([[turned, turned * model.offset_ppm], inner])
 
 
 def products(model: Model, target: Target, state: State, rows: np.ndarray):
