@@ -8,15 +8,11 @@ errors computed for white noise are wrong (docs/science.md#noise-shape).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fmrsflow.fids import Fids
 from fmrsflow.quality import noise_windows
-
-if TYPE_CHECKING:
-    from fmrsflow.basis.files import Basis
 
 BAND_HZ = (125.0, 62.5)
 """Widths of the bands of noise, the first that fits: the power of a band's noise along the FID is
@@ -56,6 +52,15 @@ degrees of freedom."""
 MIN_CHANGE = 1.3
 """Power in one quarter of the FID over that in another below which no error is wrong by over 7 %.
 Many transients would tell the smallest deviation from chance."""
+
+RANGE_PARTS_PPM = ((0.5, 2.0), (2.0, 3.0), (3.0, 4.0))
+"""Parts of the range of metabolites."""
+
+MIN_RATIO = 1.2
+"""Ratio of the noise in two windows below which it is not reported."""
+
+DEVIATION = 3.5
+"""And the number of standard errors."""
 
 FAINT = 1e-5
 """Share of the largest power below which the course is no longer described by the polynomial."""
@@ -117,19 +122,47 @@ def used_points(fids: Fids) -> int:
     return int(last[-1]) + 1 if len(last) else fids.n_points
 
 
-def without_zeros(fids: Fids, basis: Basis | None = None) -> tuple[Fids, Basis | None]:
-    """FIDs, and a basis on their axis, without the zeros that an export appended.
+def without_zeros(fids: Fids) -> Fids:
+    """FIDs without the zeros that an export appended.
 
     Zero filling adds points to the spectrum that depend on the others: a fit that counts them has
     errors too small by the root of the factor.
     """
-    from dataclasses import replace
+    return fids.with_data(fids.data[:, :, : used_points(fids)])
 
-    n = used_points(fids)
-    if n == fids.n_points:
-        return fids, basis
-    cut = None if basis is None else replace(basis, fids=basis.fids[:, :n])
-    return fids.with_data(fids.data[:, :, :n]), cut
+
+def noise_under_signals(fids: Fids) -> float:
+    """SD of the noise in 0.5-4 ppm over that where no signal is; 1 where they differ by chance.
+
+    From the second half of the FID under a Hann window, where signals have decayed, by the median
+    of the power, which lines that have not decayed hardly move. More noise than in the window
+    counts only where the quietest part of the range has more, since what is left of signals and
+    water adds to it.
+    """
+    free = [(fids.ppm >= low) & (fids.ppm <= high) for low, high in noise_windows(fids)]
+    elsewhere = np.any([*free, _free(fids)], axis=0)
+    if not elsewhere.any():
+        return 1.0
+    half = fids.n_points // 2
+    late = fids.transients[:, half:] * np.hanning(fids.n_points - half)
+    power = np.abs(np.fft.fftshift(np.fft.fft(late, fids.n_points, axis=1), axes=1)) ** 2
+
+    def median(inside: np.ndarray) -> tuple[float, float]:
+        """Median of the log of the power at some points, and its standard error."""
+        # A Hann window over half of the FID: a quarter of the points is independent. The median of
+        # n exponential variates has a relative error of 1 / (ln 2 sqrt n).
+        count = max(inside.sum() * fids.n_transients / 4, 1)
+        found = np.median(power[:, inside]) if inside.any() else 0.0
+        return np.log(max(found, np.finfo(float).tiny)), 1 / np.log(2) / np.sqrt(count)
+
+    parts = [(fids.ppm >= low) & (fids.ppm <= high) for low, high in RANGE_PARTS_PPM]
+    reference, error = median(elsewhere)
+    level, own_error = median(np.any(parts, axis=0))
+    if level > reference:
+        level, own_error = min(median(part) for part in parts)
+    excess = level - reference
+    limit = max(DEVIATION * np.hypot(error, own_error), 2 * np.log(MIN_RATIO))
+    return float(np.exp(excess / 2)) if abs(excess) > limit else 1.0
 
 
 def noise_shape(fids: Fids) -> NoiseShape:
@@ -195,15 +228,19 @@ def _course(fids: Fids) -> _Course | None:
 def _bands(fids: Fids) -> tuple[list[np.ndarray], float]:
     """Places in `fids.spectra` of bands without signal, all of one length, and the time (s) from
     which they have none."""
-    inner = np.abs(fids.frequency_hz) <= INNER / 2 / fids.dwell_s
-    free = inner & ((fids.ppm < QUIET_PPM[0]) | (fids.ppm > QUIET_PPM[1]))
     windows = [(fids.ppm >= low) & (fids.ppm <= high) for low, high in noise_windows(fids)]
-    near = np.any(windows, axis=0) if windows else np.zeros_like(free)
-    for places, blind_s in ((free, 0.0), (near, SIGNAL_S)):
+    near = np.any(windows, axis=0) if windows else np.zeros(fids.n_points, bool)
+    for places, blind_s in ((_free(fids), 0.0), (near, SIGNAL_S)):
         for width_hz in BAND_HZ:
             if bands := _pieces(places, round(width_hz * fids.n_points * fids.dwell_s)):
                 return bands, blind_s
     return [], 0.0
+
+
+def _free(fids: Fids) -> np.ndarray:
+    """Where in `fids.spectra` there is no signal of the body, off the edges of the band."""
+    inner = np.abs(fids.frequency_hz) <= INNER / 2 / fids.dwell_s
+    return inner & ((fids.ppm < QUIET_PPM[0]) | (fids.ppm > QUIET_PPM[1]))
 
 
 def _pieces(free: np.ndarray, length: int) -> list[np.ndarray]:

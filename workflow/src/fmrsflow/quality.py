@@ -66,9 +66,9 @@ def _split(low: float, high: float) -> list[tuple[float, float]]:
 def _quietest(fids: Fids, windows: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
     """The window with the least noise and those that differ from it by chance only: the least of
     several estimates by itself would be too small."""
-    found = [_window_variance(fids, (window,)) for window in windows]
-    variance = np.array([one.mean() for one, _ in found])
-    freedom = np.array([degrees * fids.n_transients for _, degrees in found])
+    squares, freedom = _window_squares(fids, windows)
+    freedom = freedom * fids.n_transients
+    variance = squares.sum(axis=1) / freedom
     order = np.argsort(variance)
     chosen = [order[0]]
     for k in order[1:]:
@@ -81,18 +81,18 @@ def _quietest(fids: Fids, windows: list[tuple[float, float]]) -> tuple[tuple[flo
     return tuple(windows[k] for k in sorted(chosen))
 
 
-def _window_variance(fids: Fids, windows) -> tuple[np.ndarray, int]:
-    """Variance of the real spectrum in windows, each after a second-order detrend, (n_transients,),
-    and its degrees of freedom."""
-    spectra = fids.spectra[:, 0]
-    squares, freedom = np.zeros(fids.n_transients), 0
+def _window_squares(fids: Fids, windows) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of squares of the real spectrum in each window after a second-order detrend, (n_windows,
+    n_transients), and its degrees of freedom, (n_windows,)."""
+    spectra = fids.spectra[:, 0].real
+    squares, freedom = [], []
     for low, high in windows:
-        values = spectra[:, (fids.ppm >= low) & (fids.ppm <= high)].real
+        values = spectra[:, (fids.ppm >= low) & (fids.ppm <= high)]
         curves, _ = np.linalg.qr(np.vander(np.linspace(-1, 1, values.shape[1]), 3))
         rest = values - (values @ curves) @ curves.T
-        squares += np.sum(rest**2, axis=1)
-        freedom += values.shape[1] - 3
-    return squares / freedom, freedom
+        squares.append(np.sum(rest**2, axis=1))
+        freedom.append(values.shape[1] - 3)
+    return np.array(squares), np.array(freedom)
 
 
 def noise_definition(fids: Fids) -> str:
@@ -127,7 +127,8 @@ def noise_sd(fids: Fids) -> np.ndarray:
     `noise_windows`, else from the tail of the FID."""
     windows = noise_windows(fids)
     if windows:
-        return np.sqrt(_window_variance(fids, windows)[0])
+        squares, freedom = _window_squares(fids, windows)
+        return np.sqrt(squares.sum(axis=0) / freedom.sum())
     # Second differences, which slow signal near the carrier does not survive: 1 + 4 + 1 = 6.
     tail = np.diff(fids.transients[:, quiet_points(fids.n_points)], n=2, axis=-1)
     return np.sqrt(np.mean(np.abs(tail) ** 2, axis=-1) / 12 * fids.n_points)

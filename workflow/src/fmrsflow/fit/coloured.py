@@ -8,19 +8,32 @@ noise (the sandwich of White 1982, doi:10.2307/1912526).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from fmrsflow.noise import NoiseShape
+from fmrsflow.basis.files import Basis
+from fmrsflow.fids import Fids
+from fmrsflow.fit.baseline import Baseline
+from fmrsflow.noise import NoiseShape, used_points
+
+
+def cut_alike(fids: Fids, basis: Basis) -> tuple[Fids, Basis]:
+    """FIDs without appended zeros, and a basis on their axes cut to the same length."""
+    n = used_points(fids)
+    if n == fids.n_points or basis.fids.shape[1] != fids.n_points:
+        return fids, basis
+    return fids.with_data(fids.data[:, :, :n]), replace(basis, fids=basis.fids[:, :n])
 
 
 def coloured_covariance(
     shape: NoiseShape,
     index: np.ndarray,
-    derivatives: np.ndarray,
+    projected: np.ndarray,
     inverse: np.ndarray,
-    columns: np.ndarray,
-    shares: np.ndarray,
-    cost: float,
+    baseline: tuple[Baseline, float],
+    squares: float,
+    n_spectra: int = 1,
 ) -> np.ndarray:
     """Covariance of amplitudes and nonlinear parameters.
 
@@ -29,26 +42,28 @@ def coloured_covariance(
     shape : NoiseShape
     index : int array (n_points,)
         Places of the range of the fit in the transform of the whole FID.
-    derivatives : array (n, 2, n_points)
-        Of the model by amplitudes and nonlinear parameters, real and imaginary part.
+    projected : array (n, n_spectra, 2, n_points)
+        Derivatives of the model by amplitudes and nonlinear parameters in independent spectra of
+        the same noise, real and imaginary part, the baseline projected out.
     inverse : array (n, n)
         Inverse of the information, priors and baseline counted; A^-1 above.
-    columns : array (n_points, n_columns)
-        Orthonormal columns of the baseline of one part.
-    shares : array (n_columns,)
-        Share of each that the baseline takes up.
-    cost : float
-        Penalised sum of squares of the residual.
+    baseline : Baseline and float
+        The baseline of the first of the spectra, and its smoothness.
+    squares : float
+        Penalised sum of squares of the residuals.
+    n_spectra : int
+        How many spectra had these residuals.
 
     Returns
     -------
     array (n, n)
     """
-    projected = derivatives - ((derivatives @ columns) * shares) @ columns.T
-    middle = shape.products(projected[:, 0] + 1j * projected[:, 1], index)
-    # What the baseline and the parameters take off the residual: the filter leaves more of the
-    # noise in smooth curves than in others.
-    baseline = 2 * shares @ np.diag(shape.products(columns.T.astype(complex), index))
-    taken = baseline + np.sum(inverse * middle)
-    variance = cost / max(2 * len(index) - taken, 1.0)
+    spectra = (projected[:, :, 0] + 1j * projected[:, :, 1]).swapaxes(0, 1)
+    middle = sum(shape.products(rows, index) for rows in spectra)
+    model, smoothness = baseline
+    own = np.diag(shape.products(model.columns.T.astype(complex), index))
+    # What baseline and parameters take off the residual: a filter leaves more of the noise in
+    # smooth curves than in others.
+    taken = 2 * model.shares(smoothness) @ own + np.sum(inverse * middle)
+    variance = squares / max(2 * len(index) * n_spectra - taken, 1.0)
     return variance * inverse @ middle @ inverse

@@ -22,6 +22,7 @@ from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.fit.change import JointResult, percent_changes
+from fmrsflow.fit.coloured import coloured_covariance, cut_alike
 from fmrsflow.fit.courses import (
     Courses,
     by_order,
@@ -36,6 +37,7 @@ from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, make_result
 from fmrsflow.fit.solve import State, Target, degrees_of_freedom, search, tangents
 from fmrsflow.fit.step import bounded_step
+from fmrsflow.noise import NoiseShape, noise_shape
 from fmrsflow.quality import noise_sd
 
 MAX_STEPS = 40
@@ -117,6 +119,7 @@ def fit_joint_models(
 ) -> list[JointResult]:
     """`fit_joint` under several models of the linewidth; what they share is computed once."""
     options = options or FitOptions()
+    fids, basis = cut_alike(fids, basis)
     model = make_model(fids, basis, options)
     average = None
     found = []
@@ -148,6 +151,7 @@ class _Solved:
     stop: str
     shift_hz: np.ndarray
     phase_deg: np.ndarray
+    shape: NoiseShape
 
 
 def _fit(model, fids, fitted_average, noise, design, linewidth, options, responding) -> JointResult:
@@ -173,8 +177,9 @@ def _fit(model, fids, fitted_average, noise, design, linewidth, options, respond
             data *= np.exp(-1j * change[0][:, None] - 2j * np.pi * np.outer(change[1], fids.time_s))
             phase, shift = phase + np.rad2deg(change[0]), shift + change[1]
     solved = _Solved(
-        model, target, design, widths, respond, aligned, spectra, courses, state, stop, shift, phase
-    )
+        model, target, design, widths, respond, aligned, spectra, courses, state, stop, shift,
+        phase, noise_shape(fids),
+    )  # fmt: skip
     noise = float(np.sqrt(np.mean(noise**2)))
     kind = "none" if linewidth is None else "fixed" if known else "free"
     return _result(solved, average, scale, noise, kind)
@@ -564,11 +569,19 @@ def _covariance(solved: _Solved) -> tuple[np.ndarray, float]:
     inside = np.concatenate([np.ones(k, bool), movable])
     part = information[np.ix_(inside, inside)]
     size = 1.0 / np.sqrt(np.diag(part))
-    covariance = np.zeros_like(information)
-    covariance[np.ix_(inside, inside)] = variance * (
-        np.linalg.inv(part * np.outer(size, size)) * np.outer(size, size)
+    inverse = np.zeros_like(information)
+    inverse[np.ix_(inside, inside)] = np.linalg.inv(part * np.outer(size, size)) * np.outer(
+        size, size
     )
-    return covariance, variance
+    if solved.shape.white:
+        return variance * inverse, variance
+    rows = jacobian.reshape(len(jacobian), -1, 2, len(model.ppm))
+    # Products above need the root of the projection, the noise the whole of it.
+    rows = _first_without_baseline(model, target, rows)
+    smooth = (model.baseline, target.smoothness)
+    return coloured_covariance(
+        solved.shape, model.index, rows, inverse, smooth, squares, courses.n
+    ), variance
 
 
 def _columns(model, target, state: _State, columns, signals) -> np.ndarray:

@@ -16,13 +16,13 @@ from scipy.linalg import LinAlgError
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.fids import Fids
-from fmrsflow.fit.coloured import coloured_covariance
+from fmrsflow.fit.coloured import coloured_covariance, cut_alike
 from fmrsflow.fit.model import Model, make_model
 from fmrsflow.fit.nonnegative import solve_nonnegative
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, failed_result, make_result
 from fmrsflow.fit.step import bounded_step
-from fmrsflow.noise import noise_shape, without_zeros
+from fmrsflow.noise import noise_shape
 from fmrsflow.quality import noise_sd
 
 START_SINGLETS = {"NAA": 12.0, "Cr": 5.0, "PCr": 5.0, "GPC": 1.0, "PCh": 1.0, "Cho": 1.5}
@@ -121,7 +121,7 @@ def fit_spectra(fids: Fids, basis: Basis, options: FitOptions | None = None) -> 
         Basis and data do not belong together (field, dwell time, length).
     """
     options = options or FitOptions()
-    fids, basis = without_zeros(fids, basis)
+    fids, basis = cut_alike(fids, basis)
     model = make_model(fids, basis, options)
     # One by one: vectorised over spectra, the last bits would depend on their number.
     return [_fit_one(model, options, fids.select([j])) for j in range(fids.n_transients)]
@@ -161,15 +161,14 @@ def _colouring(model: Model, target: Target, state: State, fids: Fids):
     shape = noise_shape(fids)
     if shape.white:
         return None
-    k = len(model.names)
+    rows = np.concatenate([state.rows[: len(model.names)], tangent_rows(model, state)])
     return partial(
         coloured_covariance,
         shape,
         model.index,
-        np.concatenate([state.rows[:k], tangent_rows(model, state)]),
-        columns=model.baseline.columns,
-        shares=model.baseline.shares(target.smoothness),
-        cost=state.cost,
+        (rows - model.baseline.fitted(rows, target.smoothness))[:, None],
+        baseline=(model.baseline, target.smoothness),
+        squares=state.cost,
     )
 
 
