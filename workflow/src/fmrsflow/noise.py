@@ -82,16 +82,10 @@ class NoiseShape:
     white: bool
 
     @property
-    def words(self) -> str:
-        """What was found, for people; "" where the noise is white."""
-        if self.white:
-            return ""
+    def end_to_start(self) -> float:
+        """SD of the noise in the last quarter of the FID over that in the first."""
         first, last = (quarter.mean() for quarter in np.array_split(self.power, 4)[::3])
-        return (
-            "the data were filtered before the export: the noise "
-            f"{'falls' if last < first else 'rises'} along the FID (SD of its last quarter "
-            f"{np.sqrt(last / first):.2g} times that of its first)"
-        )
+        return float(np.sqrt(last / first))
 
     def products(self, rows: np.ndarray, index: np.ndarray) -> np.ndarray:
         """Products of spectra under the covariance of this noise, over that of white noise.

@@ -82,16 +82,21 @@ def _quietest(fids: Fids, windows: list[tuple[float, float]]) -> tuple[tuple[flo
 
 
 def _window_squares(fids: Fids, windows) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of squares of the real spectrum in each window after a second-order detrend, (n_windows,
-    n_transients), and its degrees of freedom, (n_windows,)."""
-    spectra = fids.spectra[:, 0].real
+    """Sum of squares of the spectrum in each window after a detrend, (n_windows, n_transients), and
+    its degrees of freedom, (n_windows,)."""
+    spectra = fids.spectra[:, 0]
+    # Of small windows both parts, so that neither chance nor the phase decides; the foot of water
+    # is steeper there and in the imaginary part.
+    parts, order = ((np.real,), 2) if windows == (NOISE_PPM,) else ((np.real, np.imag), 4)
     squares, freedom = [], []
     for low, high in windows:
-        values = spectra[:, (fids.ppm >= low) & (fids.ppm <= high)]
-        curves, _ = np.linalg.qr(np.vander(np.linspace(-1, 1, values.shape[1]), 3))
+        inside = spectra[:, (fids.ppm >= low) & (fids.ppm <= high)]
+        x = np.linspace(-1, 1, inside.shape[1])
+        curves, _ = np.linalg.qr(np.polynomial.legendre.legvander(x, order))
+        values = np.stack([part(inside) for part in parts])
         rest = values - (values @ curves) @ curves.T
-        squares.append(np.sum(rest**2, axis=1))
-        freedom.append(values.shape[1] - 3)
+        squares.append(np.sum(rest**2, axis=(0, 2)))
+        freedom.append(len(parts) * (inside.shape[1] - order - 1))
     return np.array(squares), np.array(freedom)
 
 
@@ -109,8 +114,8 @@ def noise_definition(fids: Fids) -> str:
     if windows == (NOISE_PPM,):
         return f"of the real part in {shown} ppm after a second-order detrend"
     return (
-        f"of the real part in the quietest windows outside the signals ({shown} ppm), each after a "
-        "second-order detrend"
+        f"of real and imaginary part in the quietest windows outside the signals ({shown} ppm), "
+        "each after a fourth-order detrend"
     )
 
 

@@ -515,9 +515,7 @@ def _result(
     names, base, base_se, change, spread = percent_changes(
         solved.model, design, state, columns, signals, covariance
     )
-    course, course_se = _timecourse(
-        solved.model, solved.target, state, solved.spectra, design, solved.widths, variance
-    )
+    course, course_se = _timecourse(solved, variance)
     last = len(covariance) - len(state.delta)
     return JointResult(
         names=names,
@@ -600,10 +598,12 @@ def _without_nuisance(jacobian: np.ndarray, nuisance: np.ndarray, n_courses: int
     return (parts - (parts @ q) @ q.T).reshape(len(jacobian), -1)
 
 
-def _timecourse(model, target, state: _State, spectra, design, widths, variance):
+def _timecourse(solved: _Solved, variance: float):
     """Amplitudes of single transients, (n_transients, n_names): those of the model, and what least
     squares on the shared shapes finds in the residual; and the error of one."""
-    signals = _predicted(model, state, design, widths)
+    model, target, state = solved.model, solved.target, solved.state
+    spectra, design = solved.spectra, solved.design
+    signals = _predicted(model, state, design, solved.widths)
     rest = _residuals(model, target, state, spectra, signals)
     rows = model.spectrum(state.damped)
     taken = model.baseline.taken(target.smoothness)
@@ -615,5 +615,10 @@ def _timecourse(model, target, state: _State, spectra, design, widths, variance)
     course[:, active] = (design.matrix @ state.coefficients)[:, active]
     course[:, active] += rest @ rows[active].T @ inverse
     error = np.full(len(rows), np.nan)
-    error[active] = np.sqrt(variance * np.diag(inverse))
+    spread = inverse
+    if not solved.shape.white:
+        own = model.baseline.remove(rows[active].reshape(len(active), 2, -1), taken)
+        noise = solved.shape.products(own[:, 0] + 1j * own[:, 1], model.index)
+        spread = inverse @ noise @ inverse
+    error[active] = np.sqrt(variance * np.diag(spread))
     return course, error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import PAIRS, FitResult
 from fmrsflow.fit.solve import fit_spectra
 from fmrsflow.metabolites import sums_of
+from fmrsflow.noise import noise_shape
 from fmrsflow.scan_figures import WHOLE
 
 REST = "rest"
@@ -205,7 +206,8 @@ def fit_scan(
     data += [transients.mean(block).data for block in blocks]
     # Together, since spectra share what the basis takes to prepare.
     results = _fit(average.with_data(np.concatenate(data)), basis, options)
-    spectra = _with_whole_noise(dict(zip(names, results)))
+    coloured = () if matched is None else _coloured(matched, conditions)
+    spectra = _with_whole_noise(dict(zip(names, results)), coloured)
     return ScanFit(spectra, list(zip(blocks, results[len(names) :])), transients)
 
 
@@ -217,15 +219,26 @@ def _fit(fids: Fids, basis: Basis, options: FitOptions) -> list[FitResult]:
     return fit_with_engine(fids, basis, options)
 
 
-def _with_whole_noise(fitted: dict[str, FitResult]) -> dict[str, FitResult]:
+def _coloured(matched: Fids, conditions: Sequence[str]) -> set[str]:
+    """Names of matched spectra whose noise the fit itself sees to be coloured."""
+    shapes = (noise_shape(matched.select([j])) for j in range(matched.n_transients))
+    return {f"{name}{MATCHED}" for name, shape in zip(conditions, shapes) if not shape.white}
+
+
+def _with_whole_noise(
+    fitted: dict[str, FitResult], coloured: Collection[str] = ()
+) -> dict[str, FitResult]:
     """Results of matched spectra with the errors of their noise before matching.
 
     Broadening takes noise off the late FID, where there is no signal: the residual shrinks, the
-    error of the amplitudes does not.
+    error of the amplitudes does not. Where it is enough for the fit to count with it (`coloured`),
+    nothing is left to do.
     """
     found = dict(fitted)
     for name, one in fitted.items():
         plain = fitted.get(name.removesuffix(MATCHED))
+        if name in coloured:
+            continue
         if plain is not one and one.status == plain.status == "ok":
             ratio = max(1.0, plain.residual_sd / one.residual_sd)
             found[name] = replace(one, covariance=ratio**2 * one.covariance)
