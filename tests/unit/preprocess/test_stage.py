@@ -50,7 +50,7 @@ def run(folder, svs, reference=None, events=None, condition="", **setting) -> Ou
         "results": str(folder),
         "data_root": str(folder),
         "preprocess": {"p": {**defaults, **setting}},
-        "quality": {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0},
+        "quality": {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0},
     }
     site = Site("site", "siemens", 3.0, "press", 0.03, 2.0, "standardised")
     study = Study(config, {"site": site}, (scan,))
@@ -248,7 +248,7 @@ def test_a_few_broken_transients_do_not_stop_a_scan(measured, tmp_path):
 
 
 def test_a_noisy_or_broad_scan_is_corrected_and_excluded_later_with_its_reason(sim, tmp_path):
-    limits = {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0}
+    limits = {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0}
     record = run(tmp_path, sim.scan(n=2, snr=5).fids).record
     assert record["status"] == "ok"
     reason = excluded(record, limits)
@@ -256,7 +256,7 @@ def test_a_noisy_or_broad_scan_is_corrected_and_excluded_later_with_its_reason(s
     record = run(tmp_path, sim.scan(n=2, snr=60, lorentz=14.0).fids).record
     assert record["status"] == "ok"
     reason = excluded(record, limits)
-    assert "tCr FWHM" in reason and "> 12 Hz (quality: max_fwhm_tcr_hz)" in reason
+    assert "tCr FWHM" in reason and "> 0.094 ppm (quality: max_fwhm_tcr_ppm)" in reason
 
 
 def test_the_drift_series_runs(drift_series, tmp_path):

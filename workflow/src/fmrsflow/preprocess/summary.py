@@ -58,6 +58,7 @@ def record_of(
         "snr_tcr": float(quality.snr_tcr(mean.whole)[0]),
         "snr_definition": quality.snr_definition(mean.whole),
         "fwhm_tcr_hz": line.fwhm_hz,
+        "fwhm_tcr_ppm": line.fwhm_hz / mean.whole.frequency_mhz,
         "linewidth_hz": by_condition(line.fwhm_hz + matching.width_hz),
         "linewidth_se_hz": by_condition(matching.se_hz),
         "fwhm_water_hz": None

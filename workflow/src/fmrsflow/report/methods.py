@@ -152,7 +152,7 @@ def _preprocessing(ref: _Writer, converted, records, limits) -> str:
         "Preprocessing, in this order: "
         + ("; ".join(steps) or "none")
         + ". Scans were excluded from group statistics where the tCr line was wider than "
-        f"{limits['max_fwhm_tcr_hz']:g} Hz or the tCr SNR lower than {limits['min_snr_tcr']:g} "
+        f"{limits['max_fwhm_tcr_ppm']:g} ppm or the tCr SNR lower than {limits['min_snr_tcr']:g} "
         f"(definition: {records[0].get('snr_definition', 'not given')})."
     )
 
