@@ -51,6 +51,12 @@ def test_a_right_study_is_read_with_defaults_and_in_the_order_of_keys(files):
     assert study.config["quality"] == {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0}
 
 
+def test_the_former_limit_in_hz_is_refused_with_the_name_of_the_new_one(files):
+    (problem,) = problems(files(quality={"max_fwhm_tcr_hz": 12.0}))
+    assert "quality: max_fwhm_tcr_hz is now max_fwhm_tcr_ppm" in problem
+    assert "12 Hz at 3 T are 0.094 ppm" in problem
+
+
 def test_all_errors_of_all_files_are_told_at_once(files):
     found = problems(
         files(
