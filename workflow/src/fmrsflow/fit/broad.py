@@ -65,21 +65,25 @@ class Macromolecules:
 
 
 GROUPED = Macromolecules("grouped", MACROMOLECULES)
-SPLIT = Macromolecules(
-    "split",
-    MACROMOLECULES
-    | {"MM26": MACROMOLECULES["MM26"][:1], "MM30": MACROMOLECULES["MM26"][1:]},
+LOW = Macromolecules(
+    "low",
+    MACROMOLECULES | {"MM20": (*MACROMOLECULES["MM20"][:2], (2.27, 0.26, 2.0))},
 )
-COARSE = Macromolecules(
-    "coarse",
+LCMODEL = Macromolecules(
+    "lcmodel",
     {
-        **{name: MACROMOLECULES[name] for name in ("MM09", "MM12", "MM14", "MM17")},
-        "MM20": MACROMOLECULES["MM20"] + MACROMOLECULES["MM26"] + MACROMOLECULES["MM37"],
+        "MM09": ((0.91, 0.14, 3.0),),
+        "MM12": ((1.21, 0.15, 0.6),),
+        "MM14": ((1.43, 0.17, 1.5),),
+        "MM17": ((1.67, 0.15, 0.75),),
+        "MM20": ((2.08, 0.15, 2.0), (2.25, 0.20, 0.5), (1.95, 0.15, 0.5), (3.00, 0.20, 0.60)),
     },
 )
-SETS = (GROUPED, SPLIT, COARSE)
-"""Sets that the fit averages over, the first of them its own: how far the lines above 1.8 ppm may
-leave each other's proportions (docs/science.md#model-error)."""
+SETS = (GROUPED, LOW, LCMODEL)
+"""Sets that the fit averages over, the first of them its own: measured proportions, half as much
+at 2.27 ppm (which a metabolite-nulled scan cannot tell from what is left of glutamate), and
+LCModel's, which ends at 3.0 ppm and leaves the rest to the baseline
+(docs/science.md#model-error)."""
 
 
 def creatine_ch2(frequency_mhz: float, time_s: np.ndarray) -> np.ndarray:

@@ -142,7 +142,9 @@ class Model:
             narrow = narrow * (1.0 - weights.sum() + weights @ self.kernel)
         broad = narrow
         if self.broad.any():
-            broad = narrow * self.band.exponentials(2j * np.pi * broad_shift - np.pi * broad_lorentz)
+            broad = narrow * self.band.exponentials(
+                2j * np.pi * broad_shift - np.pi * broad_lorentz
+            )
         signals = np.empty_like(self.fids)
         for fid, is_broad_one, signal in zip(self.fids, self.broad, signals):
             np.multiply(fid, broad if is_broad_one else narrow, out=signal)

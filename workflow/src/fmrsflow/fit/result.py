@@ -43,6 +43,8 @@ class FitResult:
     model_covariance : array (n_names, n_names)
         Among reasonable models; zero for the fit of one (`average.fit_average`).
     n_models : int
+    smoothness : float
+        Of the baseline.
     parameters, parameters_se : dict
         Nonlinear parameters (Hz, rad; `gauss_hz2` is the square of the Gaussian FWHM).
     ppm : array (n_points,)
@@ -83,6 +85,7 @@ class FitResult:
     stop_reason: str
     model_covariance: np.ndarray
     n_models: int = 1
+    smoothness: float = float("nan")
 
     def with_sums(self) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
         """Names, amplitudes and covariance with tNAA, tCr, tCho and Glx after the metabolites."""
@@ -116,7 +119,9 @@ class FitResult:
         ]
 
 
-def failed_result(model: Model, spectrum: np.ndarray, reason: str, stop: str = "") -> FitResult:
+def failed_result(
+    model: Model, reason: str, spectrum: np.ndarray | None = None, stop: str = ""
+) -> FitResult:
     """A result without numbers."""
     k, n = len(model.names), len(model.ppm)
     nan, curve = float("nan"), np.full(n, complex(np.nan, np.nan))
@@ -129,7 +134,7 @@ def failed_result(model: Model, spectrum: np.ndarray, reason: str, stop: str = "
         parameters={name: nan for name in model.parameters},
         parameters_se={name: nan for name in model.parameters},
         ppm=model.ppm,
-        data=spectrum,
+        data=curve if spectrum is None else spectrum,
         fit=curve,
         baseline=curve,
         residual=curve,
@@ -155,36 +160,24 @@ class Solution:
     model, target, state
     stop : str
         Why the search stopped.
-    freedom : float
-        Real data points less the parameters that were fitted.
     slopes : pair of arrays
         Products of the model's derivatives with each other and with the signals (`solve.tangents`).
-    scatter : triple of arrays
-        Products of the signals, and those of `slopes`, under what white noise makes of the
-        penalised residual.
+    scatter : array (n, n)
+        Covariance that noise of variance one gives the gradient by amplitudes and parameters.
     """
 
     model: Model
     target: object
     state: object
     stop: str
-    freedom: float
     slopes: tuple[np.ndarray, np.ndarray]
-    scatter: tuple[np.ndarray, np.ndarray, np.ndarray]
+    scatter: np.ndarray
 
 
-def make_result(spectrum: np.ndarray, end: Solution, scale: float, noise: float) -> FitResult:
-    """Result of a finished search, or a failed one where its numbers cannot be trusted.
-
-    Parameters
-    ----------
-    spectrum : complex array (n_points,)
-        Data, not scaled.
-    scale : float
-        By which they were divided for the search.
-    noise : float
-        SD of the real part of the spectrum.
-    """
+def make_result(end: Solution, data) -> FitResult:
+    """Result of a finished search for `data` (a `solve.Spectrum`), or a failed one where its
+    numbers cannot be trusted."""
+    spectrum, scale, noise = data.whole, data.scale, data.noise
     model, target, state, stop = end.model, end.target, end.state, end.stop
     k = len(model.names)
     covariance = sampling_covariance(end, noise / scale)
@@ -198,13 +191,12 @@ def make_result(spectrum: np.ndarray, end: Solution, scale: float, noise: float)
     residual = rest - baseline
     whole = signal + baseline
     residual_sd = float(np.sqrt(np.mean(np.abs(residual) ** 2) / 2))
-    noise = float(noise)
     height, fwhm = tcr_line(model, state)
     state.theta[0] = np.angle(np.exp(1j * state.theta[0]))
     hidden = float(np.abs(baseline).max() / np.abs(signal).max()) if signal.any() else np.inf
     reason = _why_not(model, state, covariance, hidden, noise, residual_sd)
     if reason:
-        return failed_result(model, spectrum, reason, stop)
+        return failed_result(model, reason, spectrum, stop)
     # Rounding can leave the variance of a parameter without effect negative: not estimated.
     variances = np.diag(covariance)[k:]
     errors = np.sqrt(np.where(variances >= 0, variances, np.nan))
@@ -232,11 +224,12 @@ def make_result(spectrum: np.ndarray, end: Solution, scale: float, noise: float)
         / float(np.ptp(model.ppm)),
         stop_reason=stop,
         model_covariance=np.zeros((k, k)),
+        smoothness=target.smoothness,
     )
 
 
 def sampling_covariance(end: Solution, noise: float) -> np.ndarray:
-    """Covariance of amplitudes and nonlinear parameters under white noise of SD `noise`.
+    """Covariance of amplitudes and nonlinear parameters under noise of SD `noise`.
 
     A^-1 M A^-1 noise^2, A the information of the penalised problem (priors, soft ratios, smooth
     baseline) and M what noise makes of its gradient: the scatter of the estimate over repeated
@@ -248,8 +241,6 @@ def sampling_covariance(end: Solution, noise: float) -> np.ndarray:
     own, cross = end.slopes
     prior = np.diag(end.target.variance / model.prior_sd**2)
     information = np.block([[state.information, cross[:, :k].T], [cross[:, :k], own + prior]])
-    gram, own, cross = end.scatter
-    middle = np.block([[gram[:k, :k], cross[:, :k].T], [cross[:, :k], own]])
     kernel = np.array([name.startswith("kernel:") for name in model.parameters])
     held = (model.upper <= model.lower) | (kernel & (state.theta <= model.lower + 1e-6))
     movable = np.concatenate([np.ones(k, bool), ~held])
@@ -258,9 +249,7 @@ def sampling_covariance(end: Solution, noise: float) -> np.ndarray:
     inverse = np.linalg.inv(inside * np.outer(scale, scale)) * np.outer(scale, scale)
     covariance = np.zeros_like(information)
     covariance[np.ix_(movable, movable)] = (
-        noise**2
-        * model.band.oversampling
-        * (inverse @ middle[np.ix_(movable, movable)] @ inverse)
+        noise**2 * inverse @ end.scatter[np.ix_(movable, movable)] @ inverse
     )
     return covariance
 

@@ -14,12 +14,15 @@ from scipy.fft import fft, ifft
 from scipy.linalg import LinAlgError
 
 from fmrsflow.basis.files import Basis
+from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.fit.coloured import coloured_products, cut_alike
 from fmrsflow.fit.model import Model, make_model
 from fmrsflow.fit.nonnegative import solve_nonnegative
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, Solution, failed_result, make_result
 from fmrsflow.fit.step import bounded_step
+from fmrsflow.noise import NoiseShape, noise_shape
 from fmrsflow.quality import noise_sd
 
 START_SINGLETS = {"NAA": 12.0, "Cr": 5.0, "PCr": 5.0, "GPC": 1.0, "PCh": 1.0, "Cho": 1.5}
@@ -118,91 +121,138 @@ def fit_spectra(fids: Fids, basis: Basis, options: FitOptions | None = None) -> 
         Basis and data do not belong together (field, dwell time, length).
     """
     options = options or FitOptions()
+    fids, basis = cut_alike(fids, basis)
     model = make_model(fids, basis, options)
     # One by one: vectorised over spectra, the last bits would depend on their number.
     return [_fit_one(model, options, fids.select([j])) for j in range(fids.n_transients)]
 
 
+@dataclass(frozen=True)
+class Spectrum:
+    """A spectrum to fit.
+
+    Attributes
+    ----------
+    whole : complex array (n_points,)
+        In the range of the fit, in the unit of the FID.
+    scale : float
+        Its size, by which it is divided for the search.
+    noise : float
+        SD of the real part of `whole`.
+    shape : NoiseShape
+        Of the part of the FID that is fitted.
+    """
+
+    whole: np.ndarray
+    scale: float
+    noise: float
+    shape: NoiseShape
+
+    @property
+    def scaled(self) -> np.ndarray:
+        """The data of the search."""
+        return self.whole / self.scale
+
+    @property
+    def scaled_noise(self) -> float:
+        """SD of the real part of the data of the search."""
+        return self.noise / self.scale
+
+
+def prepared(model: Model, fids: Fids) -> Spectrum:
+    """Spectrum of the first transient.
+
+    Raises
+    ------
+    DataError
+        It cannot be fitted.
+    """
+    used = model.band.used(fids.select([0]))
+    whole = model.band.spectra(used.transients)[0]
+    if not np.isfinite(whole).all():
+        raise DataError("the FID holds NaN or infinite values")
+    scale = float(np.abs(whole - whole.mean()).max())
+    if not scale > 1e-12 * float(np.abs(whole).max()) or scale == 0.0:
+        raise DataError("the spectrum is a flat line")
+    return Spectrum(whole, scale, float(noise_sd(used)[0]), noise_shape(used))
+
+
 def _fit_one(model: Model, options: FitOptions, fids: Fids) -> FitResult:
-    spectrum, scale, noise, reason = prepared(model, fids)
-    if reason:
-        return failed_result(model, spectrum, reason)
     try:
-        end = solution(model, *search(model, options, spectrum / scale, noise / scale))
-    except LinAlgError as error:
-        return failed_result(model, spectrum, str(error))
-    return make_result(spectrum, end, scale, noise)
+        data = prepared(model, fids)
+        found = search(model, options, data)
+    except (DataError, LinAlgError) as error:
+        return failed_result(model, str(error))
+    return make_result(solution(model, data, *found), data)
 
 
-def prepared(model: Model, fids: Fids) -> tuple[np.ndarray, float, float, str | None]:
-    """Spectrum of the first transient in the range, its size, its noise, and why it cannot be
-    fitted (None where it can)."""
-    spectrum = model.band.spectra(fids.transients[:1])[0]
-    if not np.isfinite(spectrum).all():
-        return spectrum, 1.0, 0.0, "the FID holds NaN or infinite values"
-    scale = float(np.abs(spectrum - spectrum.mean()).max())
-    if not scale > 1e-12 * float(np.abs(spectrum).max()) or scale == 0.0:
-        return spectrum, 1.0, 0.0, "the spectrum is a flat line"
-    return spectrum, scale, noise_of(model, fids), None
-
-
-def noise_of(model: Model, fids: Fids) -> float:
-    """SD of the real spectrum of the first transient, of the part of the FID that is fitted."""
-    return float(noise_sd(model.band.used(fids))[0])
-
-
-def solution(model: Model, state: State, target: Target, stop: str) -> Solution:
+def solution(model: Model, data: Spectrum, state: State, target: Target, stop: str) -> Solution:
     """A finished search with what its errors need."""
-    shares = target.shares
-    squared = replace(target, shares=2 * shares - shares**2)
-    gram = state.whole - (state.inside * squared.shares) @ state.inside.T
     return Solution(
         model=model,
         target=target,
         state=state,
         stop=stop,
-        freedom=degrees_of_freedom(model, target.smoothness, state),
         slopes=tangents(model, target, state),
-        scatter=(gram, *tangents(model, squared, state)),
+        scatter=_scatter(model, target, state, data.shape),
     )
 
 
+def _scatter(model: Model, target: Target, state: State, shape: NoiseShape) -> np.ndarray:
+    """Covariance that noise of variance one gives the products of the model's derivatives (by
+    amplitudes and nonlinear parameters) with the penalised residual, (n, n)."""
+    k = len(model.names)
+    if not shape.white:
+        rows = np.concatenate([state.rows[:k], tangent_rows(model, state)])
+        rows = rows - model.baseline.fitted(rows, target.smoothness)
+        return coloured_products(shape, model.band, rows)
+    # The smoother I - H, twice: its square is one with shares 2 s - s^2.
+    squared = replace(target, shares=2 * target.shares - target.shares**2)
+    gram = state.whole[:k, :k] - (state.inside[:k] * squared.shares) @ state.inside[:k].T
+    own, cross = tangents(model, squared, state)
+    return model.band.oversampling * np.block([[gram, cross[:, :k].T], [cross[:, :k], own]])
+
+
 def search(
-    model: Model, options: FitOptions, spectrum: np.ndarray, noise: float
+    model: Model, options: FitOptions, data: Spectrum, smoothness: float | None = None
 ) -> tuple[State, Target, str]:
     """Start, fit with a moderate baseline, choose its smoothness, fit again.
 
     Parameters
     ----------
-    spectrum : complex array (n_points,)
-    noise : float
-        SD of its real part.
+    smoothness : float, optional
+        Where it was chosen before.
 
     Returns
     -------
     State, Target, str
         The solution, what it was fitted to, and why the search stopped.
     """
-    smoothness = model.smoothness
-    # Squares of a zero-filled spectrum count its noise more than once.
-    variance = noise**2 * model.band.oversampling
-    target = make_target(model, spectrum, variance, smoothness, None)
+    spectrum, variance = data.scaled, _variance(model, data)
+    first = model.smoothness if smoothness is None else smoothness
+    target = make_target(model, spectrum, variance, first, None)
     state = min((evaluate(model, target, one) for one in starts(model, spectrum)), key=_cost)
-    target = make_target(model, spectrum, variance, smoothness, state)
-    state, stop = minimise(model, target, solved_again(model, target, state), ROUGH)
-    if options.baseline == "spline" and options.baseline_smoothness != "fixed":
-        smoothness = choose_smoothness(model, target, state, options.baseline_smoothness)
+    target = make_target(model, spectrum, variance, first, state)
+    state, _ = minimise(model, target, solved_again(model, target, state), ROUGH)
+    if smoothness is None:
+        smoothness = first
+        if options.baseline == "spline" and options.baseline_smoothness != "fixed":
+            smoothness = choose_smoothness(model, target, state, options.baseline_smoothness)
     return _settled(model, spectrum, smoothness, state)
 
 
 def fitted_again(
-    model: Model, spectrum: np.ndarray, noise: float, smoothness: float, theta: np.ndarray
+    model: Model, data: Spectrum, smoothness: float, theta: np.ndarray
 ) -> tuple[State, Target, str]:
     """Fit from the parameters of another model's fit of the same spectrum, smoothness given."""
-    variance = noise**2 * model.band.oversampling
-    target = make_target(model, spectrum, variance, smoothness, None)
+    target = make_target(model, data.scaled, _variance(model, data), smoothness, None)
     state = evaluate(model, target, np.clip(theta, model.lower, model.upper))
-    return _settled(model, spectrum, smoothness, state)
+    return _settled(model, data.scaled, smoothness, state)
+
+
+def _variance(model: Model, data: Spectrum) -> float:
+    # Squares of a zero-filled spectrum count its noise more than once.
+    return data.scaled_noise**2 * model.band.oversampling
 
 
 def _settled(model: Model, spectrum: np.ndarray, smoothness: float, state: State):
@@ -331,12 +381,15 @@ def tangents(model: Model, target: Target, state: State) -> tuple[np.ndarray, np
     cross : array (n_parameters, n_names + 1)
         J' times the signals, and last times the data.
     """
-    k = len(model.names)
-    fitted = np.tensordot(state.amplitudes, state.rows[:k], 1)
+    return products(model, target, state, tangent_rows(model, state))
+
+
+def tangent_rows(model: Model, state: State) -> np.ndarray:
+    """Derivatives of the model by each nonlinear parameter, (n_parameters, 2, n_points)."""
+    fitted = np.tensordot(state.amplitudes, state.rows[: len(model.names)], 1)
     turned = np.stack([-fitted[1], fitted[0]])
     inner = model.spectrum(model.tangent_fids(state.theta, state.damped, state.amplitudes))
-    rows = np.concatenate([[turned, turned * model.offset_ppm], inner])
-    return products(model, target, state, rows)
+    return np.concatenate([[turned, turned * model.offset_ppm], inner])
 
 
 def products(model: Model, target: Target, state: State, rows: np.ndarray):
