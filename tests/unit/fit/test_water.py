@@ -41,7 +41,7 @@ def test_amplitude_whatever_the_voigt_line(lorentz, gauss):
 
 @pytest.mark.parametrize("dwell_s, spoiled", [(5e-4, 2), (4.9999e-4, 2), (2.5e-4, 4), (8.33e-4, 2)])
 def test_points_of_the_filter_are_left_out_and_no_more(dwell_s, spoiled):
-    """docs/science.md#water-amplitude: the first millisecond, or two points where those are longer."""
+    """docs/science.md#water-amplitude: the first millisecond, two points where that is longer."""
     time_s = np.arange(2048) * dwell_s
     signal = 950.0 * _voigt(5.0, 2.0, time_s) + 0j
     overshoot = signal.copy()
