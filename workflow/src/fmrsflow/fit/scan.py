@@ -206,7 +206,8 @@ def fit_scan(
     data += [transients.mean(block).data for block in blocks]
     # Together, since spectra share what the basis takes to prepare.
     results = _fit(average.with_data(np.concatenate(data)), basis, options)
-    coloured = () if matched is None else _coloured(matched, conditions)
+    own = options.engine == "fmrsflow" and matched is not None
+    coloured = _coloured(matched, conditions) if own else ()
     spectra = _with_whole_noise(dict(zip(names, results)), coloured)
     return ScanFit(spectra, list(zip(blocks, results[len(names) :])), transients)
 
