@@ -27,7 +27,9 @@ def test_noise_free_amplitudes_return_from_far_starts(
     result = fit_spectra(moved, basis)[0]
     assert result.status == "ok"
     np.testing.assert_allclose(of_basis(result), truth, rtol=1e-4)
-    assert result.parameters["shift_hz"] == pytest.approx(shift_hz, abs=0.01)  # shares with own ones
+    assert result.parameters["shift_hz"] == pytest.approx(
+        shift_hz, abs=0.01
+    )  # shares with own ones
     assert result.parameters["lorentz_hz"] == pytest.approx(3.0 + lorentz_hz, abs=1e-2)
     assert np.sqrt(result.parameters["gauss_hz2"]) == pytest.approx(4.0, abs=1e-2)
 
