@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.linalg import expm
@@ -13,7 +15,7 @@ from fmrsflow.basis.pulses import ShapedPulse, goia_wurst, refocusing, rotations
 from fmrsflow.basis.sequences import Delay, Pulse, Sequence, press, slaser, steam
 from fmrsflow.basis.systems import Part
 from fmrsflow.errors import DataError
-from fmrsflow.fids import CARRIER_PPM
+from fmrsflow.fids import CARRIER_PPM, to_spectrum
 
 MHZ_7T = 297.2
 
@@ -99,16 +101,49 @@ def test_sharper_slices_come_closer_to_the_ideal_signal():
     assert apart[2] < 0.1 * 2
 
 
-def test_a_propagator_is_that_of_matrix_exponentials_sample_by_sample():
+def test_a_propagator_is_that_of_matrix_exponentials_sample_by_sample(monkeypatch):
     part = pair((2.0, 2.6), 15.0)
     pulse = refocusing(1200.0)
     positions = np.array([-500.0, 0.0, 350.0])
     offsets = offsets_hz(part, MHZ_7T, 2.8)[0]
-    ours = shaped.propagator(part, pulse, offsets, positions)
-    for position, operator in zip(positions, ours):
-        exact = _propagator(part, pulse, offsets, position)
-        # Couplings act between segments of 0.25 ms: J t = 0.004 cycles in each.
-        np.testing.assert_allclose(operator, exact, atol=2e-3)
+    exact = np.array([_propagator(part, pulse, offsets, one) for one in positions])
+
+    def error():
+        return np.abs(shaped.propagator(part, pulse, offsets, positions) - exact).max()
+
+    # Couplings act between segments of 0.5 ms: J t = 0.0075 cycles in each, an error of (J t)^2
+    # in each of ten, times 2 pi; it falls with the square of a segment's length.
+    coarse = error()
+    assert coarse < 2 * np.pi * 10 * 0.0075**2
+    monkeypatch.setattr(shaped, "SEGMENT_S", shaped.SEGMENT_S / 4)
+    assert error() < coarse / 12
+
+
+@pytest.mark.parametrize("sequence", [press(0.035, 0.0165), slaser(0.032)])
+@pytest.mark.parametrize("mhz", [123.25, MHZ_7T])
+def test_a_grid_of_four_times_the_points_in_place_and_time_gives_the_same_spectra(
+    monkeypatch, sequence, mhz
+):
+    def spectra(pulses):
+        time = np.arange(2048) / 4000
+        return [
+            to_spectrum(
+                sim.metabolite_lines(name, sequence, mhz, pulses).fid(2048, 1 / 4000)
+                * np.exp(-3 * np.pi * time)
+            )
+            for name in ("Lac", "Asp", "Glu")
+        ]
+
+    pulses = sim.shaped_pulses(sequence, None)
+    usual = spectra(pulses)
+    monkeypatch.setattr(shaped, "SEGMENT_S", shaped.SEGMENT_S / 4)
+    fine = {
+        shape: replace(pulse, positions_per_slice=4 * pulse.positions_per_slice)
+        for shape, pulse in pulses.items()
+    }
+    for one, other in zip(usual, spectra(fine)):
+        product = np.vdot(one, other).real / np.linalg.norm(one) / np.linalg.norm(other)
+        assert product > 0.9999
 
 
 def _operators():

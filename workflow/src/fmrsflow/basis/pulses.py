@@ -26,6 +26,8 @@ class ShapedPulse:
         Length of a sample, s.
     bandwidth_hz : float
         Width of the slice at full gradient, Hz.
+    positions_per_slice : int
+        Points over that width at which the pulse is simulated.
     """
 
     name: str
@@ -33,6 +35,7 @@ class ShapedPulse:
     gradient: np.ndarray
     dwell_s: float
     bandwidth_hz: float
+    positions_per_slice: int = 20
 
     @property
     def duration_s(self) -> float:
@@ -46,6 +49,7 @@ class ShapedPulse:
             "duration_s": self.duration_s,
             "bandwidth_hz": self.bandwidth_hz,
             "peak_b1_hz": float(np.abs(self.rf_hz).max()),
+            "positions_per_slice": self.positions_per_slice,
         }
 
 

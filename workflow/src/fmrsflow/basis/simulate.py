@@ -226,8 +226,11 @@ def digest(
     """SHA-256 of everything that a simulated basis depends on: the arguments of `simulate`, the
     table of spin systems and the code that they reach."""
     shapes = {
-        shape: [hashlib.sha256(array.tobytes()).hexdigest() for array in (p.rf_hz, p.gradient)]
-        for shape, p in sorted((pulses or {}).items())
+        shape: [
+            pulse.describe(),
+            *(hashlib.sha256(one.tobytes()).hexdigest() for one in (pulse.rf_hz, pulse.gradient)),
+        ]
+        for shape, pulse in sorted((pulses or {}).items())
     }
     axis = (frequency_mhz, n_points, spectral_width_hz, receiver_hz)
     parts = (sequence, axis, tuple(metabolites), shapes)
