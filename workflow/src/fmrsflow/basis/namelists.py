@@ -93,7 +93,9 @@ def numbers(text: str) -> np.ndarray:
 
 def _float(text: str) -> float:
     text = re.sub("[DdQq]", "E", text)
-    return float(re.sub(r"(?<=[\d.])(?=[-+]\d{3}$)", "E", text) if "E" not in text.upper() else text)
+    if "e" not in text.lower():
+        text = re.sub(r"(?<=[\d.])(?=[-+]\d{3}$)", "E", text)
+    return float(text)
 
 
 def _values(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ Where coupled spins stand in different slices (the four compartments of PRESS) f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -75,10 +75,19 @@ def _density(part: Part, steps, pulses, offsets: np.ndarray, hamiltonian: np.nda
             if step.shape not in propagators:
                 propagators[step.shape] = propagator(part, pulse, offsets, positions)
             operator = propagators[step.shape]
-        density, held = _turned(density, operator, held, step.keep), step.keep
+        density, before, held = _turned(density, operator, held, step.keep), held, step.keep
+        if pulse is not None:
+            density = density * _rephasing(pulse, positions, before, held)
         if isinstance(step, _Last):
             density = spacing * density.sum(axis=0)
     return density
+
+
+def _rephasing(pulse: ShapedPulse, positions: np.ndarray, before: int, after: int) -> np.ndarray:
+    """Phase factors (n_positions, 1, 1) of the gradients that undo a pulse's own slice gradient, on
+    coherence of one order before it and of another after it; a refocusing pulse needs none."""
+    turns = positions * pulse.half_s * (before + after)
+    return np.exp(2j * np.pi * turns)[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -96,10 +105,12 @@ def timeline(sequence: Sequence, pulses: Mapping[str, ShapedPulse]) -> list[Dela
     """
     steps = list(sequence.steps)
     shaped = [n for n, one in enumerate(steps) if isinstance(one, Pulse) and one.shape in pulses]
+    waits = {n for n, one in enumerate(steps) if isinstance(one, Delay)}
     for n in shaped:
-        duration = pulses[steps[n].shape].duration_s
-        for neighbour in (n - 1, n + 1):
-            steps[neighbour] = Delay(steps[neighbour].duration_s - duration / 2)
+        for neighbour in {n - 1, n + 1} & waits:
+            left_s = steps[neighbour].duration_s - pulses[steps[n].shape].half_s
+            # What a default pulse may be too long by in the last digit.
+            steps[neighbour] = Delay(0.0 if abs(left_s) < 1e-9 else left_s)
     if min(step.duration_s for step in steps if isinstance(step, Delay)) < 0:
         raise DataError(
             f"{sequence.name} at TE {1e3 * sequence.te_s:g} ms has no room for shaped pulses of "
@@ -111,6 +122,18 @@ def timeline(sequence: Sequence, pulses: Mapping[str, ShapedPulse]) -> list[Dela
         one = steps[n]
         steps[n] = _Last(one.flip_deg, one.keep, one.axis, one.shape)
     return steps
+
+
+def room_s(sequence: Sequence, shapes: Set[str]) -> float:
+    """Length (s) of the longest pulses of these shapes that the delays of a sequence hold."""
+    steps = sequence.steps
+    room = []
+    for n, one in enumerate(steps):
+        around = steps[max(n - 1, 0) : n + 2]
+        sharing = sum(isinstance(step, Pulse) and step.shape in shapes for step in around)
+        if isinstance(one, Delay) and sharing:
+            room.append(2 * one.duration_s / sharing)
+    return min(room)
 
 
 def propagator(
