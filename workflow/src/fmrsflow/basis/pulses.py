@@ -78,18 +78,28 @@ def rotations(pulse: ShapedPulse, offset_hz: np.ndarray, position_hz: np.ndarray
         Cayley-Klein parameters: the operator is [[alpha, -conj(beta)], [beta, conj(alpha)]] in
         the basis (up, down).
     """
-    alpha = np.ones(np.broadcast(offset_hz, position_hz).shape, complex)
-    beta = np.zeros_like(alpha)
-    for rf, gradient in zip(pulse.rf_hz[steps], pulse.gradient[steps]):
-        z = offset_hz + gradient * position_hz
-        size = np.sqrt(np.abs(rf) ** 2 + z**2)
-        angle = np.pi * pulse.dwell_s * size
-        # sin(angle) / size, finite where nothing turns.
-        sine = np.pi * pulse.dwell_s * np.sinc(angle / np.pi)
-        a = np.cos(angle) - 1j * sine * z
-        b = -1j * sine * rf
-        alpha, beta = a * alpha - np.conj(b) * beta, b * alpha + np.conj(a) * beta
-    return alpha, beta
+    shape = (-1,) + (1,) * np.broadcast(offset_hz, position_hz).ndim
+    rf, gradient = pulse.rf_hz[steps].reshape(shape), pulse.gradient[steps].reshape(shape)
+    z = offset_hz + gradient * position_hz
+    angle = np.pi * pulse.dwell_s * np.sqrt(np.abs(rf) ** 2 + z**2)
+    # sin(angle) / size, finite where nothing turns.
+    sine = np.pi * pulse.dwell_s * np.sinc(angle / np.pi)
+    alpha, beta = np.cos(angle) - 1j * sine * z, -1j * sine * rf
+    while len(alpha) > 1:
+        alpha, beta = _by_pairs(alpha, beta)
+    return alpha[0], beta[0]
+
+
+def _by_pairs(alpha: np.ndarray, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations of successive samples (axis 0), each two made one; a last one alone stays."""
+    end = len(alpha) // 2 * 2
+    a, b = alpha[:end:2], beta[:end:2]
+    then_a, then_b = alpha[1:end:2], beta[1:end:2]
+    joined = then_a * a - then_b.conj() * b, then_b * a + then_a.conj() * b
+    return (
+        np.concatenate([joined[0], alpha[end:]]),
+        np.concatenate([joined[1], beta[end:]]),
+    )
 
 
 def refocusing(bandwidth_hz: float = 1200.0, time_bandwidth: float = 6.0) -> ShapedPulse:
