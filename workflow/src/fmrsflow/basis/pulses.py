@@ -120,7 +120,7 @@ def refocusing(bandwidth_hz: float = 1200.0, time_bandwidth: float = 6.0) -> Sha
     rf, dwell_s = _shinnar_le_roux(bandwidth_hz, time_bandwidth, 0.9999, 1.18)
     half_s = len(rf) * dwell_s / 2
     return ShapedPulse(
-        "Shinnar-Le Roux refocusing", rf, np.ones(len(rf)), dwell_s, bandwidth_hz, half_s
+        "Shinnar-Le Roux refocusing", rf, np.ones(len(rf)), dwell_s, bandwidth_hz, half_s, 16
     )
 
 
@@ -133,7 +133,7 @@ def excitation(bandwidth_hz: float = 2400.0, time_bandwidth: float = 6.0) -> Sha
     # At half height |2 A B| = 1/2, |B| is 0.37 of its largest, beyond the filter's edge of 1/2.
     rf, dwell_s = _shinnar_le_roux(bandwidth_hz, time_bandwidth, np.sqrt(0.5), 0.93)
     pulse = ShapedPulse(
-        "Shinnar-Le Roux excitation", rf, np.ones(len(rf)), dwell_s, bandwidth_hz, 0.0
+        "Shinnar-Le Roux excitation", rf, np.ones(len(rf)), dwell_s, bandwidth_hz, 0.0, 16
     )
     position = np.linspace(-0.3, 0.3, 61) * bandwidth_hz
     alpha, beta = rotations(pulse, np.zeros_like(position), position, slice(None))
