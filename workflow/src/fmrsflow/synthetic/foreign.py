@@ -99,6 +99,9 @@ class Foreign:
     ----------
     setups : tuple of Setup
         Protocols to draw from; empty for `SETUPS` of the field.
+    tables : tuple of str
+        Tables of macromolecules to draw from; empty for those of the field
+        (`foreign_lines.TABLES`).
     points : int
     snr_tcr : float or None
         Height of the noise-free tCr of one transient over one SD of the real noise
@@ -129,6 +132,7 @@ class Foreign:
     """
 
     setups: tuple[Setup, ...] = ()
+    tables: tuple[str, ...] = ()
     points: int = 2048
     snr_tcr: float | None = 60.0
     concentration_cv: float = 0.10
@@ -297,7 +301,7 @@ _STREAMS = (
 
 
 def _voxel(field_t: float, seed: int, family: Foreign) -> _Voxel:
-    tables = tables_of(field_t)
+    tables = family.tables or tables_of(field_t)
     nominal = 7 if field_t > 5 else 3
     roots = np.random.default_rng((seed, nominal)).spawn(len(_STREAMS))
     streams = dict(zip(_STREAMS, roots))
