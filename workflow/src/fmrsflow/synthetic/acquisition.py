@@ -8,12 +8,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from fmrsflow.basis import sequences
+from fmrsflow.basis import sequences, systems
 from fmrsflow.basis.files import Basis
-from fmrsflow.basis.simulate import broad_fids, simulate, with_macromolecules
+from fmrsflow.basis.simulate import broad_fids, shaped_pulses, simulate, with_macromolecules
 from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, ConstantsSet, Tissue, constants
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, NARROWING_HZ, SIEMENS_MHZ
 from fmrsflow.synthetic import ingredients as ing
+from fmrsflow.synthetic.foreign import unstated
+from fmrsflow.synthetic.foreign_lines import named_lines, tables_of
 from fmrsflow.synthetic.normal import (
     LIPIDS,
     MACROMOLECULES,
@@ -62,6 +64,7 @@ def basis_of(site: SitePlan) -> Basis:
         frequency_mhz(site),
         site.spectral_width_hz,
         site.points,
+        tables_of(site.field_t)[0] if site.family == "foreign" else "",
     )
     if site.pyruvate_mmol_per_kg:
         other = broad_fids(PYRUVATE, basis.frequency_mhz, site.points, basis.dwell_s)
@@ -72,13 +75,18 @@ def basis_of(site: SitePlan) -> Basis:
 
 
 @lru_cache(maxsize=32)
-def _basis(sequence, te_s, te1_s, tm_s, mhz, width_hz, points) -> Basis:
-    metabolites = simulate(sequences.sequence(sequence, te_s, te1_s, tm_s), mhz, points, width_hz)
-    basis = with_macromolecules(metabolites, "separate")
-    other = broad_fids(OTHER_LINES, mhz, points, 1 / width_hz)
-    return replace(
-        basis, names=(*basis.names, *OTHER_LINES), fids=np.concatenate([basis.fids, other])
-    )
+def _basis(sequence, te_s, te1_s, tm_s, mhz, width_hz, points, table) -> Basis:
+    if table:
+        steps = unstated(sequence, te_s, te1_s)
+        pulses, other = shaped_pulses(steps, None), named_lines(table)
+        metabolites = simulate(steps, mhz, points, width_hz, pulses=pulses)
+        basis = with_macromolecules(metabolites, "separate")
+        basis = basis.select([one for one in basis.names if one not in systems.MACROMOLECULES])
+    else:
+        steps, other = sequences.sequence(sequence, te_s, te1_s, tm_s), OTHER_LINES
+        basis = with_macromolecules(simulate(steps, mhz, points, width_hz), "separate")
+    more = broad_fids(other, mhz, points, 1 / width_hz)
+    return replace(basis, names=(*basis.names, *other), fids=np.concatenate([basis.fids, more]))
 
 
 def blocks(design: TaskPlan, length_s: float) -> list[tuple[float, float, str]]:
@@ -206,7 +214,11 @@ def _broad(site: SitePlan, te_s: float, scale: float, rng) -> dict[str, float]:
     """Amplitudes of macromolecules and lipids, each with 10 % of spread between voxels."""
     relaxation = MM_RELAXATION[7 if site.field_t > 5 else 3].factor(te_s, site.tr_s)
     found = {}
-    for names, factor in ((MACROMOLECULES, relaxation), (LIPIDS, relaxation * site.lipids)):
+    macromolecules = MACROMOLECULES
+    if site.family == "foreign":
+        lines = named_lines(tables_of(site.field_t)[0])
+        macromolecules = dict.fromkeys(lines, MACROMOLECULES["MM09"])
+    for names, factor in ((macromolecules, relaxation), (LIPIDS, relaxation * site.lipids)):
         for name, value in names.items():
             spread = math.exp(0.1 * rng.standard_normal())
             share = site.unmodelled_mm if name in OTHER_LINES else 1.0

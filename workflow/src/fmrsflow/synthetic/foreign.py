@@ -90,6 +90,9 @@ SETUPS = {
 }
 """Protocols of each nominal field, one drawn for each seed."""
 
+UNSTATED_TE1_S, UNSTATED_SPACING = 0.0165, 0.15
+"""First echo time of PRESS, and spacing of semi-LASER, that no sheet states."""
+
 
 @dataclass(frozen=True)
 class Foreign:
@@ -262,6 +265,15 @@ def spaced(steps: Sequence, share: float) -> Sequence:
         for one in steps.steps
     )
     return replace(steps, steps=moved, times=(*steps.times, ("spacing", share)))
+
+
+def unstated(name: str, te_s: float, te1_s: float | None = None) -> Sequence:
+    """What a site of this family plays while its sheet states the echo time alone: PRESS with
+    `UNSTATED_TE1_S` unless a TE1 (s) is given, semi-LASER spaced by `UNSTATED_SPACING`."""
+    steps = sequence(name, te_s, te1_s)
+    if steps.name == "PRESS" and te1_s is None:
+        return sequence(name, te_s, min(UNSTATED_TE1_S, te_s / 2))
+    return spaced(steps, UNSTATED_SPACING) if steps.name == "sLASER" else steps
 
 
 @lru_cache(maxsize=16)

@@ -56,6 +56,11 @@ def lines_of(table: str) -> np.ndarray:
     return np.array([[float(row[key]) for key in ("ppm", "fwhm_ppm", "protons")] for row in found])
 
 
+def named_lines(table: str) -> dict[str, tuple[tuple[float, float, float], ...]]:
+    """Each line of a table as a signal of its own, by a name that holds its place: `MM at 2.04`."""
+    return {f"MM at {line[0]:.2f}": (tuple(line.tolist()),) for line in lines_of(table)}
+
+
 def tables_of(field_t: float) -> tuple[str, ...]:
     """Names of the tables of a field.
 
