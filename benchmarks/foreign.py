@@ -21,13 +21,31 @@ from fmrsflow.basis.simulate import with_macromolecules
 from fmrsflow.basis.site import complete, finished, request
 from fmrsflow.fids import Fids
 from fmrsflow.fit.average import fit_average
+from fmrsflow.fit.design import condition_design, linewidth_design
+from fmrsflow.fit.joint import fit_joint
+from fmrsflow.fit.options import FitOptions
 from fmrsflow.metabolites import with_sums
 from fmrsflow.study import Site
-from fmrsflow.synthetic.foreign import SETUPS, SPECTRAL_WIDTH_HZ, Foreign, Setup, draw, setup_basis
-from fmrsflow.synthetic.scanner import simulate
+from fmrsflow.synthetic.foreign import (
+    SETUPS,
+    SPECTRAL_WIDTH_HZ,
+    Course,
+    Foreign,
+    Setup,
+    draw,
+    draw_series,
+    setup_basis,
+)
+from fmrsflow.synthetic.scanner import boxcar, haemodynamic, simulate
 
 DRAWS, QUICK_DRAWS = 1000, 12
-FAMILY_SEED, OWN_SEED, MACROMOLECULE_SEED = 31_000, 32_000, 33_000
+FAMILY_SEED, OWN_SEED, MACROMOLECULE_SEED, SERIES_SEED = 31_000, 32_000, 33_000, 34_000
+
+SERIES, QUICK_SERIES = 1000, 10
+TRANSIENTS, SERIES_SNR = 64, 30.0
+SERIES_TRUTH = {"Glu": 3.0, "tCr": 0.0}
+"""Of the foreign series, in blocks of `fit.BLOCK_S`: scans, transients, their SNR, true changes
+(percent)."""
 
 BIAS_LIMITS = {
     "Glu": 4.0,
@@ -53,6 +71,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     """All figures of the family."""
     yield from family(quick)
     yield from wrong_macromolecules(quick)
+    yield from series(quick)
 
 
 @dataclass(frozen=True)
@@ -129,6 +148,51 @@ def wrong_macromolecules(quick: bool) -> list[Figure]:
     errors = errors_of(partial(macromolecule_draw, table="bell"), 7, MACROMOLECULE_SEED, n)["Glu"]
     name = "wrong macromolecules, 7T, Glu, nine lines of Bell 2024: bias %"
     return [*found, Figure(name, errors.bias, "reported", True, str(errors))]
+
+
+def series(quick: bool) -> list[Figure]:
+    """Change of Glu and of tCr, which does not change, by the joint fit of foreign series; the same
+    design on the fit's own scanner is `fit`'s response."""
+    n = QUICK_SERIES if quick else SERIES
+    found = []
+    for field_t in SETUPS:
+        scans = [_joint_changes(field_t, SERIES_SEED + number) for number in range(n)]
+        for k, name in enumerate(SERIES_TRUTH):
+            error, told = np.array([one[k] for one in scans]).T
+            se = error.std(ddof=1) / n**0.5
+            held = 100 * np.mean(np.abs(error) < 1.96 * told)
+            found.append(
+                Figure(
+                    f"foreign series, {field_t}T, {name}: bias of the joint change, points",
+                    float(error.mean()),
+                    "reported",
+                    True,
+                    f"+- {se:.2f}, {n} scans; SD / SE {error.std(ddof=1) / told.mean():.2f}, "
+                    f"coverage {held:.0f} %",
+                )
+            )
+    return found
+
+
+def _joint_changes(field_t: int, seed: int) -> list[tuple[float, float]]:
+    """Error and standard error (points) of each change of `SERIES_TRUTH` in one series."""
+    onsets = np.arange(fit.BLOCK_S, TRANSIENTS * fit.TR_S, 2 * fit.BLOCK_S)
+    blocks = (onsets, np.full(len(onsets), fit.BLOCK_S), TRANSIENTS, fit.TR_S)
+    box = boxcar(*blocks)
+    course = Course(box, haemodynamic(*blocks), {"Glu": SERIES_TRUTH["Glu"]})
+    scan = draw_series(field_t, seed, course, Foreign(snr_tcr=SERIES_SNR))
+    labels = ["task" if one > 0.5 else "rest" for one in box]
+    options = FitOptions()
+    result = fit_joint(
+        scan.fids,
+        site_basis(field_t).resampled(*axes(scan.fids)),
+        condition_design(labels, "rest", fit.TR_S),
+        linewidth_design(labels, "rest", fit.TR_S, options.joint_linewidth_regressor),
+        options,
+    )
+    rows = [result.names.index(name) for name in SERIES_TRUTH]
+    errors = result.change_percent[0, rows] - list(SERIES_TRUTH.values())
+    return list(zip(errors, result.change_se_percent[0, rows]))
 
 
 def judged(title: str, errors: Errors, limit: float, beside: str) -> list[Figure]:
