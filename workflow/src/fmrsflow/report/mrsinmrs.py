@@ -118,7 +118,7 @@ def checklist(
         Item(
             "Quality",
             "Exclusion criteria",
-            f"tCr FWHM > {limits['max_fwhm_tcr_hz']:g} Hz, tCr SNR < {limits['min_snr_tcr']:g}",
+            f"tCr FWHM > {limits['max_fwhm_tcr_ppm']:g} ppm, tCr SNR < {limits['min_snr_tcr']:g}",
             "settings",
         ),
         Item("Quality", "Goodness of fit (FQN), mean ± SD", _spread(modelled, "fqn"), "results"),
@@ -221,7 +221,7 @@ def _steps(preprocessed) -> str | None:
 def _measure(quantified) -> str | None:
     if not quantified:
         return None
-    if any(one.get("water") for one in quantified):
+    if any(one.get("water") and one.get("constants") for one in quantified):
         return "molal concentration (mmol per kg tissue water), ratios to tCr and tNAA"
     return "ratios to tCr and tNAA"
 
