@@ -21,6 +21,7 @@ from fmrsflow.mismatch.variants import (
     EDITIONS,
     EVERYTHING,
     FACTORS,
+    FOREIGN,
     LIMITS,
     NOMINAL,
     PUBLISHED,
@@ -58,7 +59,7 @@ def judge(folder: Path) -> Iterator[Figure]:
     curves = read_benchmark(folder).curves
     own = [row for row in curves if row["contestant"] == DEFAULT]
     for row in own:
-        if row["factor"] in (NOMINAL, PUBLISHED, EVERYTHING):
+        if row["factor"] in (NOMINAL, PUBLISHED, FOREIGN, EVERYTHING):
             same = [
                 one["contestant"]
                 for one in curves

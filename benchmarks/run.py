@@ -14,7 +14,10 @@ from pathlib import Path
 
 from fmrsflow import arithmetic
 
-NAMES = ("house", "chain", "synthetic", "fit", "sites", "pages", "scale", "bold", "mismatch")
+NAMES = (
+    *("house", "chain", "synthetic", "fit", "foreign", "sites", "pages", "scale", "bold"),
+    "mismatch",
+)
 
 
 def main() -> int:

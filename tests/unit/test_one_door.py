@@ -54,6 +54,7 @@ ALLOWED = {
     "provenance.py": ({"read_text", "read_bytes", "json.loads"}, "code of the package"),
     "report/render.py": ({"read_text", "read_bytes"}, "templates of the package"),
     "synthetic/plan.py": ({"read_text"}, "plans"),
+    "synthetic/foreign_lines.py": ({"read_text"}, "measured macromolecules of the package"),
     "synthetic/head.py": ({"nib.load"}, "head of an installed package"),
     "synthetic/consortium.py": ({"open"}, "truth that grows while it is written"),
     "arithmetic.py": ({"read_text"}, "/proc/cpuinfo"),

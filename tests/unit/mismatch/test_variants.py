@@ -12,6 +12,8 @@ from fmrsflow.mismatch.variants import (
     EDITIONS,
     EVERYTHING,
     FACTORS,
+    FOREIGN,
+    FOREIGN_SITE,
     LIMITS,
     NOMINAL,
     PUBLISHED,
@@ -39,7 +41,9 @@ def test_a_dose_changes_its_own_key_and_no_other(edition, plan):
         nominal = sites[f"{NOMINAL}at{variant.field_t}T"]
         own = sites[variant.site]
         changed = {key for key in own if own[key] != nominal[key]} - {"name", "draws"}
-        if variant.factor in keys:
+        if variant.factor == FOREIGN:
+            assert changed == set(FOREIGN_SITE[variant.field_t]), variant.site
+        elif variant.factor in keys:
             assert changed == {keys[variant.factor]}, variant.site
         elif not variant.truth:
             assert changed == {keys[name] for name in variant.doses}, variant.site
@@ -74,7 +78,7 @@ def test_where_a_step_has_the_truth_nothing_is_left_to_correct():
 def test_repetitions_differ_by_their_random_numbers_alone():
     edition = EDITIONS["full"]
     again = [one for one in edition.variants() if one.draw]
-    combined = {NOMINAL, PUBLISHED, LIMITS, EVERYTHING}
+    combined = {NOMINAL, PUBLISHED, LIMITS, FOREIGN, EVERYTHING}
     assert {one.factor for one in again} == {*combined, "movement"}
     assert {one.dose for one in again} == {None, 0.05, 0.1}
     sites = {one["name"]: one for one in edition.plan()["sites"]}

@@ -12,6 +12,7 @@ from fmrsflow.concentration import Tissue
 from fmrsflow.fids import from_nifti
 from fmrsflow.synthetic.acquisition import protocol_of
 from fmrsflow.synthetic.consortium import make
+from fmrsflow.synthetic.foreign_lines import lines_of
 from fmrsflow.synthetic.people import generator, identity, scans, visits
 from fmrsflow.synthetic.plan import Participants, Plan, SitePlan
 from fmrsflow.synthetic.scanner import simulate
@@ -111,6 +112,23 @@ def test_pyruvate_is_a_singlet_at_2_36_ppm_of_its_concentration():
     hz = np.fft.fftshift(np.fft.fftfreq(len(extra), good[1].fids.dwell_s))
     ppm = 4.65 + hz / good[1].fids.frequency_mhz
     assert abs(ppm[spectrum.argmax()] - 2.36) < 2 / (512 * good[1].fids.dwell_s) / 123
+
+
+@pytest.mark.slow
+def test_a_foreign_site_has_measured_macromolecules_and_a_te1_that_no_sheet_states():
+    (own,) = scanned(QUIET, ONE)
+    (other,) = scanned(replace(QUIET, family="foreign"), ONE)
+    protocol, made = other
+    lines = lines_of("challenge")
+    broad = [name for name in protocol.basis.names if name.startswith("MM")]
+    assert len(broad) == len(lines)
+    assert not {"MM20", "MMother"} & set(protocol.basis.names)
+    starts = [protocol.basis.fids[protocol.basis.index(name), 0].real for name in broad]
+    assert np.allclose(starts, lines[:, 2])
+    assert protocol.basis.made["te1_s"] == pytest.approx(0.015) and made.fids.te_s == 0.03
+    assert protocol.basis.made["pulses"] == "shaped"
+    for name in ("Glu", "NAA"):
+        assert protocol.amplitudes[name] == own[0].amplitudes[name]
 
 
 def test_an_echo_time_that_is_not_the_told_one_changes_the_signal_and_no_header():

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from fmrsflow.mismatch.benchmark import Tables
 from fmrsflow.mismatch.page import STEPS, words
-from fmrsflow.mismatch.variants import CONTESTANTS, EVERYTHING, FACTORS, LIMITS, NOMINAL, PUBLISHED
+from fmrsflow.mismatch.variants import (
+    CONTESTANTS,
+    EVERYTHING,
+    FACTORS,
+    FOREIGN,
+    LIMITS,
+    NOMINAL,
+    PUBLISHED,
+)
 from fmrsflow.tables import Row
 
 
@@ -44,9 +52,9 @@ def markdown(tables: Tables) -> str:
 
 
 def _board(curves: Sequence[Row], fields: Sequence[float], key: str, with_rank: bool) -> str:
-    places = [
-        (name, field) for name in (NOMINAL, PUBLISHED, LIMITS, EVERYTHING) for field in fields
-    ]
+    order = (NOMINAL, PUBLISHED, LIMITS, FOREIGN, EVERYTHING)
+    scored = {row["factor"] for row in curves}
+    places = [(name, field) for name in order if name in scored for field in fields]
     cells = {(row["factor"], row["field_t"], row["contestant"]): row for row in curves}
 
     def cell(place: tuple[str, float], name: str) -> str:

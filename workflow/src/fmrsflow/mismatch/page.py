@@ -12,6 +12,7 @@ from fmrsflow.mismatch.variants import (
     DEFAULT,
     EVERYTHING,
     FACTORS,
+    FOREIGN,
     LIMITS,
     NOMINAL,
     PUBLISHED,
@@ -28,6 +29,7 @@ COMBINATIONS = {
     NOMINAL: "Nominal",
     PUBLISHED: "Published perturbed values",
     LIMITS: "All limits at once",
+    FOREIGN: "Signals of another model",
     EVERYTHING: "Everything perturbed",
 }
 """Combinations and nominal, as pages call them."""
@@ -69,6 +71,7 @@ def mismatch_page(tables: Tables, home: str = "") -> str:
             (f"{title}, {field:g} T", _leaderboard(tables.curves, name, field))
             for name, title in COMBINATIONS.items()
             for field in fields
+            if any(row["factor"] == name for row in tables.curves)
         ],
         factors=factors,
         attribution=_attribution(tables.attribution),

@@ -16,6 +16,7 @@ from fmrsflow.constants import NARROWING_HZ
 NOMINAL = "nominal"
 PUBLISHED = "published"
 LIMITS = "limits"
+FOREIGN = "foreign"
 EVERYTHING = "everything"
 
 SNR = 30.0
@@ -231,9 +232,24 @@ _COMBINED = {
     PUBLISHED: {"linewidth": 2, "drift": 1.5, "phase": 5, "baseline": 0.05},
     # Up to here the answer must hold (see benchmarks/mismatch.py).
     LIMITS: {"linewidth": 2, "drift": 3, "phase": 10, "movement": 0.1},
+    # No factor: `FOREIGN_SITE` stands in for the scanner's own model.
+    FOREIGN: {},
     EVERYTHING: {one.name: one.perturbed for one in FACTORS},
 }
 """Doses of the variants that combine factors."""
+
+FOREIGN_SITE = {
+    3: {
+        "family": "foreign", "natural_widths": True, "skew_hz": 1.0, "metabolite_shift_hz": 0.37,
+        "baseline": 0.02,
+    },
+    7: {
+        "family": "foreign", "natural_widths": True, "skew_hz": 2.4, "metabolite_shift_hz": 0.9,
+        "baseline": 0.02,
+    },
+}  # fmt: skip
+"""Keys of a site whose signals are of another model than the fit's (docs/science.md#foreign):
+shifts of 0.003 ppm, a skew of 0.008 ppm."""
 
 _REPEATED = {"movement": (0.05, 0.1)}
 """Doses that have to be withstood and leave a spread that pairs do not cancel."""
@@ -587,6 +603,8 @@ def _site(variant: Variant) -> dict:
         elif name == "echo":
             value = base["te_s"] + dose / 1000
         site[keys[name]] = value
+    if variant.factor == FOREIGN:
+        site |= FOREIGN_SITE[variant.field_t]
     site |= _IDEAL.get(variant.truth, {})
     if variant.draw:
         site["draws"] = f"again{variant.draw}"

@@ -8,18 +8,23 @@ from functools import lru_cache
 
 import numpy as np
 
+from fmrsflow.basis import systems
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import broad_fids, shaped_pulses, simulate, with_macromolecules
 from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, ConstantsSet, Tissue, constants
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, NARROWING_HZ, SIEMENS_MHZ
 from fmrsflow.synthetic import ingredients as ing
+from fmrsflow.synthetic.foreign import unstated
+from fmrsflow.synthetic.foreign_lines import named_lines, tables_of
 from fmrsflow.synthetic.normal import (
     LIPIDS,
     MACROMOLECULES,
     MM_RELAXATION,
     OTHER_LINES,
     PYRUVATE,
+    natural_widths_hz,
+    t2_width_hz,
 )
 from fmrsflow.synthetic.people import (
     PlannedScan,
@@ -53,13 +58,18 @@ def basis_of(site: SitePlan) -> Basis:
     """The basis that the site's scanner gives, simulated once for each distinct protocol; its echo
     time is the one that files and sheets state."""
     te_s = site.actual_te_s or site.te_s
-    steps = sequence(site.sequence, te_s, site.te1_s, site.tm_s, vendor=site.vendor)
+    foreign = site.family == "foreign"
+    if foreign:
+        steps = unstated(site.sequence, te_s, site.te1_s)
+    else:
+        steps = sequence(site.sequence, te_s, site.te1_s, site.tm_s, vendor=site.vendor)
     basis = _basis(
         steps,
-        site.pulses,
+        "shaped" if foreign else site.pulses,
         frequency_mhz(site),
         site.spectral_width_hz,
         site.points,
+        tables_of(site.field_t)[0] if foreign else "",
     )
     if site.pyruvate_mmol_per_kg:
         other = broad_fids(PYRUVATE, basis.frequency_mhz, site.points, basis.dwell_s)
@@ -70,15 +80,17 @@ def basis_of(site: SitePlan) -> Basis:
 
 
 @lru_cache(maxsize=32)
-def _basis(steps, kind, mhz, width_hz, points) -> Basis:
-    """Basis of a sequence with pulses of that kind, and other lines of brains."""
+def _basis(steps, kind, mhz, width_hz, points, table) -> Basis:
+    """Basis of a sequence with pulses of that kind, and other lines of brains: those that fits
+    leave to their baseline, or all of a table of foreign macromolecules in place of ours."""
     pulses = shaped_pulses(steps, None) if kind == "shaped" else None
     metabolites = simulate(steps, mhz, points, width_hz, pulses=pulses)
     basis = with_macromolecules(metabolites, "separate")
-    other = broad_fids(OTHER_LINES, mhz, points, 1 / width_hz)
-    return replace(
-        basis, names=(*basis.names, *OTHER_LINES), fids=np.concatenate([basis.fids, other])
-    )
+    other = named_lines(table) if table else OTHER_LINES
+    if table:
+        basis = basis.select([one for one in basis.names if one not in systems.MACROMOLECULES])
+    more = broad_fids(other, mhz, points, 1 / width_hz)
+    return replace(basis, names=(*basis.names, *other), fids=np.concatenate([basis.fids, more]))
 
 
 def blocks(design: TaskPlan, length_s: float) -> list[tuple[float, float, str]]:
@@ -206,7 +218,11 @@ def _broad(site: SitePlan, te_s: float, scale: float, rng) -> dict[str, float]:
     """Amplitudes of macromolecules and lipids, each with 10 % of spread between voxels."""
     relaxation = MM_RELAXATION[7 if site.field_t > 5 else 3].factor(te_s, site.tr_s)
     found = {}
-    for names, factor in ((MACROMOLECULES, relaxation), (LIPIDS, relaxation * site.lipids)):
+    macromolecules = MACROMOLECULES
+    if site.family == "foreign":
+        lines = named_lines(tables_of(site.field_t)[0])
+        macromolecules = dict.fromkeys(lines, MACROMOLECULES["MM09"])
+    for names, factor in ((macromolecules, relaxation), (LIPIDS, relaxation * site.lipids)):
         for name, value in names.items():
             spread = math.exp(0.1 * rng.standard_normal())
             share = site.unmodelled_mm if name in OTHER_LINES else 1.0
@@ -235,11 +251,10 @@ def narrowing_hz(site: SitePlan) -> float:
 
 
 def _natural_widths(relaxation: ConstantsSet, site: SitePlan, names) -> dict[str, float]:
-    """Lorentzian width 1 / (pi T2) of each metabolite beyond that of the longest T2."""
+    """Widths of their own, where the site's metabolites have them."""
     if not site.natural_widths:
         return {}
-    widths = {name: _t2_width(relaxation, name) for name in names}
-    return {name: width - min(widths.values()) for name, width in widths.items()}
+    return natural_widths_hz(relaxation, names)
 
 
 def _water_width(relaxation: ConstantsSet, tissue: Tissue, names, site: SitePlan) -> float:
@@ -247,14 +262,9 @@ def _water_width(relaxation: ConstantsSet, tissue: Tissue, names, site: SitePlan
     longest T2 where metabolites have widths of their own."""
     parenchyma = tissue.gm + tissue.wm
     water = sum(getattr(tissue, x) / (np.pi * relaxation.water[x].t2_s) for x in ("gm", "wm"))
-    widths = {name: _t2_width(relaxation, name) for name in names}
+    widths = {name: t2_width_hz(relaxation, name) for name in names}
     common = min(widths.values()) if site.natural_widths else widths.get("Cr", 2.0)
     return max(0.0, water / parenchyma - common)
-
-
-def _t2_width(relaxation: ConstantsSet, name: str) -> float:
-    pair = relaxation.metabolites.get(name, relaxation.other)
-    return 1 / (np.pi * float(np.mean([one.t2_s for one in pair])))
 
 
 def _shifts(plan: Plan, site: SitePlan, names, scan) -> dict[str, float]:

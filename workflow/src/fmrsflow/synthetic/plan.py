@@ -10,6 +10,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from fmrsflow.concentration import set_names
 from fmrsflow.errors import DataError
+from fmrsflow.synthetic.foreign_lines import tables_of
 from fmrsflow.synthetic.normal import CONCENTRATIONS
 
 PRESETS = Path(__file__).parent / "presets"
@@ -108,6 +109,10 @@ class SitePlan:
     mean area of lipid from outside the voxel over that of NAA, `metabolite_shift_hz` the SD of
     single metabolites' displacement.
 
+    `family` foreign takes the signals from another model than the fit's: shaped pulses, a TE1 or
+    spacing of pulses that the sheets do not state, and the measured macromolecules of
+    `foreign_lines` (docs/science.md#foreign).
+
     What a site does not know of itself: `fixed_drift_hz` and `jump_hz` in every scan (drift, and a
     step of frequency at a random moment), `phase_offset_deg` of the scan against its reference,
     `movement_probability` of a spoilt transient, `actual_te_s` where files and sheets state `te_s`,
@@ -126,6 +131,7 @@ class SitePlan:
     pulses: str = _limit("shaped", choices=("shaped", "ideal"))
     protocol: str = _limit("standardised", choices=("standardised", "own"))
     copies: int = _limit(1, low=1, high=1000)
+    family: str = _limit("own", choices=("own", "foreign"))
     file_format: str = _limit("nifti", choices=("nifti", "sdat"))
     reference_format: str = _limit("nifti", choices=("nifti", "sdat", "rda"))
     transients: int = _limit(64, low=1, high=10000)
@@ -373,6 +379,8 @@ class _Reader:
                 self.fault(line, where, "STEAM needs tm_s")
             if site.te1_s is not None and not site.te1_s < site.te_s:
                 self.fault(line, where, "te1_s is part of te_s, so below it")
+            if site.family == "foreign":
+                self._check_foreign(site, line, where)
             if site.coils > 1 and "sdat" in (site.file_format, site.reference_format):
                 self.fault(line, where, "SDAT holds combined coils: coils 1")
             if site.coils > 1 and site.reference_format == "rda":
@@ -384,6 +392,15 @@ class _Reader:
             known = ", ".join(set_names())
             self.fault(entries["constants"][1], "constants", f"no such set; there are {known}")
         self._check_names(plan, entries)
+
+    def _check_foreign(self, site: SitePlan, line, where: str) -> None:
+        """The foreign family has what the site asks for."""
+        try:
+            tables_of(site.field_t)
+        except ValueError as error:
+            self.fault(line, where, f"family foreign: {error}")
+        if site.sequence == "STEAM":
+            self.fault(line, where, "family foreign: STEAM has no refocusing pulse to shape")
 
     def _check_names(self, plan: Plan, entries) -> None:
         """Metabolites and people that the plan names exist."""

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.synthetic.acquisition import frequency_mhz, narrowing_hz
+from fmrsflow.synthetic.foreign_lines import SOURCES, tables_of
 from fmrsflow.synthetic.normal import CONCENTRATIONS, LIPIDS, MACROMOLECULES, OTHER_LINES
 from fmrsflow.synthetic.plan import Plan, SitePlan
 from fmrsflow.words import count
@@ -72,6 +73,7 @@ def study_record(plan: Plan, bases: Mapping[str, Basis]) -> dict:
                 "(3T), T1 0.40 s T2 24 ms (7T)",
                 "mmol_per_kg": MACROMOLECULES,
                 "other_lines_ppm_width_protons": OTHER_LINES["MMother"],
+                "foreign": {name: SOURCES[name] for name in _foreign_tables(plan)},
             },
             "lipids": {"components": "as macromolecules, times `lipids` of the site",
                        "relative": LIPIDS},
@@ -132,6 +134,12 @@ def methods_text(record: dict) -> str:
         f"True values are in {record['truth']['scans'].split('/')[0]}/. "
         f"Licence: {record['licence']}.\n"
     )
+
+
+def _foreign_tables(plan: Plan) -> list[str]:
+    """Tables of macromolecules that sites of the foreign family have in place of these lines."""
+    fields = {site.field_t for site in plan.sites if site.family == "foreign"}
+    return sorted({tables_of(field_t)[0] for field_t in fields})
 
 
 def _site(site: SitePlan, basis: Basis) -> dict:
