@@ -14,7 +14,18 @@ from pathlib import Path
 
 from fmrsflow import arithmetic
 
-NAMES = ("house", "chain", "synthetic", "fit", "sites", "pages", "scale", "bold", "mismatch")
+NAMES = (
+    "house",
+    "chain",
+    "synthetic",
+    "fit",
+    "sites",
+    "pages",
+    "scale",
+    "bold",
+    "mismatch",
+    "measured",
+)
 
 
 def main() -> int:
