@@ -23,7 +23,7 @@ from fmrsflow.convert.reader import load, read, read_lcmodel_raw
 from fmrsflow.fids import Fids
 from fmrsflow.fit.result import FitResult
 from fmrsflow.fit.water import water_amplitude
-from fmrsflow.metabolites import propagated
+from fmrsflow.metabolites import propagated, with_sums
 from fmrsflow.preprocess.scan import combined, correct
 from fmrsflow.sheets import schema
 from fmrsflow.stages.basis import make
@@ -249,10 +249,13 @@ def _corrected(fids: Fids, water: Fids | None, referenced: bool = True) -> Fids:
 
 
 def ratios(
-    result: FitResult, names: Sequence[str] = SEVEN, total: bool = False
+    result: FitResult, names: Sequence[str] = SEVEN, error: str = "noise"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ratios to tCr of a fit and their standard errors (first order), of noise or in total."""
-    labels, values, covariance = result.total_with_sums() if total else result.with_sums()
+    """Ratios to tCr of a fit and their standard errors (first order): of noise, of the model (the
+    spread over models), or of both (`total`)."""
+    spread = {"noise": result.covariance, "model": result.model_covariance}
+    spread["total"] = spread["noise"] + spread["model"]
+    labels, values, covariance = with_sums(result.names, result.amplitudes, spread[error])
     tcr = labels.index("tCr")
     rows = [labels.index(name) for name in names]
     found = values[rows] / values[tcr]

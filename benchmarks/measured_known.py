@@ -109,7 +109,7 @@ def lcmodel_figures() -> Iterator[Figure]:
     if result.status != "ok":
         yield Figure(title, "failed", "fitted", False, result.reason or "")
         return
-    values, errors = ratios(result, tuple(LCMODEL_TEST), total=True)
+    values, errors = ratios(result, tuple(LCMODEL_TEST), "total")
     for (name, (told, limit)), value, error in zip(LCMODEL_TEST.items(), values, errors):
         reach = TOTAL * error
         percent = 100 * reach / value if value > 0 else np.inf
