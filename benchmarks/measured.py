@@ -13,12 +13,17 @@ import measured_known
 import measured_scans
 from figure import Figure, skipped
 from fmrsflow.fit.solve import fit_spectra
-from measured_data import DATA, specvis
+from measured_data import absent, specvis
 from measured_fit import fit_average
 
 
 def figures(quick: bool) -> Iterator[Figure]:
-    """Every figure of the issue; quick: fewer splits, relabellings and scans."""
+    """Every figure; quick: fewer splits and relabellings."""
+    yield from measured_figures(quick)
+
+
+def measured_figures(quick: bool) -> Iterator[Figure]:
+    """Those of measured spectra and of the challenge; all skipped where the data are absent."""
     yield from measured_brains.figures()
     yield from measured_known.challenge_figures()
     yield from measured_known.lcmodel_figures()
@@ -30,14 +35,17 @@ def figures(quick: bool) -> Iterator[Figure]:
 
 def _speed(repeats: int) -> Iterator[Figure]:
     """CPU time of the fit of a brain, preparation of the model included."""
-    cases = (("one spectrum, one model", fit_spectra, 25.0), ("average over models", fit_average, 250.0))  # fmt: skip  # noqa: E501
-    for name, function, limit in cases:
+    reason = absent("real-fit/specvis")
+    brain = None if reason else specvis()[0]
+    for name, function, limit in (
+        ("one spectrum, one model", fit_spectra, 25.0),
+        ("one spectrum, average over models", fit_average, 250.0),
+    ):
         title, target = f"{name}, CPU ms", f"<= {limit:g}"
-        if not DATA.is_dir():
-            yield skipped(title, target, "no ../shared/data")
+        if brain is None:
+            yield skipped(title, target, reason)
             continue
-        brain = specvis()[0]
-        spent = 1e3 * _cpu(lambda f=function, b=brain: f(b.fids, b.basis), repeats)
+        spent = 1e3 * _cpu(lambda f=function: f(brain.fids, brain.basis), repeats)
         note = f"{len(brain.basis.names)} signals, {brain.fids.n_points} points"
         yield Figure(title, spent, target, spent <= limit, note)
 

@@ -9,7 +9,7 @@ import numpy as np
 from figure import Figure, skipped
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult
-from measured_data import DATA, SEVEN, Brain, published, ratios, specvis
+from measured_data import SEVEN, Brain, absent, published, ratios, specvis
 from measured_fit import fit_average
 
 RANGE = {"range_low_ppm": 0.55, "range_high_ppm": 3.95}
@@ -26,8 +26,8 @@ DRAWS = 4000
 
 def figures() -> Iterator[Figure]:
     """Every figure of the brains; defaults but for the range."""
-    if not (DATA / "real-fit" / "specvis").is_dir():
-        yield skipped("17 SpecVis brains", "see the issue", "no ../shared/data/real-fit/specvis")
+    if reason := absent("real-fit/specvis"):
+        yield skipped("17 SpecVis brains", "see docs/fit.md", reason)
         return
     brains = specvis()
     results = fitted(brains)

@@ -34,6 +34,9 @@ DATA = ROOT.parent / "shared" / "data"
 CACHE = ROOT / "scratch" / "basis"
 """Simulated bases, each under the digest of all that it depends on."""
 
+SCAN_FOLDERS = ("philips-press-3t", "drift-series", "siemens-press-3t", "real-nulls/steam-7t")
+"""Where `scans` come from."""
+
 SEVEN = ("tNAA", "tCho", "mI", "Glu", "Gln", "Glx", "GSH")
 """What is compared with the published engines."""
 
@@ -83,6 +86,11 @@ class Series:
     name: str
     fids: Fids
     basis: Basis
+
+
+def absent(folder: str) -> str:
+    """Why the figures of a folder of the data are skipped; empty where it is there."""
+    return "" if (DATA / folder).exists() else f"no ../shared/data/{folder} on this machine"
 
 
 def simulated(site: Site, fids: Fids) -> Basis:
@@ -253,9 +261,10 @@ def ratios(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ratios to tCr of a fit and their standard errors (first order): of noise, of the model (the
     spread over models), or of both (`total`)."""
-    spread = {"noise": result.covariance, "model": result.model_covariance}
-    spread["total"] = spread["noise"] + spread["model"]
-    labels, values, covariance = with_sums(result.names, result.amplitudes, spread[error])
+    spread = result.covariance if error != "model" else result.model_covariance
+    if error == "total":
+        spread = spread + result.model_covariance
+    labels, values, covariance = with_sums(result.names, result.amplitudes, spread)
     tcr = labels.index("tCr")
     rows = [labels.index(name) for name in names]
     found = values[rows] / values[tcr]

@@ -10,10 +10,10 @@ from figure import Figure, skipped
 from fmrsflow.errors import DataError
 from fmrsflow.fit.result import FitResult
 from measured_data import (
-    DATA,
     MAIN_SUMS,
     TRUTH_NAMES,
     ChallengeSet,
+    absent,
     challenge,
     lcmodel_test,
     ratios,
@@ -37,8 +37,8 @@ TOTAL = 1.96
 
 def challenge_figures() -> Iterator[Figure]:
     """Six sets of the ISMRM fitting challenge against their truth."""
-    if not (DATA / "fitting-challenge" / "truth_sets1-6_mM.tsv").is_file():
-        yield skipped("fitting challenge", "see the issue", "no ../shared/data/fitting-challenge")
+    if reason := absent("fitting-challenge/truth_sets1-6_mM.tsv"):
+        yield skipped("fitting challenge", "see docs/fit.md", reason)
         return
     sets = challenge()
     found = [concentrations(one, fit_average(one.fids, one.basis)[0]) for one in sets]
@@ -58,7 +58,7 @@ def challenge_figures() -> Iterator[Figure]:
         "challenge: mean absolute error, all metabolites mM", value, "<= 0.55", value <= 0.55,
         f"largest {note}; FSL-MRS 0.582 over 21 sets",
     )  # fmt: skip
-    slope = float(np.sum(sums * truth) / np.sum(truth**2))
+    slope = scale_of(sums, truth)
     yield Figure(
         "challenge: scale (slope of the main sums)", slope, "1.000 +- 0.005",
         abs(slope - 1) <= 0.005,
@@ -81,6 +81,11 @@ def main_sums(
     return np.array(sums), np.array([[one.truth_mm[name] for name in MAIN_SUMS] for one in sets])
 
 
+def scale_of(sums: np.ndarray, truth: np.ndarray) -> float:
+    """Slope of the line through the origin of sums on their truth."""
+    return float(np.sum(sums * truth) / np.sum(truth**2))
+
+
 def single_errors(
     sets: list[ChallengeSet], found: list[dict[str, float]]
 ) -> dict[str, list[float]]:
@@ -97,8 +102,8 @@ def single_errors(
 def lcmodel_figures() -> Iterator[Figure]:
     """LCModel's test spectrum: its own answer inside our total error, and that error's size."""
     title = "LCModel's test spectrum"
-    if not (DATA / "real-fit" / "lcmodel-test").is_dir():
-        yield skipped(title, "see the issue", "no ../shared/data/real-fit/lcmodel-test")
+    if reason := absent("real-fit/lcmodel-test"):
+        yield skipped(title, "see docs/fit.md", reason)
         return
     try:
         fids, basis = lcmodel_test()

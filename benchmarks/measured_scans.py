@@ -15,7 +15,16 @@ from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult
 from fmrsflow.fit.scan import designs
 from fmrsflow.fit.solve import fit_spectra
-from measured_data import DATA, Series, drift_series, phantoms, ratios, scans, steam_7t
+from measured_data import (
+    SCAN_FOLDERS,
+    Series,
+    absent,
+    drift_series,
+    phantoms,
+    ratios,
+    scans,
+    steam_7t,
+)
 from measured_fit import fit_average
 
 STIFFNESS = (0.5, 1.5)
@@ -35,8 +44,8 @@ SEED = 1402
 def baseline_figures() -> Iterator[Figure]:
     """Glu/tCr of five scans over baselines: the default, half and one and a half times as many
     parameters per ppm."""
-    if not (DATA / "philips-press-3t").is_dir():
-        yield skipped("Glu/tCr over baselines", "see the issue", "no ../shared/data")
+    if reason := next(filter(None, map(absent, SCAN_FOLDERS)), ""):
+        yield skipped("Glu/tCr over baselines", "see docs/fit.md", reason)
         return
     spreads = []
     for scan in scans():
@@ -79,10 +88,8 @@ def split_figures(quick: bool) -> Iterator[Figure]:
     """Told noise error against the scatter between random halves of a scan."""
     n_splits = 12 if quick else 200
     for folder, series in (("real-nulls/steam-7t", steam_7t), ("drift-series", drift_series)):
-        if not (DATA / folder).is_dir():
-            yield skipped(
-                f"split halves of {folder}", "see the issue", f"no ../shared/data/{folder}"
-            )
+        if reason := absent(folder):
+            yield skipped(f"split halves of {folder}", "see docs/fit.md", reason)
             continue
         yield from _split(series(), n_splits)
 
@@ -90,23 +97,38 @@ def split_figures(quick: bool) -> Iterator[Figure]:
 def _split(scan: Series, n_splits: int) -> Iterator[Figure]:
     differences, told, failed = halves(scan, n_splits)
     n = scan.fids.n_transients
-    # Splits of one scan share its transients: in first order their mean squared difference is a
-    # multiple of the variance of the transients, which has n - 1 degrees of freedom.
-    low, high = np.sqrt(chi2.ppf([0.025, 0.975], n - 1) / (n - 1))
     for k, name in enumerate(HALVED):
+        ratio, low, high = told_over_scatter(differences[:, k], told[:, k], n)
         squares = differences[:, k] ** 2
-        ratio = float(np.sqrt(told[:, k].mean() / squares.mean()))
         # Of the draw of splits, by the delta method.
         draw = ratio * squares.std(ddof=1) / squares.mean() / 2 / len(squares) ** 0.5
-        interval = ratio * low, ratio * high
         yield Figure(
             f"{scan.name}, split halves, {name}: noise SE / scatter",
             ratio,
             "0.7-1.4, interval holds 1",
-            holds(ratio, *interval) and not failed,
-            f"{interval[0]:.2f} to {interval[1]:.2f} ({n} transients); {len(squares)} splits "
-            f"+- {draw:.2f}" + (f"; {failed} failed" if failed else ""),
+            holds(ratio, low, high) and not failed,
+            f"{low:.2f} to {high:.2f} ({n} transients); {len(squares)} splits +- {draw:.2f}"
+            + (f"; {failed} failed" if failed else ""),
         )
+
+
+def told_over_scatter(
+    differences: np.ndarray, told: np.ndarray, n_transients: int
+) -> tuple[float, float, float]:
+    """Told error over the scatter of differences between halves, with its 95 % interval.
+
+    All splits of a scan share its transients: in first order the mean squared difference over
+    splits is a multiple of the variance among transients, which has n - 1 degrees of freedom.
+
+    Parameters
+    ----------
+    differences, told : arrays (n_splits,)
+        Differences between halves, and their told variances.
+    """
+    ratio = float(np.sqrt(told.mean() / np.mean(differences**2)))
+    freedom = n_transients - 1
+    low, high = np.sqrt(chi2.ppf([0.025, 0.975], freedom) / freedom)
+    return ratio, float(ratio * low), float(ratio * high)
 
 
 def halves(scan: Series, n_splits: int) -> tuple[np.ndarray, np.ndarray, int]:
@@ -143,8 +165,8 @@ def holds(value: float, low: float, high: float) -> bool:
 def null_figures(quick: bool) -> Iterator[Figure]:
     """Change over standard error where nothing changes: phantom scans, their frames relabelled at
     random, half rest and half task."""
-    if not (DATA / "real-nulls" / "ge-phantom").is_dir():
-        yield skipped("nulls", "see the issue", "no ../shared/data/real-nulls/ge-phantom")
+    if reason := absent("real-nulls/ge-phantom"):
+        yield skipped("nulls, phantom scans", "see docs/fit.md", reason)
         return
     n_labels = 10 if quick else 200
     squares, without = {}, []
@@ -158,9 +180,7 @@ def null_figures(quick: bool) -> Iterator[Figure]:
     table = np.array(list(squares.values()))
     for k, name in enumerate(NULL):
         each = table[:, k]
-        value = float(np.sqrt(each.mean()))
-        reach = t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / len(each) ** 0.5
-        low, high = np.sqrt(np.maximum([each.mean() - reach, each.mean() + reach], 0.0))
+        value, low, high = pooled_rms(each)
         words = ", ".join(f"{one:.2f}" for one in np.sqrt(each))
         yield Figure(
             f"nulls, {len(each)} phantom scans, {name}: rms z",
@@ -170,6 +190,15 @@ def null_figures(quick: bool) -> Iterator[Figure]:
             f"{low:.2f} to {high:.2f} over scans; {n_labels} relabellings each; by scan {words}"
             + "".join(f"; without {one}" for one in without),
         )
+
+
+def pooled_rms(squares: np.ndarray) -> tuple[float, float, float]:
+    """Root mean square of z over scans with its 95 % interval, from the mean square of each: the
+    t interval of their mean, since relabellings of one scan are no independent draws."""
+    mean = squares.mean()
+    reach = t.ppf(0.975, len(squares) - 1) * squares.std(ddof=1) / len(squares) ** 0.5
+    low, high = np.sqrt(np.maximum([mean - reach, mean + reach], 0.0))
+    return float(np.sqrt(mean)), float(low), float(high)
 
 
 def null_z(scan: Series, n_labels: int, seed: int) -> np.ndarray:
