@@ -27,7 +27,7 @@ DRAWS = 4000
 def figures() -> Iterator[Figure]:
     """Every figure of the brains; defaults but for the range."""
     if reason := absent("real-fit/specvis"):
-        yield skipped("17 SpecVis brains", "see docs/fit.md", reason)
+        yield skipped("17 SpecVis brains", "see docs/measured.md", reason)
         return
     brains = specvis()
     results = fitted(brains)

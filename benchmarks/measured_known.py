@@ -38,7 +38,7 @@ TOTAL = 1.96
 def challenge_figures() -> Iterator[Figure]:
     """Six sets of the ISMRM fitting challenge against their truth."""
     if reason := absent("fitting-challenge/truth_sets1-6_mM.tsv"):
-        yield skipped("fitting challenge", "see docs/fit.md", reason)
+        yield skipped("fitting challenge", "see docs/measured.md", reason)
         return
     sets = challenge()
     found = [concentrations(one, fit_average(one.fids, one.basis)[0]) for one in sets]
@@ -103,7 +103,7 @@ def lcmodel_figures() -> Iterator[Figure]:
     """LCModel's test spectrum: its own answer inside our total error, and that error's size."""
     title = "LCModel's test spectrum"
     if reason := absent("real-fit/lcmodel-test"):
-        yield skipped(title, "see docs/fit.md", reason)
+        yield skipped(title, "see docs/measured.md", reason)
         return
     try:
         fids, basis = lcmodel_test()

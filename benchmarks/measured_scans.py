@@ -45,7 +45,7 @@ def baseline_figures() -> Iterator[Figure]:
     """Glu/tCr of five scans over baselines: the default, half and one and a half times as many
     parameters per ppm."""
     if reason := next(filter(None, map(absent, SCAN_FOLDERS)), ""):
-        yield skipped("Glu/tCr over baselines", "see docs/fit.md", reason)
+        yield skipped("Glu/tCr over baselines", "see docs/measured.md", reason)
         return
     spreads = []
     for scan in scans():
@@ -89,7 +89,7 @@ def split_figures(quick: bool) -> Iterator[Figure]:
     n_splits = 12 if quick else 200
     for folder, series in (("real-nulls/steam-7t", steam_7t), ("drift-series", drift_series)):
         if reason := absent(folder):
-            yield skipped(f"split halves of {folder}", "see docs/fit.md", reason)
+            yield skipped(f"split halves of {folder}", "see docs/measured.md", reason)
             continue
         yield from _split(series(), n_splits)
 
@@ -166,7 +166,7 @@ def null_figures(quick: bool) -> Iterator[Figure]:
     """Change over standard error where nothing changes: phantom scans, their frames relabelled at
     random, half rest and half task."""
     if reason := absent("real-nulls/ge-phantom"):
-        yield skipped("nulls, phantom scans", "see docs/fit.md", reason)
+        yield skipped("nulls, phantom scans", "see docs/measured.md", reason)
         return
     n_labels = 10 if quick else 200
     squares, without = {}, []

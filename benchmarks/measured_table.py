@@ -1,5 +1,5 @@
-"""`python benchmarks/measured_table.py [--fsl_mrs COMMAND]`: tables of docs/fit.md, ours beside
-LCModel, Osprey, Tarquin and FSL-MRS on the same measured averages, as Markdown.
+"""`python benchmarks/measured_table.py [--fsl_mrs COMMAND]`: the tables of docs/measured.md, ours
+beside LCModel, Osprey, Tarquin and FSL-MRS on the same measured averages, as Markdown.
 
 FSL-MRS is the user's own installation (non-commercial use only); its column is empty without it.
 """
