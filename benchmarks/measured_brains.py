@@ -10,7 +10,6 @@ from figure import Figure, skipped
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult
 from measured_data import SEVEN, Brain, absent, published, ratios, specvis
-from measured_fit import fit_average
 
 RANGE = {"range_low_ppm": 0.55, "range_high_ppm": 3.95}
 """The spectra hold 0.50 to 4.00 ppm."""
@@ -31,7 +30,7 @@ def figures() -> Iterator[Figure]:
         return
     brains = specvis()
     results = fitted(brains)
-    failed = [name_of(b) for b, one in zip(brains, results) if one.status != "ok"]
+    failed = [b.name for b, one in zip(brains, results) if one.status != "ok"]
     yield Figure("SpecVis: fits that failed", str(len(failed)), "0", not failed, ", ".join(failed))
     ours = np.array([ratios(one)[0] for one in results])
     theirs = engine_ratios(brains)
@@ -50,7 +49,7 @@ def figures() -> Iterator[Figure]:
 def fitted(brains: list[Brain]) -> list[FitResult]:
     """The default fit of each brain, in the range that its file holds."""
     options = FitOptions(**RANGE)
-    return [fit_average(one.fids, one.basis, options)[0] for one in brains]
+    return [one.fitted(options) for one in brains]
 
 
 def engine_ratios(brains: list[Brain]) -> dict[str, np.ndarray]:
@@ -60,11 +59,6 @@ def engine_ratios(brains: list[Brain]) -> dict[str, np.ndarray]:
         engine: np.array([[table[b.vendor, b.subject, m][engine] for m in SEVEN] for b in brains])
         for engine in ENGINES
     }
-
-
-def name_of(brain: Brain) -> str:
-    """Vendor and person."""
-    return f"{brain.vendor} {brain.subject}"
 
 
 def cv_within(values: np.ndarray, vendors: np.ndarray) -> float:
@@ -130,6 +124,6 @@ def _lost(brains: list[Brain], ours: np.ndarray, vendors: np.ndarray) -> Figure:
     for name, values in columns.items():
         for brain, value in zip(brains, values):
             if not value >= np.median(values[vendors == brain.vendor]) / 3:
-                lost.append(f"{name} of {name_of(brain)} ({value:.3f})")
+                lost.append(f"{name} of {brain.name} ({value:.3f})")
     title = "SpecVis: main metabolites below a third of their median"
     return Figure(title, str(len(lost)), "0", not lost, "; ".join(lost))

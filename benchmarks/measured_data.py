@@ -18,9 +18,11 @@ import numpy as np
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.formats import read_basis
 from fmrsflow.basis.simulate import broad_fids
+from fmrsflow.basis.site import complete
 from fmrsflow.concentration import Tissue, molar
 from fmrsflow.convert.reader import load, read, read_lcmodel_raw
 from fmrsflow.fids import Fids
+from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult
 from fmrsflow.fit.water import water_amplitude
 from fmrsflow.metabolites import propagated, with_sums
@@ -28,6 +30,7 @@ from fmrsflow.preprocess.scan import combined, correct
 from fmrsflow.sheets import schema
 from fmrsflow.stages.basis import make
 from fmrsflow.study import Site
+from measured_fit import alternatives, fit_average
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -58,13 +61,33 @@ WATER_T2_MS = {"gm": 110.0, "wm": 80.0}
 
 
 @dataclass(frozen=True)
-class Brain:
-    """An averaged spectrum of a person, with the basis of the vendor's protocol."""
+class Series:
+    """Corrected transients of a scan, or their average; the basis of its protocol, and others that
+    are as reasonable."""
 
-    vendor: str
-    subject: str
+    name: str
     fids: Fids
     basis: Basis
+    others: tuple[Basis, ...] = ()
+
+    def fitted(self, options: FitOptions | None = None) -> FitResult:
+        """The default answer: the fit of the average, over all models."""
+        return fit_average(self.fids.mean(), self.basis, options, self.others)[0]
+
+
+@dataclass(frozen=True)
+class Brain(Series):
+    """The average of a person, named by vendor and person."""
+
+    @property
+    def vendor(self) -> str:
+        """Maker of the scanner."""
+        return self.name.split()[0]
+
+    @property
+    def subject(self) -> str:
+        """Person."""
+        return self.name.split()[1]
 
 
 @dataclass(frozen=True)
@@ -79,24 +102,18 @@ class ChallengeSet:
     factor: float
 
 
-@dataclass(frozen=True)
-class Series:
-    """Corrected transients of a scan, with the basis of its protocol."""
-
-    name: str
-    fids: Fids
-    basis: Basis
-
-
 def absent(folder: str) -> str:
     """Why the figures of a folder of the data are skipped; empty where it is there."""
     return "" if (DATA / folder).exists() else f"no ../shared/data/{folder} on this machine"
 
 
-def simulated(site: Site, fids: Fids) -> Basis:
-    """The basis that the workflow makes for a site by default, on the axes of a scan."""
-    basis = make(site, {}, DATA, CACHE)
-    return basis.resampled(fids.dwell_s, fids.n_points, fids.frequency_mhz)
+def simulated(site: Site, fids: Fids) -> tuple[Basis, tuple[Basis, ...]]:
+    """The basis that the workflow makes for a site by default, and those under other values of
+    what it assumed, on the axes of a scan."""
+    sites = [site, *alternatives(site, complete({}))]
+    axes = fids.dwell_s, fids.n_points, fids.frequency_mhz
+    basis, *others = [make(one, {}, DATA, CACHE).resampled(*axes) for one in sites]
+    return basis, tuple(others)
 
 
 def specvis() -> list[Brain]:
@@ -106,7 +123,7 @@ def specvis() -> list[Brain]:
         vendor, subject = path.name.removesuffix(".nii.gz").split("_")
         fids = load(path)
         site = Site(vendor.lower(), vendor, 3.0, "PRESS", 0.035, 2.0, "own")
-        found.append(Brain(vendor, subject, fids, simulated(site, fids)))
+        found.append(Brain(f"{vendor} {subject}", fids, *simulated(site, fids)))
     return found
 
 
@@ -177,7 +194,7 @@ def scans() -> list[Series]:
         _scan("Philips TE 35", te35, philips, "sub-01_PRESS_35_act.sdat", "sub-01_PRESS_35_ref.sdat"),  # noqa: E501
         _scan("third Philips", te30, drift, "philips_spar_sdat_WS.SDAT", "philips_spar_sdat_W.SDAT"),  # noqa: E501
         _scan("Siemens TE 30", siemens, DATA / "siemens-press-3t", "SVS_30.IMA", None),
-        Series("STEAM 7T", steam.fids.mean(), steam.basis),
+        replace(steam, fids=steam.fids.mean()),
     ]  # fmt: skip
 
 
@@ -185,7 +202,7 @@ def _scan(name: str, site: Site, folder: Path, file: str, reference: str | None)
     fids = read(folder / file, site).fids
     water = read(folder / reference, site).fids if reference else None
     corrected = _corrected(fids, water)
-    return Series(name, corrected.mean(), simulated(site, corrected))
+    return Series(name, corrected.mean(), *simulated(site, corrected))
 
 
 @cache
@@ -195,7 +212,7 @@ def steam_7t() -> Series:
     fids, water = (load(folder / f"nmt_{kind}_raw.nii.gz") for kind in ("metab", "wref"))
     site = Site("steam", "Siemens", 7.0, "STEAM", 0.011, 5.0, "own")
     corrected = _corrected(fids, water)
-    return Series("STEAM 7T", corrected, simulated(site, corrected))
+    return Series("STEAM 7T", corrected, *simulated(site, corrected))
 
 
 def drift_series() -> Series:
@@ -207,7 +224,7 @@ def drift_series() -> Series:
     near = np.abs(fids.ppm - 2.01) < 0.1
     naa = [np.abs(one.mean().spectra[0, 0, near]).max() for one in states]
     kept = states[int(np.argmax(naa))]
-    return Series("drift series TE 68", kept, simulated(site, kept))
+    return Series("drift series TE 68", kept, *simulated(site, kept))
 
 
 def phantoms() -> list[Series]:
@@ -221,7 +238,8 @@ def phantoms() -> list[Series]:
     for path in sorted((DATA / "real-nulls" / "ge-phantom").glob("*_svs.nii.gz")):
         water = load(path.with_name(path.name.replace("_svs", "_mrsref")))
         fids = _creatine_in_place(_corrected(load(path), water, referenced=False))
-        found.append(Series(path.name[:3], fids, _phantom_basis(simulated(site, fids))))
+        basis = simulated(site, fids)[0]
+        found.append(Series(path.name[:3], fids, _phantom_basis(basis)))
     return found
 
 

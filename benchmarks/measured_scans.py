@@ -50,7 +50,7 @@ def baseline_figures() -> Iterator[Figure]:
     spreads = []
     for scan in scans():
         title = f"{scan.name}: range of Glu/tCr over baselines, %"
-        default = fit_average(scan.fids, scan.basis)[0]
+        default = scan.fitted()
         if default.status != "ok":
             yield Figure(title, "failed", "fitted", False, default.reason or "")
             continue
@@ -146,7 +146,7 @@ def halves(scan: Series, n_splits: int) -> tuple[np.ndarray, np.ndarray, int]:
         order = rng.permutation(n)
         parts = (order[: n // 2], order[n // 2 : 2 * (n // 2)])
         both = np.concatenate([scan.fids.select(part).mean().data for part in parts])
-        one, other = fit_average(scan.fids.with_data(both), scan.basis)
+        one, other = fit_average(scan.fids.with_data(both), scan.basis, None, scan.others)
         if "failed" in (one.status, other.status):
             failed += 1
             continue

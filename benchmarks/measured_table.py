@@ -79,7 +79,7 @@ def _percent(value: float, reference: float) -> str:
 
 def _brains(other: FslMrs) -> Iterator[str]:
     brains = specvis()
-    ours = [ratios(fit_average(b.fids, b.basis, FitOptions(**RANGE))[0])[0] for b in brains]
+    ours = [ratios(b.fitted(FitOptions(**RANGE)))[0] for b in brains]
     theirs = {name: values.mean(axis=0) for name, values in engine_ratios(brains).items()}
     fsl = _mean_of(lambda b: other.fit(b.fids, b.basis, **RANGE), brains)
     yield "Mean ratios to tCr of 17 brains:\n"
@@ -140,7 +140,7 @@ def _scans(other: FslMrs) -> Iterator[str]:
     yield "Glu/tCr of measured scans:\n"
     yield from _head("", "ours +- 95 %", "LCModel", "FSL-MRS", "ours to LCModel %")
     for scan in scans():
-        (value,), (error,) = ratios(fit_average(scan.fids, scan.basis)[0], ("Glu",), "total")
+        (value,), (error,) = ratios(scan.fitted(), ("Glu",), "total")
         told = SCANS_LCMODEL.get(scan.name)
         try:
             fit = other.fit(scan.fids, scan.basis)
