@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterator
 import measured_brains
 import measured_known
 import measured_scans
+import measured_simulated
 from figure import Figure, skipped
 from fmrsflow.fit.solve import fit_spectra
 from measured_data import absent, specvis
 
 
 def figures(quick: bool) -> Iterator[Figure]:
-    """Every figure; quick: fewer splits and relabellings."""
+    """Every figure; quick: fewer splits, relabellings and draws."""
     yield from measured_figures(quick)
+    yield from measured_simulated.figures(quick)
 
 
 def measured_figures(quick: bool) -> Iterator[Figure]:

@@ -15,16 +15,8 @@ from pathlib import Path
 from fmrsflow import arithmetic
 
 NAMES = (
-    "house",
-    "chain",
-    "synthetic",
-    "fit",
-    "sites",
-    "pages",
-    "scale",
-    "bold",
-    "mismatch",
-    "measured",
+    *("house", "chain", "synthetic", "fit", "foreign", "measured", "sites", "pages", "scale"),
+    *("bold", "mismatch"),
 )
 
 

@@ -20,6 +20,8 @@ from fmrsflow.synthetic.normal import (
     MM_RELAXATION,
     OTHER_LINES,
     PYRUVATE,
+    natural_widths_hz,
+    t2_width_hz,
 )
 from fmrsflow.synthetic.people import (
     PlannedScan,
@@ -233,11 +235,10 @@ def narrowing_hz(site: SitePlan) -> float:
 
 
 def _natural_widths(relaxation: ConstantsSet, site: SitePlan, names) -> dict[str, float]:
-    """Lorentzian width 1 / (pi T2) of each metabolite beyond that of the longest T2."""
+    """Widths of their own, where the site's metabolites have them."""
     if not site.natural_widths:
         return {}
-    widths = {name: _t2_width(relaxation, name) for name in names}
-    return {name: width - min(widths.values()) for name, width in widths.items()}
+    return natural_widths_hz(relaxation, names)
 
 
 def _water_width(relaxation: ConstantsSet, tissue: Tissue, names, site: SitePlan) -> float:
@@ -245,14 +246,9 @@ def _water_width(relaxation: ConstantsSet, tissue: Tissue, names, site: SitePlan
     longest T2 where metabolites have widths of their own."""
     parenchyma = tissue.gm + tissue.wm
     water = sum(getattr(tissue, x) / (np.pi * relaxation.water[x].t2_s) for x in ("gm", "wm"))
-    widths = {name: _t2_width(relaxation, name) for name in names}
+    widths = {name: t2_width_hz(relaxation, name) for name in names}
     common = min(widths.values()) if site.natural_widths else widths.get("Cr", 2.0)
     return max(0.0, water / parenchyma - common)
-
-
-def _t2_width(relaxation: ConstantsSet, name: str) -> float:
-    pair = relaxation.metabolites.get(name, relaxation.other)
-    return 1 / (np.pi * float(np.mean([one.t2_s for one in pair])))
 
 
 def _shifts(plan: Plan, site: SitePlan, names, scan) -> dict[str, float]:

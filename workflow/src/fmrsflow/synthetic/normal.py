@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fmrsflow.concentration import Relaxation
+import math
+from collections.abc import Iterable
+
+from fmrsflow.concentration import ConstantsSet, Relaxation
 
 CONCENTRATIONS = {
     "Ala": 0.4, "Asc": 1.1, "Asp": 2.2, "Cr": 4.6, "PCr": 4.6, "GABA": 1.4, "Glc": 1.2,
@@ -38,3 +41,15 @@ LIPIDS = {"Lip13": 1.0, "Lip09": 0.27, "Lip20": 0.15}
 
 MM_RELAXATION = {3: Relaxation(0.35, 0.030), 7: Relaxation(0.40, 0.024)}
 """Macromolecules at 3T and 7T: T1 of Cudalbu 2021, T2 of Murali-Manohar 2020."""
+
+
+def t2_width_hz(relaxation: ConstantsSet, name: str) -> float:
+    """Lorentzian width 1 / (pi T2) of a metabolite, Hz; T2 is the mean of its two tissues."""
+    pair = relaxation.metabolites.get(name, relaxation.other)
+    return 1 / (math.pi * (sum(one.t2_s for one in pair) / len(pair)))
+
+
+def natural_widths_hz(relaxation: ConstantsSet, names: Iterable[str]) -> dict[str, float]:
+    """Lorentzian width of each metabolite beyond that of the longest T2, Hz."""
+    widths = {name: t2_width_hz(relaxation, name) for name in names}
+    return {name: width - min(widths.values()) for name, width in widths.items()}
