@@ -146,7 +146,7 @@ def _moved(table: str, shift: float) -> str:
                 continue
             if column in _SHIFTED:
                 row[place] = f"{float(row[place]) + shift:.6g}"
-            elif column in ("value", "se"):
+            elif column in ("value", "se", "water_se", "tissue_se", "total_se"):
                 row[place] = f"{float(row[place]) * (1 + shift / 50):.6g}"
     return "\n".join([header, *("\t".join(row) for row in rows)]) + "\n"
 

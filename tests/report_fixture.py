@@ -331,6 +331,8 @@ class _Maker:
             "fitted_snr_tcr": {name: self.snr for name in spectra},
             "stop_reason": {name: "converged" for name in spectra},
             "water_amplitude": 4e4,
+            "water_amplitude_se": 20.0,
+            "water_amplitude_model_sd": 60.0,
             "joint": {"status": "ok", "bold_narrowing_hz": 0.2, "reason": None},
         }
         job.finish("ok", None, None, body)
@@ -368,6 +370,7 @@ class _Maker:
                             "value": value * scale,
                             "se": error * scale,
                             "crlb_percent": 100 * error / value,
+                            "total_se": error * scale,
                             "unit": unit,
                             "method": "osprey 3T 1",
                         }

@@ -156,11 +156,17 @@ def test_blocks_of_a_set_size(run, scan):
 
 
 def test_water_amplitude_is_that_of_the_reference(run, scan):
-    assert run(scan, water=5e4).record["water_amplitude"] == pytest.approx(5e4, rel=1e-4)
+    record = run(scan, water=5e4).record
+    assert record["water_amplitude"] == pytest.approx(5e4, rel=1e-4)
+    # A Lorentzian without noise: neither error has anything to come from.
+    assert 0 <= record["water_amplitude_se"] < 1e-4 * 5e4
+    assert 0 <= record["water_amplitude_model_sd"] < 1e-4 * 5e4
 
 
 def test_without_reference_there_is_no_water_amplitude(run, scan):
-    assert run(scan, water=None).record["water_amplitude"] is None
+    record = run(scan, water=None).record
+    assert record["water_amplitude"] is record["water_amplitude_se"] is None
+    assert record["water_amplitude_model_sd"] is None
 
 
 def test_one_condition_has_no_joint_fit_and_says_why(run, scan):

@@ -60,6 +60,7 @@ def scan(names=("Cr", "Glu"), change=(0.0, 4.0)) -> UnitScan:
                 "condition": label,
                 "value": 10.0 * (1.04 if (name, label) == ("Glu", "task") else 1.0),
                 "se": 0.1,
+                "water_se": 0.0,
             }
             for name in everything
             for matched in (True, False)
@@ -140,6 +141,52 @@ def test_an_average_that_was_not_fitted_is_named():
     found = blocks([UnitScan("", {}, {}, (), rows)], "rest", ["task"], SETTING)
     (bad,) = (o for o in found if o.metabolite == "Glu" and o.matched)
     assert bad.change.reason == "cannot be estimated because the average of task was not fitted"
+
+
+def levels(key: str, water: float, **values: float) -> UnitScan:
+    """A scan with molal Glu of its conditions, SE 0.1, and a water that is off by this share."""
+    rows = [
+        {
+            "metabolite": "Glu",
+            "quantity": "molal",
+            "matched": False,
+            "condition": name,
+            "value": value,
+            "se": 0.1,
+            "water_se": water * value,
+        }
+        for name, value in values.items()
+    ]
+    return UnitScan(key, {"conditions": list(values)}, {}, (), rows)
+
+
+def change_of(*scans: UnitScan):
+    (found,) = blocks(scans, "rest", ["task"], SETTING)
+    return found.change
+
+
+def test_a_change_within_a_scan_knows_nothing_of_its_water():
+    exact, spoiled = (change_of(levels("a", water, rest=10.0, task=10.4)) for water in (0.0, 0.2))
+    assert spoiled == exact
+    assert exact.se == pytest.approx(100 * math.hypot(0.1, 0.104) / 10)
+
+
+def test_a_change_between_scans_holds_the_waters_of_both():
+    """Rest in two scans, the task in the second of them and a third; against a million draws of
+    fits and waters."""
+    rng = np.random.default_rng(3)
+    scans = [
+        levels("a", 0.03, rest=10.0),
+        levels("b", 0.02, rest=10.0, task=11.0),
+        levels("c", 0.01, task=11.0),
+    ]
+    fit = 0.1 * rng.standard_normal((4, 1_000_000))
+    water = 1 + np.array([[0.03], [0.02], [0.01]]) * rng.standard_normal((3, 1_000_000))
+    rest = ((10 + fit[0]) * water[0] + (10 + fit[1]) * water[1]) / 2
+    task = ((11 + fit[2]) * water[1] + (11 + fit[3]) * water[2]) / 2
+    drawn = 100 * (task / rest - 1).std()
+    # The formula is of first order: it leaves out the water's error squared, 0.1 %.
+    assert change_of(*scans).se == pytest.approx(drawn, rel=0.01)
 
 
 def test_one_condition_is_no_response():

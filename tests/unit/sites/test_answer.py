@@ -252,7 +252,7 @@ def test_concentrations_get_components_and_cv(make_sites):
             "quantity": "molal",
             "condition": "rest",
             "value": float(rng.normal(10, 1)),
-            "se": 0.3,
+            "total_se": 0.3,
             "unit": "mmol/kg",
             "used": True,
         }
@@ -263,6 +263,40 @@ def test_concentrations_get_components_and_cv(make_sites):
     assert len(tables["cv"]) == 1 and len(tables["variance"]) == 5
     for name in ("cv", "variance"):
         assert all(set(row) <= set(TABLES[name]) for row in tables[name])
+
+
+def test_levels_count_what_is_common_to_the_conditions_of_a_scan(make_sites):
+    """The measurement component is the mean of total_se^2, whatever the fit alone is sure of."""
+    rng = np.random.default_rng(26)
+    row = {"metabolite": "Glu", "quantity": "molal", "condition": "rest", "unit": "mmol/kg"}
+    rows = [
+        row
+        | {"site": site, "person": f"{site}/{j}", "used": True, "se": 0.1, "total_se": 0.5}
+        | {"value": float(rng.normal(10, 1))}
+        for site in make_sites(4)
+        for j in range(5)
+    ]
+    (part,) = (
+        one for one in levels(rows, make_sites(4))["variance"] if one["component"] == "measurement"
+    )
+    assert part["sd"] == pytest.approx(0.5)
+
+
+def test_a_site_without_molal_values_answers_by_ratios_and_says_so(
+    make_responses, make_sites, settings
+):
+    rng = np.random.default_rng(27)
+    molal = make_responses(rng, 3, 5)
+    ratios = [row | {"quantity": "ratio_tcr"} for row in make_responses(rng, 4, 5)]
+    tables = changes([*molal, *ratios], make_sites(4), settings)
+    by = {(row["quantity"], row["site"]): row for row in tables["sites"]}
+    assert by["molal", "s03"]["n"] == 0
+    assert by["molal", "s03"]["reason"] == (
+        "cannot be estimated because its scans have no molal values; they answer by ratio_tcr"
+    )
+    assert by["ratio_tcr", "s03"]["n"] == 5 and not by["ratio_tcr", "s03"]["reason"]
+    sizes = {row["quantity"]: row["n_sites"] for row in tables["meta"]}
+    assert sizes == {"molal": 3, "ratio_tcr": 4}
 
 
 def test_agreement_of_travellers_and_of_nobody(make_responses):

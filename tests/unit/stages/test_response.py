@@ -64,6 +64,7 @@ def write_scan(study: Study, scan: Scan, glu: float, shift_hz: float = 0.0) -> N
                 "quantity": quantity,
                 "value": value,
                 "se": se,
+                "water_se": 0.02 * value if quantity == "molal" else 0.0,
             }
             for name, (value, se) in values.items()
             for quantity in ("molal", "raw")
@@ -93,7 +94,12 @@ def test_two_scans_of_different_condition_give_one_response(tmp_path):
     assert record["status"] == "ok" and record["tasks"] == ["fingers"]
     row = change_rows(study)["Glu", "molal"]
     assert float(row["change_percent"]) == pytest.approx(5.0)
-    assert float(row["se_percent"]) == pytest.approx(100 * np.hypot(0.1, 0.105) / 10, rel=1e-4)
+    fits = 100 * np.hypot(0.1, 0.105) / 10
+    # Each scan has a water of its own, which the raw amplitudes know nothing of: 2 % twice.
+    waters = 100 * np.hypot(0.02 * 10.5, 1.05 * 0.02 * 10) / 10
+    assert float(row["se_percent"]) == pytest.approx(np.hypot(fits, waters), rel=1e-4)
+    raw = change_rows(study)["Glu", "raw"]
+    assert float(raw["se_percent"]) == pytest.approx(fits, rel=1e-4)
     assert row["contrast"] == "fingers-rest"
     assert any("different scans" in text for text in record["warnings"])
 

@@ -8,7 +8,9 @@ singlet of n protons starts at n), so that n_p of the formula is 1.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -36,11 +38,25 @@ PURE_WATER_MMOL_PER_KG = 55.51e3
 WATER_DENSITY = {"gm": 0.78, "wm": 0.65, "csf": 0.97}
 """Relative water density d of each tissue (docs/science.md#concentration)."""
 
-SETS_VERSION = "1"
+SETS_VERSION = "2"
 """Counts up whenever a constant of any set changes; written into every output."""
 
-FIELD_RANGES = {"3T": (2.5, 3.5), "7T": (6.0, 8.0)}
+FIELD_RANGES = {
+    "1.5T": (1.3, 1.7),
+    "3T": (2.5, 3.5),
+    "4T": (3.7, 4.3),
+    "7T": (6.0, 8.0),
+    "9.4T": (9.0, 9.8),
+}
 """Field (T) for which the constants of a nominal field are used."""
+
+LACKING = {"4T": "T1 of metabolites", "9.4T": "T2 of water in tissue"}
+"""What no source was found for at fields of which no set has constants
+(docs/science.md#relaxation)."""
+
+
+class NoConstants(DataError):
+    """A field of which no set has relaxation constants: ratios and raw amplitudes need none."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +73,12 @@ class Relaxation:
 
 @dataclass(frozen=True)
 class Tissue:
-    """Volume fractions of the MRS voxel; they sum to 1."""
+    """Volume fractions of the MRS voxel; they sum to 1. `sd`: standard uncertainty of each."""
 
     gm: float
     wm: float
     csf: float
+    sd: float = 0.0
 
     def __post_init__(self):
         total = self.gm + self.wm + self.csf
@@ -77,6 +94,11 @@ class Tissue:
         """f_x = v_x d_x / sum_y v_y d_y."""
         total = sum(getattr(self, y) * WATER_DENSITY[y] for y in TISSUES)
         return getattr(self, tissue) * WATER_DENSITY[tissue] / total
+
+    def moved(self, origin: str, target: str, share: float) -> Tissue:
+        """With a share of the voxel taken from one tissue and given to another."""
+        taken, given = getattr(self, origin) - share, getattr(self, target) + share
+        return replace(self, **{origin: taken, target: given})
 
 
 @dataclass(frozen=True)
@@ -110,7 +132,7 @@ class ConstantsSet:
         ) / parenchyma
 
 
-def molal(ratio: float, tissue: Tissue, water: dict[str, float], metabolite: float) -> float:
+def molal(ratio: float, tissue: Tissue, water: dict[str, float], metabolite):
     """Concentration in mmol per kg tissue water (Gasparovic 2006, with n_p = 1).
 
     Parameters
@@ -120,43 +142,79 @@ def molal(ratio: float, tissue: Tissue, water: dict[str, float], metabolite: flo
     tissue : Tissue
     water : dict
         Relaxation factor R_w of each tissue.
-    metabolite : float
-        Relaxation factor R_m.
+    metabolite : float or array
+        Relaxation factor R_m, of one substance or of several.
     """
-    relaxed = sum(tissue.water_mole_fraction(x) * water[x] for x in TISSUES)
     # The divisor holds the water mole fraction of CSF, not its volume fraction.
     tissue_water = 1.0 - tissue.water_mole_fraction("csf")
-    return ratio * 2.0 * PURE_WATER_MMOL_PER_KG * relaxed / (metabolite * tissue_water)
+    return _relaxation_corrected(ratio, tissue, water, metabolite) / tissue_water
 
 
-def molar(ratio: float, tissue: Tissue, water: dict[str, float], metabolite: float) -> float:
+def molar(ratio: float, tissue: Tissue, water: dict[str, float], metabolite):
     """Concentration in mmol per litre of tissue; parameters as in `molal`."""
     relaxed = sum(getattr(tissue, x) * WATER_DENSITY[x] * water[x] for x in TISSUES)
     return ratio * 2.0 * PURE_WATER_MMOL_PER_KG * relaxed / (metabolite * (1.0 - tissue.csf))
 
 
-def alpha_corrected(value: float, tissue: Tissue, alpha: float = 0.5) -> float:
-    """Harris 2015: C / (v_GM + alpha v_WM), for substances denser in GM (GABA, Glu, Gln, Glx)."""
-    return value / (tissue.gm + alpha * tissue.wm)
+def alpha_corrected(
+    ratio: float, tissue: Tissue, water: dict[str, float], metabolite, alpha: float = 0.5
+):
+    """Harris 2015, for substances denser in GM (GABA, Glu, Gln, Glx); parameters as in `molal`.
+
+    C / (v_GM + alpha v_WM) of the relaxation-corrected C, which is not divided by the share of
+    tissue water: CSF is no part of v_GM + alpha v_WM, so that this division corrects for it.
+    """
+    whole = _relaxation_corrected(ratio, tissue, water, metabolite)
+    return whole / (tissue.gm + alpha * tissue.wm)
+
+
+def _relaxation_corrected(ratio: float, tissue: Tissue, water: dict[str, float], metabolite):
+    """mmol per kg water of the whole voxel, CSF in it."""
+    relaxed = sum(tissue.water_mole_fraction(x) * water[x] for x in TISSUES)
+    return ratio * 2.0 * PURE_WATER_MMOL_PER_KG * relaxed / metabolite
+
+
+ABSOLUTE = {"molal": molal, "molar": molar, "alpha_corrected": alpha_corrected}
+"""Quantities that water scales, each with its formula."""
 
 
 @dataclass(frozen=True)
 class Water:
-    """The water reference of a scan: fitted amplitude at t = 0 (two protons a molecule), TE, TR."""
+    """The water reference of a scan: fitted amplitude at t = 0 (two protons a molecule), TE, TR.
+
+    `se`: standard error of the amplitude, from noise and model.
+    """
 
     amplitude: float
     te_s: float
     tr_s: float
+    se: float = 0.0
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """One value with its standard error; `quantity` is a key of `UNITS`."""
+    """One value with its standard errors; `quantity` is a key of `UNITS`.
+
+    Attributes
+    ----------
+    se : float
+        From the fit: what two conditions of a scan do not share.
+    water_se, tissue_se : float
+        From the water amplitude and from the tissue fractions: common to all spectra of a scan,
+        in proportion to their values.
+    """
 
     metabolite: str
     quantity: str
     value: float
     se: float
+    water_se: float = 0.0
+    tissue_se: float = 0.0
+
+    @property
+    def total_se(self) -> float:
+        """Of the value as a level: fit, water amplitude and tissue fractions."""
+        return math.hypot(self.se, self.water_se, self.tissue_se)
 
 
 def quantities(
@@ -171,9 +229,9 @@ def quantities(
 ) -> list[Quantity]:
     """Every quantity that the inputs allow, for each metabolite and sum.
 
-    Errors come from the covariance of the amplitudes (first order for ratios); that of the water
-    amplitude and of the tissue fractions is common to all conditions and not part of them.
-    Ratios are ratios of amplitudes, without relaxation correction, as the field reports them.
+    Errors of first order (docs/science.md#concentration-errors): `se` from the covariance of the
+    amplitudes, beside it what the water amplitude and the tissue fractions add. Ratios are ratios
+    of amplitudes, without relaxation correction, as the field reports them.
 
     Parameters
     ----------
@@ -196,31 +254,46 @@ def quantities(
     if not water.amplitude > 0:
         raise DataError(f"the water amplitude {water.amplitude:g} is not positive")
     by_tissue = {x: relaxation.water_factor(x, water.te_s, water.tr_s) for x in TISSUES}
-    for quantity, formula in (("molal", molal), ("molar", molar)):
-        scale = np.array(
-            [
-                formula(
-                    1.0 / water.amplitude,
-                    tissue,
-                    by_tissue,
-                    relaxation.metabolite_factor(name, tissue, te_s, tr_s),
-                )
-                for name in names
-            ]
-        )
-        mixed = sums * scale
-        found += _each(labels, quantity, mixed @ amplitudes, propagated(mixed, covariance))
-    found += [
-        Quantity(
-            one.metabolite,
-            "alpha_corrected",
-            alpha_corrected(one.value, tissue),
-            alpha_corrected(one.se, tissue),
-        )
-        for one in found
-        if one.quantity == "molal" and one.metabolite in ALPHA_CORRECTED
-    ]
+
+    def mixed(formula, fractions: Tissue) -> np.ndarray:
+        """Matrix (n_labels, n_names) that turns amplitudes into concentrations."""
+        factors = [relaxation.metabolite_factor(one, fractions, te_s, tr_s) for one in names]
+        return sums * formula(1.0 / water.amplitude, fractions, by_tissue, np.array(factors))
+
+    for quantity, formula in ABSOLUTE.items():
+        matrix = mixed(formula, tissue)
+        own = _each(labels, quantity, matrix @ amplitudes, propagated(matrix, covariance))
+        tissue_se = _tissue_se(partial(mixed, formula), amplitudes, tissue)
+        found += [
+            replace(one, water_se=one.value * water.se / water.amplitude, tissue_se=float(error))
+            for one, error in zip(own, tissue_se)
+            if quantity != "alpha_corrected" or one.metabolite in ALPHA_CORRECTED
+        ]
     return found
+
+
+_STEP = 1e-5
+"""Share of the voxel that is moved to find how a value follows the tissue fractions."""
+
+
+def _tissue_se(
+    matrix: Callable[[Tissue], np.ndarray], amplitudes: np.ndarray, tissue: Tissue
+) -> np.ndarray:
+    """Standard error of matrix(tissue) @ amplitudes, (n,), from the uncertainty of the fractions.
+
+    Fractions of SD `tissue.sd` each that sum to 1 have the covariance sd^2 / 2 times the sum over
+    pairs of tissues of (e_i - e_j)(e_i - e_j)^T: half the sum of squares of what the values change
+    by as sd of the voxel goes from one to the other.
+    """
+    # The largest has something to give, which the others need not have.
+    largest = max(TISSUES, key=lambda x: getattr(tissue, x))
+    here = matrix(tissue)
+    first, second = (
+        (matrix(tissue.moved(largest, x, _STEP)) - here) @ amplitudes / _STEP
+        for x in TISSUES
+        if x != largest
+    )
+    return tissue.sd * np.sqrt((first**2 + second**2 + (second - first) ** 2) / 2)
 
 
 def _each(labels, quantity: str, values, spread) -> list[Quantity]:
@@ -248,23 +321,27 @@ def _ratios(labels, quantity: str, values, spread, reference: int) -> list[Quant
 
 
 def constants(name: str, field_t: float) -> ConstantsSet:
-    """The named set at a field.
+    """The named set at a field; where it lacks that field, the set of the literature there.
 
     Raises
     ------
     DataError
-        No set of that name, or no constants near that field.
+        No set of that name.
+    NoConstants
+        No set has constants at that field.
     """
-    field = next((one for one, (low, high) in FIELD_RANGES.items() if low <= field_t <= high), None)
-    if field is None:
-        raise DataError(
-            f"no relaxation constants at {field_t:g} T; sets hold 3 T and 7 T. "
-            "Use ratios (quantities ratio_tcr, ratio_tnaa), which need none of water"
+    if name not in set_names():
+        raise DataError(f"no constants set {name!r}; there are {', '.join(set_names())}")
+    field = next((one for one, (low, high) in FIELD_RANGES.items() if low <= field_t <= high), "")
+    found = _SETS.get((name, field)) or _LITERATURE.get(field)
+    if found is None:
+        why = f" (no source for the {LACKING[field]})" if field in LACKING else ""
+        known = sorted({one for _, one in _SETS}, key=lambda one: float(one[:-1]))
+        raise NoConstants(
+            f"no relaxation constants at {field_t:g} T{why}; there are some at {', '.join(known)}. "
+            "Raw amplitudes and ratios (ratio_tcr, ratio_tnaa) need none"
         )
-    if (name, field) not in _SETS:
-        names = sorted({known for known, _ in _SETS})
-        raise DataError(f"no constants set {name!r} at {field}; there are {', '.join(names)}")
-    return _SETS[name, field]
+    return found
 
 
 def set_names() -> tuple[str, ...]:
@@ -332,6 +409,28 @@ def _average(t1_s: float, t2_s: float) -> tuple[Relaxation, Relaxation]:
     return Relaxation(t1_s, t2_s), Relaxation(t1_s, t2_s)
 
 
+_LITERATURE = {
+    "1.5T": ConstantsSet(
+        "literature",
+        "1.5T",
+        # T1: Wright (GM, WM), Yamashiro (CSF). T2: Cox & Gowland 2010, GM the mean of frontal and
+        # occipital; CSF as FSL-MRS takes it.
+        _water((1.185, 0.630, 3.90), (0.0835, 0.080, 2.0)),
+        # T2: Traber 2004, motor cortex and occipital WM; mI Kreis 2005. T1: Ratiney, the mean.
+        {
+            "NAA": _pair(1238, 1238, 317, 361),
+            "Cr": _pair(1238, 1238, 208, 215),
+            "PCr": _pair(1238, 1238, 208, 215),
+            "GPC": _pair(1238, 1238, 300, 330),
+            "PCh": _pair(1238, 1238, 300, 330),
+            "mI": _pair(1238, 1238, 150, 150),
+        },
+        # T2: Isobe 2002, the mean of NAA, Cr and Cho.
+        _average(1.238, 0.279),
+    ),
+}
+"""Fields that the sets of the programs lack, from the literature (docs/science.md#relaxation)."""
+
 _SETS = {
     (one.name, one.field): one
     for one in (
@@ -340,6 +439,14 @@ _SETS = {
         # Osprey releases from 2023-04-06 to 2025-04: the default row for every metabolite at 3T.
         ConstantsSet("osprey-2023", "3T", _OSPREY_WATER_3T, {}, _OTHER_3T),
         ConstantsSet("osprey-2023", "7T", _OSPREY_WATER_7T, _METABOLITES_7T, _OTHER_7T),
+        # As spant tabulates them, from Gasparovic 2006 and, CSF, Ibrahim.
+        ConstantsSet(
+            "spant",
+            "1.5T",
+            _water((1.304, 0.660, 2.39), (0.093, 0.073, 0.23)),
+            {},
+            _average(1.153, 0.347),
+        ),
         ConstantsSet(
             "spant",
             "3T",
@@ -353,6 +460,14 @@ _SETS = {
             _water((2.132, 1.220, 4.425), (0.050, 0.055, 1.05)),
             {},
             _average(1.583, 0.141),
+        ),
+        # As FSL-MRS tabulates them, from Wright, Yamashiro, Ratiney, Cox & Gowland, Isobe.
+        ConstantsSet(
+            "fsl-mrs",
+            "1.5T",
+            _water((1.185, 0.630, 3.90), (0.083, 0.080, 2.0)),
+            {},
+            _average(1.238, 0.279),
         ),
         ConstantsSet(
             "fsl-mrs",

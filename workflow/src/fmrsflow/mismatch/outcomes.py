@@ -78,7 +78,7 @@ class Outcomes:
             for row in self._table("quantify", "concentrations", names, unit.scan):
                 keys = (row["metabolite"], row["quantity"], row["condition"], row["matched"])
                 if keys == (metabolite, "molal", "rest", False):
-                    value, half = row["value"], Z95 * row["se"]
+                    value, half = row["value"], Z95 * row["total_se"]
             true = self.truth.concentration[variant.site, unit.scan.subject, metabolite]
             scale = 100 / true
             ends = (scale * (value - half), scale * (value + half))

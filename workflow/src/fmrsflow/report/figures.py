@@ -166,7 +166,7 @@ def concentrations(rows: Sequence[dict], ranges: dict[str, tuple[float, float]],
                 "y": [plain(row["metabolite"]) for row in own],
                 "x": numbers(_floats(own, "value")),
                 "error_x": {
-                    "array": numbers(_floats(own, "se")),
+                    "array": numbers(_floats(own, "total_se")),
                     "color": colour,
                     "thickness": 1.4,
                 },

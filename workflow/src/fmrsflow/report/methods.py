@@ -183,8 +183,9 @@ def _quantification(ref: _Writer, fitted, quantified) -> str:
     if setting.get("baseline"):
         text += f", with a {setting['baseline']} baseline"
     text += ". Errors are Cramér-Rao bounds of the full model."
-    if quantified and any(record.get("water") for record in quantified):
-        constants = sorted({str(r["constants"]) for r in quantified if r.get("constants")})
+    scaled = [record for record in quantified if record.get("water")]
+    constants = sorted({r["constants"] for r in scaled if r.get("constants")})
+    if constants:
         text += (
             " Concentrations are molal, relative to tissue water, corrected for tissue fractions "
             f"and relaxation {ref('Gasparovic2006')} with the constants {', '.join(constants)}"

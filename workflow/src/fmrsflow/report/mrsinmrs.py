@@ -221,7 +221,7 @@ def _steps(preprocessed) -> str | None:
 def _measure(quantified) -> str | None:
     if not quantified:
         return None
-    if any(one.get("water") for one in quantified):
+    if any(one.get("water") and one.get("constants") for one in quantified):
         return "molal concentration (mmol per kg tissue water), ratios to tCr and tNAA"
     return "ratios to tCr and tNAA"
 

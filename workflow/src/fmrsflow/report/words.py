@@ -95,9 +95,10 @@ def concentration_words(results: ScanResults) -> str:
     record = results.record("quantify")
     return (
         f"Relative to water, constants set {record.get('constants', 'unknown')}; bars: one "
-        "standard error of the fit. Shaded: healthy adult brain after Govindaraju 2000 (mmol per "
-        "kg wet weight there, divided by a water share of 0.78). A value outside is a reason to "
-        "look, not a diagnosis."
+        "standard error of the fit, the water amplitude and the tissue fractions together. The "
+        "last two are common to the conditions of a scan, which differ by less than the bars. "
+        "Shaded: healthy adult brain after Govindaraju 2000 (mmol per kg wet weight there, divided "
+        "by a water share of 0.78). A value outside is a reason to look, not a diagnosis."
     )
 
 

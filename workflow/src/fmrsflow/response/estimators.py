@@ -71,15 +71,27 @@ class Estimate:
         }
 
 
+@dataclass(frozen=True)
+class Level:
+    """A value of one condition in one scan: `se` of its fit, `water_se` of the scan's water."""
+
+    scan: str
+    value: float
+    se: float
+    water_se: float
+
+
 def blocks(
     scans: Sequence[UnitScan], rest: str, tasks: Sequence[str], setting: Mapping
 ) -> list[Estimate]:
     """Changes between averages of conditions, of one scan or of several."""
-    values: dict[tuple, list] = {}
-    for row in (row for scan in scans for row in scan.concentrations):
-        key = (row["metabolite"], row["quantity"], row["matched"], row["condition"])
-        if math.isfinite(row["value"]) and row["se"] > 0:
-            values.setdefault(key, []).append((row["value"], row["se"]))
+    values: dict[tuple, list[Level]] = {}
+    for scan in scans:
+        for row in scan.concentrations:
+            key = (row["metabolite"], row["quantity"], row["matched"], row["condition"])
+            if math.isfinite(row["value"]) and row["se"] > 0:
+                own = Level(scan.key, row["value"], row["se"], row["water_se"])
+                values.setdefault(key, []).append(own)
     found = []
     for name in setting["metabolites"]:
         for matched in (True, False):
@@ -95,11 +107,32 @@ def blocks(
 
 
 def _between(resting, active, rest: str, task: str, interval: str) -> Change:
-    """Change between two lists of (value, se); None where an average was not fitted."""
+    """Change between the levels of two conditions; None where an average was not fitted."""
     if resting is None or active is None:
         return cannot(f"the average of {rest if resting is None else task} was not fitted")
-    (a, a_se), (b, b_se) = (pooled(*zip(*pairs)) for pairs in (resting, active))
-    return percent_change(a, b, np.diag([a_se**2, b_se**2]), interval=interval)
+    (a, a_se), (b, b_se) = (
+        pooled([one.value for one in levels], [one.se for one in levels])
+        for levels in (resting, active)
+    )
+    covariance = np.diag([a_se**2, b_se**2]) + _of_waters(resting, active)
+    return percent_change(a, b, covariance, interval=interval)
+
+
+def _of_waters(resting: Sequence[Level], active: Sequence[Level]) -> np.ndarray:
+    """Covariance (2, 2) that the water amplitudes of scans give the pooled levels.
+
+    One water scales all conditions of its scan, and has no part in what they differ by; the water
+    of another scan has an error of its own (docs/science.md#concentration-errors).
+    """
+    scans = {one.scan for one in (*resting, *active)}
+    if len(scans) == 1:
+        return np.zeros((2, 2))
+    errors = np.zeros((2, len(scans)))
+    for row, levels in zip(errors, (resting, active)):
+        weights = np.array([one.se**-2 for one in levels])
+        for one, weight in zip(levels, weights / weights.sum()):
+            row[sorted(scans).index(one.scan)] += weight * one.water_se
+    return errors @ errors.T
 
 
 def joint(

@@ -58,10 +58,12 @@ def changes(
     }
     groups = grouped(responses)
     chosen = main_key(groups, settings)
+    answers = _quantities(responses)
     for key, rows in groups.items():
         used = [row for row in rows if row["used"] and math.isfinite(row["change_percent"])]
         count = settings["bootstraps"] if key == chosen else 0
         _one(tables, key, rows, used, sites, settings, count, seed)
+        tables["sites"] += _empty_sites(key, rows, used, sites, answers)
         _sensitivity(tables["sensitivity"], key, rows, used, key == chosen)
     if chosen is not None:
         tables["power"] = _power_rows(tables["variance"], chosen, settings)
@@ -93,7 +95,6 @@ def _one(tables, key, rows, used, sites, settings, bootstraps, seed) -> None:
     if not used:
         why = f"cannot be estimated because none of {count(len(rows), 'scan')} can be used"
         tables["meta"].append({**same, "n_sites": 0, "n": 0, "reason": why})
-        tables["sites"] += _empty_sites(same, rows, [], sites)
         return
     sample = sample_of(used, sites)
     rng = np.random.default_rng(seed)
@@ -103,7 +104,6 @@ def _one(tables, key, rows, used, sites, settings, bootstraps, seed) -> None:
     whole = pool(sample, means, parts)
     tables["meta"].append({**same, **whole})
     tables["sites"] += _site_rows(same, means, sample, sites)
-    tables["sites"] += _empty_sites(same, rows, means.sites, sites)
     tables["leave_one_out"] += _left_out(same, means)
     tables["moderators"] += _moderators(same, means, sites)
     tables["equivalence"].append({**same, **_equivalence(means, sites, settings)})
@@ -259,18 +259,29 @@ def _site_rows(same, means: SiteMeans, sample: Sample, sites) -> Rows:
     return rows
 
 
-def _empty_sites(same, rows, present: Sequence[str], sites) -> Rows:
+def _quantities(responses: Sequence[Mapping]) -> dict[str, list[str]]:
+    """Quantities of the changes that each site has."""
+    found: dict[str, list[str]] = {}
+    for row in responses:
+        if row["used"] and row["quantity"] not in found.setdefault(row["site"], []):
+            found[row["site"]].append(row["quantity"])
+    return found
+
+
+def _empty_sites(key, rows, used, sites, answers: Mapping[str, Sequence[str]]) -> Rows:
     """Sites whose scans all failed, were excluded or gave no such change."""
-    found = []
-    for name in sites:
-        if name in present:
-            continue
+    same, present, found = dict(zip(KEYS, key)), {row["site"] for row in used}, []
+    for name in (name for name in sites if name not in present):
         own = [row for row in rows if row["site"] == name]
-        what = (
-            f"none of its {count(len(own), 'scan')} can be used"
-            if own
-            else "no scan of it was fitted"
-        )
+        others = answers.get(name, ())
+        if own:
+            what = f"none of its {count(len(own), 'scan')} can be used"
+        elif others and same["quantity"] not in others:
+            what = (
+                f"its scans have no {same['quantity']} values; they answer by {', '.join(others)}"
+            )
+        else:
+            what = "no scan of it was fitted"
         found.append(
             {
                 **same,

@@ -24,7 +24,7 @@ def levels(concentrations: Sequence[Mapping], sites: Mapping[str, Mapping]) -> d
     Parameters
     ----------
     concentrations : rows
-        `LEVEL_KEYS`, `site`, `person`, `value`, `se` (numbers), `unit`, `used` (bool).
+        `LEVEL_KEYS`, `site`, `person`, `value`, `total_se` (numbers), `unit`, `used` (bool).
     """
     groups: dict[tuple, list[Mapping]] = {}
     for row in concentrations:
@@ -37,7 +37,7 @@ def levels(concentrations: Sequence[Mapping], sites: Mapping[str, Mapping]) -> d
         metabolite, quantity, condition = key
         sample = Sample(
             np.array([row["value"] for row in rows]),
-            np.array([row["se"] for row in rows]),
+            np.array([row["total_se"] for row in rows]),
             tuple(row["site"] for row in rows),
             tuple(sites[row["site"]]["vendor"] for row in rows),
             tuple(row["person"] for row in rows),

@@ -34,7 +34,7 @@ def process(job: Job) -> dict:
     job.save("timecourse", fitted.timecourse(), TIMECOURSE)
     job.save("result", fitted.arrays())
     joint = _joint(job, options, transients, basis)
-    return {**fitted.quality(), "water_amplitude": _water(job), "joint": joint}
+    return {**fitted.quality(), **_water(job), "joint": joint}
 
 
 def _joint(job: Job, options: FitOptions, transients: Transients, basis) -> dict:
@@ -67,10 +67,13 @@ def _designs(job: Job, options: FitOptions, transients: Transients) -> tuple[Des
     return given_design(read_table(job.beside(path)), len(transients.labels))
 
 
-def _water(job: Job) -> float | None:
+def _water(job: Job) -> dict:
+    """Amplitude of the water reference and its errors; None where there is no reference."""
+    names = ("water_amplitude", "water_amplitude_se", "water_amplitude_model_sd")
     if job.record("convert")["reference"] is None:
-        return None
-    return water_amplitude(job.fids("preprocess", "mrsref"))
+        return dict.fromkeys(names)
+    found = water_amplitude(job.fids("preprocess", "mrsref"))
+    return dict(zip(names, (found.value, found.se, found.model_sd)))
 
 
 main = stage_main("fit", process)

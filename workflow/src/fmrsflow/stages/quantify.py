@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict
+
 import numpy as np
 
 from fmrsflow.batch import stage_main
-from fmrsflow.concentration import UNITS, Tissue, Water, constants, quantities
+from fmrsflow.concentration import (
+    ABSOLUTE,
+    UNITS,
+    ConstantsSet,
+    NoConstants,
+    Quantity,
+    Tissue,
+    Water,
+    constants,
+    quantities,
+)
 from fmrsflow.edge import FailedBefore, Job
 from fmrsflow.tables.quantify import CONCENTRATIONS
 
@@ -14,52 +27,64 @@ def process(job: Job) -> dict:
     """Quantify every fitted spectrum of a scan."""
     converted, fitted = job.record("convert"), job.record("fit")
     setting = job.settings["concentration"]
-    relaxation = constants(setting["constants"], job.site.field_t)
+    relaxation = _relaxation(job, setting["constants"])
     tissue, origin = _tissue(job, setting)
     water = _water(converted, fitted)
     if water is None:
         job.warn("no water reference: raw amplitudes and ratios only")
     fit = job.arrays("fit", "result")
     names = tuple(str(name) for name in fit["names"])
+    scale = (converted["te_s"], converted["tr_s"], water, tissue, relaxation)
+    method = "none" if relaxation is None else relaxation.label
     rows = []
-    for spectrum, amplitudes, covariance in zip(
-        fit["spectra"], fit["amplitudes"], fit["covariance"]
-    ):
-        if not np.isfinite(amplitudes).all():
-            continue
-        condition, _, matched = str(spectrum).partition(":")
-        for one in quantities(
-            names,
-            amplitudes,
-            covariance,
-            converted["te_s"],
-            converted["tr_s"],
-            water,
-            tissue,
-            relaxation,
-        ):
-            needs_constants = one.quantity in ("molal", "molar", "alpha_corrected")
-            rows.append(
-                {
-                    "metabolite": one.metabolite,
-                    "condition": condition,
-                    "matched": matched == "matched",
-                    "quantity": one.quantity,
-                    "value": one.value,
-                    "se": one.se,
-                    "crlb_percent": 100 * one.se / one.value if one.value > 0 else None,
-                    "unit": UNITS[one.quantity],
-                    "method": relaxation.label if needs_constants else "none",
-                }
-            )
+    for spectrum, *values in zip(fit["spectra"], fit["amplitudes"], fit["covariance"]):
+        if np.isfinite(values[0]).all():
+            rows += _rows(str(spectrum), quantities(names, *values, *scale), method)
     job.save("concentrations", rows, CONCENTRATIONS)
     return {
-        "constants": relaxation.label,
-        "tissue": None
-        if tissue is None
-        else {"gm": tissue.gm, "wm": tissue.wm, "csf": tissue.csf, "origin": origin},
-        "water": None if water is None else {"amplitude": water.amplitude, "te_s": water.te_s},
+        "constants": None if relaxation is None else relaxation.label,
+        "tissue": None if tissue is None else {**asdict(tissue), "origin": origin},
+        "water": None
+        if water is None
+        else {"amplitude": water.amplitude, "se": water.se, "te_s": water.te_s},
     }
+
+
+def _rows(spectrum: str, found: list[Quantity], method: str) -> list[dict]:
+    """Rows of concentrations.tsv for one spectrum."""
+    condition, _, matched = spectrum.partition(":")
+    return [
+        {
+            "metabolite": one.metabolite,
+            "condition": condition,
+            "matched": matched == "matched",
+            "quantity": one.quantity,
+            "value": one.value,
+            "se": one.se,
+            "crlb_percent": 100 * one.se / one.value if one.value > 0 else None,
+            "water_se": one.water_se,
+            "tissue_se": one.tissue_se,
+            "total_se": one.total_se,
+            "unit": UNITS[one.quantity],
+            "method": method if one.quantity in ABSOLUTE else "none",
+        }
+        for one in found
+    ]
+
+
+def _relaxation(job: Job, name: str) -> ConstantsSet | None:
+    """Constants at the field of the site; None, and a warning, where there are none."""
+    try:
+        found = constants(name, job.site.field_t)
+    except NoConstants as gap:
+        job.warn(f"no molal values: {gap}")
+        return None
+    if found.name != name:
+        job.warn(
+            f"the constants set {name} has none at {job.site.field_t:g} T: those of the "
+            f"literature are used ({found.label}, docs/science.md#relaxation)"
+        )
+    return found
 
 
 def _tissue(job: Job, setting: dict) -> tuple[Tissue | None, str]:
@@ -70,8 +95,10 @@ def _tissue(job: Job, setting: dict) -> tuple[Tissue | None, str]:
             job.warn(f"no tissue fractions ({failure}): raw amplitudes and ratios only")
             return None, "none"
         job.warn(f"no tissue fractions ({failure}): the assumed ones of the setting are used")
-        return Tissue(*(setting[f"assumed_{x}"] for x in ("gm", "wm", "csf"))), "assumed"
-    return Tissue(measured["v_gm"], measured["v_wm"], measured["v_csf"]), measured["method"]
+        fractions = (setting[f"assumed_{x}"] for x in ("gm", "wm", "csf"))
+        return Tissue(*fractions, sd=setting["assumed_sd"]), "assumed"
+    fractions = (measured[f"v_{x}"] for x in ("gm", "wm", "csf"))
+    return Tissue(*fractions, sd=measured["systematic_sd"]), measured["method"]
 
 
 def _water(converted: dict, fitted: dict) -> Water | None:
@@ -82,6 +109,7 @@ def _water(converted: dict, fitted: dict) -> Water | None:
         fitted["water_amplitude"],
         reference["te_s"] or converted["te_s"],
         reference["tr_s"] or converted["tr_s"],
+        math.hypot(fitted["water_amplitude_se"], fitted["water_amplitude_model_sd"]),
     )
 
 

@@ -212,7 +212,7 @@ class Reader:
                         "scan": scan.key,
                         "person": self.study.person(scan),
                         **{name: row[name] for name in ("metabolite", "condition", "quantity")},
-                        **{name: row[name] for name in ("value", "se", "unit")},
+                        **{name: row[name] for name in ("value", "se", "total_se", "unit")},
                         "used": used,
                         "reason": reason,
                     }

@@ -83,8 +83,9 @@ TABLES = {
         "condition": text("condition of the average, linewidths not matched"),
         "quantity": text("molal, molar, alpha_corrected, ratio_tcr, ratio_tnaa or raw"),
         "value": number("value", "see unit"),
-        "se": number("standard error", "see unit"),
-        "unit": text("unit of value and se"),
+        "se": number("standard error of the fit", "see unit"),
+        "total_se": number("standard error with those of water and tissue fractions", "see unit"),
+        "unit": text("unit of value and its standard errors"),
         **_USE,
     },
     "responses": {
