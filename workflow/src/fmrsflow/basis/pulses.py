@@ -1,13 +1,13 @@
-"""Radio-frequency pulses made here: a Shinnar-Le Roux refocusing pulse and a GOIA-WURST inversion.
+"""Radio-frequency pulses made here: Shinnar-Le Roux excitation and refocusing, GOIA-WURST.
 
-No vendor's pulse is in this file. Both are of the families in use: a linear-phase refocusing
-pulse of 1.2 kHz as in PRESS on clinical scanners, and the gradient-modulated adiabatic pulse of
-semi-LASER (Andronesi et al. 2010, J Magn Reson 203:283-293).
+No vendor's pulse is in this file. All are of the families in use: linear-phase pulses, for
+refocusing of 1.2 kHz as in PRESS on clinical scanners, and the gradient-modulated adiabatic pulse
+of semi-LASER (Andronesi et al. 2010, J Magn Reson 203:283-293).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,11 @@ class ShapedPulse:
         Length of a sample, s.
     bandwidth_hz : float
         Width of the slice at full gradient, Hz.
+    half_s : float
+        From the moment at which the pulse acts, as seen by its slice, to its end, s: where a
+        scanner's gradients rephase, and delays begin. Half of its length where it refocuses.
+    positions_per_slice : int
+        Points over that width at which the pulse is simulated.
     """
 
     name: str
@@ -33,6 +38,8 @@ class ShapedPulse:
     gradient: np.ndarray
     dwell_s: float
     bandwidth_hz: float
+    half_s: float
+    positions_per_slice: int = 20
 
     @property
     def duration_s(self) -> float:
@@ -46,6 +53,7 @@ class ShapedPulse:
             "duration_s": self.duration_s,
             "bandwidth_hz": self.bandwidth_hz,
             "peak_b1_hz": float(np.abs(self.rf_hz).max()),
+            "positions_per_slice": self.positions_per_slice,
         }
 
 
@@ -95,26 +103,46 @@ def refocusing(bandwidth_hz: float = 1200.0, time_bandwidth: float = 6.0) -> Sha
     time_bandwidth : float
         Duration times bandwidth: 5 ms by default.
     """
+    # The filter falls to a half at the edge where |B|^2 falls to a quarter: widen it for 1/2.
+    rf, dwell_s = _shinnar_le_roux(bandwidth_hz, time_bandwidth, 0.9999, 1.18)
+    half_s = len(rf) * dwell_s / 2
+    return ShapedPulse(
+        "Shinnar-Le Roux refocusing", rf, np.ones(len(rf)), dwell_s, bandwidth_hz, half_s
+    )
+
+
+def excitation(bandwidth_hz: float = 2400.0, time_bandwidth: float = 6.0) -> ShapedPulse:
+    """Linear-phase Shinnar-Le Roux pulse of 90 degrees, as `refocusing`: |B| is sin 45 degrees.
+
+    The magnetisation that it excites is 2 conj(A) B; `bandwidth_hz` is the width of that at half
+    height, and `half_s` what rephases it: B is symmetric about the middle, A leads a little.
+    """
+    # At half height |2 A B| = 1/2, |B| is 0.37 of its largest, beyond the filter's edge of 1/2.
+    rf, dwell_s = _shinnar_le_roux(bandwidth_hz, time_bandwidth, np.sqrt(0.5), 0.93)
+    pulse = ShapedPulse(
+        "Shinnar-Le Roux excitation", rf, np.ones(len(rf)), dwell_s, bandwidth_hz, 0.0
+    )
+    position = np.linspace(-0.3, 0.3, 61) * bandwidth_hz
+    alpha, beta = rotations(pulse, np.zeros_like(position), position, slice(None))
+    phase = np.unwrap(np.angle(alpha.conj() * beta))
+    return replace(pulse, half_s=float(np.abs(np.polyfit(position, phase, 1)[0]) / (2 * np.pi)))
+
+
+def _shinnar_le_roux(bandwidth_hz: float, time_bandwidth: float, largest: float, widened: float):
+    """Samples (Hz) and their length (s) of a linear-phase pulse whose |B| is at most `largest`; its
+    filter's edge lies at half of the bandwidth times `widened`."""
     from scipy.signal import firls
 
     n = 255
-    # The filter falls to a half at the edge where |B|^2 falls to a quarter: widen it for 1/2.
-    edge = 1.18 * time_bandwidth / n
+    edge = widened * time_bandwidth / n
     width = 0.35 * edge + 0.6 / n
     bands = [0, edge - width, edge + width, 1]
     b = firls(n, bands, [1, 1, 0, 0], weight=[1, 4])
     spectrum = np.fft.fft(b, 32 * n)
-    b = (b * 0.9999 / np.abs(spectrum).max()).astype(complex)
-    a = _minimum_phase_partner(b)
-    rf = _inverse_slr(a, b)
+    b = (b * largest / np.abs(spectrum).max()).astype(complex)
+    rf = _inverse_slr(_minimum_phase_partner(b), b)
     dwell_s = time_bandwidth / bandwidth_hz / n
-    return ShapedPulse(
-        "Shinnar-Le Roux refocusing",
-        rf / (2 * np.pi * dwell_s),
-        np.ones(n),
-        dwell_s,
-        bandwidth_hz,
-    )
+    return rf / (2 * np.pi * dwell_s), dwell_s
 
 
 def goia_wurst(
@@ -137,7 +165,7 @@ def goia_wurst(
     sweep_hz = gradient * place * bandwidth_hz / 2
     phase = 2 * np.pi * np.cumsum(sweep_hz) * dwell_s
     rf = peak_b1_hz * b1 * np.exp(-1j * phase)
-    return ShapedPulse("GOIA-W(16,4)", rf, gradient, dwell_s, bandwidth_hz)
+    return ShapedPulse("GOIA-W(16,4)", rf, gradient, dwell_s, bandwidth_hz, duration_s / 2)
 
 
 def _minimum_phase_partner(b: np.ndarray) -> np.ndarray:

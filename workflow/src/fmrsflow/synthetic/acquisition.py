@@ -8,9 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from fmrsflow.basis import sequences
 from fmrsflow.basis.files import Basis
-from fmrsflow.basis.simulate import broad_fids, simulate, with_macromolecules
+from fmrsflow.basis.sequences import sequence
+from fmrsflow.basis.simulate import broad_fids, shaped_pulses, simulate, with_macromolecules
 from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, ConstantsSet, Tissue, constants
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, NARROWING_HZ, SIEMENS_MHZ
 from fmrsflow.synthetic import ingredients as ing
@@ -54,11 +54,11 @@ def frequency_mhz(site: SitePlan) -> float:
 def basis_of(site: SitePlan) -> Basis:
     """The basis that the site's scanner gives, simulated once for each distinct protocol; its echo
     time is the one that files and sheets state."""
+    te_s = site.actual_te_s or site.te_s
+    steps = sequence(site.sequence, te_s, site.te1_s, site.tm_s, vendor=site.vendor)
     basis = _basis(
-        site.sequence,
-        site.actual_te_s or site.te_s,
-        site.te1_s,
-        site.tm_s,
+        steps,
+        site.pulses,
         frequency_mhz(site),
         site.spectral_width_hz,
         site.points,
@@ -72,8 +72,10 @@ def basis_of(site: SitePlan) -> Basis:
 
 
 @lru_cache(maxsize=32)
-def _basis(sequence, te_s, te1_s, tm_s, mhz, width_hz, points) -> Basis:
-    metabolites = simulate(sequences.sequence(sequence, te_s, te1_s, tm_s), mhz, points, width_hz)
+def _basis(steps, kind, mhz, width_hz, points) -> Basis:
+    """Basis of a sequence with pulses of that kind, and other lines of brains."""
+    pulses = shaped_pulses(steps, None) if kind == "shaped" else None
+    metabolites = simulate(steps, mhz, points, width_hz, pulses=pulses)
     basis = with_macromolecules(metabolites, "separate")
     other = broad_fids(OTHER_LINES, mhz, points, 1 / width_hz)
     return replace(
