@@ -158,7 +158,7 @@ def challenge() -> list[ChallengeSet]:
                     for row in truth
                     if row[f"set{number}"]
                 },
-                _molar_factor(water_amplitude(water)),
+                _molar_factor(water_amplitude(water).value),
             )
         )
     return found
