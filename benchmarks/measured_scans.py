@@ -86,7 +86,7 @@ def _over_baselines(scan: Series, default: FitResult) -> list[float]:
 
 def split_figures(quick: bool) -> Iterator[Figure]:
     """Told noise error against the scatter between random halves of a scan."""
-    n_splits = 12 if quick else 200
+    n_splits = 8 if quick else 200
     for folder, series in (("real-nulls/steam-7t", steam_7t), ("drift-series", drift_series)):
         if reason := absent(folder):
             yield skipped(f"split halves of {folder}", "see docs/measured.md", reason)
@@ -168,7 +168,7 @@ def null_figures(quick: bool) -> Iterator[Figure]:
     if reason := absent("real-nulls/ge-phantom"):
         yield skipped("nulls, phantom scans", "see docs/measured.md", reason)
         return
-    n_labels = 10 if quick else 200
+    n_labels = 6 if quick else 200
     squares, without = {}, []
     for number, scan in enumerate(phantoms()):
         try:
