@@ -83,7 +83,7 @@ def make_study(root, n_sites: int = 4, n_subjects: int = 3, site_names=None) -> 
         "fit": {"spline": {"range_low_ppm": 0.2, "range_high_ppm": 4.2, "baseline": "spline"}},
         "concentration": {"osprey": {"constants": "osprey", "tissue": "assumed"}},
         "response": {"blocks": {"rest": "rest", "metabolites": ["Glu", "Gln", "tNAA", "tCr"]}},
-        "quality": {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0},
+        "quality": {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0},
         "sites": {
             "metabolite": "Glu",
             "estimator": "blocks",
@@ -253,6 +253,7 @@ class _Maker:
             "snr_tcr": self.snr,
             "snr_definition": "height of tCr / SD of the real noise in -2..0 ppm",
             "fwhm_tcr_hz": self.width,
+            "fwhm_tcr_ppm": self.width / self.frequency,
             "fwhm_water_hz": self.width + 0.8,
             "residual_water": 0.003,
             "drift_hz": float(np.ptp(moved)),

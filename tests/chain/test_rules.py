@@ -276,6 +276,6 @@ def test_the_log_is_a_line_a_stage_and_verbose_gives_the_rest(tiny_study):
 
 
 def test_a_limit_of_quality_reruns_sites_and_pages_alone(copied):
-    write_config(copied, quality={"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 500.0})
+    write_config(copied, quality={"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 500.0})
     found = plan(copied).rules
     assert set(found) == {"concordance", "sites", "multiverse", "pages", "report", *LAST}

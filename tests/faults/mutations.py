@@ -87,7 +87,7 @@ HARMLESS = (
 )
 """Outcomes that may be; every other one is harm."""
 
-LIMITS = {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0}
+LIMITS = {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0}
 """Section `quality` of the study."""
 
 ORDER = sorted(HARMLESS, key="same result".__eq__)

@@ -48,7 +48,13 @@ def test_a_right_study_is_read_with_defaults_and_in_the_order_of_keys(files):
     assert [scan.key for scan in study.scans] == ["A/sub-01_task-vis", "B/sub-01_task-vis"]
     assert study.sites["B"].field_t == 7.0
     assert study.setting("concentration", "usual")["constants"] == "osprey"
-    assert study.config["quality"] == {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0}
+    assert study.config["quality"] == {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0}
+
+
+def test_the_former_limit_in_hz_is_refused_with_the_name_of_the_new_one(files):
+    (problem,) = problems(files(quality={"max_fwhm_tcr_hz": 12.0}))
+    assert "quality: max_fwhm_tcr_hz is now max_fwhm_tcr_ppm" in problem
+    assert "12 Hz at 3 T are 0.094 ppm" in problem
 
 
 def test_all_errors_of_all_files_are_told_at_once(files):

@@ -79,7 +79,7 @@ def study_of(root: Path, scans, mrs_affine=MRS_AFFINE, **settings) -> Study:
         "batch": 4,
         "data_root": str(root / "data"),
         "bold": bold,
-        "quality": {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0},
+        "quality": {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0},
     }
     site = Site("north", "Philips", 3.0, "PRESS", 0.035, 1.5, "own")
     study = Study(config, {"north": site}, tuple(scans))

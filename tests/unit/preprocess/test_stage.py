@@ -50,7 +50,7 @@ def run(folder, svs, reference=None, events=None, condition="", **setting) -> Ou
         "results": str(folder),
         "data_root": str(folder),
         "preprocess": {"p": {**defaults, **setting}},
-        "quality": {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0},
+        "quality": {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0},
     }
     site = Site("site", "siemens", 3.0, "press", 0.03, 2.0, "standardised")
     study = Study(config, {"site": site}, (scan,))
@@ -248,7 +248,7 @@ def test_a_few_broken_transients_do_not_stop_a_scan(measured, tmp_path):
 
 
 def test_a_noisy_or_broad_scan_is_corrected_and_excluded_later_with_its_reason(sim, tmp_path):
-    limits = {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0}
+    limits = {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0}
     record = run(tmp_path, sim.scan(n=2, snr=5).fids).record
     assert record["status"] == "ok"
     reason = excluded(record, limits)
@@ -256,7 +256,7 @@ def test_a_noisy_or_broad_scan_is_corrected_and_excluded_later_with_its_reason(s
     record = run(tmp_path, sim.scan(n=2, snr=60, lorentz=14.0).fids).record
     assert record["status"] == "ok"
     reason = excluded(record, limits)
-    assert "tCr FWHM" in reason and "> 12 Hz (quality: max_fwhm_tcr_hz)" in reason
+    assert "tCr FWHM" in reason and "> 0.094 ppm (quality: max_fwhm_tcr_ppm)" in reason
 
 
 def test_the_drift_series_runs(drift_series, tmp_path):
@@ -336,3 +336,76 @@ def test_tables_can_be_read_back(outcome):
     meaning = job.earlier("preprocess").json("transients")
     assert list(rows[0]) == list(meaning)
     assert meaning["shift_hz"]["Units"] == "Hz"
+
+
+def filled(fids: Fids, n_points: int) -> Fids:
+    return fids.with_data(np.pad(fids.data, ((0, 0), (0, 0), (0, n_points))))
+
+
+def test_zeros_of_an_export_are_cut_and_change_nothing_else(measured, outcome, tmp_path):
+    _, svs, reference = measured
+    padded = run(tmp_path, filled(svs, 2048), filled(reference, 2048), EVENTS)
+    assert padded.record["parameters"]["zero_filling"] == {"points_cut": 2048}
+    assert outcome.record["parameters"]["zero_filling"] == {"points_cut": 0}
+    assert padded.fids("svs").n_points == 2048
+    for name in ("snr_tcr", "fwhm_tcr_hz", "fwhm_tcr_ppm", "drift_hz", "noise_white"):
+        assert padded.record[name] == pytest.approx(outcome.record[name], rel=1e-3), name
+    assert padded.record["warnings"] == outcome.record["warnings"] == []
+
+
+def test_a_reference_that_was_zero_filled_alone_is_followed_to_its_end(sim, tmp_path):
+    scan = sim.scan(n=4, snr=60)
+    time = scan.clean.time_s
+    water = 2e4 * np.exp(-np.pi * 7 * time + 1j * eddy(time))
+    reference = scan.clean.with_data(np.where(np.arange(2048) < 1024, water, 0)[None])
+    turned = scan.fids.with_data(scan.fids.data * np.exp(1j * eddy(time)))
+    record = run(tmp_path, turned, reference).record
+    assert record["status"] == "ok"
+    assert record["parameters"]["eddy"]["trusted_s"] <= 1024 * scan.clean.dwell_s
+    voigt = 0.5346 * 3 + np.sqrt(0.2166 * 9 + 16)
+    assert record["fwhm_tcr_hz"] == pytest.approx(voigt, abs=0.5)
+
+
+def test_a_filtered_export_is_reported_and_its_shape_recorded(sim, tmp_path):
+    scan = sim.scan(n=16, snr=30)
+    shape = np.exp(-np.pi * 1.5 * scan.clean.time_s)
+    record = run(tmp_path, scan.fids.with_data(scan.fids.data * shape)).record
+    assert record["status"] == "ok"
+    assert record["noise_white"] is False
+    # An exponential's means over the first and the last quarter: exp(-3/4 of what falls over all).
+    expected = np.exp(-np.pi * 1.5 * 0.75 * 2048 * 4e-4)
+    assert record["noise_end_to_start"] == pytest.approx(expected, rel=0.3)
+    assert any("filtered before the export: the noise falls" in one for one in record["warnings"])
+
+
+def test_a_filter_does_not_make_errors_of_line_widths_smaller(sim):
+    """Widths of filtered transients scatter as much as they are told to."""
+    from fmrsflow.preprocess.linewidth import relative_widths
+
+    scan = sim.scan(n=200, snr=40, drift_hz=0)
+    aligned = scan.fids.rotated(-scan.phase_deg).shifted(-scan.shift_hz)
+    for shape in (1.0, np.exp(-np.pi * 3 * scan.clean.time_s)):
+        found = relative_widths(
+            aligned.with_data(aligned.transients * shape), scan.clean.transients[0] * shape
+        )
+        # SE of a scatter of 200 values: 5 %.
+        assert found.width_hz.std() == pytest.approx(found.se_hz.mean(), rel=0.15)
+
+
+def test_a_good_line_at_7t_is_no_reason_to_leave_a_scan_out(shared_data, sim, tmp_path):
+    """A measured STEAM scan of 12 Hz, and lines of 14 Hz: 0.04 to 0.05 ppm."""
+    from fmrsflow.convert.reader import load
+
+    limits = {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0}
+    folder = shared_data / "real-nulls" / "steam-7t"
+    svs, reference = (load(folder / f"nmt_{kind}_raw.nii.gz") for kind in ("metab", "wref"))
+    record = run(tmp_path, svs, reference).record
+    assert 11 < record["fwhm_tcr_hz"] < 13.5
+    assert record["noise_white"] and record["noise_under_signals"] == 1
+    assert excluded(record, limits) == ""
+    shape = {"frequency_mhz": 297.2, "lorentz": 7.0, "gauss": 10.0, "dwell_s": 2e-4}
+    record = run(tmp_path, sim.scan(n=4, snr=60, n_points=4096, **shape).fids).record
+    assert 13 < record["fwhm_tcr_hz"] < 15
+    assert excluded(record, limits) == ""
+    # The same in Hz at 3T is no good line.
+    assert "ppm" in excluded({**record, "fwhm_tcr_ppm": record["fwhm_tcr_hz"] / 123.2}, limits)

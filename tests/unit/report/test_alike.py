@@ -15,7 +15,7 @@ def test_messages_that_differ_in_values_or_files_are_one():
 
 
 def test_messages_of_other_words_stay_apart():
-    texts = ["tCr FWHM 13 Hz > 12 Hz", "tCr SNR 8 < 10", "tCr FWHM 13 Hz < 12 Hz"]
+    texts = ["tCr FWHM 0.1 ppm > 0.094 ppm", "tCr SNR 8 < 10", "tCr FWHM 0.1 ppm < 0.094 ppm"]
     assert [places for _, places in alike(texts)] == [[0], [1], [2]]
 
 

@@ -11,7 +11,7 @@ from fmrsflow.report.references import _WORKS, bibtex, cite
 from fmrsflow.study import Site
 
 SITES = [Site("A", "GE", 3.0, "press", 0.03, 2.0, "own")]
-LIMITS = {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0}
+LIMITS = {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0}
 SETTING = {
     "name": "robust",
     "align": "robust",
@@ -41,7 +41,7 @@ def test_steps_that_ran_are_told_with_their_values():
     assert "robust spectral registration (Near 2015; Mikkelsen 2020)" in text
     assert "robust z-score above 3 were removed, at most 20 %" in text
     assert "4.2–4.9 ppm" in text
-    assert "wider than 12 Hz" in text
+    assert "wider than 0.094 ppm" in text
 
 
 @pytest.mark.parametrize(

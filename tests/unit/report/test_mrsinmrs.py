@@ -8,7 +8,7 @@ from fmrsflow.report.mrsinmrs import MISSING, checklist, to_markdown, to_rows
 from fmrsflow.study import Site
 
 SITE = Site("A|<b>", "Siemens", 3.0, "press", 0.03, 2.0, "own")
-LIMITS = {"max_fwhm_tcr_hz": 12.0, "min_snr_tcr": 10.0}
+LIMITS = {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0}
 
 
 def record(**changes):

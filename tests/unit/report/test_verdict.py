@@ -52,8 +52,9 @@ def test_a_flagged_negative_control_asks_for_care(results):
 
 
 def test_an_excluded_scan_tells_the_limit_it_broke(results):
-    judged = verdict(with_record(results, "preprocess", fwhm_tcr_hz=13.1))
-    reason = "tCr FWHM 13.1 Hz > 12 Hz (quality: max_fwhm_tcr_hz)"
+    broad = {"fwhm_tcr_hz": 13.1, "fwhm_tcr_ppm": 13.1 / 127.7}
+    judged = verdict(with_record(results, "preprocess", **broad))
+    reason = "tCr FWHM 0.103 ppm (13.1 Hz) > 0.094 ppm (quality: max_fwhm_tcr_ppm)"
     assert (judged.kind, judged.reasons) == ("excluded", (reason,))
 
 
@@ -76,7 +77,7 @@ def test_a_missing_t1w_is_no_failure_of_the_scan(results):
 
 def test_a_line_width_is_judged_by_the_field():
     class Scan:
-        limits = {"max_fwhm_tcr_hz": 30.0}
+        limits = {"max_fwhm_tcr_ppm": 0.094}
 
         def __init__(self, field_t):
             self.site = type("Site", (), {"field_t": field_t})

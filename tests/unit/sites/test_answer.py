@@ -292,7 +292,7 @@ def test_a_site_without_molal_values_answers_by_ratios_and_says_so(
     by = {(row["quantity"], row["site"]): row for row in tables["sites"]}
     assert by["molal", "s03"]["n"] == 0
     assert by["molal", "s03"]["reason"] == (
-        "cannot be estimated because its scans have no molal values; they answer by ratio_tcr"
+        "cannot be estimated because its scans have no molal changes; they answer by ratio_tcr"
     )
     assert by["ratio_tcr", "s03"]["n"] == 5 and not by["ratio_tcr", "s03"]["reason"]
     sizes = {row["quantity"]: row["n_sites"] for row in tables["meta"]}

@@ -32,7 +32,7 @@ def defaults(stage: str) -> dict:
     return {name: one["default"] for name, one in schema(stage).items()}
 
 
-def run(study: Study, anatomy: bool = True, water: bool = True) -> tuple[Job, dict]:
+def run(study: Study, anatomy=True, water=True, linewidth_hz=5.0) -> tuple[Job, dict]:
     """Quantify a scan that was fitted; a job that reads what came of it, and the record."""
     scan = study.scans[0]
     job = Job("convert", study, scan, {})
@@ -46,7 +46,7 @@ def run(study: Study, anatomy: bool = True, water: bool = True) -> tuple[Job, di
     labels = ["rest", "task"]
     rows = [{"transient": j, "condition": labels[j % 2], "kept": True} for j in range(8)]
     job.save("transients", rows, columns_of("preprocess", "transients"))
-    widths = dict.fromkeys(labels, 5.0)
+    widths = dict.fromkeys(labels, linewidth_hz)
     body = {"conditions": labels, "linewidth_hz": widths, "linewidth_se_hz": widths}
     job.finish("ok", None, None, body)
     job = Job("fit", study, scan, names(3))
@@ -142,6 +142,16 @@ def test_a_site_without_constants_answers_by_ratio(tmp_path, field_t):
     answer = Question().best(rows)
     assert (answer["quantity"], answer["estimator"]) == ("ratio_tcr", "blocks")
     assert answer["change_percent"] == pytest.approx(5.0, abs=1e-3)
+
+
+def test_a_linewidth_that_was_not_measured_stops_no_answer(tmp_path):
+    """The line of an average can be lost in noise or in another; the record then holds null."""
+    after, _ = run(made_study(tmp_path, 9.4), linewidth_hz=None)
+    run_job(after, response.process)
+    done = Results(after.study).of("response", NAMES, after.unit)
+    assert done.record["status"] == "ok"
+    named = [row["control"] for row in done.table("controls")]
+    assert named and not any("linewidth" in one for one in named)
 
 
 def test_without_water_there_is_nothing_that_water_scales(tmp_path):

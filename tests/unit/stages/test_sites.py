@@ -42,7 +42,8 @@ def study(tmp_path_factory):
     done = read_json(study.record_path("preprocess", names, study.scans[1]))
     job = made.Job("preprocess", study, study.scans[1], names)
     job.files.update(done["files"])
-    job.finish("ok", None, None, {**done, "fwhm_tcr_hz": 14.0, "files": done["files"]})
+    broad = {"fwhm_tcr_hz": 14.0, "fwhm_tcr_ppm": 0.11}
+    job.finish("ok", None, None, {**done, **broad, "files": done["files"]})
     (root / "study.json").write_text(study.save_text())
     for analysis in ("main", "second"):
         assert main(["--study", str(root / "study.json"), analysis]) == 0
@@ -75,7 +76,10 @@ def test_problems_name_each_failure_and_exclusion_once(study):
     rows = [row for row in table(study, "problems") if row["kind"] in ("failed", "excluded")]
     assert [(row["item"], row["text"]) for row in rows] == [
         (study.scans[0].key, "truncated file"),
-        (study.scans[1].key, "tCr FWHM 14.0 Hz > 12 Hz (quality: max_fwhm_tcr_hz)"),
+        (
+            study.scans[1].key,
+            "tCr FWHM 0.110 ppm (14.0 Hz) > 0.094 ppm (quality: max_fwhm_tcr_ppm)",
+        ),
     ]
 
 

@@ -15,16 +15,17 @@ def excluded(preprocessed: Mapping, limits: Mapping) -> str:
     Parameters
     ----------
     preprocessed : mapping
-        Record of its preprocessing (`fwhm_tcr_hz`, `snr_tcr`); empty where there is none.
+        Record of its preprocessing (`fwhm_tcr_hz`, `fwhm_tcr_ppm`, `snr_tcr`); empty where there is
+        none.
     limits : mapping
         Section `quality` of the configuration (docs/science.md#exclusion).
     """
-    fwhm_hz, snr = preprocessed.get("fwhm_tcr_hz"), preprocessed.get("snr_tcr")
+    fwhm_ppm, snr = preprocessed.get("fwhm_tcr_ppm"), preprocessed.get("snr_tcr")
     reasons = []
-    if fwhm_hz is not None and fwhm_hz > limits["max_fwhm_tcr_hz"]:
+    if fwhm_ppm is not None and fwhm_ppm > limits["max_fwhm_tcr_ppm"]:
         reasons.append(
-            f"tCr FWHM {fwhm_hz:.1f} Hz > {limits['max_fwhm_tcr_hz']:g} Hz "
-            "(quality: max_fwhm_tcr_hz)"
+            f"tCr FWHM {fwhm_ppm:.3f} ppm ({preprocessed['fwhm_tcr_hz']:.1f} Hz) > "
+            f"{limits['max_fwhm_tcr_ppm']:g} ppm (quality: max_fwhm_tcr_ppm)"
         )
     if snr is not None and snr < limits["min_snr_tcr"]:
         reasons.append(f"tCr SNR {snr:.1f} < {limits['min_snr_tcr']:g} (quality: min_snr_tcr)")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 
-def exponentials(rate, n_points: int) -> np.ndarray:
-    """exp(rate n) at n = 0 ... n_points - 1, along a new last axis.
+def exponentials(rate, n_points: int, first=0.0) -> np.ndarray:
+    """exp(first + rate n) at n = 0 ... n_points - 1, along a new last axis.
 
     As products of two short tables, since exp(rate (m + n)) = exp(rate m) exp(rate n): a complex
     multiplication takes a tenth of the time of a complex exponential, and rounds no worse.
@@ -16,6 +16,8 @@ def exponentials(rate, n_points: int) -> np.ndarray:
     rate : complex or float array (...)
         A point of the raster, for example 2 pi i times frequency times dwell time.
     n_points : int
+    first : complex or float array (...)
+        Exponent of the first point.
 
     Returns
     -------
@@ -24,6 +26,6 @@ def exponentials(rate, n_points: int) -> np.ndarray:
     rate = np.asarray(rate)[..., None]
     short = max(1, int(np.sqrt(n_points)))
     fine = np.exp(rate * np.arange(short))
-    coarse = np.exp(rate * np.arange(0, n_points, short))
+    coarse = np.exp(rate * np.arange(0, n_points, short) + np.asarray(first)[..., None])
     table = coarse[..., :, None] * fine[..., None, :]
     return table.reshape(*table.shape[:-2], -1)[..., :n_points]

@@ -11,9 +11,19 @@ from fmrsflow.fids import Fids, frequency_axis, to_spectrum
 NOISE_PPM = (-2.0, 0.0)
 """Window of the noise (Osprey)."""
 
-NOISE_ELSEWHERE_PPM = (8.0, 8.5)
-"""Window of the noise where less than half of -2..0 ppm was acquired: Siemens exports of 1.2 kHz
-begin at -0.2 ppm, among lipids and the edge of the filter."""
+EDGE_PPM = 0.5
+"""What a window of the noise keeps off the edges of the band, where scanners' filters fall off."""
+
+UPFIELD_PPM, DOWNFIELD_PPM = 0.0, 5.5
+"""Between these two are metabolites, lipids, macromolecules and water. Above are amide and amine
+protons (5.8 to 8.5 ppm), so that not every window there is free of signal."""
+
+WINDOW_PPM = 0.5
+"""Least width of one of several windows."""
+
+SAME_NOISE = 0.1
+"""Windows whose noise is higher than that of the quietest by this share, or by three standard
+errors, hold signal."""
 
 TCR_PPM = (2.9, 3.1)
 TCR_LINE_PPM = 3.03
@@ -35,38 +45,98 @@ class Line:
     gauss_hz: float
 
 
-def noise_window(fids: Fids) -> tuple[float, float]:
-    """Window of the noise, ppm (docs/science.md#noise): -2..0, or 8..8.5 where less than half of
-    that was acquired, or the upper tenth of a spectrum that holds neither."""
-    low, high = fids.ppm[0], fids.ppm[-1]
-    if low <= np.mean(NOISE_PPM):
-        return max(NOISE_PPM[0], low), NOISE_PPM[1]
-    if high >= NOISE_ELSEWHERE_PPM[1]:
-        return NOISE_ELSEWHERE_PPM
-    return high - (high - low) / 10, high
+def noise_windows(fids: Fids) -> tuple[tuple[float, float], ...]:
+    """Windows of the noise, ppm (docs/science.md#noise): -2..0 where it was acquired 0.5 ppm and
+    more from the edge of the band, else the quietest of several; none where the band has no room
+    for any, so that the tail of the FID is left."""
+    low, high = fids.ppm[0] + EDGE_PPM, fids.ppm[-1] - EDGE_PPM
+    if low <= NOISE_PPM[0]:
+        return (NOISE_PPM,)
+    windows = [*_split(low, UPFIELD_PPM), *_split(DOWNFIELD_PPM, high)]
+    return _quietest(fids, windows) if windows else ()
+
+
+def _split(low: float, high: float) -> list[tuple[float, float]]:
+    """Windows of equal width, at least `WINDOW_PPM`, between two shifts."""
+    count = int((high - low) / WINDOW_PPM)
+    edges = np.linspace(low, high, count + 1).tolist() if count > 0 else []
+    return list(zip(edges[:-1], edges[1:]))
+
+
+def _quietest(fids: Fids, windows: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """The window with the least noise and those that differ from it by chance only: the least of
+    several estimates by itself would be too small."""
+    squares, freedom = _window_squares(fids, windows)
+    freedom = freedom * fids.n_transients
+    variance = squares.sum(axis=1) / freedom
+    order = np.argsort(variance)
+    chosen = [order[0]]
+    for k in order[1:]:
+        pooled = np.average(variance[chosen], weights=freedom[chosen])
+        # SE of the log of a variance: sqrt(2 / degrees of freedom).
+        error = np.sqrt(2 / freedom[k] + 2 / freedom[chosen].sum())
+        if variance[k] > pooled * max(1 + 3 * error, (1 + SAME_NOISE) ** 2):
+            break
+        chosen.append(k)
+    return tuple(windows[k] for k in sorted(chosen))
+
+
+def _window_squares(fids: Fids, windows) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of squares of the spectrum in each window after a detrend, (n_windows, n_transients), and
+    its degrees of freedom, (n_windows,)."""
+    spectra = fids.spectra[:, 0]
+    # Of small windows both parts, so that neither chance nor the phase decides; the foot of water
+    # is steeper there and in the imaginary part.
+    parts, order = ((np.real,), 2) if windows == (NOISE_PPM,) else ((np.real, np.imag), 4)
+    squares, freedom = [], []
+    for low, high in windows:
+        inside = spectra[:, (fids.ppm >= low) & (fids.ppm <= high)]
+        x = np.linspace(-1, 1, inside.shape[1])
+        curves, _ = np.linalg.qr(np.polynomial.legendre.legvander(x, order))
+        values = np.stack([part(inside) for part in parts])
+        rest = values - (values @ curves) @ curves.T
+        squares.append(np.sum(rest**2, axis=(0, 2)))
+        freedom.append(len(parts) * (inside.shape[1] - order - 1))
+    return np.array(squares), np.array(freedom)
+
+
+def noise_definition(fids: Fids) -> str:
+    """Where `noise_sd` takes the noise of these spectra from."""
+    windows = noise_windows(fids)
+    if not windows:
+        return (
+            "of the tail of the FID (second differences), as no window without signal was acquired"
+        )
+    # Windows that touch are shown as one.
+    edges = [edge for window in windows for edge in window]
+    ends = [edge for edge in edges if edges.count(edge) == 1]
+    shown = ", ".join(f"{low:.3g}..{high:.3g}" for low, high in zip(ends[::2], ends[1::2]))
+    if windows == (NOISE_PPM,):
+        return f"of the real part in {shown} ppm after a second-order detrend"
+    return (
+        f"of real and imaginary part in the quietest windows outside the signals ({shown} ppm), "
+        "each after a fourth-order detrend"
+    )
 
 
 def snr_definition(fids: Fids) -> str:
     """What `snr_tcr` means for these spectra."""
-    low, high = noise_window(fids)
     return (
-        "height of the tCr peak (largest real value in 2.9-3.1 ppm) over one SD of the real part "
-        f"in {low:.3g}..{high:.3g} ppm after a second-order detrend "
-        "(Osprey; FSL-MRS multiplies the SD by sqrt 2)"
+        "height of the tCr peak (largest real value in 2.9-3.1 ppm) over one SD "
+        f"{noise_definition(fids)} (Osprey; FSL-MRS multiplies the SD by sqrt 2)"
     )
 
 
 def noise_sd(fids: Fids) -> np.ndarray:
-    """SD of the real spectrum of each transient in `noise_window` after a second-order detrend,
-    shape (n_transients,)."""
-    low, high = noise_window(fids)
-    inside = (fids.ppm >= low) & (fids.ppm <= high)
-    values = fids.spectra[:, 0, inside].real
-    x = np.linspace(-1, 1, values.shape[1])
-    design = np.stack([np.ones_like(x), x, x**2], axis=1)
-    basis, _ = np.linalg.qr(design)
-    rest = values - (values @ basis) @ basis.T
-    return np.sqrt(np.sum(rest**2, axis=1) / (values.shape[1] - 3))
+    """SD of the noise in the real spectrum of each transient, shape (n_transients,), from
+    `noise_windows`, else from the tail of the FID."""
+    windows = noise_windows(fids)
+    if windows:
+        squares, freedom = _window_squares(fids, windows)
+        return np.sqrt(squares.sum(axis=0) / freedom.sum())
+    # Second differences, which slow signal near the carrier does not survive: 1 + 4 + 1 = 6.
+    tail = np.diff(fids.transients[:, quiet_points(fids.n_points)], n=2, axis=-1)
+    return np.sqrt(np.mean(np.abs(tail) ** 2, axis=-1) / 12 * fids.n_points)
 
 
 def snr_tcr(fids: Fids) -> np.ndarray:

@@ -35,8 +35,8 @@ FIGURES = {
     "snr_tcr": Figure(
         "tCr signal to noise",
         "",
-        "largest real value in 2.9-3.1 ppm over one SD of the real noise after a second-order "
-        "detrend (Osprey; snr_definition names the window)",
+        "largest real value in 2.9-3.1 ppm over one SD of the real noise after a detrend "
+        "(Osprey; snr_definition names the window)",
     ),
     "fwhm_tcr_hz": Figure(
         "tCr line width",

@@ -179,7 +179,8 @@ def _check_mapping(
         return {}
     for key in values:
         if key not in keys:
-            problems.append(f"{where}: unknown key {key!r}{_nearest(key, [*keys, *also])}")
+            told = _replaced(key, keys) or f"unknown key {key!r}{_nearest(key, [*keys, *also])}"
+            problems.append(f"{where}: {told}")
     complete = {}
     for key, rule in keys.items():
         value = values.get(key, rule.get("default"))
@@ -192,6 +193,14 @@ def _check_mapping(
                 problems.append(f"{where}: {key}: {problem} ({rule['meaning']})")
         complete[key] = value
     return complete
+
+
+def _replaced(key, keys: dict) -> str | None:
+    """What a key of an earlier version is now called, and how its value follows."""
+    for name, rule in keys.items():
+        if key in (former := rule.get("formerly", {})):
+            return f"{key} is now {name}; {former[key]}"
+    return None
 
 
 def check_value(value, rule: dict):

@@ -113,7 +113,7 @@ def with_macromolecules(basis: Basis, mm: str) -> Basis:
     ----------
     basis : Basis
     mm : str
-        ``separate``: MM09 to MM20 and Lip09 to Lip20, each by itself; ``single``: one `MM` (the
+        ``separate``: MM09 to MM37 and Lip09 to Lip20, each by itself; ``single``: one `MM` (the
         macromolecules in the ratios of docs/science.md#soft-ratios) and the lipids. Those that are
         there stay as they are; where one spectrum `MM` is there, macromolecules are not added.
     """
@@ -124,7 +124,7 @@ def with_macromolecules(basis: Basis, mm: str) -> Basis:
     fids = broad_fids(wanted, basis.frequency_mhz, basis.n_points, basis.dwell_s)
     rows = dict(zip(basis.names, basis.fids)) | dict(zip(wanted, fids))
     if mm == "single" and "MM" not in rows:
-        rows["MM"] = sum(ratio * rows[name] for name, ratio in systems.MM_RATIOS.items())
+        rows["MM"] = sum(rows[name] for name in systems.MACROMOLECULES)
         rows = {name: fid for name, fid in rows.items() if name not in systems.MACROMOLECULES}
     return Basis(
         names=tuple(rows),

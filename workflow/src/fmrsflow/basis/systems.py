@@ -39,16 +39,18 @@ METABOLITES = (
 )
 """The metabolites of a basis, in its order; H2O can be simulated too."""
 
-# docs/science.md#macromolecules: position ppm, FWHM ppm, protons. Lip13's narrow line is 0.089 ppm
-# wide (LCModel.f, CHSIMU), as in spant and in FSL-MRS bases.
+# Lip13's narrow line is 0.089 ppm wide (LCModel.f, CHSIMU), as in spant and in FSL-MRS bases.
 MACROMOLECULES = {
-    "MM09": ((0.91, 0.14, 3.0),),
-    "MM12": ((1.21, 0.15, 2.0),),
-    "MM14": ((1.43, 0.17, 2.0),),
-    "MM17": ((1.67, 0.15, 2.0),),
-    "MM20": ((2.08, 0.15, 1.33), (2.25, 0.20, 0.33), (1.95, 0.15, 0.33), (3.00, 0.20, 0.40)),
+    "MM09": ((0.91, 0.15, 3.0),),
+    "MM12": ((1.21, 0.15, 1.25),),
+    "MM14": ((1.39, 0.14, 1.8),),
+    "MM17": ((1.66, 0.22, 3.4),),
+    "MM20": ((1.89, 0.20, 1.7), (2.04, 0.18, 3.0), (2.27, 0.26, 4.0)),
+    "MM26": ((2.60, 0.24, 2.3), (2.99, 0.15, 1.4), (3.20, 0.20, 1.2)),
+    "MM37": ((3.62, 0.20, 0.6), (3.78, 0.20, 1.0)),
 }
-"""Macromolecules as lines of (ppm, FWHM ppm, protons)."""
+"""Macromolecules as lines of (ppm, FWHM ppm, protons) in the proportions of a brain, so that equal
+amplitudes make its spectrum (docs/science.md#macromolecules)."""
 
 LIPIDS = {
     "Lip09": ((0.89, 0.14, 3.0),),
@@ -56,9 +58,6 @@ LIPIDS = {
     "Lip20": ((2.04, 0.15, 1.33), (2.25, 0.15, 0.67), (2.80, 0.20, 0.87)),
 }
 """Lipids as lines of (ppm, FWHM ppm, protons)."""
-
-MM_RATIOS = {"MM09": 1.0, "MM12": 0.3, "MM14": 0.75, "MM17": 0.375, "MM20": 1.5}
-"""Amplitudes relative to MM09 (docs/science.md#soft-ratios) that make the one spectrum `MM`."""
 
 HETERO_STATES = {"31P": (-0.5, 0.5), "14N": (-1.0, 0.0, 1.0)}
 """Magnetic quantum numbers of nuclei that no proton pulse touches: constants of motion."""
@@ -109,7 +108,7 @@ def rows() -> list[dict[str, str]]:
 
 def digest() -> str:
     """SHA-256 of all values that a simulated basis depends on."""
-    text = repr((_text(), MACROMOLECULES, LIPIDS, MM_RATIOS))
+    text = repr((_text(), MACROMOLECULES, LIPIDS))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -99,14 +99,15 @@ def fit_with_engine(fids: Fids, basis: Basis, options: FitOptions) -> list[FitRe
         except DataError as failure:
             _check_machine(run, command, fids, basis, options, failure)
             raise
-    spectra = to_spectrum(fids.transients)[:, (model.index + fids.n_points // 2) % fids.n_points]
+    spectra = model.band.spectra(fids.transients)
     return [
         replace(
-            failed_result(model, spectrum, ""),
+            failed_result(model, "", spectrum),
             status="ok",
             reason=None,
             amplitudes=amplitudes / scale,
             covariance=np.diag((errors / scale) ** 2),
+            model_covariance=np.zeros((len(errors), len(errors))),
             stop_reason=f"by {options.engine}",
         )
         for spectrum, (amplitudes, errors) in zip(spectra, found)

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import fft
 from scipy.linalg import LinAlgError
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.fit.change import JointResult, percent_changes
+from fmrsflow.fit.coloured import coloured_products, cut_alike
 from fmrsflow.fit.courses import (
     Courses,
     by_order,
@@ -34,8 +34,9 @@ from fmrsflow.fit.design import CONSTANT, Design
 from fmrsflow.fit.model import GAUSS, Model, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, make_result
-from fmrsflow.fit.solve import State, Target, degrees_of_freedom, search, tangents
+from fmrsflow.fit.solve import State, Target, prepared, search, solution
 from fmrsflow.fit.step import bounded_step
+from fmrsflow.noise import NoiseShape, noise_shape
 from fmrsflow.quality import noise_sd
 
 MAX_STEPS = 40
@@ -117,17 +118,17 @@ def fit_joint_models(
 ) -> list[JointResult]:
     """`fit_joint` under several models of the linewidth; what they share is computed once."""
     options = options or FitOptions()
+    fids, basis = cut_alike(fids, basis)
     model = make_model(fids, basis, options)
     average = None
     found = []
     for linewidth in linewidths:
         _check(fids, design, linewidth)
         given, known = _without_known_width(fids, linewidth, options)
+        noise = noise_sd(model.band.used(fids))
         if known or average is None:
             average = _average(model, options, given.mean())
-        found.append(
-            _fit(model, given, average, noise_sd(fids), design, linewidth, options, responding)
-        )
+        found.append(_fit(model, given, average, noise, design, linewidth, options, responding))
         average = None if known else average
     return found
 
@@ -148,6 +149,7 @@ class _Solved:
     stop: str
     shift_hz: np.ndarray
     phase_deg: np.ndarray
+    shape: NoiseShape
 
 
 def _fit(model, fids, fitted_average, noise, design, linewidth, options, responding) -> JointResult:
@@ -156,14 +158,13 @@ def _fit(model, fids, fitted_average, noise, design, linewidth, options, respond
     known = linewidth is not None and options.joint_linewidth == "fixed"
     widths = None if known else linewidth
     data = fids.transients.copy()
-    data[:, 0] *= 0.5
     respond = _respond(model, design, responding)
     shift, phase = np.zeros(fids.n_transients), np.zeros(fids.n_transients)
     aligned = options.joint_alignment == "free"
     rounds = ALIGNMENTS if aligned else 1
     state = None
     for number in range(rounds):
-        spectra = fft(data, axis=1)[:, model.index] / scale
+        spectra = model.band.spectra(data) / scale
         courses = reduce_transients(spectra, design, widths)
         state, stop = _minimise(model, target, courses, respond, start, state)
         if number + 1 < rounds:
@@ -173,8 +174,9 @@ def _fit(model, fids, fitted_average, noise, design, linewidth, options, respond
             data *= np.exp(-1j * change[0][:, None] - 2j * np.pi * np.outer(change[1], fids.time_s))
             phase, shift = phase + np.rad2deg(change[0]), shift + change[1]
     solved = _Solved(
-        model, target, design, widths, respond, aligned, spectra, courses, state, stop, shift, phase
-    )
+        model, target, design, widths, respond, aligned, spectra, courses, state, stop, shift,
+        phase, noise_shape(model.band.used(fids)),
+    )  # fmt: skip
     noise = float(np.sqrt(np.mean(noise**2)))
     kind = "none" if linewidth is None else "fixed" if known else "free"
     return _result(solved, average, scale, noise, kind)
@@ -209,31 +211,15 @@ def _without_known_width(fids: Fids, linewidth: Design | None, options: FitOptio
 
 def _average(model: Model, options: FitOptions, mean: Fids):
     """Fit of the mean of all transients: its result, solution, target and scale."""
-    halved = mean.transients[0].copy()
-    halved[0] *= 0.5
-    spectrum = fft(halved)[model.index]
-    scale = float(np.abs(spectrum - spectrum.mean()).max())
-    if not scale > 0:
-        raise DataError("the average of the transients is a flat line")
-    noise = float(noise_sd(mean)[0])
     try:
-        state, target, stop = search(model, options, spectrum / scale, noise / scale)
-    except LinAlgError as error:
-        raise DataError(str(error)) from None
-    result = make_result(
-        model,
-        spectrum,
-        state,
-        target,
-        scale,
-        noise,
-        stop,
-        tangents(model, target, state),
-        degrees_of_freedom(model, target, state),
-    )
+        data = prepared(model, mean)
+        state, target, stop = search(model, options, data)
+    except (DataError, LinAlgError) as error:
+        raise DataError(f"the average of all transients: {error}") from None
+    result = make_result(solution(model, data, state, target, stop), data)
     if result.status == "failed":
         raise DataError(f"the average of all transients: {result.reason}")
-    return result, state, target, scale
+    return result, state, target, data.scale
 
 
 def _respond(model: Model, design: Design, responding: tuple[str, ...]) -> np.ndarray:
@@ -366,8 +352,9 @@ def _tangents(model, target, courses, state: _State) -> np.ndarray:
     by_gauss = -GAUSS / np.pi**2 * _summed(amplitudes, spectra[2:])
     by_broad = _summed(amplitudes * model.broad, spectra[1:])
     slopes = [_turned(by_width), by_width, by_gauss, _turned(by_broad), by_broad]
-    for name in model.shifts:
-        slopes.append(_turned(_summed(amplitudes[..., [name]], spectra[1:, [name]])))
+    for moved in model.shifts:
+        rows = np.flatnonzero(moved)
+        slopes.append(_turned(_summed(amplitudes[..., rows], spectra[1:, rows])))
     if len(model.kernel):
         slopes += _kernel_slopes(model, state, amplitudes)
     turned = np.stack([-total[:, 1], total[:, 0]], axis=1)
@@ -414,7 +401,7 @@ def _minimise(model, target, courses, respond, start: State, state: _State | Non
     lower = np.concatenate([model.lower, np.full(n_delta, -np.inf)])
     upper = np.concatenate([model.upper, np.full(n_delta, np.inf)])
     damping, fresh = 1e-4, True
-    dof = courses.n * 2 * len(model.ppm)
+    dof = courses.n * model.n_data
     for _ in range(MAX_STEPS):
         if fresh:
             gradient, hessian = _projected_normal(model, target, courses, respond, state)
@@ -510,9 +497,7 @@ def _result(
     names, base, base_se, change, spread = percent_changes(
         solved.model, design, state, columns, signals, covariance
     )
-    course, course_se = _timecourse(
-        solved.model, solved.target, state, solved.spectra, design, solved.widths, variance
-    )
+    course, course_se = _timecourse(solved, variance)
     last = len(covariance) - len(state.delta)
     return JointResult(
         names=names,
@@ -536,16 +521,18 @@ def _result(
 
 
 def _covariance(solved: _Solved) -> tuple[np.ndarray, float]:
-    """Covariance of coefficients, nonlinear parameters and linewidth coefficients, and the variance
-    of the residual; parameters that may not move have zeros.
+    """Covariance of coefficients, nonlinear parameters and linewidth coefficients under the noise
+    that the residual shows, and its variance; parameters that may not move have zeros.
 
-    Inverse of the Fisher information of the whole model, priors and soft ratios counted.
+    A^-1 M A^-1 as in `result.sampling_covariance`.
     """
     model, target, courses, state = solved.model, solved.target, solved.courses, solved.state
     columns, signals = np.nonzero(solved.respond & state.active)
     slopes = _tangents(model, target, courses, state)
     slopes = slopes.reshape(len(slopes), -1)
-    movable = np.concatenate([model.upper > model.lower, np.ones(len(state.delta), bool)])
+    kernel = np.array([name.startswith("kernel:") for name in model.parameters])
+    held = (model.upper <= model.lower) | (kernel & (state.theta <= model.lower + 1e-6))
+    movable = np.concatenate([~held, np.ones(len(state.delta), bool)])
     jacobian = np.vstack([_columns(model, target, state, columns, signals), slopes])
     if solved.aligned:
         # Frequency and phase of each transient are free: what looks like them carries nothing.
@@ -556,19 +543,31 @@ def _covariance(solved: _Solved) -> tuple[np.ndarray, float]:
     information[:k, :k] += _ratio_information(target, courses, columns, signals, len(model.names))
     at = np.arange(k, k + len(model.prior_sd))
     information[at, at] += target.variance * courses.n / model.prior_sd**2
-    n_points = 2 * len(model.ppm)
-    used = k + movable.sum() + 2 * model.baseline.effective_dimension(target.smoothness)
-    used += 2 * courses.n if solved.aligned else 0
-    squares = float(np.sum(state.residual**2)) + courses.energy
-    variance = squares / (courses.n * n_points - used)
     inside = np.concatenate([np.ones(k, bool), movable])
     part = information[np.ix_(inside, inside)]
     size = 1.0 / np.sqrt(np.diag(part))
-    covariance = np.zeros_like(information)
-    covariance[np.ix_(inside, inside)] = variance * (
-        np.linalg.inv(part * np.outer(size, size)) * np.outer(size, size)
+    inverse = np.zeros_like(information)
+    inverse[np.ix_(inside, inside)] = np.linalg.inv(part * np.outer(size, size)) * np.outer(
+        size, size
     )
-    return covariance, variance
+    used = inside.sum() + 2 * model.baseline.effective_dimension(target.smoothness)
+    used += 2 * courses.n if solved.aligned else 0
+    squares = float(np.sum(state.residual**2)) + courses.energy
+    variance = squares / (courses.n * model.n_data - used) / model.band.oversampling
+    # Products above need the root of the projection, the noise the whole of it.
+    rows = jacobian.reshape(len(jacobian), -1, 2, len(model.ppm))
+    middle = _scatter(solved, _first_without_baseline(model, target, rows))
+    return variance * inverse @ middle @ inverse, variance
+
+
+def _scatter(solved: _Solved, rows: np.ndarray) -> np.ndarray:
+    """Covariance that noise of variance one gives the products of rows (n, n_courses, 2, n_points)
+    with spectra of the courses, (n, n)."""
+    band = solved.model.band
+    if solved.shape.white:
+        flat = rows.reshape(len(rows), -1)
+        return band.oversampling * (flat @ flat.T)
+    return sum(coloured_products(solved.shape, band, one) for one in rows.swapaxes(0, 1))
 
 
 def _columns(model, target, state: _State, columns, signals) -> np.ndarray:
@@ -587,10 +586,12 @@ def _without_nuisance(jacobian: np.ndarray, nuisance: np.ndarray, n_courses: int
     return (parts - (parts @ q) @ q.T).reshape(len(jacobian), -1)
 
 
-def _timecourse(model, target, state: _State, spectra, design, widths, variance):
+def _timecourse(solved: _Solved, variance: float):
     """Amplitudes of single transients, (n_transients, n_names): those of the model, and what least
     squares on the shared shapes finds in the residual; and the error of one."""
-    signals = _predicted(model, state, design, widths)
+    model, target, state = solved.model, solved.target, solved.state
+    spectra, design = solved.spectra, solved.design
+    signals = _predicted(model, state, design, solved.widths)
     rest = _residuals(model, target, state, spectra, signals)
     rows = model.spectrum(state.damped)
     taken = model.baseline.taken(target.smoothness)
@@ -602,5 +603,7 @@ def _timecourse(model, target, state: _State, spectra, design, widths, variance)
     course[:, active] = (design.matrix @ state.coefficients)[:, active]
     course[:, active] += rest @ rows[active].T @ inverse
     error = np.full(len(rows), np.nan)
-    error[active] = np.sqrt(variance * np.diag(inverse))
+    own = model.baseline.remove(rows[active].reshape(len(active), 1, 2, -1), taken)
+    spread = inverse @ _scatter(solved, own) @ inverse
+    error[active] = np.sqrt(variance * np.diag(spread))
     return course, error

@@ -13,14 +13,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import fft
 
+from fmrsflow.basis import systems
 from fmrsflow.basis.files import Basis
+from fmrsflow.basis.simulate import broad_fids
 from fmrsflow.errors import DataError
-from fmrsflow.exponentials import exponentials
 from fmrsflow.fids import Fids
 from fmrsflow.fit import baseline as smooth
-from fmrsflow.fit.broad import RATIOS, is_broad
+from fmrsflow.fit.band import Band, band_of
+from fmrsflow.fit.broad import (
+    CREATINE_CH2,
+    GROUPED,
+    MINOR,
+    RATIOS,
+    Macromolecules,
+    creatine_ch2,
+    is_broad,
+)
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.metabolites import members
 
@@ -30,13 +39,16 @@ PIVOT_PPM = 3.0
 GAUSS = np.pi**2 / (4 * np.log(2))
 """Decay of a Gaussian line of FWHM g: exp(-GAUSS g^2 t^2)."""
 
+TIED = {"PCr": "Cr", CREATINE_CH2: "Cr", "PCh": "GPC"}
+"""Signals whose lines stand where another's do: they share its small shift."""
+
 KERNEL_STEP_HZ = 1.5
 KERNEL_REACH = 5
 KERNEL_SD = 0.1
 """Free lineshape: neighbouring copies on either side, their spacing, SD of their prior."""
 
 GRID = 8
-MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM = 1.75, 7.0
+MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM = 1.0, 5.0
 """Number of smoothnesses that a criterion is evaluated at, the stiffest and the most flexible.
 
 Under noise a criterion now and then takes a curved baseline for a straight line, and errors would
@@ -54,14 +66,13 @@ class Model:
     Attributes
     ----------
     names : tuple of str
+    band : Band
+        Axes of the fit.
     fids : complex array (n_names, n_time)
-        First point halved (see `fids.to_spectrum`).
+        Signals as samples of the band.
     broad : boolean array (n_names,)
         Macromolecules and lipids: own shift and broadening relative to the metabolites.
-    time_s : array (n_time,)
-    ppm, index : arrays (n_points,)
-        Range of the fit and where it stands in the discrete Fourier transform.
-    frequency_mhz, dwell_s : float
+    frequency_mhz : float
     baseline : Baseline
     parameters : tuple of str
         Nonlinear parameters, in order: `COMMON`, `BROAD` (differences to the metabolites), one
@@ -70,8 +81,9 @@ class Model:
         Limits, and the standard deviation of a Gaussian prior round 0 (inf for none).
     ratios : tuple of (row, column, ratio, sd)
         Soft ratios between amplitudes.
-    shifts : tuple of int
-        Signals with a shift of their own.
+    shifts : array (n_shifts, n_names)
+        1 for the signals that each shift of its own moves: a metabolite, or those whose lines
+        stand at one place (`TIED`).
     kernel : complex array (n_kernel, n_time)
         Copies of a free lineshape.
     smoothness : float
@@ -81,23 +93,35 @@ class Model:
     """
 
     names: tuple[str, ...]
+    band: Band
     fids: np.ndarray
     broad: np.ndarray
-    time_s: np.ndarray
-    ppm: np.ndarray
-    index: np.ndarray
     frequency_mhz: float
-    dwell_s: float
     baseline: smooth.Baseline
     parameters: tuple[str, ...]
     lower: np.ndarray
     upper: np.ndarray
     prior_sd: np.ndarray
     ratios: tuple[tuple[int, int, float, float], ...]
-    shifts: tuple[int, ...]
+    shifts: np.ndarray
     kernel: np.ndarray
     smoothness: float
     grid: np.ndarray
+
+    @property
+    def ppm(self) -> np.ndarray:
+        """Range of the fit, (n_points,)."""
+        return self.band.ppm
+
+    @property
+    def time_s(self) -> np.ndarray:
+        """Times of the samples of the band, (n_time,)."""
+        return self.band.time_s
+
+    @property
+    def n_data(self) -> float:
+        """Real data points that carry noise of their own."""
+        return 2 * len(self.ppm) / self.band.oversampling
 
     @property
     def offset_ppm(self) -> np.ndarray:
@@ -111,37 +135,29 @@ class Model:
     def damped(self, theta: np.ndarray) -> np.ndarray:
         """Basis under its lineshape, complex (n_names, n_time)."""
         _, _, shift, lorentz, gauss2, broad_shift, broad_lorentz = theta[:7]
-        narrow = self._exponentials(2j * np.pi * shift - np.pi * lorentz)
+        narrow = self.band.exponentials(2j * np.pi * shift - np.pi * lorentz)
         narrow = narrow * np.exp(-GAUSS * gauss2 * self.time_s**2)
         if len(self.kernel):
             weights = theta[7 + len(self.shifts) :]
             narrow = narrow * (1.0 - weights.sum() + weights @ self.kernel)
         broad = narrow
         if self.broad.any():
-            broad = narrow * self._exponentials(2j * np.pi * broad_shift - np.pi * broad_lorentz)
+            broad = narrow * self.band.exponentials(
+                2j * np.pi * broad_shift - np.pi * broad_lorentz
+            )
         signals = np.empty_like(self.fids)
         for fid, is_broad_one, signal in zip(self.fids, self.broad, signals):
             np.multiply(fid, broad if is_broad_one else narrow, out=signal)
-        if self.shifts:
-            rows = list(self.shifts)
-            own = theta[7 : 7 + len(rows)]
-            signals[rows] *= self._exponentials(2j * np.pi * own)
+        if len(self.shifts):
+            own = self.band.exponentials(2j * np.pi * theta[7 : 7 + len(self.shifts)])
+            for turn, moved in zip(own, self.shifts):
+                for row in np.flatnonzero(moved):
+                    signals[row] *= turn
         return signals
 
-    def _exponentials(self, rate) -> np.ndarray:
-        """exp(rate t), rate in 1/s; (..., n_time)."""
-        return exponentials(rate * self.dwell_s, len(self.time_s))
-
-    def spectrum(self, fids: np.ndarray) -> np.ndarray:
-        """FIDs (..., n_time), first point halved, as spectra in the range, (..., 2, n_points)."""
-        spectra = fft(fids, axis=-1)
-        rows = np.empty((*fids.shape[:-1], 2, len(self.index)))
-        start, stop = self.index[0], self.index[-1] + 1
-        # Indices rise by one, but where the range holds frequency zero.
-        within = slice(start, stop) if stop - start == len(self.index) else self.index
-        rows[..., 0, :] = spectra.real[..., within]
-        rows[..., 1, :] = spectra.imag[..., within]
-        return rows
+    def spectrum(self, signals: np.ndarray) -> np.ndarray:
+        """Signals of the band (..., n_time) as spectra in the range, (..., 2, n_points)."""
+        return self.band.spectrum(signals)
 
     def tangent_fids(self, theta: np.ndarray, damped: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Derivatives of the sum of signals in time by the parameters after the phases.
@@ -166,9 +182,8 @@ class Model:
             rows[4] = (-np.pi * t) * _summed(a[self.broad], damped[self.broad])
             rows[3] = -2j * rows[4]
         last = 5 + len(self.shifts)
-        if self.shifts:
-            chosen = list(self.shifts)
-            rows[5:last] = (2j * np.pi * t) * (a[chosen, None] * damped[chosen])
+        if len(self.shifts):
+            rows[5:last] = (2j * np.pi * t) * ((self.shifts * a) @ damped)
         if len(self.kernel):
             weights = theta[7 + len(self.shifts) :]
             plain = total / (1.0 - weights.sum() + weights @ self.kernel)
@@ -185,8 +200,11 @@ def _summed(a: np.ndarray, signals: np.ndarray) -> np.ndarray:
     return (a @ np.ascontiguousarray(signals).view(float)).view(complex)
 
 
-def make_model(fids: Fids, basis: Basis, options: FitOptions) -> Model:
-    """The model of spectra on the axes of `fids`.
+def make_model(
+    fids: Fids, basis: Basis, options: FitOptions, macromolecules: Macromolecules = GROUPED
+) -> Model:
+    """The model of spectra on the axes of `fids`, with a set of macromolecules where these are
+    lines (`own_lines`).
 
     Raises
     ------
@@ -195,37 +213,31 @@ def make_model(fids: Fids, basis: Basis, options: FitOptions) -> Model:
         too few points.
     """
     _check_axes(fids, basis)
-    names, signals = _signals(fids, basis, options)
+    names, signals = _signals(fids, basis, options, macromolecules)
     f0 = fids.frequency_mhz
-    inside = (fids.ppm >= options.range_low_ppm) & (fids.ppm <= options.range_high_ppm)
-    if inside.sum() < 2 * len(names):
+    band = band_of(fids, options.range_low_ppm, options.range_high_ppm)
+    ppm = band.ppm
+    if len(ppm) < 2 * len(names) * band.oversampling:
         raise DataError(
-            f"{int(inside.sum())} spectral points in {options.range_low_ppm:g} to "
+            f"{len(ppm)} spectral points in {options.range_low_ppm:g} to "
             f"{options.range_high_ppm:g} ppm for {len(names)} signals: at least {2 * len(names)} "
             "are needed; the FID is too short or the spectral width too small"
         )
-    index = (np.flatnonzero(inside) - fids.n_points // 2) % fids.n_points
-    ppm = fids.ppm[inside]
     broad = np.array([is_broad(name) for name in names])
-    signals = signals.copy()
-    signals[:, 0] *= 0.5
-    shifts = tuple(np.flatnonzero(~broad)) if options.metabolite_shift_sd_ppm > 0 else ()
+    shifts = _shift_groups(names, broad) if options.metabolite_shift_sd_ppm > 0 else {}
     reach = np.arange(-KERNEL_REACH, KERNEL_REACH + 1)
     steps = reach[reach != 0] if options.lineshape == "free" else reach[:0]
-    kernel = np.exp(2j * np.pi * KERNEL_STEP_HZ * np.outer(steps, fids.time_s))
+    kernel = np.exp(2j * np.pi * KERNEL_STEP_HZ * np.outer(steps, band.time_s))
     baseline = _baseline(ppm, options)
     span = float(np.ptp(ppm))
     sizes = np.geomspace(MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM, GRID) * span
-    limits = _limits(options, f0, bool(broad.any()), [names[k] for k in shifts], steps)
+    limits = _limits(options, f0, bool(broad.any()), shifts, steps)
     return Model(
         names=names,
-        fids=signals,
+        band=band,
+        fids=band.reduced(signals),
         broad=broad,
-        time_s=fids.time_s,
-        ppm=ppm,
-        index=index,
         frequency_mhz=f0,
-        dwell_s=fids.dwell_s,
         baseline=baseline,
         parameters=tuple(limits),
         lower=np.array([low for low, _, _ in limits.values()]),
@@ -233,14 +245,24 @@ def make_model(fids: Fids, basis: Basis, options: FitOptions) -> Model:
         prior_sd=np.array([sd for _, _, sd in limits.values()]),
         ratios=tuple(
             (names.index(one), names.index(other), ratio, sd)
-            for one, other, ratio, sd in RATIOS
+            for one, other, ratio, sd in (*RATIOS, *MINOR, *macromolecules.ratios)
             if options.soft_ratios and one in names and other in names
         ),
-        shifts=shifts,
+        shifts=np.array(list(shifts.values())).reshape(-1, len(names)),
         kernel=kernel,
         smoothness=baseline.smoothness_for(options.baseline_dimension_per_ppm * span),
         grid=np.array([baseline.smoothness_for(size) for size in sizes]),
     )
+
+
+def _shift_groups(names: tuple[str, ...], broad: np.ndarray) -> dict[str, np.ndarray]:
+    """Signals that move together, by the name of the first of them."""
+    groups: dict[str, np.ndarray] = {}
+    for k, name in enumerate(names):
+        if not broad[k]:
+            first = TIED.get(name, name)
+            groups.setdefault(first if first in names else name, np.zeros(len(names)))[k] = 1.0
+    return groups
 
 
 def _check_axes(fids: Fids, basis: Basis) -> None:
@@ -264,25 +286,32 @@ def _check_axes(fids: Fids, basis: Basis) -> None:
         )
 
 
-def _signals(fids: Fids, basis: Basis, options: FitOptions):
+def own_lines(basis: Basis, options: FitOptions) -> bool:
+    """Whether macromolecules and lipids are lines of the fit rather than signals of the basis."""
+    broad = {name for name in basis.names if is_broad(name)}
+    made = broad <= set(systems.MACROMOLECULES) | set(systems.LIPIDS)
+    return options.macromolecules == "parametric" or (options.macromolecules == "auto" and made)
+
+
+def _signals(fids: Fids, basis: Basis, options: FitOptions, macromolecules: Macromolecules):
     """Names and FIDs of all signals of the model."""
     left_out = set(options.exclude) | {"H2O"}
-    if options.macromolecules in ("parametric", "none"):
+    lines = own_lines(basis, options)
+    if lines or options.macromolecules == "none":
         left_out |= {name for name in basis.names if is_broad(name)}
     names = tuple(name for name in basis.names if name not in left_out)
     signals = basis.select(names).fids[:, : fids.n_points]
-    add = options.macromolecules == "parametric" or (
-        options.macromolecules == "auto" and not any(is_broad(name) for name in names)
-    )
-    if add:
-        from fmrsflow.basis import systems
-        from fmrsflow.basis.simulate import broad_fids
-
-        lines = systems.MACROMOLECULES | systems.LIPIDS
-        lines = {name: parts for name, parts in lines.items() if name not in options.exclude}
-        more = tuple(lines)
-        lines = broad_fids(lines, fids.frequency_mhz, fids.n_points, fids.dwell_s)
-        names, signals = names + more, np.vstack([signals, lines])
+    if {"Cr", "PCr"} & set(names) and CREATINE_CH2 not in {*names, *left_out}:
+        names += (CREATINE_CH2,)
+        signals = np.vstack([signals, creatine_ch2(fids.frequency_mhz, fids.time_s)])
+    if lines:
+        chosen = {
+            name: parts
+            for name, parts in (macromolecules.lines | systems.LIPIDS).items()
+            if name not in options.exclude
+        }
+        more = broad_fids(chosen, fids.frequency_mhz, fids.n_points, fids.dwell_s)
+        names, signals = names + tuple(chosen), np.vstack([signals, more])
     return names, signals
 
 

@@ -8,6 +8,7 @@ ENGINES = ("fmrsflow", "fsl_mrs", "lcmodel")
 MACROMOLECULES = ("auto", "basis", "parametric", "none")
 BASELINES = ("spline", "polynomial", "none")
 SMOOTHNESS = ("gcv", "aic", "fixed")
+MODELS = ("average", "single")
 LINESHAPES = ("voigt", "free")
 LINEWIDTHS = ("free", "fixed", "none")
 REGRESSORS = ("boxcar", "hrf", "fir")
@@ -30,8 +31,9 @@ class FitOptions:
     baseline_dimension_per_ppm: float = 2.5
     baseline_order: int = 2
     phase1_sd_deg_per_ppm: float = 3.0
-    metabolite_shift_sd_ppm: float = 0.0
-    lineshape: str = "voigt"
+    metabolite_shift_sd_ppm: float = 0.004
+    lineshape: str = "free"
+    models: str = "average"
     max_shift_ppm: float = 0.12
     max_fwhm_hz: float = 30.0
     timecourse_transients: int = 0
@@ -53,6 +55,7 @@ class FitOptions:
             ("baseline", BASELINES),
             ("baseline_smoothness", SMOOTHNESS),
             ("lineshape", LINESHAPES),
+            ("models", MODELS),
             ("joint_regressor", REGRESSORS),
             ("joint_linewidth", LINEWIDTHS),
             ("joint_linewidth_regressor", REGRESSORS[:2]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import fft
 
 from fmrsflow.fit.model import Model
 from fmrsflow.metabolites import SUMS, with_sums
@@ -39,7 +38,13 @@ class FitResult:
     amplitudes : array (n_names,)
         Per molecule, on the scale of the FID.
     covariance : array (n_names, n_names)
-        Inverse of the Fisher information with nonlinear parameters and baseline counted.
+        Under noise: their scatter over repeated measurements, nonlinear parameters and baseline
+        counted (`sampling_covariance`).
+    model_covariance : array (n_names, n_names)
+        Among reasonable models; zero for the fit of one (`average.fit_average`).
+    n_models : int
+    smoothness : float
+        Of the baseline.
     parameters, parameters_se : dict
         Nonlinear parameters (Hz, rad; `gauss_hz2` is the square of the Gaussian FWHM).
     ppm : array (n_points,)
@@ -78,10 +83,17 @@ class FitResult:
     residual_sd: float
     baseline_dimension_per_ppm: float
     stop_reason: str
+    model_covariance: np.ndarray
+    n_models: int = 1
+    smoothness: float = float("nan")
 
     def with_sums(self) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
         """Names, amplitudes and covariance with tNAA, tCr, tCho and Glx after the metabolites."""
         return with_sums(self.names, self.amplitudes, self.covariance)
+
+    def total_with_sums(self) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+        """As `with_sums`, with the covariance of noise and model together."""
+        return with_sums(self.names, self.amplitudes, self.covariance + self.model_covariance)
 
     def correlation(self, one: str, other: str) -> float:
         """Correlation of two amplitudes; NaN where one is not in the basis."""
@@ -107,7 +119,9 @@ class FitResult:
         ]
 
 
-def failed_result(model: Model, spectrum: np.ndarray, reason: str, stop: str = "") -> FitResult:
+def failed_result(
+    model: Model, reason: str, spectrum: np.ndarray | None = None, stop: str = ""
+) -> FitResult:
     """A result without numbers."""
     k, n = len(model.names), len(model.ppm)
     nan, curve = float("nan"), np.full(n, complex(np.nan, np.nan))
@@ -120,7 +134,7 @@ def failed_result(model: Model, spectrum: np.ndarray, reason: str, stop: str = "
         parameters={name: nan for name in model.parameters},
         parameters_se={name: nan for name in model.parameters},
         ppm=model.ppm,
-        data=spectrum,
+        data=curve if spectrum is None else spectrum,
         fit=curve,
         baseline=curve,
         residual=curve,
@@ -133,17 +147,40 @@ def failed_result(model: Model, spectrum: np.ndarray, reason: str, stop: str = "
         residual_sd=nan,
         baseline_dimension_per_ppm=nan,
         stop_reason=stop or "not started",
+        model_covariance=np.full((k, k), nan),
     )
 
 
-def make_result(model, spectrum, state, target, scale, noise, stop, tangents, freedom) -> FitResult:
-    """Result of a finished search, or a failed one where its numbers cannot be trusted.
+@dataclass(frozen=True)
+class Solution:
+    """The end of a search (`solve.search`).
 
-    `tangents` and `freedom` are those of `solve` at the end of the search.
+    Attributes
+    ----------
+    model, target, state
+    stop : str
+        Why the search stopped.
+    slopes : pair of arrays
+        Products of the model's derivatives with each other and with the signals (`solve.tangents`).
+    scatter : array (n, n)
+        Covariance that noise of variance one gives the gradient by amplitudes and parameters.
     """
+
+    model: Model
+    target: object
+    state: object
+    stop: str
+    slopes: tuple[np.ndarray, np.ndarray]
+    scatter: np.ndarray
+
+
+def make_result(end: Solution, data) -> FitResult:
+    """Result of a finished search for `data` (a `solve.Spectrum`), or a failed one where its
+    numbers cannot be trusted."""
+    spectrum, scale, noise = data.whole, data.scale, data.noise
+    model, target, state, stop = end.model, end.target, end.state, end.stop
     k = len(model.names)
-    variance = state.cost / freedom
-    covariance = full_covariance(model, target, state, *tangents, variance)
+    covariance = sampling_covariance(end, noise / scale)
     shown = spectrum * np.conj(model.phase(state.theta))
     columns = scale * state.amplitudes[:, None] * (state.rows[:k, 0] + 1j * state.rows[:k, 1])
     signal = columns.sum(axis=0)
@@ -154,13 +191,12 @@ def make_result(model, spectrum, state, target, scale, noise, stop, tangents, fr
     residual = rest - baseline
     whole = signal + baseline
     residual_sd = float(np.sqrt(np.mean(np.abs(residual) ** 2) / 2))
-    noise = float(noise)
     height, fwhm = tcr_line(model, state)
     state.theta[0] = np.angle(np.exp(1j * state.theta[0]))
     hidden = float(np.abs(baseline).max() / np.abs(signal).max()) if signal.any() else np.inf
     reason = _why_not(model, state, covariance, hidden, noise, residual_sd)
     if reason:
-        return failed_result(model, spectrum, reason, stop)
+        return failed_result(model, reason, spectrum, stop)
     # Rounding can leave the variance of a parameter without effect negative: not estimated.
     variances = np.diag(covariance)[k:]
     errors = np.sqrt(np.where(variances >= 0, variances, np.nan))
@@ -187,37 +223,42 @@ def make_result(model, spectrum, state, target, scale, noise, stop, tangents, fr
         baseline_dimension_per_ppm=model.baseline.effective_dimension(target.smoothness)
         / float(np.ptp(model.ppm)),
         stop_reason=stop,
+        model_covariance=np.zeros((k, k)),
+        smoothness=target.smoothness,
     )
 
 
-def full_covariance(model, target, state, own, cross, variance) -> np.ndarray:
-    """Covariance of amplitudes and nonlinear parameters, the baseline counted by its projection.
+def sampling_covariance(end: Solution, noise: float) -> np.ndarray:
+    """Covariance of amplitudes and nonlinear parameters under noise of SD `noise`.
 
-    Inverse of the Fisher information with the priors' information added; rows of parameters that
-    may not move are zero. Amplitudes at their limit of zero count as free.
+    A^-1 M A^-1 noise^2, A the information of the penalised problem (priors, soft ratios, smooth
+    baseline) and M what noise makes of its gradient: the scatter of the estimate over repeated
+    measurements (docs/science.md#errors). Rows of parameters that may not move, and of weights of
+    a free lineshape at their limit, are zero; amplitudes at their limit of zero count as free.
     """
+    model, state = end.model, end.state
     k = len(model.names)
-    prior = np.diag(target.variance / model.prior_sd**2)
+    own, cross = end.slopes
+    prior = np.diag(end.target.variance / model.prior_sd**2)
     information = np.block([[state.information, cross[:, :k].T], [cross[:, :k], own + prior]])
-    movable = np.concatenate([np.ones(k, bool), model.upper > model.lower])
+    kernel = np.array([name.startswith("kernel:") for name in model.parameters])
+    held = (model.upper <= model.lower) | (kernel & (state.theta <= model.lower + 1e-6))
+    movable = np.concatenate([np.ones(k, bool), ~held])
     inside = information[np.ix_(movable, movable)]
     scale = 1.0 / np.sqrt(np.maximum(np.diag(inside), 1e-300))
     inverse = np.linalg.inv(inside * np.outer(scale, scale)) * np.outer(scale, scale)
     covariance = np.zeros_like(information)
-    covariance[np.ix_(movable, movable)] = variance * inverse
+    covariance[np.ix_(movable, movable)] = (
+        noise**2 * inverse @ end.scatter[np.ix_(movable, movable)] @ inverse
+    )
     return covariance
 
 
 def tcr_line(model: Model, state) -> tuple[float, float]:
     """Height and full width (Hz) of the fitted tCr line, of the zero-filled model spectrum."""
     rows = [model.names.index(name) for name in SUMS["tCr"] if name in model.names]
-    fid = state.amplitudes[rows] @ state.damped[rows]
-    n = len(fid)
-    spectrum = np.fft.fftshift(fft(fid, 4 * n)).real
-    hertz = np.fft.fftshift(np.fft.fftfreq(4 * n, model.dwell_s))
-    # Frequency of the line from the range's own axis.
-    inside_hz = np.fft.fftfreq(n, model.dwell_s)[model.index]
-    ppm = np.interp(hertz, inside_hz, model.ppm, left=-99.0, right=99.0)
+    ppm, spectrum = model.band.finer(state.amplitudes[rows] @ state.damped[rows], 4)
+    spectrum, hertz = spectrum.real, ppm * model.frequency_mhz
     near = np.flatnonzero((ppm > 2.8) & (ppm < 3.25))
     peak = near[np.argmax(spectrum[near])] if len(near) else 0
     half = spectrum[peak] / 2

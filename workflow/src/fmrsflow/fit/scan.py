@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.fids import Fids
+from fmrsflow.fit.average import fit_average
 from fmrsflow.fit.change import JointResult
 from fmrsflow.fit.design import Design, condition_design, linewidth_design
 from fmrsflow.fit.joint import fit_joint_models
@@ -17,6 +18,7 @@ from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import PAIRS, FitResult
 from fmrsflow.fit.solve import fit_spectra
 from fmrsflow.metabolites import sums_of
+from fmrsflow.noise import noise_shape
 from fmrsflow.scan_figures import WHOLE
 
 REST = "rest"
@@ -201,33 +203,63 @@ def fit_scan(
     if WHOLE not in names:
         names.append(WHOLE)
         data.append(transients.mean().data)
+    averages = average.with_data(np.concatenate(data))
+    results = _fit_averages(averages, names.index(WHOLE), basis, options)
+    coloured = () if matched is None else _coloured(matched, conditions)
+    spectra = _with_whole_noise(dict(zip(names, results)), coloured)
     blocks = transients.blocks(options.timecourse_transients)
-    data += [transients.mean(block).data for block in blocks]
-    # Together, since spectra share what the basis takes to prepare.
-    results = _fit(average.with_data(np.concatenate(data)), basis, options)
-    spectra = _with_whole_noise(dict(zip(names, results)))
-    return ScanFit(spectra, list(zip(blocks, results[len(names) :])), transients)
+    means = [transients.mean(block).data for block in blocks]
+    fitted = []
+    if means:
+        fitted = _fit_blocks(average.with_data(np.concatenate(means)), spectra, basis, options)
+    return ScanFit(spectra, list(zip(blocks, fitted)), transients)
 
 
-def _fit(fids: Fids, basis: Basis, options: FitOptions) -> list[FitResult]:
-    if options.engine == "fmrsflow":
-        return fit_spectra(fids, basis, options)
-    from fmrsflow.fit.engines import fit_with_engine
+def _fit_averages(fids: Fids, whole: int, basis: Basis, options: FitOptions) -> list[FitResult]:
+    if options.engine != "fmrsflow":
+        from fmrsflow.fit.engines import fit_with_engine
 
-    return fit_with_engine(fids, basis, options)
+        return fit_with_engine(fids, basis, options)
+    if options.models == "average":
+        return fit_average(fids, basis, options, like=whole)
+    return fit_spectra(fids, basis, options)
 
 
-def _with_whole_noise(fitted: dict[str, FitResult]) -> dict[str, FitResult]:
+def _fit_blocks(fids: Fids, spectra: Mapping, basis: Basis, options: FitOptions):
+    """One model a block, with the baseline's stiffness of the whole scan: blocks are compared with
+    each other, and what a model gets wrong is common to them."""
+    if options.engine != "fmrsflow":
+        from fmrsflow.fit.engines import fit_with_engine
+
+        return fit_with_engine(fids, basis, options)
+    if spectra[WHOLE].status == "ok" and options.baseline == "spline":
+        size = spectra[WHOLE].baseline_dimension_per_ppm
+        options = replace(options, baseline_smoothness="fixed", baseline_dimension_per_ppm=size)
+    return fit_spectra(fids, basis, options)
+
+
+def _coloured(matched: Fids, conditions: Sequence[str]) -> set[str]:
+    """Names of matched spectra whose noise the fit itself sees to be coloured."""
+    shapes = (noise_shape(matched.select([j])) for j in range(matched.n_transients))
+    return {f"{name}{MATCHED}" for name, shape in zip(conditions, shapes) if not shape.white}
+
+
+def _with_whole_noise(
+    fitted: dict[str, FitResult], coloured: Collection[str] = ()
+) -> dict[str, FitResult]:
     """Results of matched spectra with the errors of their noise before matching.
 
     Broadening takes noise off the late FID, where there is no signal: the residual shrinks, the
-    error of the amplitudes does not.
+    error of the amplitudes does not. Where it is enough for the fit to count with it (`coloured`),
+    nothing is left to do.
     """
     found = dict(fitted)
     for name, one in fitted.items():
         plain = fitted.get(name.removesuffix(MATCHED))
+        if name in coloured:
+            continue
         if plain is not one and one.status == plain.status == "ok":
-            ratio = max(1.0, plain.residual_sd / one.residual_sd)
+            ratio = max(1.0, plain.noise_sd / one.noise_sd)
             found[name] = replace(one, covariance=ratio**2 * one.covariance)
     return found
 

@@ -14,12 +14,15 @@ from scipy.fft import fft, ifft
 from scipy.linalg import LinAlgError
 
 from fmrsflow.basis.files import Basis
+from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.fit.coloured import coloured_products, cut_alike
 from fmrsflow.fit.model import Model, make_model
 from fmrsflow.fit.nonnegative import solve_nonnegative
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.result import FitResult, failed_result, make_result
+from fmrsflow.fit.result import FitResult, Solution, failed_result, make_result
 from fmrsflow.fit.step import bounded_step
+from fmrsflow.noise import NoiseShape, noise_shape
 from fmrsflow.quality import noise_sd
 
 START_SINGLETS = {"NAA": 12.0, "Cr": 5.0, "PCr": 5.0, "GPC": 1.0, "PCh": 1.0, "Cho": 1.5}
@@ -118,67 +121,148 @@ def fit_spectra(fids: Fids, basis: Basis, options: FitOptions | None = None) -> 
         Basis and data do not belong together (field, dwell time, length).
     """
     options = options or FitOptions()
+    fids, basis = cut_alike(fids, basis)
     model = make_model(fids, basis, options)
     # One by one: vectorised over spectra, the last bits would depend on their number.
     return [_fit_one(model, options, fids.select([j])) for j in range(fids.n_transients)]
 
 
+@dataclass(frozen=True)
+class Spectrum:
+    """A spectrum to fit.
+
+    Attributes
+    ----------
+    whole : complex array (n_points,)
+        In the range of the fit, in the unit of the FID.
+    scale : float
+        Its size, by which it is divided for the search.
+    noise : float
+        SD of the real part of `whole`.
+    shape : NoiseShape
+        Of the part of the FID that is fitted.
+    """
+
+    whole: np.ndarray
+    scale: float
+    noise: float
+    shape: NoiseShape
+
+    @property
+    def scaled(self) -> np.ndarray:
+        """The data of the search."""
+        return self.whole / self.scale
+
+    @property
+    def scaled_noise(self) -> float:
+        """SD of the real part of the data of the search."""
+        return self.noise / self.scale
+
+
+def prepared(model: Model, fids: Fids) -> Spectrum:
+    """Spectrum of the first transient.
+
+    Raises
+    ------
+    DataError
+        It cannot be fitted.
+    """
+    used = model.band.used(fids.select([0]))
+    whole = model.band.spectra(used.transients)[0]
+    if not np.isfinite(whole).all():
+        raise DataError("the FID holds NaN or infinite values")
+    scale = float(np.abs(whole - whole.mean()).max())
+    if not scale > 1e-12 * float(np.abs(whole).max()) or scale == 0.0:
+        raise DataError("the spectrum is a flat line")
+    return Spectrum(whole, scale, float(noise_sd(used)[0]), noise_shape(used))
+
+
 def _fit_one(model: Model, options: FitOptions, fids: Fids) -> FitResult:
-    fid = fids.transients[0].astype(complex)
-    fid[0] *= 0.5
-    spectrum = fft(fid)[model.index]
-    if not np.isfinite(spectrum).all():
-        return failed_result(model, spectrum, "the FID holds NaN or infinite values")
-    scale = float(np.abs(spectrum - spectrum.mean()).max())
-    if not scale > 1e-12 * float(np.abs(spectrum).max()) or scale == 0.0:
-        return failed_result(model, spectrum, "the spectrum is a flat line")
-    noise = float(noise_sd(fids)[0])
     try:
-        state, target, stop = search(model, options, spectrum / scale, noise / scale)
-    except LinAlgError as error:
-        return failed_result(model, spectrum, str(error))
-    return make_result(
-        model,
-        spectrum,
-        state,
-        target,
-        scale,
-        noise,
-        stop,
-        tangents(model, target, state),
-        degrees_of_freedom(model, target, state),
+        data = prepared(model, fids)
+        found = search(model, options, data)
+    except (DataError, LinAlgError) as error:
+        return failed_result(model, str(error))
+    return make_result(solution(model, data, *found), data)
+
+
+def solution(model: Model, data: Spectrum, state: State, target: Target, stop: str) -> Solution:
+    """A finished search with what its errors need."""
+    return Solution(
+        model=model,
+        target=target,
+        state=state,
+        stop=stop,
+        slopes=tangents(model, target, state),
+        scatter=_scatter(model, target, state, data.shape),
     )
 
 
+def _scatter(model: Model, target: Target, state: State, shape: NoiseShape) -> np.ndarray:
+    """Covariance that noise of variance one gives the products of the model's derivatives (by
+    amplitudes and nonlinear parameters) with the penalised residual, (n, n)."""
+    k = len(model.names)
+    if not shape.white:
+        rows = np.concatenate([state.rows[:k], tangent_rows(model, state)])
+        rows = rows - model.baseline.fitted(rows, target.smoothness)
+        return coloured_products(shape, model.band, rows)
+    # The smoother I - H, twice: its square is one with shares 2 s - s^2.
+    squared = replace(target, shares=2 * target.shares - target.shares**2)
+    gram = state.whole[:k, :k] - (state.inside[:k] * squared.shares) @ state.inside[:k].T
+    own, cross = tangents(model, squared, state)
+    return model.band.oversampling * np.block([[gram, cross[:, :k].T], [cross[:, :k], own]])
+
+
 def search(
-    model: Model, options: FitOptions, spectrum: np.ndarray, noise: float
+    model: Model, options: FitOptions, data: Spectrum, smoothness: float | None = None
 ) -> tuple[State, Target, str]:
     """Start, fit with a moderate baseline, choose its smoothness, fit again.
 
     Parameters
     ----------
-    spectrum : complex array (n_points,)
-    noise : float
-        SD of its real part.
+    smoothness : float, optional
+        Where it was chosen before.
 
     Returns
     -------
     State, Target, str
         The solution, what it was fitted to, and why the search stopped.
     """
-    smoothness = model.smoothness
-    target = make_target(model, spectrum, noise**2, smoothness, None)
+    spectrum, variance = data.scaled, _variance(model, data)
+    first = model.smoothness if smoothness is None else smoothness
+    target = make_target(model, spectrum, variance, first, None)
     state = min((evaluate(model, target, one) for one in starts(model, spectrum)), key=_cost)
-    target = make_target(model, spectrum, noise**2, smoothness, state)
-    state, stop = minimise(model, target, solved_again(model, target, state), ROUGH)
-    if options.baseline == "spline" and options.baseline_smoothness != "fixed":
-        smoothness = choose_smoothness(model, target, state, options.baseline_smoothness)
+    target = make_target(model, spectrum, variance, first, state)
+    state, _ = minimise(model, target, solved_again(model, target, state), ROUGH)
+    if smoothness is None:
+        smoothness = first
+        if options.baseline == "spline" and options.baseline_smoothness != "fixed":
+            smoothness = choose_smoothness(model, target, state, options.baseline_smoothness)
+    return _settled(model, spectrum, smoothness, state)
+
+
+def fitted_again(
+    model: Model, data: Spectrum, smoothness: float, theta: np.ndarray
+) -> tuple[State, Target, str]:
+    """Fit from the parameters of another model's fit of the same spectrum, smoothness given."""
+    target = make_target(model, data.scaled, _variance(model, data), smoothness, None)
+    state = evaluate(model, target, np.clip(theta, model.lower, model.upper))
+    return _settled(model, data.scaled, smoothness, state)
+
+
+def _variance(model: Model, data: Spectrum) -> float:
+    # Squares of a zero-filled spectrum count its noise more than once.
+    return data.scaled_noise**2 * model.band.oversampling
+
+
+def _settled(model: Model, spectrum: np.ndarray, smoothness: float, state: State):
+    """Minimum under priors that are weighed by the residual that they leave."""
     for _ in range(MAX_REWEIGHTS):
-        variance = state.cost / degrees_of_freedom(model, target, state)
+        variance = state.cost / degrees_of_freedom(model, smoothness, state)
         target = make_target(model, spectrum, variance, smoothness, state)
         state, stop = minimise(model, target, solved_again(model, target, state))
         # Without noise the priors' own pull is the residual: they fade out.
-        if state.cost / degrees_of_freedom(model, target, state) > 0.25 * variance:
+        if state.cost / degrees_of_freedom(model, target.smoothness, state) > 0.25 * variance:
             break
     return state, target, stop
 
@@ -231,7 +315,7 @@ def starts(model: Model, spectrum: np.ndarray) -> list[np.ndarray]:
     # Correlation over frequency shifts: product in time of the two band-limited signals.
     n = 2 * len(spectrum)
     product = ifft(spectrum, n) * np.conj(ifft(template, n))
-    step_hz = 1.0 / (model.dwell_s * len(model.time_s))
+    step_hz = 1.0 / (model.band.step_s * len(model.time_s))
     correlation = fft(product)
     shifts = np.fft.fftfreq(n, 1.0 / n) * step_hz
     allowed = np.abs(shifts) <= min(model.upper[2], 0.99 * step_hz * len(spectrum) / 2)
@@ -297,12 +381,15 @@ def tangents(model: Model, target: Target, state: State) -> tuple[np.ndarray, np
     cross : array (n_parameters, n_names + 1)
         J' times the signals, and last times the data.
     """
-    k = len(model.names)
-    fitted = np.tensordot(state.amplitudes, state.rows[:k], 1)
+    return products(model, target, state, tangent_rows(model, state))
+
+
+def tangent_rows(model: Model, state: State) -> np.ndarray:
+    """Derivatives of the model by each nonlinear parameter, (n_parameters, 2, n_points)."""
+    fitted = np.tensordot(state.amplitudes, state.rows[: len(model.names)], 1)
     turned = np.stack([-fitted[1], fitted[0]])
     inner = model.spectrum(model.tangent_fids(state.theta, state.damped, state.amplitudes))
-    rows = np.concatenate([[turned, turned * model.offset_ppm], inner])
-    return products(model, target, state, rows)
+    return np.concatenate([[turned, turned * model.offset_ppm], inner])
 
 
 def products(model: Model, target: Target, state: State, rows: np.ndarray):
@@ -322,7 +409,7 @@ def minimise(
     damping = 1e-3
     size = float(state.gram[-1, -1])
     stop = f"no convergence in {MAX_STEPS} steps"
-    dof = degrees_of_freedom(model, target, state)
+    dof = degrees_of_freedom(model, target.smoothness, state)
     fresh = True
     for _ in range(MAX_STEPS):
         if fresh:
@@ -365,11 +452,11 @@ def _projected_normal(model: Model, target: Target, state: State) -> tuple[np.nd
     return gradient - weight * state.theta, hessian + np.diag(weight)
 
 
-def degrees_of_freedom(model: Model, target: Target, state: State) -> float:
+def degrees_of_freedom(model: Model, smoothness: float, state: State) -> float:
     """Real data points less the parameters that were fitted, baseline included."""
-    used = 2 * model.baseline.effective_dimension(target.smoothness)
+    used = 2 * model.baseline.effective_dimension(smoothness)
     used += state.passive.sum() + np.sum(model.upper > model.lower)
-    return max(2 * len(model.ppm) - used, 1.0)
+    return max(model.n_data - used, 1.0)
 
 
 def choose_smoothness(model: Model, target: Target, state: State, criterion: str) -> float:
@@ -378,7 +465,7 @@ def choose_smoothness(model: Model, target: Target, state: State, criterion: str
     `gcv`: generalised cross-validation (Craven & Wahba 1979); `aic`: log of the residual + 2 m
     (effective dimension) / n with m = 5 (Wilson 2021), stiffer.
     """
-    k, n = len(model.names), 2 * len(model.ppm)
+    k, n = len(model.names), model.n_data
     best = None
     for smoothness in model.grid:
         shares = np.tile(model.baseline.shares(smoothness), 2)

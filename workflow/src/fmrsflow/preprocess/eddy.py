@@ -8,6 +8,7 @@ import numpy as np
 
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.noise import used_points
 from fmrsflow.quality import quiet_points
 
 TRUSTED_SNR = 5.0
@@ -44,9 +45,11 @@ def eddy_phase(reference: Fids) -> EddyPhase:
     # A window of 2 ms: the magnitude at the limit must not flicker with the noise.
     width = max(1, round(2e-3 / reference.dwell_s))
     power = np.convolve(np.abs(fid) ** 2, np.full(width, 1 / width), mode="same")
-    noise = np.mean(np.abs(np.diff(fid[quiet_points(len(fid))], n=2)) ** 2) / 6
-    low = np.flatnonzero(power < TRUSTED_SNR**2 * noise / 2)
-    trusted = int(low[low > width][0]) if np.any(low > width) else len(fid)
+    # Zeros that an export appended hold neither phase nor noise.
+    used = used_points(reference)
+    noise = np.mean(np.abs(np.diff(fid[quiet_points(used)], n=2)) ** 2) / 6
+    low = np.flatnonzero(power[:used] < TRUSTED_SNR**2 * noise / 2)
+    trusted = int(low[low > width][0]) if np.any(low > width) else used
     if trusted < max(16, round(0.02 / reference.dwell_s)):
         raise DataError(
             f"the water reference sinks into noise after {1e3 * trusted * reference.dwell_s:.1f} ms"

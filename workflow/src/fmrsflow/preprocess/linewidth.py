@@ -16,6 +16,7 @@ import numpy as np
 
 from fmrsflow.exponentials import exponentials
 from fmrsflow.fids import Fids, to_spectrum
+from fmrsflow.noise import noise_shape
 from fmrsflow.quality import noise_sd
 
 WINDOWS_PPM = ((1.94, 2.06), (2.95, 3.10), (3.14, 3.30))
@@ -115,12 +116,14 @@ def relative_widths(
         size = solution[:, : len(masks)].mean(axis=1)
         width += np.clip(solution[:, -2] / size, -3, 3)
         shift += np.clip(solution[:, -1] / size, -3, 3)
-    # The filter makes neighbouring points of the noise depend on each other.
+    # The filter makes neighbouring points of the noise depend on each other, as one before the
+    # export does.
     weights = np.zeros((n, fids.n_points), complex)
     half = len(rows)
     weights[:, rows] = inverse[:, -2, :half] - 1j * inverse[:, -2, half:]
     in_time = np.fft.fft(np.fft.ifftshift(weights, axes=-1)) * filtered
-    se = noise_sd(fids) * np.sqrt(np.mean(np.abs(in_time) ** 2, axis=-1)) / np.abs(size)
+    spread = np.mean(noise_shape(fids).power * np.abs(in_time) ** 2, axis=-1)
+    se = noise_sd(fids) * np.sqrt(spread) / np.abs(size)
     return Widths(width, se, shift)
 
 

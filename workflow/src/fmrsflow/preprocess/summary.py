@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fmrsflow import quality
+from fmrsflow.fids import Fids
+from fmrsflow.noise import noise_shape, noise_under_signals
 from fmrsflow.preprocess.linewidth import Matching, relative_widths
 from fmrsflow.preprocess.scan import Averages, Combined, Corrected
 
@@ -56,6 +58,7 @@ def record_of(
         "snr_tcr": float(quality.snr_tcr(mean.whole)[0]),
         "snr_definition": quality.snr_definition(mean.whole),
         "fwhm_tcr_hz": line.fwhm_hz,
+        "fwhm_tcr_ppm": line.fwhm_hz / mean.whole.frequency_mhz,
         "linewidth_hz": by_condition(line.fwhm_hz + matching.width_hz),
         "linewidth_se_hz": by_condition(matching.se_hz),
         "fwhm_water_hz": None
@@ -71,10 +74,42 @@ def record_of(
     }
 
 
-def parameters_of(setting: dict, scan: Combined, done: Corrected) -> dict:
-    """What each step was given and found, for the record."""
+def noise_figures(fids: Fids) -> dict:
+    """Shape of the noise of corrected transients, for the record (docs/science.md#noise-shape)."""
+    shape = noise_shape(fids)
+    return {
+        "noise_white": shape.white,
+        "noise_end_to_start": shape.end_to_start,
+        # A filter that took the noise off the second half of the FID leaves nothing to compare.
+        "noise_under_signals": noise_under_signals(fids) if shape.white else None,
+    }
+
+
+def noise_reports(figures: dict) -> list[str]:
+    """What people have to know of these figures; nothing where the noise is white."""
+    reports = []
+    if not figures["noise_white"]:
+        change = figures["noise_end_to_start"]
+        course = "falls" if change < 1 else "rises"
+        reports.append(
+            f"the data were filtered before the export: the noise {course} along the FID (SD of "
+            f"the last quarter {change:.2g} times that of the first); errors count with it, line "
+            "widths hold the filter's; export unfiltered data"
+        )
+    under = figures["noise_under_signals"]
+    if under is not None and under != 1:
+        reports.append(
+            f"the noise under the metabolites is {under:.2g} times that where it is measured: the "
+            "data were filtered before the export, and SNR and FQN are off; export unfiltered data"
+        )
+    return reports
+
+
+def parameters_of(setting: dict, scan: Combined, done: Corrected, appended: int) -> dict:
+    """What each step was given and found, for the record; `appended`: zeros that were cut."""
     weights, eddy = scan.weights, scan.eddy
     return {
+        "zero_filling": {"points_cut": appended},
         "coils": {
             "n_coils": len(weights.weights) if weights else 1,
             "gain": weights.gain if weights else None,

@@ -12,8 +12,8 @@ def alike(texts: Sequence[str]) -> list[tuple[str, list[int]]]:
     Words with a digit or a slash in them (values, files, scans) may differ within a group; those
     that do are shown as "…".
 
-    >>> alike(["tCr FWHM 13.1 Hz > 12 Hz", "tCr FWHM 15.0 Hz > 12 Hz", "no water"])
-    [('tCr FWHM … Hz > 12 Hz', [0, 1]), ('no water', [2])]
+    >>> alike(["tCr FWHM 0.1 ppm > 0.094 ppm", "tCr FWHM 0.12 ppm > 0.094 ppm", "no water"])
+    [('tCr FWHM … ppm > 0.094 ppm', [0, 1]), ('no water', [2])]
     """
     groups: dict[tuple[str, ...], list[int]] = {}
     for place, text in enumerate(texts):

@@ -103,6 +103,12 @@ def _preprocessing(ref: _Writer, converted, records, limits) -> str:
         steps.append(
             f"coils were combined with noise-whitened SVD weights{share} {ref('Rodgers2010')}"
         )
+    filled = sum(
+        r.get("parameters", {}).get("zero_filling", {}).get("points_cut", 0) > 0 for r in records
+    )
+    if filled:
+        share = "" if filled == len(records) else f" (in {filled} of {len(records)} scans)"
+        steps.append(f"zeros that the export had appended to the FIDs were cut off{share}")
     eddy = sum(r.get("parameters", {}).get("eddy", {}).get("applied", False) for r in records)
     if eddy:
         share = "" if eddy == len(records) else f" (in {eddy} of {len(records)} scans)"
@@ -146,7 +152,7 @@ def _preprocessing(ref: _Writer, converted, records, limits) -> str:
         "Preprocessing, in this order: "
         + ("; ".join(steps) or "none")
         + ". Scans were excluded from group statistics where the tCr line was wider than "
-        f"{limits['max_fwhm_tcr_hz']:g} Hz or the tCr SNR lower than {limits['min_snr_tcr']:g} "
+        f"{limits['max_fwhm_tcr_ppm']:g} ppm or the tCr SNR lower than {limits['min_snr_tcr']:g} "
         f"(definition: {records[0].get('snr_definition', 'not given')})."
     )
 

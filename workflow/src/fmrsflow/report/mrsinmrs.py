@@ -118,7 +118,7 @@ def checklist(
         Item(
             "Quality",
             "Exclusion criteria",
-            f"tCr FWHM > {limits['max_fwhm_tcr_hz']:g} Hz, tCr SNR < {limits['min_snr_tcr']:g}",
+            f"tCr FWHM > {limits['max_fwhm_tcr_ppm']:g} ppm, tCr SNR < {limits['min_snr_tcr']:g}",
             "settings",
         ),
         Item("Quality", "Goodness of fit (FQN), mean ± SD", _spread(modelled, "fqn"), "results"),

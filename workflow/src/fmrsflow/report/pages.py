@@ -11,7 +11,14 @@ from fmrsflow.report import figures, spectrum_figures, words
 from fmrsflow.report.ranges import molal_ranges
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import STAGES, ScanResults, View
-from fmrsflow.report.verdict import MAX_DRIFT_HZ, MAX_FQN, NEAR, broad_hz, verdict
+from fmrsflow.report.verdict import (
+    MAX_DRIFT_HZ,
+    MAX_FQN,
+    NEAR,
+    broad_hz,
+    too_broad_hz,
+    verdict,
+)
 from fmrsflow.scan_figures import FIGURES
 from fmrsflow.tables import Row
 
@@ -254,7 +261,7 @@ def _place(results: ScanResults, figure: str, high_is_good: bool) -> str:
     values = np.array([v for v in results.peers.get(figure, ()) if v == v], float)
     if own is None or len(values) < 5:
         return (
-            "excluded above {:g} Hz".format(results.limits["max_fwhm_tcr_hz"])
+            f"excluded above {too_broad_hz(results):.1f} Hz"
             if (figure == "fwhm_tcr_hz")
             else "excluded below {:g}".format(results.limits["min_snr_tcr"])
         )
@@ -294,13 +301,13 @@ def _spread(spread) -> str:
 
 
 def _quality_rows(results: ScanResults) -> list[dict]:
-    limits = results.limits
-    width, snr = limits["max_fwhm_tcr_hz"], limits["min_snr_tcr"]
+    width, snr = too_broad_hz(results), results.limits["min_snr_tcr"]
     rows = [
         ("snr_tcr", f"above {snr / NEAR:.0f}; excluded below {snr:g}", lambda v: v < snr),
         (
             "fwhm_tcr_hz",
-            f"below {broad_hz(results):.0f} at this field; excluded above {width:g}",
+            f"below {broad_hz(results):.0f} at this field; excluded above {width:.1f} "
+            f"({results.limits['max_fwhm_tcr_ppm']:g} ppm)",
             lambda v: v > width,
         ),
         ("fwhm_water_hz", "as narrow as the tCr line or up to 2 Hz wider", None),

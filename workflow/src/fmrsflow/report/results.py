@@ -68,7 +68,7 @@ class ScanResults:
     records : dict
         Stage -> its record (docs/outputs.md).
     limits : dict
-        Exclusion limits: `max_fwhm_tcr_hz`, `min_snr_tcr`.
+        Exclusion limits: `max_fwhm_tcr_ppm`, `min_snr_tcr`.
     transients, concentrations, changes, controls, timecourse : rows of the tables
     sidecar : dict
         Sidecar of the converted scan, for the checklist of its site.

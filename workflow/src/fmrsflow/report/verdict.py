@@ -66,10 +66,19 @@ def verdict(results: ScanResults) -> Verdict:
 
 def broad_hz(results: ScanResults) -> float:
     """tCr line width (Hz) above which to take care: `MAX_WIDTH_PPM`, or the exclusion limit."""
-    frequency_mhz = results.record("convert").get("frequency_mhz") or (
+    return min(MAX_WIDTH_PPM * frequency_mhz(results), too_broad_hz(results))
+
+
+def too_broad_hz(results: ScanResults) -> float:
+    """tCr line width (Hz) above which the scan is excluded."""
+    return results.limits["max_fwhm_tcr_ppm"] * frequency_mhz(results)
+
+
+def frequency_mhz(results: ScanResults) -> float:
+    """Spectrometer frequency of the scan, that of its site's field where it is not known."""
+    return results.record("convert").get("frequency_mhz") or (
         GYROMAGNETIC_MHZ_PER_T * results.site.field_t
     )
-    return min(MAX_WIDTH_PPM * frequency_mhz, results.limits["max_fwhm_tcr_hz"])
 
 
 def _quality(results: ScanResults):

@@ -153,7 +153,7 @@ def _widths(scans: Sequence[UnitScan], rest, task, tag: str, tolerance: float) -
     for scan in scans:
         width |= scan.preprocess.get("linewidth_hz") or {}
         error |= scan.preprocess.get("linewidth_se_hz") or {}
-    if rest in width and task in width:
+    if None not in (width.get(rest), width.get(task)):  # else no line of it was measured
         se = math.hypot(*(error.get(name) or math.nan for name in (rest, task)))
         difference = width[task] - width[rest]
         found.append(control(f"linewidth change{tag}", difference, se, "Hz", tolerance, SHIM))

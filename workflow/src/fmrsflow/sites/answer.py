@@ -276,10 +276,9 @@ def _empty_sites(key, rows, used, sites, answers: Mapping[str, Sequence[str]]) -
         others = answers.get(name, ())
         if own:
             what = f"none of its {count(len(own), 'scan')} can be used"
-        elif others and same["quantity"] not in others:
-            what = (
-                f"its scans have no {same['quantity']} values; they answer by {', '.join(others)}"
-            )
+        elif others:
+            lacking = "such" if same["quantity"] in others else same["quantity"]
+            what = f"its scans have no {lacking} changes; they answer by {', '.join(others)}"
         else:
             what = "no scan of it was fitted"
         found.append(

@@ -6,10 +6,17 @@ from fmrsflow import quality
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
+from fmrsflow.noise import without_zeros
 from fmrsflow.preprocess.linewidth import match_linewidths
 from fmrsflow.preprocess.outliers import blank_unusable
 from fmrsflow.preprocess.scan import averages, combined, correct
-from fmrsflow.preprocess.summary import parameters_of, record_of, transient_rows
+from fmrsflow.preprocess.summary import (
+    noise_figures,
+    noise_reports,
+    parameters_of,
+    record_of,
+    transient_rows,
+)
 from fmrsflow.study import conditions as conditions_of
 from fmrsflow.tables.preprocess import TRANSIENTS
 
@@ -23,8 +30,10 @@ def process(job: Job) -> dict:
     tr_s = converted["tr_s"] or job.site.tr_s
     labels = _conditions(job, raw.n_transients, tr_s)
     unusable = blank_unusable(raw)
-    scan = combined(raw, reference, setting["eddy"])
-    del raw  # a third of a gigabyte where there are many coils
+    measured = without_zeros(raw)
+    appended = raw.n_points - measured.n_points
+    scan = combined(measured, reference, setting["eddy"])
+    del raw, measured  # a third of a gigabyte where there are many coils
     if reference is None and setting["eddy"]:
         job.warn("no water reference: eddy currents are not corrected")
     done = correct(scan.fids, labels, unusable, setting)
@@ -33,6 +42,9 @@ def process(job: Job) -> dict:
             f"condition {name}: more than {setting['max_removed_share']:g} of its transients are "
             "outliers; only the farthest were removed (max_removed_share)"
         )
+    noise = noise_figures(done.fids.select(done.outliers.kept))
+    for text in noise_reports(noise):
+        job.warn(text)
     mean = averages(done, labels, setting["average"] == "equal")
     matched, matching = match_linewidths(mean.fids, mean.conditions, mean.shares)
     line = quality.fwhm_tcr(mean.whole)
@@ -42,8 +54,8 @@ def process(job: Job) -> dict:
     if scan.reference is not None:
         job.save("mrsref", scan.reference)
     job.save("transients", transient_rows(done, mean, labels, tr_s, line.fwhm_hz), TRANSIENTS)
-    record = record_of(scan, done, mean, matching, line)
-    return {**record, "parameters": parameters_of(setting, scan, done)}
+    record = record_of(scan, done, mean, matching, line) | noise
+    return {**record, "parameters": parameters_of(setting, scan, done, appended)}
 
 
 def _conditions(job: Job, n_transients: int, tr_s: float | None) -> list[str | None]:

@@ -1,0 +1,182 @@
+"""Average of a spectrum's fits over models that are all reasonable, and their spread.
+
+No criterion finds the stiffness of the baseline or the macromolecules of a measured spectrum: the
+residual is smallest where the baseline follows what is not baseline. So the answer is the mean over
+stiffnesses round the one that cross-validation prefers, and over sets of macromolecules, and its
+model error is the spread of the answer among them (docs/science.md#model-error; Hoeting et al.
+1999, Stat Sci 14:382-417, on averaging in place of choosing).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import LinAlgError
+
+from fmrsflow.basis.files import Basis
+from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids
+from fmrsflow.fit.broad import SETS
+from fmrsflow.fit.coloured import cut_alike
+from fmrsflow.fit.model import Model, make_model, own_lines
+from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.result import FitResult, failed_result, make_result
+from fmrsflow.fit.solve import fitted_again, prepared, search, solution
+
+STIFFNESS = (0.25, 0.6, 1.0)
+"""Effective dimensions of the baseline that are averaged, relative to the chosen one."""
+
+
+WORSE = 0.5
+"""A model's weight falls by a factor e where its residual is larger than the best one's by so much
+of it: what plainly cannot describe a spectrum says nothing about its error, and of those that can
+the residual is no judge."""
+
+
+def fit_average(
+    fids: Fids,
+    basis: Basis,
+    options: FitOptions | None = None,
+    alternatives: Sequence[Basis] = (),
+    like: int | None = None,
+) -> list[FitResult]:
+    """Fit each transient of `fids` under every model, and average.
+
+    Parameters
+    ----------
+    fids : Fids
+        One spectrum a transient, coils combined.
+    basis : Basis
+        On the axes of `fids`.
+    options : FitOptions, optional
+    alternatives : sequence of Basis
+        Other bases that the scanner may have had, on the same axes.
+    like : int, optional
+        Transient whose stiffness and weights of models all others take, so that a difference
+        between them holds no choice of their own; by default each has its own.
+
+    Returns
+    -------
+    list of FitResult
+        Curves, parameters and quality of the first model (the basis, the first of `broad.SETS`,
+        the chosen stiffness); `amplitudes` the mean over models, `covariance` their mean covariance
+        under noise, `model_covariance` that of the amplitudes among the models.
+
+    Raises
+    ------
+    DataError
+        Basis and data do not belong together (field, dwell time, length).
+    """
+    options = options or FitOptions()
+    bases = [cut_alike(fids, one)[1] for one in (basis, *alternatives)]
+    fids, _ = cut_alike(fids, basis)
+    sets = SETS if own_lines(basis, options) else SETS[:1]
+    models = [make_model(fids, one, options, mm) for one in bases for mm in sets]
+    order = list(range(fids.n_transients))
+    common = None
+    found: dict[int, FitResult] = {}
+    if like is not None:
+        each = _each_model(models, options, fids.select([like]), None)
+        found[like], common = averaged(each, None), _Common.of(each)
+    for j in order:
+        if j not in found:
+            each = _each_model(models, options, fids.select([j]), common)
+            found[j] = averaged(each, common)
+    return [found[j] for j in order]
+
+
+@dataclass(frozen=True)
+class _Common:
+    """What spectra that are compared take from one of them: stiffness of its first model, relative
+    weight of each."""
+
+    smoothness: float
+    weights: dict[tuple[int, int], float]
+
+    @classmethod
+    def of(cls, each: dict[tuple[int, int], FitResult]) -> _Common | None:
+        used = {key: one for key, one in each.items() if one.status == "ok"}
+        return cls(each[FIRST].smoothness, _weights(used)) if FIRST in used else None
+
+
+FIRST = (0, len(STIFFNESS) - 1)
+"""Number of the first model and of its stiffness."""
+
+
+def _each_model(
+    models: list[Model], options: FitOptions, fids: Fids, common: _Common | None
+) -> dict[tuple[int, int], FitResult]:
+    """Results of one spectrum by number of model and stiffness; only the first where it failed."""
+    first = models[0]
+    try:
+        data = prepared(first, fids)
+        end = search(first, options, data, None if common is None else common.smoothness)
+    except (DataError, LinAlgError) as error:
+        return {FIRST: failed_result(first, str(error))}
+    found = {FIRST: make_result(solution(first, data, *end), data)}
+    if found[FIRST].status == "failed":
+        return found
+    state, target, _ = end
+    for number, model in enumerate(models):
+        for stiffness, smoothness in _stiffnesses(model, target.smoothness, options):
+            if (number, stiffness) in found:
+                continue
+            try:
+                other = fitted_again(model, data, smoothness, state.theta)
+            except LinAlgError:
+                continue  # two signals of this set alone are one: it has nothing to say
+            found[number, stiffness] = make_result(solution(model, data, *other), data)
+    return found
+
+
+def _stiffnesses(model: Model, smoothness: float, options: FitOptions) -> list[tuple[int, float]]:
+    """Smoothnesses of a spline baseline round the chosen one; other baselines have one form."""
+    if options.baseline != "spline":
+        return [(FIRST[1], smoothness)]
+    size = model.baseline.effective_dimension(smoothness)
+    return [
+        (number, smoothness if share == 1.0 else model.baseline.smoothness_for(share * size))
+        for number, share in enumerate(STIFFNESS)
+    ]
+
+
+def _weights(used: dict[tuple[int, int], FitResult]) -> dict[tuple[int, int], float]:
+    left = {key: one.residual_sd**2 for key, one in used.items()}
+    least = min(left.values())
+    return {key: math.exp(-(value / least - 1) / WORSE) for key, value in left.items()}
+
+
+def averaged(each: dict[tuple[int, int], FitResult], common: _Common | None) -> FitResult:
+    """The first result with the mean amplitudes of all that are ok, and their spread."""
+    first = each[FIRST]
+    used = {key: one for key, one in each.items() if one.status == "ok"}
+    if first.status == "failed":
+        return first
+    weights = common.weights if common else _weights(used)
+    used = {key: one for key, one in used.items() if key in weights}
+    weight = np.array([weights[key] for key in used])
+    weight /= weight.sum()
+    k = len(first.names)
+    there = np.zeros((len(used), k))
+    amplitudes, covariance = np.zeros((len(used), k)), np.zeros((len(used), k, k))
+    for number, one in enumerate(used.values()):
+        mine = [i for i, name in enumerate(first.names) if name in one.names]
+        rows = [one.names.index(first.names[i]) for i in mine]
+        there[number, mine] = 1.0
+        amplitudes[number, mine] = one.amplitudes[rows]
+        covariance[number][np.ix_(mine, mine)] = one.covariance[np.ix_(rows, rows)]
+    # A macromolecule that a set lacks has the mean and the spread of the others.
+    mean = weight @ amplitudes / (weight @ there)
+    rest = (amplitudes - mean) * there
+    pairs = np.einsum("m,mi,mj->ij", weight, there, there)
+    spread = np.einsum("m,mi,mj->ij", weight, rest, rest) / max(1 - weight @ weight, 1e-9)
+    return replace(
+        first,
+        amplitudes=mean,
+        covariance=np.einsum("m,mij->ij", weight, covariance) / np.maximum(pairs, 1e-300),
+        model_covariance=spread,
+        n_models=len(used),
+    )

@@ -1,0 +1,145 @@
+"""FIDs in the band of the fit: a tenth of the points, and the same spectrum in its range.
+
+A fit looks at 4 ppm of the 16 or more that were acquired, and at lines of some hertz, which are gone
+after half a second. So FIDs are cut at `LONGEST_S`, and basis signals are kept as samples of the
+band about the range only. There they are damped and shifted like the whole FIDs: a filter that is
+flat round the range lets through what a damped line has in it, wherever the line stands, so long as
+the filter's ringing before the first sample is kept too (`GUARD_S` of negative time).
+docs/science.md#fit-model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.fft import fft, ifft, next_fast_len
+from scipy.special import erf
+
+from fmrsflow.exponentials import exponentials
+from fmrsflow.fids import Fids
+
+LONGEST_S = 0.5
+"""Length of a FID that is fitted. A line of 3 Hz has lost 99 % by then: the rest holds 0.01 % of its
+information."""
+
+GUARD_S = 0.05
+"""Time before the first and after the last sample that holds the filter's ringing."""
+
+TRANSITION_HZ = 200.0
+"""Width over which the filter falls from one to zero (a Gaussian's integral): its ringing is below
+1e-6 after `GUARD_S`."""
+
+FLAT_HZ = 25.0
+"""Flat part of the filter beyond the range."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """Axes of a fit, made once for spectra of one protocol by `band_of`.
+
+    Attributes
+    ----------
+    n_used : int
+        Samples of a FID that are fitted.
+    n_fft : int
+        Length of the transform of a FID, guards included.
+    bins : integer array (n_time,)
+        Of that transform: the band, by rising frequency.
+    filter : array (n_time,)
+    inside : slice
+        Range of the fit in the band.
+    ppm : array (n_points,)
+    time_s : array (n_time,)
+        Of the samples of the band, the first of them negative.
+    turn : complex array (n_points,)
+        Phase that the negative times cost the spectrum.
+    """
+
+    n_used: int
+    n_fft: int
+    bins: np.ndarray
+    filter: np.ndarray
+    inside: slice
+    ppm: np.ndarray
+    time_s: np.ndarray
+    turn: np.ndarray
+
+    @property
+    def step_s(self) -> float:
+        """Distance of two samples of the band, s."""
+        return float(self.time_s[1] - self.time_s[0])
+
+    @property
+    def oversampling(self) -> float:
+        """Points of the spectrum for each that carries noise of its own."""
+        return self.n_fft / self.n_used
+
+    def used(self, fids: Fids) -> Fids:
+        """The part of FIDs that is fitted."""
+        return fids.with_data(fids.data[..., : self.n_used])
+
+    def reduced(self, fids: np.ndarray) -> np.ndarray:
+        """FIDs (n, n_samples) that do not decay as samples of the band, complex (n, n_time)."""
+        whole = self._transform(fids)[:, self.bins] * self.filter
+        late = int(np.sum(self.time_s < 0))
+        return np.roll(ifft(whole, axis=1), late, axis=1)
+
+    def spectra(self, fids: np.ndarray) -> np.ndarray:
+        """Spectra of measured FIDs (n, n_samples) in the range, complex (n, n_points)."""
+        return self._transform(fids)[:, self.bins[self.inside]]
+
+    def _transform(self, fids: np.ndarray) -> np.ndarray:
+        used = fids[:, : self.n_used].astype(complex)
+        used[:, 0] *= 0.5  # as in fids.to_spectrum
+        return fft(used, self.n_fft, axis=1)
+
+    def spectrum(self, signals: np.ndarray) -> np.ndarray:
+        """Signals of the band (..., n_time) as spectra in the range, (..., 2, n_points)."""
+        spectra = fft(signals, axis=-1)[..., self.inside] * self.turn
+        return np.stack([spectra.real, spectra.imag], axis=-2)
+
+    def exponentials(self, rate) -> np.ndarray:
+        """exp(rate t) at the samples of the band, rate in 1/s; (..., n_time)."""
+        rate = np.asarray(rate)
+        return exponentials(rate * self.step_s, len(self.time_s), rate * self.time_s[0])
+
+    def finer(self, signal: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
+        """Chemical shift (ppm) and complex spectrum of a signal (n_time,) of the band, zero-filled
+        to `factor` times as many points."""
+        n, late = len(self.time_s), int(np.sum(self.time_s < 0))
+        filled = np.zeros(factor * n, complex)
+        filled[: n - late], filled[factor * n - late :] = signal[late:], signal[:late]
+        at = np.arange(factor * n) / factor - self.inside.start
+        return self.ppm[0] + at * (self.ppm[1] - self.ppm[0]), fft(filled)
+
+
+def band_of(fids: Fids, low_ppm: float, high_ppm: float) -> Band:
+    """The band of spectra on the axes of `fids` for a range of chemical shift."""
+    n_used = min(fids.n_points, int(round(LONGEST_S / fids.dwell_s)))
+    n_fft = next_fast_len(n_used + 2 * int(np.ceil(GUARD_S / fids.dwell_s)))
+    step_hz = 1.0 / (n_fft * fids.dwell_s)
+    first = int(np.ceil(fids.hz_at(low_ppm) / step_hz))
+    last = int(np.floor(fids.hz_at(high_ppm) / step_hz))
+    limit = n_fft // 2
+    first, last = max(first, -limit), min(last, n_fft - limit - 1)
+    margin = int(np.ceil((FLAT_HZ + TRANSITION_HZ) / step_hz))
+    wanted = last - first + 1 + 2 * margin
+    n_time = min(next_fast_len(wanted), n_fft)
+    start = first - margin if n_time < n_fft else -limit
+    bins = start + np.arange(n_time)
+    outside = np.maximum(first - bins, bins - last) * step_hz - FLAT_HZ - TRANSITION_HZ / 2
+    shape = 0.5 * (1 - erf(outside / (TRANSITION_HZ / 6)))
+    late = int(round(GUARD_S * n_time * step_hz))
+    time_s = (np.arange(n_time) - late) / (n_time * step_hz)
+    chosen = slice(first - start, last + 1 - start)
+    return Band(
+        n_used=n_used,
+        n_fft=n_fft,
+        bins=bins % n_fft,
+        filter=shape if n_time < n_fft else np.ones(n_time),
+        inside=chosen,
+        ppm=fids.carrier_ppm + bins[chosen] * step_hz / fids.frequency_mhz,
+        time_s=time_s,
+        turn=np.exp(2j * np.pi * np.arange(n_time)[chosen] * late / n_time),
+    )
