@@ -18,10 +18,11 @@ import numpy as np
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.formats import read_basis
 from fmrsflow.basis.simulate import broad_fids
-from fmrsflow.basis.site import complete
+from fmrsflow.basis.site import alternatives, complete
 from fmrsflow.concentration import Tissue, molar
 from fmrsflow.convert.reader import load, read, read_lcmodel_raw
 from fmrsflow.fids import Fids
+from fmrsflow.fit.average import fit_average
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult
 from fmrsflow.fit.water import water_amplitude
@@ -30,7 +31,6 @@ from fmrsflow.preprocess.scan import combined, correct
 from fmrsflow.sheets import schema
 from fmrsflow.stages.basis import make
 from fmrsflow.study import Site
-from measured_fit import alternatives, fit_average
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"

@@ -8,6 +8,7 @@ import numpy as np
 
 from figure import Figure, skipped
 from fmrsflow.errors import DataError
+from fmrsflow.fit.average import fit_average
 from fmrsflow.fit.result import FitResult
 from measured_data import (
     MAIN_SUMS,
@@ -18,7 +19,6 @@ from measured_data import (
     lcmodel_test,
     ratios,
 )
-from measured_fit import fit_average
 
 LCMODEL_TEST = {
     "tNAA": (1.313, 10.0),

@@ -10,6 +10,7 @@ from scipy.stats import chi2, t
 from figure import Figure, skipped
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.fit.average import fit_average
 from fmrsflow.fit.joint import fit_joint_models
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult
@@ -25,7 +26,6 @@ from measured_data import (
     scans,
     steam_7t,
 )
-from measured_fit import fit_average
 
 STIFFNESS = (0.5, 1.5)
 """Parameters per ppm of the baseline, relative to those of the default."""

@@ -16,13 +16,13 @@ from fmrsflow.basis.files import Basis
 from fmrsflow.basis.simulate import with_macromolecules
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.fit.average import fit_average
 from fmrsflow.fit.broad import is_broad
 from fmrsflow.fit.engines import fit_with_engine
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult
 from measured_brains import RANGE, engine_ratios
 from measured_data import MAIN_SUMS, SEVEN, challenge, lcmodel_test, ratios, scans, specvis
-from measured_fit import fit_average
 from measured_known import LCMODEL_TEST, concentrations, main_sums, scale_of, single_errors
 
 SCANS_LCMODEL = {
