@@ -78,9 +78,12 @@ def test_the_adiabatic_pulse_inverts_its_slice_at_four_fifths_of_its_amplitude_t
 def test_a_singlet_keeps_its_protons_and_phase_wherever_it_stands():
     for sequence in (press(0.035, 0.015), slaser(0.035), steam(0.008, 0.032), special(0.0085)):
         pulses = sim.shaped_pulses(sequence, None)
-        for name, protons in (("Gly", 2), ("sI", 6)):
-            lines = sim.metabolite_lines(name, sequence, MHZ_7T, pulses)
-            assert lines.amplitude.sum() == pytest.approx(protons, rel=0.03)
+        for ppm in (1.3, 2.0, 3.03, 3.92):
+            spin = Part("spin", np.array([ppm]), np.zeros((1, 1)), {})
+            amplitude = sim.signal(spin, sequence, MHZ_7T, pulses).amplitude.sum()
+            share = amplitude / sim.reference(sequence, MHZ_7T, pulses)
+            # An adiabatic pulse with a low gradient at its middle loses a little off its centre.
+            assert share == pytest.approx(1, abs=0.02 if sequence.name == "sLASER" else 1e-3)
 
 
 @pytest.mark.parametrize("te_s", [0.05, 0.1, 0.144])
@@ -142,7 +145,7 @@ def test_a_propagator_is_that_of_matrix_exponentials_sample_by_sample(monkeypatc
     assert error() < coarse / 12
 
 
-@pytest.mark.parametrize("sequence", [press(0.035, 0.0165), slaser(0.032)])
+@pytest.mark.parametrize("sequence", [press(0.035, 0.0165), slaser(0.032), steam(0.008, 0.032)])
 @pytest.mark.parametrize("mhz", [123.25, MHZ_7T])
 def test_a_grid_of_four_times_the_points_in_place_and_time_gives_the_same_spectra(
     monkeypatch, sequence, mhz
@@ -201,7 +204,6 @@ def test_projection_along_each_axis_equals_a_grid_of_positions():
     h = 2 * np.pi * sum(offset * one for offset, one in zip(offsets, z))
     h = h + 2 * np.pi * part.couplings_hz[0, 1] * sum(axis[0] @ axis[1] for axis in (x, y, z))
     positions, spacing = shaped._positions(pulse, offsets)
-    positions, spacing = positions[::2], 2 * spacing  # 60 Hz: coarse, yet fine for the profile
     pulses = np.array([_propagator(part, pulse, offsets, p) for p in positions])
     half = pulse.duration_s / 2
     waits = [expm(-1j * h * t) for t in (0.009 - half, 0.020 - 2 * half, 0.011 - half)]
@@ -234,7 +236,7 @@ def test_shaped_steam_equals_a_grid_of_positions_in_three_directions():
     h = 2 * np.pi * sum(offset * one for offset, one in zip(offsets, z))
     h = h + 2 * np.pi * part.couplings_hz[0, 1] * sum(axis[0] @ axis[1] for axis in (x, y, z))
     positions, spacing = shaped._positions(pulse, offsets)
-    positions, spacing = positions[::3], 3 * spacing  # 360 Hz, below 1 / 2.5 ms
+    positions, spacing = positions[::2], 2 * spacing  # 300 Hz, below 1 / 2.5 ms
     fz = np.diag(z[0] + z[1]).real
     undo = np.exp(2j * np.pi * pulse.half_s * positions[:, None] * fz)
     pulses = np.array([_propagator(part, pulse, offsets, p) for p in positions])
@@ -282,6 +284,8 @@ def test_a_given_bandwidth_that_leaves_no_room_is_refused():
         (press(0.008), "refocus", 0.004),  # TE1 / 2 holds half of it: 4 ms
         (special(0.003), "refocus", 0.003),
         (steam(0.020), "excite", 0.0025),
+        (slaser(0.028), "adiabatic", 0.0045),
+        (slaser(0.016), "adiabatic", 0.004),  # TE / 8 holds half of it
     ],
 )
 def test_the_usual_pulse_is_shorter_where_its_sequence_is(sequence, shape, duration_s):

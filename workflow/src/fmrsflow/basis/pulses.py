@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+SHORTEST_ADIABATIC_S, LONGEST_ADIABATIC_S = 0.0035, 0.0045
+"""Length of the adiabatic pulse as published, and where a sequence has the room, s."""
+
 
 @dataclass(frozen=True)
 class ShapedPulse:
@@ -75,18 +78,28 @@ def rotations(pulse: ShapedPulse, offset_hz: np.ndarray, position_hz: np.ndarray
         Cayley-Klein parameters: the operator is [[alpha, -conj(beta)], [beta, conj(alpha)]] in
         the basis (up, down).
     """
-    alpha = np.ones(np.broadcast(offset_hz, position_hz).shape, complex)
-    beta = np.zeros_like(alpha)
-    for rf, gradient in zip(pulse.rf_hz[steps], pulse.gradient[steps]):
-        z = offset_hz + gradient * position_hz
-        size = np.sqrt(np.abs(rf) ** 2 + z**2)
-        angle = np.pi * pulse.dwell_s * size
-        # sin(angle) / size, finite where nothing turns.
-        sine = np.pi * pulse.dwell_s * np.sinc(angle / np.pi)
-        a = np.cos(angle) - 1j * sine * z
-        b = -1j * sine * rf
-        alpha, beta = a * alpha - np.conj(b) * beta, b * alpha + np.conj(a) * beta
-    return alpha, beta
+    shape = (-1,) + (1,) * np.broadcast(offset_hz, position_hz).ndim
+    rf, gradient = pulse.rf_hz[steps].reshape(shape), pulse.gradient[steps].reshape(shape)
+    z = offset_hz + gradient * position_hz
+    angle = np.pi * pulse.dwell_s * np.sqrt(np.abs(rf) ** 2 + z**2)
+    # sin(angle) / size, finite where nothing turns.
+    sine = np.pi * pulse.dwell_s * np.sinc(angle / np.pi)
+    alpha, beta = np.cos(angle) - 1j * sine * z, -1j * sine * rf
+    while len(alpha) > 1:
+        alpha, beta = _by_pairs(alpha, beta)
+    return alpha[0], beta[0]
+
+
+def _by_pairs(alpha: np.ndarray, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations of successive samples (axis 0), each two made one; a last one alone stays."""
+    end = len(alpha) // 2 * 2
+    a, b = alpha[:end:2], beta[:end:2]
+    then_a, then_b = alpha[1:end:2], beta[1:end:2]
+    joined = then_a * a - then_b.conj() * b, then_b * a + then_a.conj() * b
+    return (
+        np.concatenate([joined[0], alpha[end:]]),
+        np.concatenate([joined[1], beta[end:]]),
+    )
 
 
 def refocusing(bandwidth_hz: float = 1200.0, time_bandwidth: float = 6.0) -> ShapedPulse:
@@ -107,7 +120,7 @@ def refocusing(bandwidth_hz: float = 1200.0, time_bandwidth: float = 6.0) -> Sha
     rf, dwell_s = _shinnar_le_roux(bandwidth_hz, time_bandwidth, 0.9999, 1.18)
     half_s = len(rf) * dwell_s / 2
     return ShapedPulse(
-        "Shinnar-Le Roux refocusing", rf, np.ones(len(rf)), dwell_s, bandwidth_hz, half_s
+        "Shinnar-Le Roux refocusing", rf, np.ones(len(rf)), dwell_s, bandwidth_hz, half_s, 16
     )
 
 
@@ -120,7 +133,7 @@ def excitation(bandwidth_hz: float = 2400.0, time_bandwidth: float = 6.0) -> Sha
     # At half height |2 A B| = 1/2, |B| is 0.37 of its largest, beyond the filter's edge of 1/2.
     rf, dwell_s = _shinnar_le_roux(bandwidth_hz, time_bandwidth, np.sqrt(0.5), 0.93)
     pulse = ShapedPulse(
-        "Shinnar-Le Roux excitation", rf, np.ones(len(rf)), dwell_s, bandwidth_hz, 0.0
+        "Shinnar-Le Roux excitation", rf, np.ones(len(rf)), dwell_s, bandwidth_hz, 0.0, 16
     )
     position = np.linspace(-0.3, 0.3, 61) * bandwidth_hz
     alpha, beta = rotations(pulse, np.zeros_like(position), position, slice(None))
@@ -146,13 +159,16 @@ def _shinnar_le_roux(bandwidth_hz: float, time_bandwidth: float, largest: float,
 
 
 def goia_wurst(
-    bandwidth_hz: float = 20000.0, duration_s: float = 0.0035, peak_b1_hz: float = 1000.0
+    bandwidth_hz: float = 20000.0,
+    duration_s: float = LONGEST_ADIABATIC_S,
+    peak_b1_hz: float = 1000.0,
 ) -> ShapedPulse:
     """Gradient-modulated adiabatic inversion GOIA-W(16, 4) (Andronesi 2010).
 
     B1 = peak (1 - |sin(pi t / 2)|^16) and G = 1 - 0.9 (1 - |sin(pi t / 2)|^4) for t in -1..1; the
     frequency sweep keeps the adiabatic condition equal over the slice:
-    f(t) = G(t) integral of B1^2 / G, scaled to the bandwidth.
+    f(t) = G(t) integral of B1^2 / G, scaled to the bandwidth. At the published 3.5 ms and this B1 a
+    singlet 1.5 ppm off the pulse's centre loses 5 % at 7T; at 4.5 ms 1.6 %.
     """
     n = 700
     t = (np.arange(n) + 0.5) / n * 2 - 1

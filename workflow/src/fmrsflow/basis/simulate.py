@@ -19,7 +19,13 @@ import numpy as np
 from fmrsflow.basis import systems
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.operators import Lines, hamiltonians, lines, operators, rotation
-from fmrsflow.basis.pulses import ShapedPulse, excitation, goia_wurst, refocusing
+from fmrsflow.basis.pulses import (
+    SHORTEST_ADIABATIC_S,
+    ShapedPulse,
+    excitation,
+    goia_wurst,
+    refocusing,
+)
 from fmrsflow.basis.sequences import Delay, Pulse, Sequence
 from fmrsflow.basis.shaped import PULSE_CENTRE_PPM, room_s, shaped_signal
 from fmrsflow.basis.systems import Part
@@ -157,11 +163,14 @@ def shaped_pulses(sequence: Sequence, bandwidth_hz: float | None) -> dict[str, S
 
 
 def _usual(sequence: Sequence, shape: str) -> ShapedPulse:
-    """The usual pulse of a shape; a shorter one, of wider slice, where it is too long."""
-    usual = MAKERS[shape]()
-    share = 2 * usual.half_s / room_s(sequence, {shape})
-    if shape == "adiabatic" or share <= 1:
+    """The usual pulse of a shape; where it is too long a shorter one, of wider slice or, if it is
+    adiabatic, of less margin."""
+    usual, room = MAKERS[shape](), room_s(sequence, {shape})
+    share = 2 * usual.half_s / room
+    if share <= 1:
         return usual
+    if shape == "adiabatic":
+        return goia_wurst(duration_s=max(room, SHORTEST_ADIABATIC_S))
     return MAKERS[shape](usual.bandwidth_hz * share)
 
 

@@ -99,7 +99,7 @@ def fit_with_engine(fids: Fids, basis: Basis, options: FitOptions) -> list[FitRe
         except DataError as failure:
             _check_machine(run, command, fids, basis, options, failure)
             raise
-    spectra = model.band.spectra(fids.transients)
+    spectra = model.band.spectra(fids)
     return [
         replace(
             failed_result(model, "", spectrum),
