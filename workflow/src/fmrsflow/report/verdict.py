@@ -20,7 +20,7 @@ MAX_DRIFT_HZ = 10.0
 """Drift of frequency over the scan above which the voxel or the subject has moved (Near 2021)."""
 
 MAX_SE_PERCENT = 20.0
-"""Standard error under noise above which the value of a metabolite is not to be read by itself (Wilson 2019)."""
+"""Relative error under noise above which a metabolite is not to be read by itself (Wilson 2019)."""
 
 MAX_FQN = 10.0
 """Residual variance over noise variance above which the fit leaves signal behind; 1 is ideal."""
@@ -111,7 +111,8 @@ def _quality(results: ScanResults):
             error = row["se_percent"]
             if not error <= MAX_SE_PERCENT:
                 shown = "undefined" if error != error else f"{error:.0f} %"
-                yield f"{results.asked.words} is uncertain ({row['condition']}: standard error {shown})"
+                where = row["condition"]
+                yield f"{results.asked.words} is uncertain ({where}: standard error {shown})"
 
 
 def _anatomy(results: ScanResults):
