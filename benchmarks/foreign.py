@@ -291,4 +291,4 @@ def site_basis(field_t: int) -> Basis:
         spectral_width_hz=SPECTRAL_WIDTH_HZ[field_t],
     )
     setting = complete({})
-    return finished(simulate_basis(*request(site, setting)), site, setting["mm"])
+    return finished(simulate_basis(*request(site, setting)), site, setting)

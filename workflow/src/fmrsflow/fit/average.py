@@ -63,7 +63,7 @@ def fit_average(
     list of FitResult
         Curves, parameters and quality of the first model (the basis, the first of `broad.SETS`,
         the chosen stiffness); `amplitudes` the mean over models, `covariance` their mean covariance
-        under noise, `model_covariance` that of the amplitudes among the models.
+        under noise, `model_covariance` what priors leave open and the spread among the models.
 
     Raises
     ------
@@ -162,21 +162,23 @@ def averaged(each: dict[tuple[int, int], FitResult], common: _Common | None) -> 
     k = len(first.names)
     there = np.zeros((len(used), k))
     amplitudes, covariance = np.zeros((len(used), k)), np.zeros((len(used), k, k))
+    prior = np.zeros((len(used), k, k))
     for number, one in enumerate(used.values()):
         mine = [i for i, name in enumerate(first.names) if name in one.names]
         rows = [one.names.index(first.names[i]) for i in mine]
         there[number, mine] = 1.0
         amplitudes[number, mine] = one.amplitudes[rows]
         covariance[number][np.ix_(mine, mine)] = one.covariance[np.ix_(rows, rows)]
+        prior[number][np.ix_(mine, mine)] = one.model_covariance[np.ix_(rows, rows)]
     # A macromolecule that a set lacks has the mean and the spread of the others.
     mean = weight @ amplitudes / (weight @ there)
     rest = (amplitudes - mean) * there
-    pairs = np.einsum("m,mi,mj->ij", weight, there, there)
+    pairs = np.maximum(np.einsum("m,mi,mj->ij", weight, there, there), 1e-300)
     spread = np.einsum("m,mi,mj->ij", weight, rest, rest) / max(1 - weight @ weight, 1e-9)
     return replace(
         first,
         amplitudes=mean,
-        covariance=np.einsum("m,mij->ij", weight, covariance) / np.maximum(pairs, 1e-300),
-        model_covariance=spread,
+        covariance=np.einsum("m,mij->ij", weight, covariance) / pairs,
+        model_covariance=np.einsum("m,mij->ij", weight, prior) / pairs + spread,
         n_models=len(used),
     )
