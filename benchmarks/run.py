@@ -15,8 +15,8 @@ from pathlib import Path
 from fmrsflow import arithmetic
 
 NAMES = (
-    *("house", "chain", "synthetic", "fit", "foreign", "sites", "pages", "scale", "bold"),
-    "mismatch",
+    *("house", "chain", "synthetic", "fit", "foreign", "measured", "sites", "pages", "scale"),
+    *("bold", "mismatch"),
 )
 
 

@@ -370,7 +370,7 @@ class _Maker:
                             "quantity": quantity,
                             "value": value * scale,
                             "se": error * scale,
-                            "crlb_percent": 100 * error / value,
+                            "se_percent": 100 * error / value,
                             "total_se": error * scale,
                             "unit": unit,
                             "method": "osprey 3T 1",

@@ -20,7 +20,15 @@ def pathway(one):
 
 
 @pytest.mark.parametrize(
-    "one", [press(0.03, 0.011), press(0.144), slaser(0.028), steam(0.02, 0.03), special(0.0085)]
+    "one",
+    [
+        press(0.03, 0.011),
+        press(0.144),
+        slaser(0.028),
+        slaser(0.028, (0.004, 0.00675, 0.0055, 0.00725, 0.0045)),
+        steam(0.02, 0.03),
+        special(0.0085),
+    ],
 )
 def test_every_sequence_refocuses_chemical_shift_and_ends_in_the_detected_order(one):
     total, order = pathway(one)
@@ -44,14 +52,31 @@ def test_spellings_of_vendors_mean_the_same_sequence():
 
 def test_times_of_the_site_win_over_the_defaults():
     assert dict(sequence("PRESS", 0.03, 0.011).times) == {"te1_s": 0.011}
-    assert dict(sequence("PRESS", 0.03).times) == {"te1_s": 0.0125}
+    assert dict(sequence("PRESS", 0.03, 0.011, vendor="GE").times) == {"te1_s": 0.011}
     assert dict(sequence("PRESS", 0.020).times) == {"te1_s": 0.010}
     assert dict(sequence("STEAM", 0.02, tm_s=0.017).times) == {"tm_s": 0.017}
 
 
 @pytest.mark.parametrize(
+    ("vendor", "te1_s"), [("Siemens", 0.0125), ("Philips", 0.0148), ("GE", 0.0147)]
+)
+@pytest.mark.parametrize("te_s", [0.03, 0.035, 0.144])
+def test_te1_is_that_of_the_vendor_whatever_the_echo_time(vendor, te1_s, te_s):
+    assert dict(sequence("PRESS", te_s, vendor=vendor).times) == {"te1_s": te1_s}
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("sLASER", 0.028, None, None, (0.004, 0.007)), "five delays above 0, not 4 7 ms"),
+        (
+            ("sLASER", 0.032, None, None, (0.004, 0.00675, 0.0055, 0.00725, 0.0045)),
+            "add up to 28 ms, TE is 32 ms",
+        ),
+        (
+            ("sLASER", 0.028, None, None, (0.005, 0.007, 0.006, 0.006, 0.004)),
+            "leave 2 ms of chemical shift at the echo",
+        ),
         (("MEGA-PRESS", 0.068), "MEGA-PRESS.*is not simulated"),
         (("PRESS", 30.0), "te_s counts in seconds"),
         (("PRESS", 0.03, 0.04), "TE1 of PRESS is 40 ms but TE is 30 ms"),

@@ -205,14 +205,15 @@ def test_macromolecules_have_the_position_width_and_protons_of_the_definition():
     assert np.ptp(above) == pytest.approx(0.14, abs=0.02)
 
 
-def test_a_single_macromolecule_spectrum_is_the_sum_in_the_soft_ratios():
+def test_a_single_macromolecule_spectrum_is_the_sum_in_the_proportions_of_a_brain():
     metabolites = sim.simulate(press(0.03), MHZ, 512, 4000.0, ["Glu"])
     apart = sim.with_macromolecules(metabolites, "separate")
     single = sim.with_macromolecules(metabolites, "single")
-    ratios = {"MM09": 1.0, "MM12": 0.3, "MM14": 0.75, "MM17": 0.375, "MM20": 1.5}
-    total = sum(ratio * apart.fids[apart.index(name)] for name, ratio in ratios.items())
+    broad = [name for name in apart.names if name.startswith("MM")]
+    assert len(broad) == 7
+    total = apart.select(broad).fids.sum(axis=0)
     np.testing.assert_allclose(single.fids[single.index("MM")], total, rtol=1e-12)
-    assert not set(ratios) & set(single.names)
+    assert not set(broad) & set(single.names)
     assert {"Lip09", "Lip13", "Lip20"} <= set(single.names)
 
 
@@ -262,3 +263,32 @@ def test_seventeen_metabolites_and_more_agree_with_sets_of_other_tools(shared_da
                 good.append(name)
                 break
     assert len(good) >= 17
+
+
+@pytest.mark.parametrize(
+    ("vendor", "te1_s"), [("siemens", 0.0164), ("philips", 0.0148), ("ge", 0.0147)]
+)
+def test_every_metabolite_agrees_with_the_press_bases_of_three_vendors(shared_data, vendor, te1_s):
+    """0.5-4.0 ppm, the mean shift removed; their lines are 1 or 2 Hz wide, ours are made 4 Hz."""
+    real = read_basis(shared_data / "real-fit" / "basis" / f"{vendor}.BASIS")
+    # Ascorbate has another coupling in these sets (docs/basis.md).
+    names = [name for name in systems.METABOLITES if name in real.names and name != "Asc"]
+    assert len(names) == 16
+    steps = press(0.035, te1_s)
+    pulses = sim.shaped_pulses(steps, None)
+    ours = sim.simulate(steps, real.frequency_mhz, 4096, 1 / real.dwell_s, names, pulses)
+    time_s = np.arange(4096) * real.dwell_s
+    inside = (ours.ppm > 0.5) & (ours.ppm < 4.0)
+
+    def spectra(fids, width_hz, shift_hz=0.0):
+        turn = np.exp((2j * np.pi * shift_hz - np.pi * width_hz) * time_s)
+        rows = to_spectrum(fids * turn)[:, inside]
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    theirs = spectra(real.select(names).fids[:, :4096], 3.0 if vendor == "philips" else 2.0)
+    products = [
+        np.sum(theirs.conj() * spectra(ours.fids, 4.0, shift_hz), axis=1).real
+        for shift_hz in np.arange(-5.0, 1.0, 0.1)
+    ]
+    best = max(products, key=np.mean)
+    assert not {name: value for name, value in zip(names, best) if value < 0.98}

@@ -16,13 +16,13 @@ MHZ, DWELL_S, POINTS = 123.25, 5e-4, 1024
 TRUTH = {
     "Asp": 2.2, "Cr": 4.6, "PCr": 4.4, "GABA": 1.4, "Gln": 2.6, "Glu": 10.5, "GPC": 1.1, "PCh": 0.4,
     "GSH": 1.2, "mI": 6.5, "Lac": 0.8, "NAA": 12.0, "NAAG": 1.4, "Tau": 1.5, "MM09": 4.0,
-    "MM12": 1.2, "MM14": 3.0, "MM17": 1.5, "MM20": 6.0,
+    "MM12": 4.4, "MM14": 3.8, "MM17": 4.2, "MM20": 3.9, "MM26": 4.3, "MM37": 3.6,
 }  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def basis():
-    """sLASER TE 28 ms at 3T, 14 metabolites and 5 macromolecules."""
+    """sLASER TE 28 ms at 3T, 14 metabolites and 7 macromolecules."""
     made = simulate(sequence("sLASER", 0.028), MHZ, POINTS, 1 / DWELL_S)
     made = with_macromolecules(made, "separate").select(tuple(TRUTH))
     return made.resampled(DWELL_S, POINTS, MHZ)
@@ -32,6 +32,12 @@ def basis():
 def truth():
     """True amplitudes in the order of the basis."""
     return np.array(list(TRUTH.values()))
+
+
+@pytest.fixture(scope="session")
+def of_basis():
+    """Function of a fit: its amplitudes in the order of the basis, without what the fit adds."""
+    return lambda result: np.array([result.amplitudes[result.names.index(name)] for name in TRUTH])
 
 
 @pytest.fixture(scope="session")

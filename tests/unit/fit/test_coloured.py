@@ -25,7 +25,7 @@ def filters(time_s):
     }
 
 
-def told_over_scatter(results, names=MAIN):
+def stated_over_scatter(results, names=MAIN):
     """Root mean squared standard error over the scatter of the amplitudes, mean over names."""
     rows = [one.with_sums() for one in results if one.status == "ok"]
     assert len(rows) > 0.95 * len(results)
@@ -40,7 +40,7 @@ def told_over_scatter(results, names=MAIN):
 def test_errors_are_right_under_a_filter(clean, basis, noisy, name):
     fids = noisy(DRAWS, 40.0, 11)
     filtered = fids.with_data(fids.transients * filters(clean.time_s)[name])
-    ratio = told_over_scatter(fit_spectra(filtered, basis, OPTIONS))
+    ratio = stated_over_scatter(fit_spectra(filtered, basis, OPTIONS))
     # 0.9 to 1.1, widened by two Monte Carlo errors: 1 / sqrt(2 draws) for one metabolite, and
     # seven that depend on each other are worth about three.
     assert ratio == pytest.approx(1.0, abs=0.1 + 2 / np.sqrt(2 * DRAWS * 3))
@@ -81,6 +81,6 @@ def test_errors_of_the_joint_fit_are_right_under_a_filter(clean, basis, noisy):
         changes.append(one.change_percent[0])
         errors.append(one.change_se_percent[0])
     places = [one.names.index(name) for name in ("tNAA", "tCr", "tCho", "mI", "Glu")]
-    told = np.sqrt(np.mean(np.square(errors), axis=0))[places]
-    ratio = np.mean(told / np.std(changes, axis=0, ddof=1)[places])
+    stated = np.sqrt(np.mean(np.square(errors), axis=0))[places]
+    ratio = np.mean(stated / np.std(changes, axis=0, ddof=1)[places])
     assert ratio == pytest.approx(1.0, abs=0.1 + 2 / np.sqrt(2 * 40 * 3))

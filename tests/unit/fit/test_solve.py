@@ -21,18 +21,20 @@ from fmrsflow.fit.solve import (
 
 @pytest.mark.parametrize("shift_hz, phase_deg, lorentz_hz", [(0, 0, 0), (10, 60, 5), (-10, -60, 8)])
 def test_noise_free_amplitudes_return_from_far_starts(
-    clean, basis, truth, shift_hz, phase_deg, lorentz_hz
+    clean, basis, truth, of_basis, shift_hz, phase_deg, lorentz_hz
 ):
     moved = clean.shifted(shift_hz).rotated(phase_deg).broadened(lorentz_hz, 0.0)
     result = fit_spectra(moved, basis)[0]
     assert result.status == "ok"
-    np.testing.assert_allclose(result.amplitudes, truth, rtol=1e-4)
-    assert result.parameters["shift_hz"] == pytest.approx(shift_hz, abs=1e-3)
+    np.testing.assert_allclose(of_basis(result), truth, rtol=1e-4)
+    assert result.parameters["shift_hz"] == pytest.approx(
+        shift_hz, abs=0.01
+    )  # shares with own ones
     assert result.parameters["lorentz_hz"] == pytest.approx(3.0 + lorentz_hz, abs=1e-2)
     assert np.sqrt(result.parameters["gauss_hz2"]) == pytest.approx(4.0, abs=1e-2)
 
 
-def test_a_first_order_phase_is_found(clean, basis, truth):
+def test_a_first_order_phase_is_found(clean, basis, truth, of_basis):
     options = FitOptions(baseline="none")
     model = make_model(clean, basis, options)
     ramp = np.exp(1j * np.deg2rad(4.0) * (clean.ppm - 3.0))
@@ -42,12 +44,12 @@ def test_a_first_order_phase_is_found(clean, basis, truth):
     result = fit_spectra(clean.with_data(fid[None]), basis, options)[0]
     found = np.rad2deg(result.parameters["phase1_rad_per_ppm"])
     assert found == pytest.approx(4.0, abs=0.01)
-    np.testing.assert_allclose(result.amplitudes, truth, rtol=1e-3)
+    np.testing.assert_allclose(of_basis(result), truth, rtol=1e-3)
     assert model.parameters[1] == "phase1_rad_per_ppm"
 
 
 @pytest.mark.parametrize(
-    "options", [FitOptions(), FitOptions(metabolite_shift_sd_ppm=0.004, lineshape="free")]
+    "options", [FitOptions(), FitOptions(metabolite_shift_sd_ppm=0.0, lineshape="voigt")]
 )
 def test_derivatives_are_those_of_finite_differences(clean, basis, options):
     """The projected slope of the cost must be that of the cost itself."""
@@ -56,7 +58,7 @@ def test_derivatives_are_those_of_finite_differences(clean, basis, options):
     theta = np.zeros(len(model.parameters))
     theta[:7] = 0.1, 0.01, 1.0, 4.0, 9.0, 0.3, -0.5
     theta[7:] = 0.02 * np.abs(rng.standard_normal(len(theta) - 7))
-    spectrum = np.fft.fft(clean.transients[0])[model.index] / 100
+    spectrum = model.band.spectra(clean)[0] / 100
     spectrum = spectrum + 0.01 * rng.standard_normal(len(spectrum))
     target = make_target(model, spectrum, 1e-8, model.smoothness, None)
     state = evaluate(model, target, theta)
@@ -82,7 +84,7 @@ def test_batch_gives_what_single_fits_give(noisy, basis):
         np.testing.assert_array_equal(one.covariance, alone.covariance)
 
 
-def test_errors_are_the_spread_of_repeated_measurements(noisy, basis, truth):
+def test_errors_are_the_spread_of_repeated_measurements(noisy, basis, truth, of_basis):
     """SD over realisations equals the mean Cramer-Rao error; 120 of them know it to 6.5 %."""
     results = fit_spectra(noisy(120, 40.0, 11), basis)
     values = np.array([one.amplitudes for one in results])
@@ -144,17 +146,19 @@ def test_small_shifts_of_single_metabolites_are_found(clean, basis, truth):
     turn = np.exp(2j * np.pi * 0.4 * clean.time_s)
     moved = moved + truth[k] * basis.fids[k] * (turn - 1)
     fids = clean.with_data(moved[None]).broadened(3.0, 4.0)
-    plain = fit_spectra(fids, basis)[0]
-    shifting = fit_spectra(fids, basis, FitOptions(metabolite_shift_sd_ppm=0.004))[0]
-    assert shifting.parameters["shift_hz:mI"] == pytest.approx(0.4, abs=0.05)
+    plain = fit_spectra(fids, basis, FitOptions(metabolite_shift_sd_ppm=0.0))[0]
+    shifting = fit_spectra(fids, basis)[0]
+    found = {name: value for name, value in shifting.parameters.items() if "shift_hz:" in name}
+    own = found.pop("shift_hz:mI") - np.median(list(found.values()))
+    assert own == pytest.approx(0.4, abs=0.05)
     assert abs(shifting.amplitudes[k] - truth[k]) < abs(plain.amplitudes[k] - truth[k])
 
 
 def test_a_free_lineshape_fits_a_split_line_better(clean, basis):
     turn = 0.5 * (1 + np.exp(2j * np.pi * 6.0 * clean.time_s))
     split = clean.with_data(clean.transients * turn)
-    voigt = fit_spectra(split, basis)[0]
-    free = fit_spectra(split, basis, FitOptions(lineshape="free"))[0]
+    voigt = fit_spectra(split, basis, FitOptions(lineshape="voigt"))[0]
+    free = fit_spectra(split, basis)[0]
     assert free.residual_sd < 0.5 * voigt.residual_sd
 
 

@@ -35,6 +35,20 @@ def written(setting=None, n_coils=1, eddy=True, **records):
     return methods(SITES, 3, records, {"Version": "0.1.0"}, LIMITS)
 
 
+def test_what_the_bases_assume_of_the_sites_is_told():
+    pulses = "Shinnar-Le Roux refocusing pulses of 1.2 kHz and 5 ms at 2.8 ppm"
+    made = {"source": "simulate", "sequence": "PRESS", "pulses": "shaped"}
+    records = [
+        {"made": made | {"site": site, "assumed": {"pulses": pulses} | times}}
+        for site, times in (("A", {"te1_s": "TE1 14.7 ms, as usual for GE"}), ("B", {}))
+    ]
+    text = " ".join(written(basis=records).paragraphs)
+    assert "simulated from density matrices: PRESS with shaped pulses." in text
+    assert f"do not state it: {pulses} (A, B); TE1 14.7 ms, as usual for GE (A)." in text
+    read = [{"made": {"source": "file", "sequence": "PRESS"}}, {}]
+    assert "Basis sets were simulated" not in " ".join(written(basis=read).paragraphs)
+
+
 def test_steps_that_ran_are_told_with_their_values():
     text = " ".join(written().paragraphs)
     assert "3 scans from 1 site (1 × GE 3 T)" in text

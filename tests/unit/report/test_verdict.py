@@ -37,7 +37,7 @@ def test_what_is_near_a_limit_asks_for_care_and_is_named(results, changes, reaso
 
 def test_an_uncertain_glutamate_asks_for_care(results):
     rows = [
-        {**row, "crlb_percent": 31.0} if row["metabolite"] == "Glu" else row
+        {**row, "se_percent": 31.0} if row["metabolite"] == "Glu" else row
         for row in results.concentrations
     ]
     judged = verdict(replace(results, concentrations=rows))
@@ -87,7 +87,9 @@ def test_a_line_width_is_judged_by_the_field():
 
     assert broad_hz(Scan(3.0)) == pytest.approx(0.07 * 127.7, rel=1e-3)
     assert broad_hz(Scan(7.0)) == pytest.approx(0.07 * 298.0, rel=1e-3)
-    assert broad_hz(Scan(11.7)) == 30.0
+    # A limit of exclusion below it takes its place.
+    Scan.limits = {"max_fwhm_tcr_ppm": 0.06}
+    assert broad_hz(Scan(3.0)) == pytest.approx(0.06 * 127.7, rel=1e-3)
 
 
 def test_a_scan_at_rest_can_be_used_without_a_response(results):

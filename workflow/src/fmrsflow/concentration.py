@@ -198,23 +198,26 @@ class Quantity:
     Attributes
     ----------
     se : float
-        From the fit: what two conditions of a scan do not share.
+        Noise of the fit: what two conditions of a scan do not share.
+    model_sd : float
+        Among models of the fit (docs/science.md#model-error).
     water_se, tissue_se : float
-        From the water amplitude and from the tissue fractions: common to all spectra of a scan,
-        in proportion to their values.
+        From the water amplitude and from the tissue fractions; with `model_sd` common to all
+        spectra of a scan, in proportion to their values.
     """
 
     metabolite: str
     quantity: str
     value: float
     se: float
+    model_sd: float = 0.0
     water_se: float = 0.0
     tissue_se: float = 0.0
 
     @property
     def total_se(self) -> float:
-        """Of the value as a level: fit, water amplitude and tissue fractions."""
-        return math.hypot(self.se, self.water_se, self.tissue_se)
+        """Of the value as a level: noise, models of the fit, water amplitude and tissue fractions."""
+        return math.hypot(self.se, self.model_sd, self.water_se, self.tissue_se)
 
 
 def quantities(
@@ -226,6 +229,7 @@ def quantities(
     water: Water | None = None,
     tissue: Tissue | None = None,
     relaxation: ConstantsSet | None = None,
+    model_covariance: np.ndarray | None = None,
 ) -> list[Quantity]:
     """Every quantity that the inputs allow, for each metabolite and sum.
 
@@ -241,14 +245,18 @@ def quantities(
         Of the metabolite scan.
     water, tissue, relaxation
         Where one is missing, only `raw` and ratios are given.
+    model_covariance : array (n, n), optional
+        Of the amplitudes among models of the fit.
     """
+    if model_covariance is None:
+        model_covariance = np.zeros_like(covariance)
     labels, sums = mixing(names)
     values = sums @ amplitudes
-    spread = propagated(sums, covariance)
-    found = _each(labels, "raw", values, spread)
+    spreads = [propagated(sums, one) for one in (covariance, model_covariance)]
+    found = _each(labels, "raw", values, *spreads)
     for quantity, parts in (("ratio_tcr", "tCr"), ("ratio_tnaa", "tNAA")):
         if parts in labels and values[labels.index(parts)] > 0:
-            found += _ratios(labels, quantity, values, spread, labels.index(parts))
+            found += _ratios(labels, quantity, values, spreads, labels.index(parts))
     if water is None or tissue is None or relaxation is None:
         return found
     if not water.amplitude > 0:
@@ -262,7 +270,8 @@ def quantities(
 
     for quantity, formula in ABSOLUTE.items():
         matrix = mixed(formula, tissue)
-        own = _each(labels, quantity, matrix @ amplitudes, propagated(matrix, covariance))
+        spreads = [propagated(matrix, one) for one in (covariance, model_covariance)]
+        own = _each(labels, quantity, matrix @ amplitudes, *spreads)
         tissue_se = _tissue_se(partial(mixed, formula), amplitudes, tissue)
         found += [
             replace(one, water_se=one.value * water.se / water.amplitude, tissue_se=float(error))
@@ -296,28 +305,20 @@ def _tissue_se(
     return tissue.sd * np.sqrt((first**2 + second**2 + (second - first) ** 2) / 2)
 
 
-def _each(labels, quantity: str, values, spread) -> list[Quantity]:
-    errors = np.sqrt(np.diag(spread))
+def _each(labels, quantity: str, values, spread, model_spread) -> list[Quantity]:
+    errors, models = np.sqrt(np.diag(spread)), np.sqrt(np.diag(model_spread))
     return [
-        Quantity(label, quantity, float(value), float(error))
-        for label, value, error in zip(labels, values, errors)
+        Quantity(label, quantity, float(value), float(error), float(model))
+        for label, value, error, model in zip(labels, values, errors, models)
     ]
 
 
-def _ratios(labels, quantity: str, values, spread, reference: int) -> list[Quantity]:
+def _ratios(labels, quantity: str, values, spreads, reference: int) -> list[Quantity]:
     below = values[reference]
     ratios = values / below
-    # First order: var(x/y) = (var x - 2 r cov(x, y) + r^2 var y) / y^2.
-    variance = (
-        np.diag(spread)
-        - 2 * ratios * spread[:, reference]
-        + ratios**2 * spread[reference, reference]
-    ) / below**2
-    errors = np.sqrt(np.maximum(variance, 0.0))
-    return [
-        Quantity(label, quantity, float(ratio), float(error))
-        for label, ratio, error in zip(labels, ratios, errors)
-    ]
+    # First order: the ratio moves by (dx - r dy) / y.
+    slopes = (np.eye(len(values)) - np.outer(ratios, np.eye(len(values))[reference])) / below
+    return _each(labels, quantity, ratios, *(slopes @ one @ slopes.T for one in spreads))
 
 
 def constants(name: str, field_t: float) -> ConstantsSet:

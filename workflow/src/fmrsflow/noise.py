@@ -51,7 +51,7 @@ degrees of freedom."""
 
 MIN_CHANGE = 1.3
 """Power in one quarter of the FID over that in another below which no error is wrong by over 7 %.
-Many transients would tell the smallest deviation from chance."""
+Many transients would show the smallest deviation."""
 
 RANGE_PARTS_PPM = ((0.5, 2.0), (2.0, 3.0), (3.0, 4.0))
 """Parts of the range of metabolites."""
@@ -61,6 +61,13 @@ MIN_RATIO = 1.2
 
 DEVIATION = 3.5
 """And the number of standard errors."""
+
+ROUNDING = 1e-6
+"""What may stand in place of zeros, relative to the largest point: single precision has 6e-8."""
+
+STEP = 1e-2
+"""Largest appended value over the points before: noise does not fall like that from one point to
+the next, nor does a signal."""
 
 FAINT = 1e-5
 """Share of the largest power below which the course is no longer described by the polynomial."""
@@ -111,9 +118,24 @@ class NoiseShape:
 
 
 def used_points(fids: Fids) -> int:
-    """Points of the FIDs up to the last that is not exactly zero in all; all where none is."""
-    last = np.flatnonzero(np.any(fids.data != 0, axis=(0, 1)))
-    return int(last[-1]) + 1 if len(last) else fids.n_points
+    """Points of the FIDs before the zeros that an export appended, all where there are none.
+
+    Zeros in all transients and coils, or what their rounding left where the spectrum was phased
+    afterwards.
+    """
+    size = np.zeros(fids.n_points)
+    for transient in fids.data:  # a third of a gigabyte where there are many coils
+        size = np.maximum(size, np.abs(transient).max(axis=0))
+    if not np.isfinite(size).all():
+        size = np.where(np.isfinite(size), size, np.inf)
+        return int(np.flatnonzero(size)[-1]) + 1
+    exact, rounded = (np.flatnonzero(size > limit) for limit in (0.0, ROUNDING * size.max()))
+    if not len(exact):
+        return fids.n_points
+    used = int(rounded[-1]) + 1
+    before, after = size[max(used - 8, 0) : used], size[used:]
+    stepped = len(after) > 0 and after.max() < STEP * np.median(before)
+    return used if stepped else int(exact[-1]) + 1
 
 
 def without_zeros(fids: Fids) -> Fids:
@@ -133,30 +155,28 @@ def noise_under_signals(fids: Fids) -> float:
     counts only where the quietest part of the range has more, since what is left of signals and
     water adds to it.
     """
-    free = [(fids.ppm >= low) & (fids.ppm <= high) for low, high in noise_windows(fids)]
-    elsewhere = np.any([*free, _free(fids)], axis=0)
+    elsewhere = _free(fids) | _near(fids)
     if not elsewhere.any():
         return 1.0
     half = fids.n_points // 2
     late = fids.transients[:, half:] * np.hanning(fids.n_points - half)
     power = np.abs(np.fft.fftshift(np.fft.fft(late, fids.n_points, axis=1), axes=1)) ** 2
-
-    def median(inside: np.ndarray) -> tuple[float, float]:
-        """Median of the log of the power at some points, and its standard error."""
-        # A Hann window over half of the FID: a quarter of the points is independent. The median of
-        # n exponential variates has a relative error of 1 / (ln 2 sqrt n).
-        count = max(inside.sum() * fids.n_transients / 4, 1)
-        found = np.median(power[:, inside]) if inside.any() else 0.0
-        return np.log(max(found, np.finfo(float).tiny)), 1 / np.log(2) / np.sqrt(count)
-
     parts = [(fids.ppm >= low) & (fids.ppm <= high) for low, high in RANGE_PARTS_PPM]
-    reference, error = median(elsewhere)
-    level, own_error = median(np.any(parts, axis=0))
+    reference, error = _log_median(power[:, elsewhere])
+    level, own_error = _log_median(power[:, np.any(parts, axis=0)])
     if level > reference:
-        level, own_error = min(median(part) for part in parts)
+        level, own_error = min(_log_median(power[:, part]) for part in parts)
     excess = level - reference
     limit = max(DEVIATION * np.hypot(error, own_error), 2 * np.log(MIN_RATIO))
     return float(np.exp(excess / 2)) if abs(excess) > limit else 1.0
+
+
+def _log_median(power: np.ndarray) -> tuple[float, float]:
+    """Log of the median power of spectra of half a FID under a Hann window, and its error."""
+    # A quarter of their points is independent; the median of n exponential variates has a relative
+    # error of 1 / (ln 2 sqrt n).
+    error = 1 / np.log(2) / np.sqrt(max(power.size / 4, 1))
+    return float(np.log(max(np.median(power), np.finfo(float).tiny))), float(error)
 
 
 def noise_shape(fids: Fids) -> NoiseShape:
@@ -222,9 +242,8 @@ def _course(fids: Fids) -> _Course | None:
 def _bands(fids: Fids) -> tuple[list[np.ndarray], float]:
     """Places in `fids.spectra` of bands without signal, all of one length, and the time (s) from
     which they have none."""
-    windows = [(fids.ppm >= low) & (fids.ppm <= high) for low, high in noise_windows(fids)]
-    near = np.any(windows, axis=0) if windows else np.zeros(fids.n_points, bool)
-    for places, blind_s in ((_free(fids), 0.0), (near, SIGNAL_S)):
+    for where, blind_s in ((_free, 0.0), (_near, SIGNAL_S)):
+        places = where(fids)
         for width_hz in BAND_HZ:
             if bands := _pieces(places, round(width_hz * fids.n_points * fids.dwell_s)):
                 return bands, blind_s
@@ -235,6 +254,12 @@ def _free(fids: Fids) -> np.ndarray:
     """Where in `fids.spectra` there is no signal of the body, off the edges of the band."""
     inner = np.abs(fids.frequency_hz) <= INNER / 2 / fids.dwell_s
     return inner & ((fids.ppm < QUIET_PPM[0]) | (fids.ppm > QUIET_PPM[1]))
+
+
+def _near(fids: Fids) -> np.ndarray:
+    """Where in `fids.spectra` the noise is measured."""
+    windows = [(fids.ppm >= low) & (fids.ppm <= high) for low, high in noise_windows(fids)]
+    return np.any([np.zeros(fids.n_points, bool), *windows], axis=0)
 
 
 def _pieces(free: np.ndarray, length: int) -> list[np.ndarray]:

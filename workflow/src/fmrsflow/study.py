@@ -68,6 +68,7 @@ class Site:
     tm_s: float | None = None
     transients: int | None = None
     spectral_width_hz: float | None = None
+    pulse_delays_s: str | None = None
 
     @property
     def site(self) -> str:

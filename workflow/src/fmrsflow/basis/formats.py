@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from fmrsflow.basis.files import Basis, read_npz
+from fmrsflow.basis.namelists import Group, groups, numbers
 from fmrsflow.errors import DataError, Unreachable, reading_failed
 from fmrsflow.fids import to_spectrum
 from fmrsflow.metabolites import OWN_NAMES
@@ -58,9 +58,6 @@ def own_name(name: str) -> str:
     return NAMES.get(name.lower(), by_case.get(name.lower(), name))
 
 
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][-+]?\d+)?")
-
-
 def read_basis(path: str | Path) -> Basis:
     """Read a basis of any format: LCModel .BASIS, a folder of FSL-MRS JSON files, or our .npz.
 
@@ -97,42 +94,37 @@ def read_lcmodel(path: str | Path) -> Basis:
         Not a .BASIS file, truncated, or NAA not at 2.01 ppm.
     """
     path = Path(path)
-    text = _text(path)
-    parts = re.split(r"^\s*\$", text, flags=re.MULTILINE | re.IGNORECASE)
-    header: dict[str, str] = {}
+    header: dict[str, Group] = {}
     names, spectra = [], []
-    current: dict[str, str] = {}
-    for part in parts:
-        title, _, body = part.partition("\n")
-        title = title.strip().split(" ")[0].upper()
-        if title in ("SEQPAR", "BASIS1"):
-            header |= _namelist(part)
-        elif title == "BASIS":
-            current = _namelist(part)
-        elif title == "END" and current:
-            names.append(current.get("METABO", "").strip())
-            spectra.append(_lcmodel_spectrum(body, header, current, path.name))
-            current = {}
-    if not spectra or "BADELT" not in header or "HZPPPM" not in header:
+    for group in groups(_text(path)):
+        header.setdefault(group.name, group)
+        if group.name == "BASIS":
+            names.append(group.text("METABO") or group.text("ID"))
+            spectra.append(_lcmodel_spectrum(group, header.get("BASIS1"), path.name))
+    sequence, main = (header.get(name, Group(name, {}, "")) for name in ("SEQPAR", "BASIS1"))
+    dwell_s, frequency_mhz = main.number("BADELT"), sequence.number("HZPPPM")
+    if not spectra or not dwell_s or not frequency_mhz:
         raise DataError(f"{path.name} is no LCModel .BASIS file (no HZPPPM, BADELT or spectrum)")
+    if len({spectrum.size for spectrum in spectra}) != 1:
+        raise DataError(f"{path.name}: the spectra differ in length: one basis, one NDATAB")
     n = len(spectra[0])
     fids = np.conj(np.fft.ifft(np.array(spectra), axis=1)) * np.sqrt(n)
     # The second half holds the zeros that LCModel filled in.
     if np.abs(fids[:, n // 2 :]).max() < 1e-3 * np.abs(fids).max():
         fids = fids[:, : n // 2]
-    echo_ms = float(header.get("ECHOT", -1))
+    echo_ms = sequence.number("ECHOT", -1.0)
     basis = Basis(
         names=tuple(names),
         fids=fids,
-        dwell_s=float(np.float32(header["BADELT"].replace("D", "E"))),
-        frequency_mhz=float(header["HZPPPM"].replace("D", "E")),
+        dwell_s=float(np.float32(dwell_s)),
+        frequency_mhz=frequency_mhz,
         te_s=echo_ms / 1000 if echo_ms > 0 else None,
         made={
             "source": "file",
             "file": path.name,
             "format": "LCModel .BASIS",
-            "sequence": header.get("SEQ", "").strip(),
-            "id": header.get("IDBASI", "").strip(),
+            "sequence": sequence.text("SEQ"),
+            "id": main.text("IDBASI"),
         },
     )
     return _from_other_tool(basis, path.name)
@@ -257,24 +249,17 @@ def _text(path: Path) -> str:
         raise reading_failed(path, error, f"{path.name} cannot be read: {error}") from None
 
 
-def _namelist(text: str) -> dict[str, str]:
-    """Scalars of a Fortran namelist, keys in capitals, quotes taken off."""
-    pairs = re.findall(r"(\w+)\s*=\s*('(?:[^']|'')*'|[^,\n$]+)", text)
-    return {key.upper(): value.strip().strip("'") for key, value in pairs}
-
-
-def _lcmodel_spectrum(body: str, header: dict, entry: dict, file: str) -> np.ndarray:
-    numbers = np.array([float(one.replace("D", "E")) for one in _NUMBER.findall(body)])
-    n = int(header.get("NDATAB", len(numbers) // 2))
-    if len(numbers) != 2 * n or n == 0:
+def _lcmodel_spectrum(entry: Group, main: Group | None, file: str) -> np.ndarray:
+    """Spectrum (complex) of a $BASIS group, scaled and shifted as it says."""
+    values = numbers(entry.body)
+    n = int((main and main.number("NDATAB")) or len(values) // 2)
+    if len(values) != 2 * n or n == 0:
         raise DataError(
-            f"{file}: {entry.get('METABO', '')} has {len(numbers)} numbers where NDATAB asks for "
+            f"{file}: {entry.text('METABO')} has {len(values)} numbers where NDATAB asks for "
             f"{2 * n}: the file is truncated or of another format"
         )
-    scale = float(entry.get("TRAMP", 1)) / float(entry.get("VOLUME", 1))
-    scale /= float(entry.get("CONC", 1))
-    shift = int(float(entry.get("ISHIFT", 0)))
-    return scale * np.roll(numbers[::2] + 1j * numbers[1::2], -shift)
+    scale = entry.number("TRAMP", 1.0) / entry.number("VOLUME", 1.0) / entry.number("CONC", 1.0)
+    return scale * np.roll(values[::2] + 1j * values[1::2], -int(entry.number("ISHIFT", 0.0)))
 
 
 def _from_other_tool(basis: Basis, file: str) -> Basis:

@@ -9,8 +9,10 @@ Where coupled spins stand in different slices (the four compartments of PRESS) f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 
 import numpy as np
 
@@ -33,11 +35,8 @@ PULSE_CENTRE_PPM = 2.8
 """Chemical shift that the pulses are tuned to: the middle of the metabolites, as scanners set it
 (Siemens -2.3 ppm of water, Philips 2.0 to 3.0 ppm)."""
 
-SEGMENT_S = 2.5e-4
+SEGMENT_S = 5e-4
 """Within a pulse, couplings act between segments of this length (s); rotations are exact."""
-
-POSITIONS_PER_SLICE = 40
-"""Points over the width of a slice."""
 
 
 def shaped_signal(
@@ -51,35 +50,44 @@ def shaped_signal(
         The pulses are too long for the delays.
     """
     steps = timeline(sequence, pulses)
-    _, order, _ = operators(part.n_spins)
-    coherence = order[:, None] - order[None, :]
     matrices = hamiltonians(part, frequency_mhz, PULSE_CENTRE_PPM)
-    energies, vectors = np.linalg.eigh(matrices)
-    densities = []
-    for state, offsets in enumerate(offsets_hz(part, frequency_mhz, PULSE_CENTRE_PPM)):
-        density = np.diag(order).astype(complex)
-        propagators: dict[str, np.ndarray] = {}
-        for step in steps:
-            if isinstance(step, Delay):
-                density = _evolve(density, energies[state], vectors[state], step.duration_s)
-                continue
-            pulse = pulses.get(step.shape)
-            if pulse is None:
-                operator = rotation(part.n_spins, step.flip_deg)
-            else:
-                positions, spacing = _positions(pulse, offsets)
-                if step.shape not in propagators:
-                    propagators[step.shape] = propagator(part, pulse, offsets, positions)
-                operator = propagators[step.shape]
-            density = operator @ density @ np.swapaxes(operator.conj(), -1, -2)
-            if step.keep is not None:
-                density = density * (coherence == step.keep)
-            if isinstance(step, _Last):
-                density = spacing * density.sum(axis=0)
-        densities.append(density)
-    found = lines(np.array(densities), energies, vectors)
+    offsets = offsets_hz(part, frequency_mhz, PULSE_CENTRE_PPM)
+    densities = [_density(part, steps, pulses, *one) for one in zip(offsets, matrices)]
+    found = lines(np.array(densities), *np.linalg.eigh(matrices))
     centre_hz = (PULSE_CENTRE_PPM - CARRIER_PPM) * frequency_mhz
     return Lines(found.frequency_hz + centre_hz, found.amplitude)
+
+
+def _density(part: Part, steps, pulses, offsets: np.ndarray, hamiltonian: np.ndarray) -> np.ndarray:
+    """Density matrix (2^n, 2^n) after a sequence, of one state of the other nuclei."""
+    n = part.n_spins
+    density, held = np.diag(operators(n)[1]).astype(complex), 0
+    propagators: dict[str, np.ndarray] = {}
+    for step in steps:
+        if isinstance(step, Delay):
+            density = _evolved(density, block_propagator(n, hamiltonian, step.duration_s), held)
+            continue
+        pulse = pulses.get(step.shape)
+        if pulse is None:
+            operator = rotation(n, step.flip_deg)
+        else:
+            positions, spacing = _positions(pulse, offsets)
+            if step.shape not in propagators:
+                propagators[step.shape] = propagator(part, pulse, offsets, positions)
+            operator = propagators[step.shape]
+        density, before, held = _turned(density, operator, held, step.keep), held, step.keep
+        if pulse is not None:
+            density = density * _rephasing(pulse, positions, before, held)
+        if isinstance(step, _Last):
+            density = spacing * density.sum(axis=0)
+    return density
+
+
+def _rephasing(pulse: ShapedPulse, positions: np.ndarray, before: int, after: int) -> np.ndarray:
+    """Phase factors (n_positions, 1, 1) of the gradients that undo a pulse's own slice gradient, on
+    coherence of one order before it and of another after it; a refocusing pulse needs none."""
+    turns = positions * pulse.half_s * (before + after)
+    return np.exp(2j * np.pi * turns)[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -97,10 +105,12 @@ def timeline(sequence: Sequence, pulses: Mapping[str, ShapedPulse]) -> list[Dela
     """
     steps = list(sequence.steps)
     shaped = [n for n, one in enumerate(steps) if isinstance(one, Pulse) and one.shape in pulses]
+    waits = {n for n, one in enumerate(steps) if isinstance(one, Delay)}
     for n in shaped:
-        duration = pulses[steps[n].shape].duration_s
-        for neighbour in (n - 1, n + 1):
-            steps[neighbour] = Delay(steps[neighbour].duration_s - duration / 2)
+        for neighbour in {n - 1, n + 1} & waits:
+            left_s = steps[neighbour].duration_s - pulses[steps[n].shape].half_s
+            # What a default pulse may be too long by in the last digit.
+            steps[neighbour] = Delay(0.0 if abs(left_s) < 1e-9 else left_s)
     if min(step.duration_s for step in steps if isinstance(step, Delay)) < 0:
         raise DataError(
             f"{sequence.name} at TE {1e3 * sequence.te_s:g} ms has no room for shaped pulses of "
@@ -112,6 +122,18 @@ def timeline(sequence: Sequence, pulses: Mapping[str, ShapedPulse]) -> list[Dela
         one = steps[n]
         steps[n] = _Last(one.flip_deg, one.keep, one.axis, one.shape)
     return steps
+
+
+def room_s(sequence: Sequence, shapes: Set[str]) -> float:
+    """Length (s) of the longest pulses of these shapes that the delays of a sequence hold."""
+    steps = sequence.steps
+    room = []
+    for n, one in enumerate(steps):
+        around = steps[max(n - 1, 0) : n + 2]
+        sharing = sum(isinstance(step, Pulse) and step.shape in shapes for step in around)
+        if isinstance(one, Delay) and sharing:
+            room.append(2 * one.duration_s / sharing)
+    return min(room)
 
 
 def propagator(
@@ -128,41 +150,107 @@ def propagator(
         Hz at full gradient.
     """
     n = part.n_spins
-    size = 2**n
     count = len(pulse.rf_hz)
     segments = max(1, round(pulse.duration_s / SEGMENT_S)) if part.couplings_hz.any() else 1
     edges = np.linspace(0, count, segments + 1).round().astype(int)
-    energies, vectors = np.linalg.eigh(coupling_matrix(part))
-    whole = np.broadcast_to(np.eye(size, dtype=complex), (len(positions), size, size)).copy()
+    coupling = coupling_matrix(part)
+    whole = np.broadcast_to(np.eye(2**n, dtype=complex), (len(positions), 2**n, 2**n))
     # Half a segment of coupling, rotation, half a segment: the halves of neighbours are merged.
     pending = 0.0
     for first, last in zip(edges[:-1], edges[1:]):
         half = (last - first) * pulse.dwell_s / 2
         if segments > 1:
-            whole = _coupled(energies, vectors, pending + half) @ whole
-        alpha, beta = rotations(pulse, offsets, positions[:, None], slice(first, last))
-        for spin in range(n):
-            view = whole.reshape(len(positions), 2**spin, 2, -1)
-            up, down = view[:, :, 0], view[:, :, 1]
-            a, b = alpha[:, spin, None, None], beta[:, spin, None, None]
-            whole = np.stack([a * up - b.conj() * down, b * up + a.conj() * down], axis=2)
-        whole = whole.reshape(len(positions), size, size)
+            whole = _through_blocks(block_propagator(n, coupling, pending + half), whole)
+        whole = _rotated(whole, *rotations(pulse, offsets, positions[:, None], slice(first, last)))
         pending = half
-    return _coupled(energies, vectors, pending) @ whole if segments > 1 else whole
+    if segments == 1:
+        return whole
+    return _through_blocks(block_propagator(n, coupling, pending), whole)
 
 
-def _coupled(energies, vectors, duration_s) -> np.ndarray:
-    return (vectors * np.exp(-1j * energies * duration_s)) @ vectors.T
+def _rotated(whole: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """Each spin turned by Cayley-Klein parameters (n_positions, n); two halves of the spins, each
+    as one product, since numpy is slow at many small ones."""
+    count, size = len(whole), whole.shape[-1]
+    one = np.stack([np.stack([alpha, -beta.conj()], -1), np.stack([beta, alpha.conj()], -1)], -2)
+    spins = alpha.shape[1]
+    left, right = _product(one[:, : spins // 2]), _product(one[:, spins // 2 :])
+    whole = right[:, None] @ whole.reshape(count, left.shape[-1], right.shape[-1], size)
+    whole = left @ whole.reshape(count, left.shape[-1], right.shape[-1] * size)
+    return whole.reshape(count, size, size)
 
 
-def _evolve(density, energies, vectors, duration_s) -> np.ndarray:
-    operator = _coupled(energies, vectors, duration_s)
-    return operator @ density @ operator.conj().T
+def _product(each: np.ndarray) -> np.ndarray:
+    """Kronecker product over the spins of matrices (n_positions, n, 2, 2)."""
+    whole = np.ones((len(each), 1, 1), complex)
+    for spin in range(each.shape[1]):
+        size = 2 * whole.shape[-1]
+        whole = np.einsum("pij,pkl->pikjl", whole, each[:, spin]).reshape(-1, size, size)
+    return whole
+
+
+@cache
+def levels(n: int) -> tuple[tuple[np.ndarray, float], ...]:
+    """States of n spins of equal magnetic quantum number, and that number, highest first.
+
+    Couplings and shifts leave the number as it is, so that matrices fall into blocks: of 2^21
+    products for seven spins, 2^17 remain.
+    """
+    order = operators(n)[1]
+    return tuple((np.nonzero(order == m)[0], m) for m in np.unique(order)[::-1])
+
+
+def _pairs(n: int, order: int | None):
+    """Levels (rows, columns) that a coherence order joins; all where it is None."""
+    every = product(levels(n), levels(n))
+    return [(a, b) for (a, high), (b, low) in every if order is None or high - low == order]
+
+
+def block_propagator(n: int, hamiltonian: np.ndarray, duration_s: float) -> list[np.ndarray]:
+    """exp(-i H t) of a Hamiltonian (rad/s) that keeps the magnetic quantum number, level by
+    level."""
+    found = []
+    for states, _ in levels(n):
+        energies, vectors = np.linalg.eigh(hamiltonian[np.ix_(states, states)])
+        found.append((vectors * np.exp(-1j * energies * duration_s)) @ vectors.T)
+    return found
+
+
+def _through_blocks(blocks: list[np.ndarray], whole: np.ndarray) -> np.ndarray:
+    """Product of an operator of blocks with matrices (n_positions, 2^n, 2^n)."""
+    found = np.empty_like(whole)
+    for block, (states, _) in zip(blocks, levels(len(blocks) - 1)):
+        found[:, states] = block @ whole[:, states]
+    return found
+
+
+def _evolved(density: np.ndarray, blocks: list[np.ndarray], order: int | None) -> np.ndarray:
+    """Density matrices (..., 2^n, 2^n) of one coherence order after free precession."""
+    n = len(blocks) - 1
+    by_states = {id(states): block for block, (states, _) in zip(blocks, levels(n))}
+    found = np.zeros_like(density)
+    for a, b in _pairs(n, order):
+        inner = by_states[id(a)] @ density[..., a[:, None], b] @ by_states[id(b)].conj().T
+        found[..., a[:, None], b] = inner
+    return found
+
+
+def _turned(density: np.ndarray, operator: np.ndarray, before: int, after: int) -> np.ndarray:
+    """U rho U+ of matrices (..., 2^n, 2^n), from one coherence order to another."""
+    n = int(np.log2(density.shape[-1]))
+    back = np.swapaxes(operator.conj(), -1, -2)
+    shape = np.broadcast_shapes(density.shape, operator.shape)
+    half, found = np.zeros(shape, complex), np.zeros(shape, complex)
+    for a, b in _pairs(n, before):
+        half[..., a, :] = density[..., a[:, None], b] @ back[..., b, :]
+    for a, b in _pairs(n, after):
+        found[..., a[:, None], b] = operator[..., a, :] @ half[..., :, b]
+    return found
 
 
 def _positions(pulse: ShapedPulse, offsets: np.ndarray) -> tuple[np.ndarray, float]:
     """Positions (Hz) that cover the slices of all protons, and their spacing."""
-    spacing = pulse.bandwidth_hz / POSITIONS_PER_SLICE
+    spacing = pulse.bandwidth_hz / pulse.positions_per_slice
     # Where the gradient is low at the pulse's middle, an offset moves the slice further.
     stretch = 1 / np.sqrt(pulse.gradient.min() * pulse.gradient.max())
     reach = 0.85 * pulse.bandwidth_hz

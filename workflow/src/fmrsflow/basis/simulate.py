@@ -19,12 +19,17 @@ import numpy as np
 from fmrsflow.basis import systems
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.operators import Lines, hamiltonians, lines, operators, rotation
-from fmrsflow.basis.pulses import ShapedPulse, goia_wurst, refocusing
+from fmrsflow.basis.pulses import (
+    SHORTEST_ADIABATIC_S,
+    ShapedPulse,
+    excitation,
+    goia_wurst,
+    refocusing,
+)
 from fmrsflow.basis.sequences import Delay, Pulse, Sequence
-from fmrsflow.basis.shaped import PULSE_CENTRE_PPM, shaped_signal
+from fmrsflow.basis.shaped import PULSE_CENTRE_PPM, room_s, shaped_signal
 from fmrsflow.basis.systems import Part
 from fmrsflow.definitions import Package
-from fmrsflow.errors import DataError
 from fmrsflow.fids import CARRIER_PPM
 
 
@@ -138,24 +143,35 @@ def with_macromolecules(basis: Basis, mm: str) -> Basis:
     )
 
 
-def shaped_pulses(sequence: Sequence, bandwidth_hz: float | None) -> dict[str, ShapedPulse]:
-    """The pulses of `fmrsflow.basis.pulses` for a sequence, of a bandwidth (Hz; None: default).
+MAKERS = {"excite": excitation, "refocus": refocusing, "adiabatic": goia_wurst}
+"""What makes a pulse of each shape, from its bandwidth (Hz) or of the usual one."""
 
-    Raises
-    ------
-    DataError
-        The sequence has no refocusing pulse.
+
+def shaped_pulses(sequence: Sequence, bandwidth_hz: float | None) -> dict[str, ShapedPulse]:
+    """The pulses of `fmrsflow.basis.pulses` for a sequence; none for one without localisation.
+
+    Parameters
+    ----------
+    sequence : Sequence
+    bandwidth_hz : float or None
+        None takes the usual one, wider where the sequence has no room for a pulse of its length.
     """
-    shapes = {step.shape for step in sequence.steps if isinstance(step, Pulse)}
-    makers = {"refocus": refocusing, "adiabatic": goia_wurst}
-    width = () if bandwidth_hz is None else (bandwidth_hz,)
-    found = {shape: make(*width) for shape, make in makers.items() if shape in shapes}
-    if not found:
-        raise DataError(
-            f"{sequence.name} has no refocusing pulse that could be shaped: "
-            "set pulses to ideal in the basis setting"
-        )
-    return found
+    shapes = {step.shape for step in sequence.steps if isinstance(step, Pulse)} & set(MAKERS)
+    if bandwidth_hz is not None:
+        return {shape: MAKERS[shape](bandwidth_hz) for shape in shapes}
+    return {shape: _usual(sequence, shape) for shape in shapes}
+
+
+def _usual(sequence: Sequence, shape: str) -> ShapedPulse:
+    """The usual pulse of a shape; where it is too long a shorter one, of wider slice or, if it is
+    adiabatic, of less margin."""
+    usual, room = MAKERS[shape](), room_s(sequence, {shape})
+    share = 2 * usual.half_s / room
+    if share <= 1:
+        return usual
+    if shape == "adiabatic":
+        return goia_wurst(duration_s=max(room, SHORTEST_ADIABATIC_S))
+    return MAKERS[shape](usual.bandwidth_hz * share)
 
 
 def simulate(
@@ -178,7 +194,7 @@ def simulate(
     metabolites : iterable of str
         Names of the table (KeyError otherwise).
     pulses : mapping, optional
-        Shaped pulses (see `shaped_pulses`); ideal ones by default.
+        Shaped pulses (see `shaped_pulses`); ideal ones where there are none.
     receiver_hz : float, optional
         Spectral width of the scans where it is narrower: lines outside of it (amide protons at
         7T) are left out, as the scanner's filter does, so that none folds in.
@@ -226,8 +242,11 @@ def digest(
     """SHA-256 of everything that a simulated basis depends on: the arguments of `simulate`, the
     table of spin systems and the code that they reach."""
     shapes = {
-        shape: [hashlib.sha256(array.tobytes()).hexdigest() for array in (p.rf_hz, p.gradient)]
-        for shape, p in sorted((pulses or {}).items())
+        shape: [
+            pulse.describe(),
+            *(hashlib.sha256(one.tobytes()).hexdigest() for one in (pulse.rf_hz, pulse.gradient)),
+        ]
+        for shape, pulse in sorted((pulses or {}).items())
     }
     axis = (frequency_mhz, n_points, spectral_width_hz, receiver_hz)
     parts = (sequence, axis, tuple(metabolites), shapes)

@@ -9,7 +9,9 @@ from pathlib import Path
 from fmrsflow.basis import systems
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.formats import read_basis, to_fsl, to_lcmodel
-from fmrsflow.basis.sequences import sequence
+from fmrsflow.basis.pulses import ShapedPulse
+from fmrsflow.basis.sequences import Sequence, other_press_te1_s, sequence
+from fmrsflow.basis.shaped import PULSE_CENTRE_PPM
 from fmrsflow.basis.simulate import shaped_pulses, with_macromolecules
 from fmrsflow.constants import TE_TOLERANCE_S, same_field
 from fmrsflow.errors import DataError
@@ -18,7 +20,7 @@ from fmrsflow.study import Site, spectrometer_mhz
 DEFAULTS = {
     "source": "simulate",
     "path": "",
-    "pulses": "ideal",
+    "pulses": "shaped",
     "pulse_bandwidth_hz": 0.0,
     "mm": "separate",
     "metabolites": list(systems.METABOLITES),
@@ -29,7 +31,7 @@ DEFAULTS = {
 
 ALLOWED = {
     "source": ("simulate", "file"),
-    "pulses": ("ideal", "shaped"),
+    "pulses": ("shaped", "ideal"),
     "mm": ("separate", "single", "none", "as is"),
 }
 """Values that a key of the setting may have."""
@@ -95,21 +97,95 @@ def request(site: Site, setting: Mapping) -> tuple:
             f"basis setting metabolites: no spin system of {', '.join(unknown)}; "
             f"there are {', '.join(systems.METABOLITES)}"
         )
-    steps = sequence(site.sequence, site.te_s, site.te1_s, site.tm_s)
-    shaped = setting["pulses"] == "shaped"
+    steps = steps_of(site)
     return (
         steps,
         spectrometer_mhz(site.vendor, site.field_t),
         int(setting["n_points"]),
         float(setting["spectral_width_hz"]),
         tuple(setting["metabolites"]),
-        shaped_pulses(steps, setting["pulse_bandwidth_hz"] or None) if shaped else None,
+        pulses_of(steps, setting),
         site.spectral_width_hz,
     )
 
 
-def finished(basis: Basis, site: Site, mm: str) -> Basis:
-    """The basis as it is fitted: without water, with the macromolecules of the setting.
+def steps_of(site: Site) -> Sequence:
+    """The sequence of a site, times that its row does not give assumed.
+
+    Raises
+    ------
+    DataError
+        A sequence that is not simulated, or impossible times.
+    """
+    delays = _delays(site.pulse_delays_s) if site.pulse_delays_s else None
+    return sequence(site.sequence, site.te_s, site.te1_s, site.tm_s, delays, site.vendor)
+
+
+def pulses_of(steps: Sequence, setting: Mapping) -> dict[str, ShapedPulse] | None:
+    """The shaped pulses of a setting for a sequence; None where they are ideal."""
+    if setting["pulses"] == "ideal":
+        return None
+    return shaped_pulses(steps, setting["pulse_bandwidth_hz"] or None)
+
+
+def _delays(text: str) -> tuple[float, ...]:
+    """Delays of sLASER (s) as sites.tsv has them."""
+    try:
+        return tuple(float(one) for one in text.replace(",", " ").split())
+    except ValueError:
+        raise DataError(
+            f"pulse_delays_s is {text!r}: write five numbers of seconds with spaces between them"
+        ) from None
+
+
+def assumptions(site: Site, setting: Mapping) -> dict[str, str]:
+    """What a simulated basis takes for granted of a site's scanner, by the column or setting that
+    would say better; nothing where the basis comes from a file.
+
+    Raises
+    ------
+    DataError
+        A sequence that is not simulated, or impossible times.
+    """
+    if setting["source"] != "simulate":
+        return {}
+    steps = steps_of(site)
+    times = dict(steps.times)
+    found = {}
+    if steps.name == "PRESS" and site.te1_s is None:
+        found["te1_s"] = f"TE1 {1e3 * times['te1_s']:g} ms, as usual for {site.vendor}"
+    if steps.name == "STEAM" and site.tm_s is None:
+        found["tm_s"] = f"TM {1e3 * times['tm_s']:g} ms"
+    if steps.name == "sLASER" and not times:
+        found["pulse_delays_s"] = "delays TE/8, TE/4, TE/4, TE/4, TE/8"
+    for pulse in (pulses_of(steps, setting) or {}).values():
+        found["pulses"] = (
+            f"{pulse.name} pulses of {pulse.bandwidth_hz / 1e3:.3g} kHz and "
+            f"{1e3 * pulse.duration_s:.3g} ms at {PULSE_CENTRE_PPM:g} ppm"
+        )
+    return found
+
+
+def alternatives(site: Site, setting: Mapping) -> list[Site]:
+    """Sites whose basis is as reasonable as the site's own: rows with another value in place of
+    one that was assumed. A fit with each shows what the assumption costs.
+
+    PRESS whose TE1 is not given: the other TE1 of docs/basis.md#first-echo-time. None where the
+    basis comes from a file.
+
+    Raises
+    ------
+    DataError
+        A sequence that is not simulated, or impossible times.
+    """
+    if "te1_s" not in assumptions(site, setting):
+        return []
+    return [replace(site, te1_s=other_press_te1_s(site.te_s, site.vendor))]
+
+
+def finished(basis: Basis, site: Site, setting: Mapping) -> Basis:
+    """The basis as it is fitted: without water, with the macromolecules of the setting, and with
+    what was assumed of the site in `made`.
 
     Raises
     ------
@@ -117,13 +193,14 @@ def finished(basis: Basis, site: Site, mm: str) -> Basis:
         It has no Glu.
     """
     broad = {"MM", *systems.MACROMOLECULES, *systems.LIPIDS}
-    if mm == "none":
+    if setting["mm"] == "none":
         basis = basis.select([name for name in basis.names if name not in broad])
-    elif mm != "as is":
-        basis = with_macromolecules(basis, mm)
+    elif setting["mm"] != "as is":
+        basis = with_macromolecules(basis, setting["mm"])
     basis = basis.select([name for name in basis.names if name != "H2O"])
     basis.index("Glu")
-    return replace(basis, made={**basis.made, "site": site.name, "field_t": site.field_t})
+    made = {"site": site.name, "field_t": site.field_t, "assumed": assumptions(site, setting)}
+    return replace(basis, made={**basis.made, **made})
 
 
 def exported(basis: Basis, formats: list[str]) -> dict[str, str]:

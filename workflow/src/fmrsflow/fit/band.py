@@ -23,6 +23,10 @@ LONGEST_S = 0.5
 """Length of a FID that is fitted. A line of 3 Hz has lost 99 % by then: the rest holds 0.01 % of its
 information."""
 
+WRAPPED_S = 0.008
+"""End of a FID that is negative time: there Siemens exports have the delay of the digital filter,
+and a first-order phase what it moves before the first sample."""
+
 GUARD_S = 0.05
 """Time before the first and after the last sample that holds the filter's ringing."""
 
@@ -40,8 +44,8 @@ class Band:
 
     Attributes
     ----------
-    n_used : int
-        Samples of a FID that are fitted.
+    n_used, n_wrapped : int
+        Samples of a FID that are fitted, and how many of them are its last ones, at negative times.
     n_fft : int
         Length of the transform of a FID, guards included.
     bins : integer array (n_time,)
@@ -57,6 +61,7 @@ class Band:
     """
 
     n_used: int
+    n_wrapped: int
     n_fft: int
     bins: np.ndarray
     filter: np.ndarray
@@ -77,22 +82,31 @@ class Band:
 
     def used(self, fids: Fids) -> Fids:
         """The part of FIDs that is fitted."""
-        return fids.with_data(fids.data[..., : self.n_used])
+        first = self.n_used - self.n_wrapped
+        parts = (fids.data[..., :first], fids.data[..., fids.n_points - self.n_wrapped :])
+        return fids.with_data(np.concatenate(parts, axis=-1))
+
+    def padded(self, used: np.ndarray) -> np.ndarray:
+        """Samples (..., n_used) at their places in the transform, zeros between, (..., n_fft)."""
+        first = self.n_used - self.n_wrapped
+        whole = np.zeros((*used.shape[:-1], self.n_fft), used.dtype)
+        whole[..., :first] = used[..., :first]
+        whole[..., self.n_fft - self.n_wrapped :] = used[..., first:]
+        return whole
 
     def reduced(self, fids: np.ndarray) -> np.ndarray:
         """FIDs (n, n_samples) that do not decay as samples of the band, complex (n, n_time)."""
-        whole = self._transform(fids)[:, self.bins] * self.filter
+        signals = fids[:, : self.n_used - self.n_wrapped].astype(complex)
+        signals[:, 0] *= 0.5  # as in fids.to_spectrum
+        whole = fft(signals, self.n_fft, axis=1)[:, self.bins] * self.filter
         late = int(np.sum(self.time_s < 0))
         return np.roll(ifft(whole, axis=1), late, axis=1)
 
-    def spectra(self, fids: np.ndarray) -> np.ndarray:
-        """Spectra of measured FIDs (n, n_samples) in the range, complex (n, n_points)."""
-        return self._transform(fids)[:, self.bins[self.inside]]
-
-    def _transform(self, fids: np.ndarray) -> np.ndarray:
-        used = fids[:, : self.n_used].astype(complex)
-        used[:, 0] *= 0.5  # as in fids.to_spectrum
-        return fft(used, self.n_fft, axis=1)
+    def spectra(self, fids: Fids) -> np.ndarray:
+        """Spectra of measured FIDs in the range, complex (n_transients, n_points)."""
+        used = self.used(fids).transients.astype(complex)
+        used[:, 0] *= 0.5
+        return fft(self.padded(used), axis=1)[:, self.bins[self.inside]]
 
     def spectrum(self, signals: np.ndarray) -> np.ndarray:
         """Signals of the band (..., n_time) as spectra in the range, (..., 2, n_points)."""
@@ -117,6 +131,7 @@ class Band:
 def band_of(fids: Fids, low_ppm: float, high_ppm: float) -> Band:
     """The band of spectra on the axes of `fids` for a range of chemical shift."""
     n_used = min(fids.n_points, int(round(LONGEST_S / fids.dwell_s)))
+    n_wrapped = min(int(round(WRAPPED_S / fids.dwell_s)), n_used // 8)
     n_fft = next_fast_len(n_used + 2 * int(np.ceil(GUARD_S / fids.dwell_s)))
     step_hz = 1.0 / (n_fft * fids.dwell_s)
     first = int(np.ceil(fids.hz_at(low_ppm) / step_hz))
@@ -135,6 +150,7 @@ def band_of(fids: Fids, low_ppm: float, high_ppm: float) -> Band:
     chosen = slice(first - start, last + 1 - start)
     return Band(
         n_used=n_used,
+        n_wrapped=n_wrapped,
         n_fft=n_fft,
         bins=bins % n_fft,
         filter=shape if n_time < n_fft else np.ones(n_time),

@@ -29,7 +29,6 @@ def cut_alike(fids: Fids, basis: Basis) -> tuple[Fids, Basis]:
 def coloured_products(shape: NoiseShape, band: Band, rows: np.ndarray) -> np.ndarray:
     """Covariance that noise of this shape and variance one gives the products of rows (n, 2,
     n_points) with a spectrum, (n, n); J'CJ above."""
-    power = np.zeros(band.n_fft)
-    power[: band.n_used] = shape.power * (band.n_fft / band.n_used)
+    power = band.padded(shape.power) * (band.n_fft / band.n_used)
     padded = NoiseShape(power, shape.white)
     return padded.products(rows[:, 0] + 1j * rows[:, 1], band.bins[band.inside])

@@ -23,7 +23,7 @@ from fmrsflow.arithmetic import ONE_THREAD
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.formats import to_fsl, to_lcmodel
 from fmrsflow.errors import DataError, MachineFault, Unreachable, machine_fault
-from fmrsflow.fids import Fids, to_nifti, to_spectrum
+from fmrsflow.fids import Fids, to_nifti
 from fmrsflow.fit.broad import is_broad
 from fmrsflow.fit.model import make_model
 from fmrsflow.fit.options import FitOptions
@@ -99,7 +99,7 @@ def fit_with_engine(fids: Fids, basis: Basis, options: FitOptions) -> list[FitRe
         except DataError as failure:
             _check_machine(run, command, fids, basis, options, failure)
             raise
-    spectra = model.band.spectra(fids.transients)
+    spectra = model.band.spectra(fids)
     return [
         replace(
             failed_result(model, "", spectrum),

@@ -20,6 +20,7 @@ from scipy.linalg import LinAlgError
 from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.fit.broad import CREATINE_CH2
 from fmrsflow.fit.change import JointResult, percent_changes
 from fmrsflow.fit.coloured import coloured_products, cut_alike
 from fmrsflow.fit.courses import (
@@ -164,7 +165,7 @@ def _fit(model, fids, fitted_average, noise, design, linewidth, options, respond
     rounds = ALIGNMENTS if aligned else 1
     state = None
     for number in range(rounds):
-        spectra = model.band.spectra(data) / scale
+        spectra = model.band.spectra(fids.with_data(data)) / scale
         courses = reduce_transients(spectra, design, widths)
         state, stop = _minimise(model, target, courses, respond, start, state)
         if number + 1 < rounds:
@@ -227,7 +228,8 @@ def _respond(model: Model, design: Design, responding: tuple[str, ...]) -> np.nd
     unknown = sorted(set(responding) - set(model.names))
     if unknown:
         raise DataError(f"joint_respond names {', '.join(unknown)}, which the basis lacks")
-    may = np.array([not responding or name in responding for name in model.names]) & ~model.broad
+    may = [name in responding or (not responding and name != CREATINE_CH2) for name in model.names]
+    may = np.array(may) & ~model.broad
     task = np.array([name in design.contrasts for name in design.names])
     return np.where(task[:, None], may[None], True)
 

@@ -10,7 +10,8 @@ part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -128,6 +129,22 @@ class Model:
         """Chemical shift from the pivot of the first-order phase."""
         return self.ppm - PIVOT_PPM
 
+    @cached_property
+    def voigt(self) -> Model:
+        """The model with the weights of a free lineshape held at zero."""
+        kernel = np.array([name.startswith("kernel:") for name in self.parameters])
+        return replace(self, upper=np.where(kernel, 0.0, self.upper))
+
+    def with_kernel(self, theta: np.ndarray) -> np.ndarray:
+        """Parameters with a start for the weights of a free lineshape."""
+        start = theta.copy()
+        start[len(theta) - len(self.kernel) :] = 0.5 * KERNEL_SD
+        return start
+
+    def is_voigt(self, theta: np.ndarray) -> bool:
+        """Whether a free lineshape has no weight."""
+        return not theta[len(theta) - len(self.kernel) :].any()
+
     def phase(self, theta: np.ndarray) -> np.ndarray:
         """Phase factor of the spectrum, complex (n_points,)."""
         return np.exp(1j * (theta[0] + theta[1] * self.offset_ppm))
@@ -137,7 +154,7 @@ class Model:
         _, _, shift, lorentz, gauss2, broad_shift, broad_lorentz = theta[:7]
         narrow = self.band.exponentials(2j * np.pi * shift - np.pi * lorentz)
         narrow = narrow * np.exp(-GAUSS * gauss2 * self.time_s**2)
-        if len(self.kernel):
+        if not self.is_voigt(theta):
             weights = theta[7 + len(self.shifts) :]
             narrow = narrow * (1.0 - weights.sum() + weights @ self.kernel)
         broad = narrow
@@ -226,7 +243,7 @@ def make_model(
     broad = np.array([is_broad(name) for name in names])
     shifts = _shift_groups(names, broad) if options.metabolite_shift_sd_ppm > 0 else {}
     reach = np.arange(-KERNEL_REACH, KERNEL_REACH + 1)
-    steps = reach[reach != 0] if options.lineshape == "free" else reach[:0]
+    steps = reach[:0] if options.lineshape == "voigt" else reach[reach != 0]
     kernel = np.exp(2j * np.pi * KERNEL_STEP_HZ * np.outer(steps, band.time_s))
     baseline = _baseline(ppm, options)
     span = float(np.ptp(ppm))
@@ -287,16 +304,19 @@ def _check_axes(fids: Fids, basis: Basis) -> None:
 
 
 def own_lines(basis: Basis, options: FitOptions) -> bool:
-    """Whether macromolecules and lipids are lines of the fit rather than signals of the basis."""
+    """Whether macromolecules and lipids are lines of the fit: asked for, or the basis has none but
+    those lines that the basis stage added."""
     broad = {name for name in basis.names if is_broad(name)}
-    made = broad <= set(systems.MACROMOLECULES) | set(systems.LIPIDS)
-    return options.macromolecules == "parametric" or (options.macromolecules == "auto" and made)
+    lines = broad <= set(basis.made.get("added", ()))
+    return options.macromolecules == "parametric" or (options.macromolecules == "auto" and lines)
 
 
 def _signals(fids: Fids, basis: Basis, options: FitOptions, macromolecules: Macromolecules):
     """Names and FIDs of all signals of the model."""
     left_out = set(options.exclude) | {"H2O"}
     lines = own_lines(basis, options)
+    broad = {name for name in basis.names if is_broad(name)}
+    standard = {*systems.MACROMOLECULES, *systems.LIPIDS}
     if lines or options.macromolecules == "none":
         left_out |= {name for name in basis.names if is_broad(name)}
     names = tuple(name for name in basis.names if name not in left_out)
@@ -308,7 +328,7 @@ def _signals(fids: Fids, basis: Basis, options: FitOptions, macromolecules: Macr
         chosen = {
             name: parts
             for name, parts in (macromolecules.lines | systems.LIPIDS).items()
-            if name not in options.exclude
+            if name not in options.exclude and not (broad and name in standard - broad)
         }
         more = broad_fids(chosen, fids.frequency_mhz, fids.n_points, fids.dwell_s)
         names, signals = names + tuple(chosen), np.vstack([signals, more])

@@ -9,7 +9,7 @@ MACROMOLECULES = ("auto", "basis", "parametric", "none")
 BASELINES = ("spline", "polynomial", "none")
 SMOOTHNESS = ("gcv", "aic", "fixed")
 MODELS = ("average", "single")
-LINESHAPES = ("voigt", "free")
+LINESHAPES = ("auto", "voigt", "free")
 LINEWIDTHS = ("free", "fixed", "none")
 REGRESSORS = ("boxcar", "hrf", "fir")
 ALIGNMENTS = ("preprocess", "free")
@@ -32,7 +32,7 @@ class FitOptions:
     baseline_order: int = 2
     phase1_sd_deg_per_ppm: float = 3.0
     metabolite_shift_sd_ppm: float = 0.004
-    lineshape: str = "free"
+    lineshape: str = "auto"
     models: str = "average"
     max_shift_ppm: float = 0.12
     max_fwhm_hz: float = 30.0

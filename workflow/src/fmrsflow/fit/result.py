@@ -107,15 +107,17 @@ class FitResult:
         """Rows of the amplitude table."""
         names, amplitudes, covariance = self.with_sums()
         errors = np.sqrt(np.diag(covariance))
+        models = np.sqrt(np.diag(with_sums(self.names, self.amplitudes, self.model_covariance)[2]))
         return [
             {
                 "spectrum": spectrum,
                 "metabolite": name,
                 "amplitude": float(a),
                 "se": float(se),
-                "crlb_percent": float(100 * se / a) if a > 0 else None,
+                "se_percent": float(100 * se / a) if a > 0 else None,
+                "model_sd": float(sd),
             }
-            for name, a, se in zip(names, amplitudes, errors)
+            for name, a, se, sd in zip(names, amplitudes, errors, models)
         ]
 
 

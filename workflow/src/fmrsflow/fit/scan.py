@@ -146,6 +146,7 @@ class ScanFit:
             **{name: values.astype(np.complex64) for name, values in stacked.items()},
             "amplitudes": np.stack([one.amplitudes for one in results]),
             "covariance": np.stack([one.covariance for one in results]),
+            "model_covariance": np.stack([one.model_covariance for one in results]),
             "parameter_names": np.array(list(results[0].parameters)),
             "parameters": np.array([list(one.parameters.values()) for one in results]),
             "parameters_se": np.array([list(one.parameters_se.values()) for one in results]),
@@ -163,6 +164,7 @@ class ScanFit:
                 "fitted_fwhm_tcr_hz",
                 "fitted_snr_tcr",
                 "baseline_dimension_per_ppm",
+                "n_models",
                 "stop_reason",
             )
         }
@@ -205,7 +207,8 @@ def fit_scan(
         data.append(transients.mean().data)
     averages = average.with_data(np.concatenate(data))
     results = _fit_averages(averages, names.index(WHOLE), basis, options)
-    coloured = () if matched is None else _coloured(matched, conditions)
+    own = options.engine == "fmrsflow" and matched is not None
+    coloured = _coloured(matched, conditions) if own else ()
     spectra = _with_whole_noise(dict(zip(names, results)), coloured)
     blocks = transients.blocks(options.timecourse_transients)
     means = [transients.mean(block).data for block in blocks]

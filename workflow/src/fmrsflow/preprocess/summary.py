@@ -93,8 +93,9 @@ def noise_reports(figures: dict) -> list[str]:
         course = "falls" if change < 1 else "rises"
         reports.append(
             f"the data were filtered before the export: the noise {course} along the FID (SD of "
-            f"the last quarter {change:.2g} times that of the first); errors count with it, line "
-            "widths hold the filter's; export unfiltered data"
+            f"the last quarter {change:.2g} times that of the first); errors of line widths and "
+            "of the fit fmrsflow count with it, line widths hold the filter's; export unfiltered "
+            "data"
         )
     under = figures["noise_under_signals"]
     if under is not None and under != 1:

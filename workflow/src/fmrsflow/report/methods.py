@@ -56,7 +56,8 @@ def methods(
     n_scans : int
         Scans in the sheet.
     records : dict
-        Stage -> records of the scans that passed it; what no record holds is not claimed.
+        Stage -> records of the scans (basis: sites) that passed it; what no record holds is not
+        claimed.
     software : dict
         `GeneratedBy` entry of the workflow.
     limits : dict
@@ -67,6 +68,7 @@ def methods(
         _data(ref, sites, n_scans, software),
         _preprocessing(ref, records.get("convert", ()), records.get("preprocess", ()), limits),
         _anatomy(ref, records.get("anatomy", ())),
+        _basis(records.get("basis", ())),
         _quantification(ref, records.get("fit", ()), records.get("quantify", ())),
         _statistics(ref, records.get("response", ())),
     ]
@@ -169,6 +171,24 @@ def _anatomy(ref: _Writer, records) -> str:
     }
     sources = [f"{words.get(kind, kind)} ({count(n, 'scan')})" for kind, n in kinds.most_common()]
     return f"Tissue fractions of the voxel came from {' and '.join(sources)}." if sources else ""
+
+
+def _basis(records) -> str:
+    """How bases were simulated, and what was assumed of which sites."""
+    simulated = [made for one in records if (made := one.get("made") or {}).get("sequence")]
+    simulated = [made for made in simulated if made.get("source") == "simulate"]
+    if not simulated:
+        return ""
+    kinds = sorted({f"{made['sequence']} with {made['pulses']} pulses" for made in simulated})
+    text = f"Basis sets were simulated from density matrices: {', '.join(kinds)}."
+    sites: dict[str, list[str]] = {}
+    for made in simulated:
+        for words in made.get("assumed", {}).values():
+            sites.setdefault(words, []).append(made["site"])
+    if sites:
+        parts = [f"{words} ({', '.join(names)})" for words, names in sites.items()]
+        text += f" Assumed, since the sites do not state it: {'; '.join(parts)}."
+    return text
 
 
 def _quantification(ref: _Writer, fitted, quantified) -> str:

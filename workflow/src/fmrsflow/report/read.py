@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,7 +30,7 @@ from fmrsflow.report.results import (
 from fmrsflow.report.verdict import verdict
 from fmrsflow.report.words import headline
 from fmrsflow.results import Output, Results
-from fmrsflow.study import Scan, Study
+from fmrsflow.study import Scan, Site, Study
 from fmrsflow.tables import Row
 
 LINE_POINTS = 160
@@ -297,6 +298,7 @@ def read_consortium(results: Results, analysis: str, group) -> ConsortiumResults
         "references (BibTeX)": "references.bib",
     } | {f"MRSinMRS checklist of {name}": quote(f"mrsinmrs-{name}.tsv") for name in study.sites}
     records = {stage: [r.record(stage) for _, r in group if r.record(stage)] for stage in STAGES}
+    records["basis"] = _bases(results, analysis, study.sites.values())
     return ConsortiumResults(
         analysis=analysis,
         scans=[summary for summary, _ in group],
@@ -320,6 +322,17 @@ def read_consortium(results: Results, analysis: str, group) -> ConsortiumResults
         site_pages=site_pages,
         **tables.answers(_tables(results, analysis), curve, asked, study.sites, site_pages),
     )
+
+
+def _bases(results: Results, analysis: str, sites: Iterable[Site]) -> list[dict]:
+    """Records of the bases of sites, of those that are there and whole."""
+    found = []
+    for site in sites:
+        output = results.of("basis", results.study.config["analyses"][analysis], site)
+        with suppress(Damaged):
+            if output.exists and output.record["status"] == "ok":
+                found.append(output.record)
+    return found
 
 
 def _question(results: Results, analysis: str) -> Question:

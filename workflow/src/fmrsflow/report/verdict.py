@@ -19,8 +19,8 @@ MAX_REJECTED_PERCENT = 15.0
 MAX_DRIFT_HZ = 10.0
 """Drift of frequency over the scan above which the voxel or the subject has moved (Near 2021)."""
 
-MAX_CRLB_PERCENT = 20.0
-"""CRLB above which the value of a metabolite is not to be read by itself (Wilson 2019)."""
+MAX_SE_PERCENT = 20.0
+"""Relative error under noise above which a metabolite is not to be read by itself (Wilson 2019)."""
 
 MAX_FQN = 10.0
 """Residual variance over noise variance above which the fit leaves signal behind; 1 is ideal."""
@@ -108,10 +108,11 @@ def _quality(results: ScanResults):
     for row in results.concentrations:
         asked = (results.asked.metabolite, "raw", False)
         if (row["metabolite"], row["quantity"], row["matched"]) == asked:
-            crlb = row["crlb_percent"]
-            if not crlb <= MAX_CRLB_PERCENT:
-                shown = "undefined" if crlb != crlb else f"{crlb:.0f} %"
-                yield f"{results.asked.words} is uncertain ({row['condition']}: CRLB {shown})"
+            error = row["se_percent"]
+            if not error <= MAX_SE_PERCENT:
+                shown = "undefined" if error != error else f"{error:.0f} %"
+                where = row["condition"]
+                yield f"{results.asked.words} is uncertain ({where}: standard error {shown})"
 
 
 def _anatomy(results: ScanResults):

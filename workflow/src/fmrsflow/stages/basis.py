@@ -41,7 +41,7 @@ def make(site: Site, setting: dict, data_root: Path, cache: Path | None = None) 
         basis = read_for(site, path, str(path.relative_to(data_root)))
     else:
         basis = _simulated(request(site, setting), cache)
-    return finished(basis, site, setting["mm"])
+    return finished(basis, site, setting)
 
 
 def _path(site: Site, setting: dict, data_root: Path) -> Path:

@@ -37,9 +37,12 @@ def process(job: Job) -> dict:
     scale = (converted["te_s"], converted["tr_s"], water, tissue, relaxation)
     method = "none" if relaxation is None else relaxation.label
     rows = []
-    for spectrum, *values in zip(fit["spectra"], fit["amplitudes"], fit["covariance"]):
-        if np.isfinite(values[0]).all():
-            rows += _rows(str(spectrum), quantities(names, *values, *scale), method)
+    for spectrum, amplitudes, covariance, models in zip(
+        fit["spectra"], fit["amplitudes"], fit["covariance"], fit["model_covariance"]
+    ):
+        if np.isfinite(amplitudes).all():
+            found = quantities(names, amplitudes, covariance, *scale, model_covariance=models)
+            rows += _rows(str(spectrum), found, method)
     job.save("concentrations", rows, CONCENTRATIONS)
     return {
         "constants": None if relaxation is None else relaxation.label,
@@ -61,7 +64,8 @@ def _rows(spectrum: str, found: list[Quantity], method: str) -> list[dict]:
             "quantity": one.quantity,
             "value": one.value,
             "se": one.se,
-            "crlb_percent": 100 * one.se / one.value if one.value > 0 else None,
+            "se_percent": 100 * one.se / one.value if one.value > 0 else None,
+            "model_sd": one.model_sd,
             "water_se": one.water_se,
             "tissue_se": one.tissue_se,
             "total_se": one.total_se,

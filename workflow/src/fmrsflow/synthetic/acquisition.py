@@ -8,8 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from fmrsflow.basis import sequences, systems
+from fmrsflow.basis import systems
 from fmrsflow.basis.files import Basis
+from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import broad_fids, shaped_pulses, simulate, with_macromolecules
 from fmrsflow.concentration import PURE_WATER_MMOL_PER_KG, ConstantsSet, Tissue, constants
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, NARROWING_HZ, SIEMENS_MHZ
@@ -56,15 +57,19 @@ def frequency_mhz(site: SitePlan) -> float:
 def basis_of(site: SitePlan) -> Basis:
     """The basis that the site's scanner gives, simulated once for each distinct protocol; its echo
     time is the one that files and sheets state."""
+    te_s = site.actual_te_s or site.te_s
+    foreign = site.family == "foreign"
+    if foreign:
+        steps = unstated(site.sequence, te_s, site.te1_s)
+    else:
+        steps = sequence(site.sequence, te_s, site.te1_s, site.tm_s, vendor=site.vendor)
     basis = _basis(
-        site.sequence,
-        site.actual_te_s or site.te_s,
-        site.te1_s,
-        site.tm_s,
+        steps,
+        "shaped" if foreign else site.pulses,
         frequency_mhz(site),
         site.spectral_width_hz,
         site.points,
-        tables_of(site.field_t)[0] if site.family == "foreign" else "",
+        tables_of(site.field_t)[0] if foreign else "",
     )
     if site.pyruvate_mmol_per_kg:
         other = broad_fids(PYRUVATE, basis.frequency_mhz, site.points, basis.dwell_s)
@@ -75,16 +80,15 @@ def basis_of(site: SitePlan) -> Basis:
 
 
 @lru_cache(maxsize=32)
-def _basis(sequence, te_s, te1_s, tm_s, mhz, width_hz, points, table) -> Basis:
+def _basis(steps, kind, mhz, width_hz, points, table) -> Basis:
+    """Basis of a sequence with pulses of that kind, and other lines of brains: those that fits
+    leave to their baseline, or all of a table of foreign macromolecules in place of ours."""
+    pulses = shaped_pulses(steps, None) if kind == "shaped" else None
+    metabolites = simulate(steps, mhz, points, width_hz, pulses=pulses)
+    basis = with_macromolecules(metabolites, "separate")
+    other = named_lines(table) if table else OTHER_LINES
     if table:
-        steps = unstated(sequence, te_s, te1_s)
-        pulses, other = shaped_pulses(steps, None), named_lines(table)
-        metabolites = simulate(steps, mhz, points, width_hz, pulses=pulses)
-        basis = with_macromolecules(metabolites, "separate")
         basis = basis.select([one for one in basis.names if one not in systems.MACROMOLECULES])
-    else:
-        steps, other = sequences.sequence(sequence, te_s, te1_s, tm_s), OTHER_LINES
-        basis = with_macromolecules(simulate(steps, mhz, points, width_hz), "separate")
     more = broad_fids(other, mhz, points, 1 / width_hz)
     return replace(basis, names=(*basis.names, *other), fids=np.concatenate([basis.fids, more]))
 

@@ -15,22 +15,16 @@ CONCENTRATIONS = {
 """Middle of the ranges that Mekle 2009, Terpstra 2016 and Bednarik 2015 report for 3T and 7T."""
 
 MACROMOLECULES = {
-    "MM09": 11.0, "MM12": 4.5, "MM14": 11.0, "MM17": 11.0, "MM20": 19.0, "MMother": 12.0,
+    "MM09": 11.0, "MM12": 11.0, "MM14": 11.0, "MM17": 11.0, "MM20": 11.0, "MM26": 11.0,
+    "MM37": 11.0, "MMother": 11.0,
 }  # fmt: skip
-"""Amplitudes of the macromolecules of docs/science.md#macromolecules, and `MMother`.
+"""Amplitudes of the macromolecules of docs/science.md#macromolecules, whose lines stand in the
+proportions of a brain, and `MMother`."""
 
-In the proportions of measured human spectra (Cudalbu 2021), where MM17 is as high as MM14.
-"""
+OTHER_LINES = {"MMother": ((2.72, 0.15, 0.5), (3.93, 0.12, 0.4), (4.06, 0.18, 0.8))}
+"""Macromolecules that fits leave to their baseline: lines of (ppm, FWHM ppm, protons).
 
-OTHER_LINES = {
-    "MMother": (
-        (1.92, 0.20, 1.1), (2.25, 0.20, 0.7), (2.62, 0.20, 0.7), (3.00, 0.15, 0.5),
-        (3.20, 0.12, 0.5), (3.65, 0.20, 0.9), (3.80, 0.20, 2.4), (3.92, 0.10, 0.6),
-    )
-}  # fmt: skip
-"""Macromolecules that fits usually leave to their baseline: lines of (ppm, FWHM ppm, protons).
-
-By eye from the measured 3T and 7T spectra of the same consensus, within a fifth.
+By eye from measured 3T and 7T spectra (Cudalbu 2021), within a third.
 """
 
 PYRUVATE = {"Pyr": ((2.36, 0.002, 3.0),)}

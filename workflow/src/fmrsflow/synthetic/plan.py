@@ -128,6 +128,7 @@ class SitePlan:
     tr_s: float = _limit(low=0.2, high=30.0)
     te1_s: float | None = _limit(None, low=0.001, high=0.5)
     tm_s: float | None = _limit(None, low=0.001, high=0.5)
+    pulses: str = _limit("shaped", choices=("shaped", "ideal"))
     protocol: str = _limit("standardised", choices=("standardised", "own"))
     copies: int = _limit(1, low=1, high=1000)
     family: str = _limit("own", choices=("own", "foreign"))

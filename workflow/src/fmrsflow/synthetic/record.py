@@ -122,7 +122,7 @@ def methods_text(record: dict) -> str:
         f"{record['generator']['version']} (seed {record['seed']}): {count(len(sites), 'site')}, "
         f"{count(people['per_site'], 'participant')} each and {people['travelling']} who "
         f"travelled, {people['sessions']} session(s), {when}. Protocols: {protocols}. "
-        f"Basis sets were simulated ({sites[0]['basis'].get('pulses', 'ideal pulses')}). "
+        f"Basis sets were simulated ({sites[0]['basis']['pulses']} pulses). "
         f"Concentrations (mmol per kg tissue water) were log-normal with coefficients of variation "
         f"of {c['vendor_cv']:g} between vendors, {c['site_cv']:g} between sites, "
         f"{c['participant_cv']:g} between participants and {c['session_cv']:g} between sessions; "

@@ -8,8 +8,9 @@ AMPLITUDES = {
     "spectrum": text("condition, `<condition>:matched` with matched linewidths, or `all`"),
     "metabolite": text("metabolite or sum"),
     "amplitude": number("per molecule, on the scale of the FIDs; not negative"),
-    "se": number("standard error (Cramer-Rao bound), nonlinear parameters and baseline counted"),
-    "crlb_percent": number("100 se / amplitude", "percent"),
+    "se": number("standard error under noise, nonlinear parameters and baseline counted"),
+    "se_percent": number("100 se / amplitude", "percent"),
+    "model_sd": number("SD of the amplitude among baselines and sets of macromolecules"),
 }
 
 TIMECOURSE = {

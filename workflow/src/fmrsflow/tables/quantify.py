@@ -13,13 +13,16 @@ CONCENTRATIONS = {
     "se": number(
         "standard error from the covariance of the fit, for differences within a scan", "see unit"
     ),
-    "crlb_percent": number("100 se / value", "percent"),
+    "se_percent": number("100 se / value", "percent"),
+    "model_sd": number(
+        "SD among models of the fit (baselines, macromolecules), common to the scan", "see unit"
+    ),
     "water_se": number(
         "standard error from the water amplitude (noise and model), common to the scan", "see unit"
     ),
     "tissue_se": number("standard error from the tissue fractions, common to the scan", "see unit"),
     "total_se": number(
-        "the three together, for the value as a level: between people, sites, and to the truth",
+        "the four together, for the value as a level: between people, sites, and to the truth",
         "see unit",
     ),
     "unit": text("unit of value and its standard errors"),
