@@ -202,7 +202,7 @@ def _recipe(snr: float, most: float, n: int) -> list[Figure]:
     basis, truth = fit.basis_of("3T"), fit.amplitudes_of("3T")
     spectra = [recipe_spectrum(snr, RECIPE_SEED + number) for number in range(n)]
     together = spectra[0].with_data(np.concatenate([one.transients for one in spectra]))
-    fixed = replace(FitOptions(), metabolite_shift_sd_ppm=0.0)
+    fixed = FitOptions(metabolite_shift_sd_ppm=0.0, lineshape="voigt")
     # Shifts are draws here: what their prior leaves open counts.
     total = lambda one: one.covariance + one.model_covariance  # noqa: E731
     squares, held = _squares(fit_spectra(together, basis), truth, total)
