@@ -53,7 +53,7 @@ def fit_average(
         On the axes of `fids`.
     options : FitOptions, optional
     alternatives : sequence of Basis
-        Other bases that the scanner may have had, on the same axes.
+        Other bases that the scanner may have had, on the same axes; each adds a model.
     like : int, optional
         Transient whose stiffness and weights of models all others take, so that a difference
         between them holds no choice of their own; by default each has its own.
@@ -74,16 +74,17 @@ def fit_average(
     bases = [cut_alike(fids, one)[1] for one in (basis, *alternatives)]
     fids, _ = cut_alike(fids, basis)
     sets = SETS if own_lines(basis, options) else SETS[:1]
-    models = [make_model(fids, one, options, mm) for one in bases for mm in sets]
+    models = [make_model(fids, bases[0], options, mm) for mm in sets]
+    others = [make_model(fids, one, options, sets[0]) for one in bases[1:]]
     order = list(range(fids.n_transients))
     common = None
     found: dict[int, FitResult] = {}
     if like is not None:
-        each = _each_model(models, options, fids.select([like]), None)
+        each = _each_model(models, others, options, fids.select([like]), None)
         found[like], common = averaged(each, None), _Common.of(each)
     for j in order:
         if j not in found:
-            each = _each_model(models, options, fids.select([j]), common)
+            each = _each_model(models, others, options, fids.select([j]), common)
             found[j] = averaged(each, common)
     return [found[j] for j in order]
 
@@ -107,7 +108,11 @@ FIRST = (0, len(STIFFNESS) - 1)
 
 
 def _each_model(
-    models: list[Model], options: FitOptions, fids: Fids, common: _Common | None
+    models: list[Model],
+    others: list[Model],
+    options: FitOptions,
+    fids: Fids,
+    common: _Common | None,
 ) -> dict[tuple[int, int], FitResult]:
     """Results of one spectrum by number of model and stiffness; only the first where it failed."""
     first = models[0]
@@ -120,8 +125,10 @@ def _each_model(
     if found[FIRST].status == "failed":
         return found
     state, target, _ = end
-    for number, model in enumerate(models):
-        for stiffness, smoothness in _stiffnesses(model, target.smoothness, options):
+    for number, model in enumerate([*models, *others]):
+        stiffnesses = _stiffnesses(model, target.smoothness, options)
+        # Another basis at the chosen stiffness only: what it changes hardly depends on it.
+        for stiffness, smoothness in stiffnesses if number < len(models) else stiffnesses[-1:]:
             if (number, stiffness) in found:
                 continue
             try:
