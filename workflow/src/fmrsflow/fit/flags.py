@@ -17,8 +17,7 @@ PLAUSIBLE = {
     "Gln": (0.05, 0.9),
 }
 """Ratio to tCr (short echo times) between which a healthy adult's grey and white matter lies, with
-room for every engine's bias: the 35 brains of Zollner et al. 2021 (doi:10.1002/nbm.4257) and three
-engines lie inside by a factor of 1.5."""
+room for each engine's bias (docs/science.md#fit-flags)."""
 
 LONGEST_TE_S = 0.08
 """Echo time beyond which T2 moves the ratios out of these ranges."""
@@ -60,8 +59,8 @@ def _baseline(result: FitResult) -> Iterator[str]:
     size = result.baseline_dimension_per_ppm
     if size >= AT_LIMIT * MAX_DIMENSION_PER_PPM:
         yield (
-            f"the baseline bends as far as it may ({size:.1f} parameters per ppm): it takes up what "
-            "the model lacks, and broad multiplets (Gln, mI) with it"
+            f"the baseline bends as far as it may ({size:.1f} parameters per ppm): it takes up "
+            "what the model lacks, and broad multiplets (Gln, mI) with it"
         )
 
 
