@@ -26,7 +26,12 @@ SCANS_LCMODEL = {
 BRAINS_FSL = (1.473, 0.213, 0.947, 1.719, 0.402, 2.122, 0.167)
 LCMODEL_TEST_FSL = (1.207, 0.258, 0.960, 1.076, 0.478, 1.554, 0.295)
 CHALLENGE_FSL = ("3.88", "1.32", "2.54", "5.03", "4.92", "5.59", "0.398", "1.0242")
-SCANS_FSL = {}
+SCANS_FSL = {
+    "Philips TE 30": 1.453,
+    "Philips TE 35": 0.492,
+    "third Philips": 1.286,
+    "Siemens TE 30": 1.543,
+}
 
 
 def main() -> None:

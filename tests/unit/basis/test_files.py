@@ -168,6 +168,14 @@ def test_numbers_that_fortran_writes_without_spaces_are_parted(text, expected):
     np.testing.assert_allclose(numbers(text), expected, rtol=1e-12)
 
 
+def test_a_factor_of_zero_is_told(basis, tmp_path):
+    def edit(text):
+        return text.replace("CONC = 1.", "CONC = 0.", 1)
+
+    with pytest.raises(DataError, match="VOLUME or CONC of NAA is 0"):
+        read_basis(write_lcmodel(basis, tmp_path / "a.BASIS", edit))
+
+
 def test_a_value_that_is_no_number_is_told(basis, tmp_path):
     def edit(text):
         return text.replace("HZPPPM = 123.250000", "HZPPPM = high")

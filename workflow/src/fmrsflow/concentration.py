@@ -216,7 +216,7 @@ class Quantity:
 
     @property
     def total_se(self) -> float:
-        """Of the value as a level: noise, models of the fit, water amplitude and tissue fractions."""
+        """Of the value as a level: noise and models of the fit, water, tissue."""
         return math.hypot(self.se, self.model_sd, self.water_se, self.tissue_se)
 
 

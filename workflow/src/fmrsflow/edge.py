@@ -268,6 +268,11 @@ class Job:
         """The basis of the scan's site under the basis setting of this job."""
         return self.earlier("basis", self.site).basis()
 
+    def other_basis(self):
+        """The other basis that the site may have (`basis.site.alternatives`), or None."""
+        made = self.earlier("basis", self.site)
+        return made.basis("other") if made.has("other.npz") else None
+
     def save(self, what: str, content, columns: Columns | None = None) -> Path:
         """Write an output beside the record, atomically (`results.Writer.save`)."""
         return self.writer.save(what, content, columns)

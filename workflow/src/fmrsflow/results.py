@@ -145,9 +145,9 @@ class Output:
 
         return from_nifti(self.image(what))
 
-    def basis(self):
-        """The basis set of a site."""
-        return _basis(self.path("basis.npz"), self._digest("basis.npz"))
+    def basis(self, what: str = "basis"):
+        """A basis set of a site."""
+        return _basis(self.path(f"{what}.npz"), self._digest(f"{what}.npz"))
 
     def _digest(self, what: str) -> str:
         if not self.has(what):

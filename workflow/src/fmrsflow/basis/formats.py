@@ -258,7 +258,10 @@ def _lcmodel_spectrum(entry: Group, main: Group | None, file: str) -> np.ndarray
             f"{file}: {entry.text('METABO')} has {len(values)} numbers where NDATAB asks for "
             f"{2 * n}: the file is truncated or of another format"
         )
-    scale = entry.number("TRAMP", 1.0) / entry.number("VOLUME", 1.0) / entry.number("CONC", 1.0)
+    over = entry.number("VOLUME", 1.0) * entry.number("CONC", 1.0)
+    if not over:
+        raise DataError(f"{file}: VOLUME or CONC of {entry.text('METABO')} is 0, which scales it")
+    scale = entry.number("TRAMP", 1.0) / over
     return scale * np.roll(values[::2] + 1j * values[1::2], -int(entry.number("ISHIFT", 0.0)))
 
 

@@ -18,7 +18,7 @@ from fmrsflow.errors import DataError
 _QUOTED = r"""'(?:[^'\n]|'')*'|"[^"\n]*\""""
 
 _MARKS = re.compile(
-    rf"{_QUOTED}|![^\n]*|(?P<mark>[$&])[ ]?(?P<name>\w*)|(?<=\s)(?P<end>/)(?=[ \t\r]*$)",
+    rf"{_QUOTED}|![^\n]*|(?P<mark>[$&])(?P<name>[A-Za-z]\w*)?|(?<=\s)(?P<end>/)(?=[ \t\r]*$)",
     re.MULTILINE,
 )
 

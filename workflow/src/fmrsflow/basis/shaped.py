@@ -62,32 +62,25 @@ def _density(part: Part, steps, pulses, offsets: np.ndarray, hamiltonian: np.nda
     """Density matrix (2^n, 2^n) after a sequence, of one state of the other nuclei."""
     n = part.n_spins
     density, held = np.diag(operators(n)[1]).astype(complex), 0
-    propagators: dict[str, np.ndarray] = {}
+    made = {shape: _in_its_slice(part, pulse, offsets) for shape, pulse in pulses.items()}
     for step in steps:
         if isinstance(step, Delay):
             density = _evolved(density, block_propagator(n, hamiltonian, step.duration_s), held)
             continue
-        pulse = pulses.get(step.shape)
-        if pulse is None:
-            operator = rotation(n, step.flip_deg)
-        else:
-            positions, spacing = _positions(pulse, offsets)
-            if step.shape not in propagators:
-                propagators[step.shape] = propagator(part, pulse, offsets, positions)
-            operator = propagators[step.shape]
-        density, before, held = _turned(density, operator, held, step.keep), held, step.keep
-        if pulse is not None:
-            density = density * _rephasing(pulse, positions, before, held)
+        operator, spacing = made.get(step.shape) or (rotation(n, step.flip_deg), 1.0)
+        density, held = _turned(density, operator, held, step.keep), step.keep
         if isinstance(step, _Last):
             density = spacing * density.sum(axis=0)
     return density
 
 
-def _rephasing(pulse: ShapedPulse, positions: np.ndarray, before: int, after: int) -> np.ndarray:
-    """Phase factors (n_positions, 1, 1) of the gradients that undo a pulse's own slice gradient, on
-    coherence of one order before it and of another after it; a refocusing pulse needs none."""
-    turns = positions * pulse.half_s * (before + after)
-    return np.exp(2j * np.pi * turns)[:, None, None]
+def _in_its_slice(part: Part, pulse: ShapedPulse, offsets: np.ndarray) -> tuple[np.ndarray, float]:
+    """Operators of a pulse over its slice, between gradients that undo its own before and after the
+    moment at which it acts (a refocusing pulse needs none: they cancel); spacing in Hz."""
+    positions, spacing = _positions(pulse, offsets)
+    undo = np.exp(2j * np.pi * pulse.half_s * positions[:, None] * operators(part.n_spins)[1])
+    whole = propagator(part, pulse, offsets, positions)
+    return undo[:, :, None] * whole * undo[:, None, :], spacing
 
 
 @dataclass(frozen=True)
@@ -235,7 +228,7 @@ def _evolved(density: np.ndarray, blocks: list[np.ndarray], order: int | None) -
     return found
 
 
-def _turned(density: np.ndarray, operator: np.ndarray, before: int, after: int) -> np.ndarray:
+def _turned(density, operator: np.ndarray, before: int | None, after: int | None) -> np.ndarray:
     """U rho U+ of matrices (..., 2^n, 2^n), from one coherence order to another."""
     n = int(np.log2(density.shape[-1]))
     back = np.swapaxes(operator.conj(), -1, -2)

@@ -53,7 +53,7 @@ def fit_average(
         On the axes of `fids`.
     options : FitOptions, optional
     alternatives : sequence of Basis
-        Other bases that the scanner may have had, on the same axes.
+        Other bases that the scanner may have had, on the same axes; each adds a model.
     like : int, optional
         Transient whose stiffness and weights of models all others take, so that a difference
         between them holds no choice of their own; by default each has its own.
@@ -63,7 +63,7 @@ def fit_average(
     list of FitResult
         Curves, parameters and quality of the first model (the basis, the first of `broad.SETS`,
         the chosen stiffness); `amplitudes` the mean over models, `covariance` their mean covariance
-        under noise, `model_covariance` that of the amplitudes among the models.
+        under noise, `model_covariance` what priors leave open and the spread among the models.
 
     Raises
     ------
@@ -74,16 +74,17 @@ def fit_average(
     bases = [cut_alike(fids, one)[1] for one in (basis, *alternatives)]
     fids, _ = cut_alike(fids, basis)
     sets = SETS if own_lines(basis, options) else SETS[:1]
-    models = [make_model(fids, one, options, mm) for one in bases for mm in sets]
+    models = [make_model(fids, bases[0], options, mm) for mm in sets]
+    others = [make_model(fids, one, options, sets[0]) for one in bases[1:]]
     order = list(range(fids.n_transients))
     common = None
     found: dict[int, FitResult] = {}
     if like is not None:
-        each = _each_model(models, options, fids.select([like]), None)
+        each = _each_model(models, others, options, fids.select([like]), None)
         found[like], common = averaged(each, None), _Common.of(each)
     for j in order:
         if j not in found:
-            each = _each_model(models, options, fids.select([j]), common)
+            each = _each_model(models, others, options, fids.select([j]), common)
             found[j] = averaged(each, common)
     return [found[j] for j in order]
 
@@ -107,7 +108,11 @@ FIRST = (0, len(STIFFNESS) - 1)
 
 
 def _each_model(
-    models: list[Model], options: FitOptions, fids: Fids, common: _Common | None
+    models: list[Model],
+    others: list[Model],
+    options: FitOptions,
+    fids: Fids,
+    common: _Common | None,
 ) -> dict[tuple[int, int], FitResult]:
     """Results of one spectrum by number of model and stiffness; only the first where it failed."""
     first = models[0]
@@ -120,8 +125,10 @@ def _each_model(
     if found[FIRST].status == "failed":
         return found
     state, target, _ = end
-    for number, model in enumerate(models):
-        for stiffness, smoothness in _stiffnesses(model, target.smoothness, options):
+    for number, model in enumerate([*models, *others]):
+        stiffnesses = _stiffnesses(model, target.smoothness, options)
+        # Another basis at the chosen stiffness only: what it changes hardly depends on it.
+        for stiffness, smoothness in stiffnesses if number < len(models) else stiffnesses[-1:]:
             if (number, stiffness) in found:
                 continue
             try:
@@ -162,21 +169,23 @@ def averaged(each: dict[tuple[int, int], FitResult], common: _Common | None) -> 
     k = len(first.names)
     there = np.zeros((len(used), k))
     amplitudes, covariance = np.zeros((len(used), k)), np.zeros((len(used), k, k))
+    prior = np.zeros((len(used), k, k))
     for number, one in enumerate(used.values()):
         mine = [i for i, name in enumerate(first.names) if name in one.names]
         rows = [one.names.index(first.names[i]) for i in mine]
         there[number, mine] = 1.0
         amplitudes[number, mine] = one.amplitudes[rows]
         covariance[number][np.ix_(mine, mine)] = one.covariance[np.ix_(rows, rows)]
+        prior[number][np.ix_(mine, mine)] = one.model_covariance[np.ix_(rows, rows)]
     # A macromolecule that a set lacks has the mean and the spread of the others.
     mean = weight @ amplitudes / (weight @ there)
     rest = (amplitudes - mean) * there
-    pairs = np.einsum("m,mi,mj->ij", weight, there, there)
+    pairs = np.maximum(np.einsum("m,mi,mj->ij", weight, there, there), 1e-300)
     spread = np.einsum("m,mi,mj->ij", weight, rest, rest) / max(1 - weight @ weight, 1e-9)
     return replace(
         first,
         amplitudes=mean,
-        covariance=np.einsum("m,mij->ij", weight, covariance) / np.maximum(pairs, 1e-300),
-        model_covariance=spread,
+        covariance=np.einsum("m,mij->ij", weight, covariance) / pairs,
+        model_covariance=np.einsum("m,mij->ij", weight, prior) / pairs + spread,
         n_models=len(used),
     )

@@ -1,7 +1,7 @@
 """FIDs in the band of the fit: a tenth of the points, and the same spectrum in its range.
 
-A fit looks at 4 ppm of the 16 or more that were acquired, and at lines of some hertz, which are gone
-after half a second. So FIDs are cut at `LONGEST_S`, and basis signals are kept as samples of the
+A fit looks at 4 ppm of the 16 or more that were acquired, and at lines of some hertz, which are
+gone after half a second. So FIDs are cut at `LONGEST_S`, and basis signals kept as samples of the
 band about the range only. There they are damped and shifted like the whole FIDs: a filter that is
 flat round the range lets through what a damped line has in it, wherever the line stands, so long as
 the filter's ringing before the first sample is kept too (`GUARD_S` of negative time).
@@ -20,8 +20,8 @@ from fmrsflow.exponentials import exponentials
 from fmrsflow.fids import Fids
 
 LONGEST_S = 0.5
-"""Length of a FID that is fitted. A line of 3 Hz has lost 99 % by then: the rest holds 0.01 % of its
-information."""
+"""Length of a FID that is fitted. A line of 3 Hz has lost 99 % by then: the rest holds 0.01 % of
+its information."""
 
 WRAPPED_S = 0.008
 """End of a FID that is negative time: there Siemens exports have the delay of the digital filter,

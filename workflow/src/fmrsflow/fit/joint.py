@@ -526,7 +526,7 @@ def _covariance(solved: _Solved) -> tuple[np.ndarray, float]:
     """Covariance of coefficients, nonlinear parameters and linewidth coefficients under the noise
     that the residual shows, and its variance; parameters that may not move have zeros.
 
-    A^-1 M A^-1 as in `result.sampling_covariance`.
+    A^-1 M A^-1 as in `result.covariances`.
     """
     model, target, courses, state = solved.model, solved.target, solved.courses, solved.state
     columns, signals = np.nonzero(solved.respond & state.active)

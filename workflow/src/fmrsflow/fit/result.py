@@ -39,9 +39,9 @@ class FitResult:
         Per molecule, on the scale of the FID.
     covariance : array (n_names, n_names)
         Under noise: their scatter over repeated measurements, nonlinear parameters and baseline
-        counted (`sampling_covariance`).
+        counted (`covariances`).
     model_covariance : array (n_names, n_names)
-        Among reasonable models; zero for the fit of one (`average.fit_average`).
+        What priors leave open, and the spread among reasonable models (`average.fit_average`).
     n_models : int
     smoothness : float
         Of the baseline.
@@ -164,8 +164,9 @@ class Solution:
         Why the search stopped.
     slopes : pair of arrays
         Products of the model's derivatives with each other and with the signals (`solve.tangents`).
-    scatter : array (n, n)
-        Covariance that noise of variance one gives the gradient by amplitudes and parameters.
+    told, scatter : arrays (n, n)
+        What the data tell of amplitudes and parameters, as information, and the covariance that
+        noise of variance one gives their gradient.
     """
 
     model: Model
@@ -173,6 +174,7 @@ class Solution:
     state: object
     stop: str
     slopes: tuple[np.ndarray, np.ndarray]
+    told: np.ndarray
     scatter: np.ndarray
 
 
@@ -182,7 +184,7 @@ def make_result(end: Solution, data) -> FitResult:
     spectrum, scale, noise = data.whole, data.scale, data.noise
     model, target, state, stop = end.model, end.target, end.state, end.stop
     k = len(model.names)
-    covariance = sampling_covariance(end, noise / scale)
+    covariance, prior = covariances(end, noise / scale)
     shown = spectrum * np.conj(model.phase(state.theta))
     columns = scale * state.amplitudes[:, None] * (state.rows[:k, 0] + 1j * state.rows[:k, 1])
     signal = columns.sum(axis=0)
@@ -225,35 +227,38 @@ def make_result(end: Solution, data) -> FitResult:
         baseline_dimension_per_ppm=model.baseline.effective_dimension(target.smoothness)
         / float(np.ptp(model.ppm)),
         stop_reason=stop,
-        model_covariance=np.zeros((k, k)),
+        model_covariance=scale**2 * prior[:k, :k],
         smoothness=target.smoothness,
     )
 
 
-def sampling_covariance(end: Solution, noise: float) -> np.ndarray:
-    """Covariance of amplitudes and nonlinear parameters under noise of SD `noise`.
+def covariances(end: Solution, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Covariance of amplitudes and nonlinear parameters under noise of SD `noise`, and what the
+    priors leave open beside it.
 
-    A^-1 M A^-1 noise^2, A the information of the penalised problem (priors, soft ratios, smooth
-    baseline) and M what noise makes of its gradient: the scatter of the estimate over repeated
-    measurements (docs/science.md#errors). Rows of parameters that may not move, and of weights of
-    a free lineshape at their limit, are zero; amplitudes at their limit of zero count as free.
+    With A the information of the penalised problem (priors, soft ratios, smooth baseline), M that
+    of the data in it and C what noise makes of its gradient: A^-1 C A^-1 noise^2 is the scatter
+    over repeated measurements (docs/science.md#errors), A^-1 (A - M) A^-1 times the residual's
+    variance that of the bias where shifts, ratios and baselines are draws of their priors (their
+    sum is the posterior covariance: Wahba 1983, doi:10.1111/j.2517-6161.1983.tb01239.x). Rows of
+    parameters that may not move, and of weights of a free lineshape at their limit, are zero;
+    amplitudes at their limit of zero count as free.
     """
-    model, state = end.model, end.state
+    model, state, variance = end.model, end.state, end.target.variance
     k = len(model.names)
     own, cross = end.slopes
-    prior = np.diag(end.target.variance / model.prior_sd**2)
+    prior = np.diag(variance / model.prior_sd**2)
     information = np.block([[state.information, cross[:, :k].T], [cross[:, :k], own + prior]])
     kernel = np.array([name.startswith("kernel:") for name in model.parameters])
     held = (model.upper <= model.lower) | (kernel & (state.theta <= model.lower + 1e-6))
     movable = np.concatenate([np.ones(k, bool), ~held])
-    inside = information[np.ix_(movable, movable)]
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(inside), 1e-300))
-    inverse = np.linalg.inv(inside * np.outer(scale, scale)) * np.outer(scale, scale)
-    covariance = np.zeros_like(information)
-    covariance[np.ix_(movable, movable)] = (
-        noise**2 * inverse @ end.scatter[np.ix_(movable, movable)] @ inverse
-    )
-    return covariance
+    inside = np.ix_(movable, movable)
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(information[inside]), 1e-300))
+    inverse = np.zeros_like(information)
+    inverse[inside] = np.linalg.inv(information[inside] * np.outer(scale, scale))
+    inverse[inside] *= np.outer(scale, scale)
+    sampling = noise**2 * inverse @ end.scatter @ inverse
+    return sampling, variance * (inverse - inverse @ end.told @ inverse)
 
 
 def tcr_line(model: Model, state) -> tuple[float, float]:

@@ -186,6 +186,7 @@ def fit_scan(
     matched: Fids | None,
     basis: Basis,
     options: FitOptions,
+    others: Sequence[Basis] = (),
 ) -> ScanFit:
     """Fit the averages of a scan and its blocks.
 
@@ -197,6 +198,8 @@ def fit_scan(
         A transient a condition; `matched` with linewidths matched, None with one condition.
     basis : Basis
         On the axes of the scan.
+    others : sequence of Basis
+        Others that the scanner may have had.
     """
     names, data = list(conditions), [average.data]
     if matched is not None:
@@ -206,7 +209,7 @@ def fit_scan(
         names.append(WHOLE)
         data.append(transients.mean().data)
     averages = average.with_data(np.concatenate(data))
-    results = _fit_averages(averages, names.index(WHOLE), basis, options)
+    results = _fit_averages(averages, names.index(WHOLE), basis, options, others)
     own = options.engine == "fmrsflow" and matched is not None
     coloured = _coloured(matched, conditions) if own else ()
     spectra = _with_whole_noise(dict(zip(names, results)), coloured)
@@ -218,13 +221,15 @@ def fit_scan(
     return ScanFit(spectra, list(zip(blocks, fitted)), transients)
 
 
-def _fit_averages(fids: Fids, whole: int, basis: Basis, options: FitOptions) -> list[FitResult]:
+def _fit_averages(
+    fids: Fids, whole: int, basis: Basis, options: FitOptions, others: Sequence[Basis]
+) -> list[FitResult]:
     if options.engine != "fmrsflow":
         from fmrsflow.fit.engines import fit_with_engine
 
         return fit_with_engine(fids, basis, options)
     if options.models == "average":
-        return fit_average(fids, basis, options, like=whole)
+        return fit_average(fids, basis, options, others, like=whole)
     return fit_spectra(fids, basis, options)
 
 

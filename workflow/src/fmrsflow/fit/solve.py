@@ -192,29 +192,32 @@ def _fit_one(model: Model, options: FitOptions, fids: Fids) -> FitResult:
 
 def solution(model: Model, data: Spectrum, state: State, target: Target, stop: str) -> Solution:
     """A finished search with what its errors need."""
+    white = _scatter(model, target, state)
+    scatter = model.band.oversampling * white
+    if not data.shape.white:
+        rows = np.concatenate([state.rows[: len(model.names)], tangent_rows(model, state)])
+        rows = rows - model.baseline.fitted(rows, target.smoothness)
+        scatter = coloured_products(data.shape, model.band, rows)
     return Solution(
         model=model,
         target=target,
         state=state,
         stop=stop,
         slopes=tangents(model, target, state),
-        scatter=_scatter(model, target, state, data.shape),
+        told=white,
+        scatter=scatter,
     )
 
 
-def _scatter(model: Model, target: Target, state: State, shape: NoiseShape) -> np.ndarray:
-    """Covariance that noise of variance one gives the products of the model's derivatives (by
-    amplitudes and nonlinear parameters) with the penalised residual, (n, n)."""
+def _scatter(model: Model, target: Target, state: State) -> np.ndarray:
+    """Products J'(I - H)^2 J of the model's derivatives by amplitudes and nonlinear parameters, H
+    the smoother of the baseline, (n, n)."""
     k = len(model.names)
-    if not shape.white:
-        rows = np.concatenate([state.rows[:k], tangent_rows(model, state)])
-        rows = rows - model.baseline.fitted(rows, target.smoothness)
-        return coloured_products(shape, model.band, rows)
-    # The smoother I - H, twice: its square is one with shares 2 s - s^2.
+    # The square of a smoother is one with shares 2 s - s^2.
     squared = replace(target, shares=2 * target.shares - target.shares**2)
     gram = state.whole[:k, :k] - (state.inside[:k] * squared.shares) @ state.inside[:k].T
     own, cross = tangents(model, squared, state)
-    return model.band.oversampling * np.block([[gram, cross[:, :k].T], [cross[:, :k], own]])
+    return np.block([[gram, cross[:, :k].T], [cross[:, :k], own]])
 
 
 def search(

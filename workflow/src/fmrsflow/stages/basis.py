@@ -8,7 +8,15 @@ from pathlib import Path
 
 from fmrsflow.basis.files import Basis, to_npz
 from fmrsflow.basis.simulate import digest, simulate
-from fmrsflow.basis.site import DEFAULTS, complete, exported, finished, read_for, request
+from fmrsflow.basis.site import (
+    DEFAULTS,
+    alternatives,
+    complete,
+    exported,
+    finished,
+    read_for,
+    request,
+)
 from fmrsflow.batch import faults, run_jobs, stage_jobs, stage_main, stage_parser
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
@@ -88,8 +96,11 @@ def process(job: Job, formats: list[str] = ()) -> dict:
     site, setting = job.item, DEFAULTS | job.settings["basis"]
     for path in _files(site, setting, job.study.data_root):
         job.beside(path)
-    basis = make(site, setting, job.study.data_root, job.study.results / "cache" / "basis")
+    where = (job.study.data_root, job.study.results / "cache" / "basis")
+    basis = make(site, setting, *where)
     job.save("basis.npz", to_npz(basis))
+    for other in alternatives(site, complete(setting)):
+        job.save("other.npz", to_npz(make(other, setting, *where)))
     for name, text in exported(basis, formats).items():
         job.save(name, text.encode())
     return {"made": basis.made}

@@ -8,6 +8,7 @@ from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.fit.design import Design, given_design
+from fmrsflow.fit.flags import flags
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import Transients, designs, fit_scan, fit_together
 from fmrsflow.fit.water import water_amplitude
@@ -21,15 +22,19 @@ def process(job: Job) -> dict:
     options = FitOptions.from_settings(job.settings["fit"])
     fids = job.fids("preprocess", "svs")
     transients = Transients.from_rows(fids, job.table("preprocess", "transients"))
-    basis = job.basis().resampled(fids.dwell_s, fids.n_points, fids.frequency_mhz)
+    axes = (fids.dwell_s, fids.n_points, fids.frequency_mhz)
+    basis, other = job.basis().resampled(*axes), job.other_basis()
+    others = [] if other is None else [other.resampled(*axes)]
     average = job.fids("preprocess", "average")
     matched = job.fids("preprocess", "matched") if len(conditions) > 1 else None
-    fitted = fit_scan(transients, conditions, average, matched, basis, options)
+    fitted = fit_scan(transients, conditions, average, matched, basis, options, others)
     if fitted.whole.status == "failed":
         raise DataError(f"the average of all transients: {fitted.whole.reason}")
     for name, result in fitted.spectra.items():
         if result.status == "failed":
             job.warn(f"spectrum {name}: {result.reason}")
+    for flag in flags(fitted.whole, job.record("convert")["te_s"]):
+        job.warn(flag)
     job.save("amplitudes", fitted.amplitudes(), AMPLITUDES)
     job.save("timecourse", fitted.timecourse(), TIMECOURSE)
     job.save("result", fitted.arrays())

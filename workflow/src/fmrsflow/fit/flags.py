@@ -1,0 +1,91 @@
+"""What a spectroscopist would want to know before believing a fit (docs/science.md#fit-flags)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fmrsflow.fit.model import MAX_DIMENSION_PER_PPM
+from fmrsflow.fit.result import FitResult
+
+PLAUSIBLE = {
+    "tNAA": (0.6, 2.5),
+    "tCho": (0.08, 0.5),
+    "mI": (0.3, 1.8),
+    "Glu": (0.5, 2.2),
+    "Gln": (0.05, 0.9),
+}
+"""Ratio to tCr (short echo times) between which a healthy adult's grey and white matter lies, with
+room for every engine's bias: the 35 brains of Zollner et al. 2021 (doi:10.1002/nbm.4257) and three
+engines lie inside by a factor of 1.5."""
+
+LONGEST_TE_S = 0.08
+"""Echo time beyond which T2 moves the ratios out of these ranges."""
+
+BANDS_PPM = {
+    "macromolecules and lipids, 0.6-1.8 ppm": (0.6, 1.8),
+    "NAA, 1.9-2.2 ppm": (1.9, 2.2),
+    "glutamate and glutamine, 2.2-2.7 ppm": (2.2, 2.7),
+    "creatine and choline, 2.9-3.3 ppm": (2.9, 3.3),
+    "myo-inositol, 3.4-3.7 ppm": (3.4, 3.7),
+}
+
+MAX_BAND = 3.0
+"""Root mean square of the residual in a band, in units of the noise."""
+
+AT_LIMIT = 0.98
+"""Share of the most flexible baseline that counts as its limit."""
+
+
+def flags(result: FitResult, te_s: float | None = None) -> list[str]:
+    """Reasons to use a fit with care, as sentences; none where it can be believed.
+
+    Parameters
+    ----------
+    result : FitResult
+        Of the average of a scan.
+    te_s : float, optional
+        Echo time; ratios are judged up to `LONGEST_TE_S`.
+    """
+    if result.status != "ok" or not np.isfinite(result.residual_sd):
+        return []
+    found = [*_baseline(result), *_bands(result)]
+    if te_s is None or te_s <= LONGEST_TE_S:
+        found += _ratios(result)
+    return found
+
+
+def _baseline(result: FitResult) -> Iterator[str]:
+    size = result.baseline_dimension_per_ppm
+    if size >= AT_LIMIT * MAX_DIMENSION_PER_PPM:
+        yield (
+            f"the baseline bends as far as it may ({size:.1f} parameters per ppm): it takes up what "
+            "the model lacks, and broad multiplets (Gln, mI) with it"
+        )
+
+
+def _bands(result: FitResult) -> Iterator[str]:
+    parts = np.stack([result.residual.real, result.residual.imag])
+    for words, (low, high) in BANDS_PPM.items():
+        inside = (result.ppm >= low) & (result.ppm <= high)
+        if not inside.any() or not result.noise_sd > 0:
+            continue
+        size = float(np.sqrt(np.mean(parts[:, inside] ** 2)) / result.noise_sd)
+        if size > MAX_BAND:
+            yield f"the fit misses {words}: residual {size:.1f} times the noise"
+
+
+def _ratios(result: FitResult) -> Iterator[str]:
+    names, values, covariance = result.total_with_sums()
+    tcr = values[names.index("tCr")]
+    for name, (low, high) in PLAUSIBLE.items():
+        if name not in names:
+            continue
+        k = names.index(name)
+        ratio, error = values[k] / tcr, np.sqrt(covariance[k, k]) / tcr
+        if ratio < low:
+            what = "is lost" if ratio + 2 * error < 2 * low or ratio < low / 2 else "is low"
+            yield f"{name} {what}: {ratio:.2f} of tCr (a healthy brain has {low:g} to {high:g})"
+        elif ratio > high:
+            yield f"{name} is high: {ratio:.2f} of tCr (a healthy brain has {low:g} to {high:g})"
