@@ -10,21 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 
 import fit
 from figure import Figure
 from fmrsflow.basis.files import Basis
-from fmrsflow.basis.simulate import simulate as simulate_basis
 from fmrsflow.basis.simulate import with_macromolecules
-from fmrsflow.basis.site import complete, finished, request
+from fmrsflow.basis.site import alternatives, complete
 from fmrsflow.fids import Fids
 from fmrsflow.fit.average import fit_average
 from fmrsflow.fit.design import condition_design, linewidth_design
 from fmrsflow.fit.joint import fit_joint
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.metabolites import with_sums
+from fmrsflow.stages.basis import make
 from fmrsflow.study import Site
 from fmrsflow.synthetic.foreign import (
     SETUPS,
@@ -37,6 +38,10 @@ from fmrsflow.synthetic.foreign import (
     setup_basis,
 )
 from fmrsflow.synthetic.scanner import boxcar, haemodynamic, simulate
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / "scratch" / "basis"
+"""Simulated bases, each under the digest of all that it depends on."""
 
 DRAWS, QUICK_DRAWS = 1000, 12
 FAMILY_SEED, OWN_SEED, MACROMOLECULE_SEED, SERIES_SEED = 31_000, 32_000, 33_000, 34_000
@@ -185,7 +190,7 @@ def _joint_changes(field_t: int, seed: int) -> list[tuple[float, float]]:
     options = FitOptions()
     result = fit_joint(
         scan.fids,
-        site_basis(field_t).resampled(*axes(scan.fids)),
+        site_bases(field_t)[0].resampled(*axes(scan.fids)),
         condition_design(labels, "rest", fit.TR_S),
         linewidth_design(labels, "rest", fit.TR_S, options.joint_linewidth_regressor),
         options,
@@ -222,15 +227,18 @@ def judged(title: str, errors: Errors, limit: float, beside: str) -> list[Figure
     ]
 
 
-Draw = Callable[[int, int], tuple[Fids, Basis, dict[str, float]]]
+Drawn = tuple[Fids, tuple[Basis, ...], dict[str, float]]
+"""A spectrum, its basis and those that are as reasonable, and its true amplitudes."""
 
 
-def errors_of(make: Draw, field_t: int, seed: int, n: int) -> dict[str, Errors]:
+def errors_of(
+    draws: Callable[[int, int], Drawn], field_t: int, seed: int, n: int
+) -> dict[str, Errors]:
     """Errors of each metabolite of `BIAS_LIMITS` over `n` draws of consecutive seeds."""
     kept: dict[str, list[tuple[float, float]]] = {name: [] for name in BIAS_LIMITS}
     for number in range(n):
-        fids, basis, truth = make(field_t, seed + number)
-        (result,) = fit_average(fids, basis)
+        fids, (basis, *others), truth = draws(field_t, seed + number)
+        (result,) = fit_average(fids, basis, alternatives=others)
         if result.status == "failed":
             continue
         names, amplitudes, covariance = result.total_with_sums()
@@ -242,32 +250,31 @@ def errors_of(make: Draw, field_t: int, seed: int, n: int) -> dict[str, Errors]:
     return {name: Errors(*rows.T, n - len(rows)) for name, rows in found.items()}
 
 
-def foreign_draw(field_t: int, seed: int) -> tuple[Fids, Basis, dict[str, float]]:
-    """A spectrum of the family with the basis that the workflow would make for its site."""
+def foreign_draw(field_t: int, seed: int) -> Drawn:
+    """A spectrum of the family with the bases that the workflow would make for its site."""
     scan = draw(field_t, seed)
-    return scan.fids, site_basis(field_t).resampled(*axes(scan.fids)), scan.amplitudes
+    bases = tuple(one.resampled(*axes(scan.fids)) for one in site_bases(field_t))
+    return scan.fids, bases, scan.amplitudes
 
 
-def macromolecule_draw(
-    field_t: int, seed: int, table: str = ""
-) -> tuple[Fids, Basis, dict[str, float]]:
+def macromolecule_draw(field_t: int, seed: int, table: str = "") -> Drawn:
     """A spectrum whose macromolecules alone are foreign, and the exact basis of the rest."""
     tables = (table,) if table else ()
     family = Foreign(setups=(IDEAL[field_t],), tables=tables, **ONLY_MACROMOLECULES)
     scan = draw(field_t, seed, family)
     dwell_s, points, mhz = axes(scan.fids)
     exact = setup_basis(IDEAL[field_t], mhz, points, 1 / dwell_s)
-    return scan.fids, with_macromolecules(exact, "separate"), scan.amplitudes
+    return scan.fids, (with_macromolecules(exact, "separate"),), scan.amplitudes
 
 
-def own_draw(field_t: int, seed: int) -> tuple[Fids, Basis, dict[str, float]]:
+def own_draw(field_t: int, seed: int) -> Drawn:
     """A spectrum of the fit's own model, as the old figures have it."""
     name = f"{field_t}T"
     scan = simulate(fit.protocol(name, 1, Foreign().snr_tcr), seed)
     basis, amplitudes = fit.basis_of(name), fit.amplitudes_of(name)
     values = np.array([amplitudes.get(one, 0.0) for one in basis.names])
     names, sums, _ = with_sums(basis.names, values, np.zeros((len(values),) * 2))
-    return scan.fids, basis, dict(zip(names, sums))
+    return scan.fids, (basis,), dict(zip(names, sums))
 
 
 def axes(fids: Fids) -> tuple[float, int, float]:
@@ -276,9 +283,9 @@ def axes(fids: Fids) -> tuple[float, int, float]:
 
 
 @cache
-def site_basis(field_t: int) -> Basis:
-    """Basis by the workflow's default settings for a site of the family's sequence and TE, that
-    does not know its TE1, pulses and spacing."""
+def site_bases(field_t: int) -> tuple[Basis, ...]:
+    """Bases by the workflow's default settings for a site of the family's sequence and TE that does
+    not state its TE1, pulses and spacing: the assumed one, and those as reasonable."""
     setup = SETUPS[field_t][0]
     site = Site(
         name="foreign",
@@ -290,5 +297,5 @@ def site_basis(field_t: int) -> Basis:
         protocol="own",
         spectral_width_hz=SPECTRAL_WIDTH_HZ[field_t],
     )
-    setting = complete({})
-    return finished(simulate_basis(*request(site, setting)), site, setting)
+    sites = [site, *alternatives(site, complete({}))]
+    return tuple(make(one, {}, ROOT, CACHE) for one in sites)

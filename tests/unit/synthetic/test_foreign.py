@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fmrsflow.basis.sequences import press, slaser
+from fmrsflow.basis.sequences import slaser
 from fmrsflow.basis.simulate import signal
 from fmrsflow.basis.systems import Part
 from fmrsflow.fids import to_spectrum
-from fmrsflow.synthetic.foreign import Course, Foreign, Setup, draw, draw_series, spaced
+from fmrsflow.synthetic.foreign import Course, Foreign, Setup, draw, draw_series, uneven_delays_s
 from fmrsflow.synthetic.foreign_lines import lines_of, scattered, tables_of
 from fmrsflow.synthetic.normal import MACROMOLECULES, MM_RELAXATION
 
@@ -140,7 +140,7 @@ def test_unequally_spaced_pulses_still_refocus_every_shift(share):
         spin = Part("spin", np.array([ppm]), np.zeros((1, 1)), {})
         even, uneven = (
             signal(spin, steps, 297.2).amplitude.sum()
-            for steps in (slaser(0.036), spaced(slaser(0.036), share))
+            for steps in (slaser(0.036), slaser(0.036, uneven_delays_s(0.036, share)))
         )
         assert uneven == pytest.approx(even, abs=1e-12)
 
@@ -148,8 +148,6 @@ def test_unequally_spaced_pulses_still_refocus_every_shift(share):
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(ValueError, match="no measured macromolecules of 1.5 T"):
         draw(1.5, 1)
-    with pytest.raises(ValueError, match="PRESS is no semi-LASER"):
-        spaced(press(0.035), 0.1)
     with pytest.raises(KeyError, match="no table of macromolecules 'mine'"):
         lines_of("mine")
     with pytest.raises(KeyError, match="Xyz not simulated"):

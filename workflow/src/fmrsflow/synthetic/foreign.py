@@ -17,8 +17,9 @@ from functools import lru_cache
 import numpy as np
 
 from fmrsflow.basis.files import Basis
-from fmrsflow.basis.sequences import Delay, Sequence, sequence
-from fmrsflow.basis.simulate import broad_fids, shaped_pulses, simulate
+from fmrsflow.basis.pulses import ShapedPulse
+from fmrsflow.basis.sequences import Sequence, sequence
+from fmrsflow.basis.simulate import MAKERS, broad_fids, shaped_pulses, simulate
 from fmrsflow.concentration import Tissue, constants
 from fmrsflow.constants import NARROWING_HZ
 from fmrsflow.fids import Fids, to_spectrum
@@ -73,7 +74,16 @@ class Setup:
 
     def steps(self) -> Sequence:
         """The sequence with its delays."""
-        return spaced(sequence(self.sequence, self.te_s, self.te1_s), self.spacing)
+        delays_s = uneven_delays_s(self.te_s, self.spacing) if self.spacing else None
+        return sequence(self.sequence, self.te_s, self.te1_s, delays_s=delays_s)
+
+    def pulses(self) -> dict[str, ShapedPulse] | None:
+        """Shaped pulses, those that refocus of the setup's bandwidth; None for ideal ones."""
+        if not self.bandwidth_hz:
+            return None
+        usual = shaped_pulses(self.steps(), None)
+        own = {"refocus", "adiabatic"} & set(usual)
+        return usual | {shape: MAKERS[shape](self.bandwidth_hz) for shape in own}
 
 
 SETUPS = {
@@ -244,44 +254,27 @@ def draw_series(
     return ForeignScan(fids, amplitudes, changes, {**voxel.made, **made})
 
 
-def spaced(steps: Sequence, share: float) -> Sequence:
-    """A semi-LASER sequence whose first pair of pulses is `share` wider and second pair narrower.
-
-    The delays TE/8, TE/4, TE/4, TE/4, TE/8 become (1 + s) TE/8, (1 + s) TE/4, TE/4, (1 - s) TE/4,
-    (1 - s) TE/8, which refocus shifts all the same: they still sum to zero with alternating signs.
-
-    Raises
-    ------
-    ValueError
-        A sequence of other than five delays.
-    """
-    if not share:
-        return steps
-    factors = iter((1 + share, 1 + share, 1.0, 1 - share, 1 - share))
-    if sum(isinstance(one, Delay) for one in steps.steps) != 5:
-        raise ValueError(f"{steps.name} is no semi-LASER: it has no pulse pairs to space")
-    moved = tuple(
-        Delay(one.duration_s * next(factors)) if isinstance(one, Delay) else one
-        for one in steps.steps
-    )
-    return replace(steps, steps=moved, times=(*steps.times, ("spacing", share)))
+def uneven_delays_s(te_s: float, share: float) -> tuple[float, ...]:
+    """Delays of a semi-LASER (s) whose first pair of pulses is `share` wider than even and whose
+    second pair is narrower: they sum to TE, and to zero with alternating signs, as even ones do."""
+    eighths = (1 + share, 2 * (1 + share), 2.0, 2 * (1 - share), 1 - share)
+    return tuple(te_s / 8 * one for one in eighths)
 
 
 def unstated(name: str, te_s: float, te1_s: float | None = None) -> Sequence:
     """What a site of this family plays while its sheet states the echo time alone: PRESS with
     `UNSTATED_TE1_S` unless a TE1 (s) is given, semi-LASER spaced by `UNSTATED_SPACING`."""
-    steps = sequence(name, te_s, te1_s)
-    if steps.name == "PRESS" and te1_s is None:
+    kind = sequence(name, te_s, te1_s).name
+    if kind == "PRESS" and te1_s is None:
         return sequence(name, te_s, min(UNSTATED_TE1_S, te_s / 2))
-    return spaced(steps, UNSTATED_SPACING) if steps.name == "sLASER" else steps
+    delays_s = uneven_delays_s(te_s, UNSTATED_SPACING) if kind == "sLASER" else None
+    return sequence(name, te_s, te1_s, delays_s=delays_s)
 
 
 @lru_cache(maxsize=16)
 def setup_basis(setup: Setup, mhz: float, points: int, width_hz: float) -> Basis:
     """Metabolites under a setup, simulated once."""
-    steps = setup.steps()
-    pulses = shaped_pulses(steps, setup.bandwidth_hz) if setup.bandwidth_hz else None
-    return simulate(steps, mhz, points, width_hz, pulses=pulses)
+    return simulate(setup.steps(), mhz, points, width_hz, pulses=setup.pulses())
 
 
 @dataclass(frozen=True)
