@@ -58,7 +58,7 @@ def test_a_constant_width_turns_narrowing_into_glutamate(scan, basis):
 
 def test_a_basis_without_pcr_has_total_creatine_everywhere(scan, basis):
     """The same tCr, all of it Cr, in a single fit, the joint fit and its concentration."""
-    fids = scan(glu=3.0, narrowing=0.0)
+    fids = scan(glu=0.0, narrowing=0.0)
     one_line = basis.select(tuple(name for name in basis.names if name != "PCr"))
     single = fit_spectra(fids.mean(), one_line)[0]
     names, amplitudes, covariance = single.with_sums()
@@ -67,8 +67,10 @@ def test_a_basis_without_pcr_has_total_creatine_everywhere(scan, basis):
     assert covariance[tcr, tcr] == covariance[cr, cr]
     joint = _fit(fids, one_line)
     change = dict(zip(joint.names, joint.change_percent[0]))
-    assert change["tCr"] == change["Cr"] == pytest.approx(0.0, abs=0.05)
-    assert joint.change_se_percent[0, joint.names.index("tCr")] > 0
+    error = joint.change_se_percent[0, joint.names.index("tCr")]
+    # The basis lacks a line: what the mean misses bends the width a little.
+    assert change["tCr"] == change["Cr"] == pytest.approx(0.0, abs=0.25 * error)
+    assert error > 0
     base = joint.baseline_amplitude[joint.names.index("tCr")]
     assert base == pytest.approx(amplitudes[tcr], rel=0.01)
     values = quantities(single.names, single.amplitudes, single.covariance, 0.028, 2.0)

@@ -42,7 +42,7 @@ def test_an_uncertain_glutamate_asks_for_care(results):
     ]
     judged = verdict(replace(results, concentrations=rows))
     assert judged.kind == "care"
-    assert "glutamate is uncertain (rest: CRLB 31 %)" in judged.reasons
+    assert "glutamate is uncertain (rest: standard error 31 %)" in judged.reasons
 
 
 def test_a_flagged_negative_control_asks_for_care(results):

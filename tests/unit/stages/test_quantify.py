@@ -56,6 +56,7 @@ def run(study: Study, anatomy=True, water=True, linewidth_hz=5.0) -> tuple[Job, 
         "names": np.array(["Cr", "PCr", "Glu"]),
         "amplitudes": amplitudes,
         "covariance": np.tile(0.01 * np.eye(3), (4, 1, 1)),
+        "model_covariance": np.tile(0.04 * np.eye(3), (4, 1, 1)),
     }
     job.save("result", result)
     job.save("timecourse", [], columns_of("fit", "timecourse"))
@@ -88,7 +89,8 @@ def test_each_error_has_a_column_and_the_total_is_all_of_them(tmp_path):
     # sqrt(300^2 + 400^2) of 1e5.
     assert row["water_se"] == pytest.approx(0.005 * row["value"], rel=1e-4)
     assert 0.04 < row["tissue_se"] / row["value"] < 0.06
-    parts = [row[name] for name in ("se", "water_se", "tissue_se")]
+    assert row["model_sd"] == pytest.approx(2 * row["se"], rel=1e-4)
+    parts = [row[name] for name in ("se", "model_sd", "water_se", "tissue_se")]
     assert row["total_se"] == pytest.approx(np.linalg.norm(parts), rel=1e-4)
     assert record["constants"] == row["method"] == "osprey-3T-v2"
     assert record["tissue"]["sd"] == 0.05 and record["water"]["se"] == 500.0

@@ -306,7 +306,8 @@ def _tissue_se(
 
 
 def _each(labels, quantity: str, values, spread, model_spread) -> list[Quantity]:
-    errors, models = np.sqrt(np.diag(spread)), np.sqrt(np.diag(model_spread))
+    # Rounding can leave the variance of a ratio to itself negative.
+    errors, models = (np.sqrt(np.maximum(np.diag(one), 0.0)) for one in (spread, model_spread))
     return [
         Quantity(label, quantity, float(value), float(error), float(model))
         for label, value, error, model in zip(labels, values, errors, models)

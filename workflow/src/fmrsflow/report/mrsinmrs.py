@@ -122,7 +122,12 @@ def checklist(
             "settings",
         ),
         Item("Quality", "Goodness of fit (FQN), mean ± SD", _spread(modelled, "fqn"), "results"),
-        Item("Quality", "CRLB", "per metabolite and scan in concentrations.tsv", "results"),
+        Item(
+            "Quality",
+            "CRLB",
+            "errors under noise and of the model, per metabolite and scan, in concentrations.tsv",
+            "results",
+        ),
         Item("Quality", "Sample spectrum", "on the page of each scan", "results"),
     ]
 
