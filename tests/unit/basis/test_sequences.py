@@ -58,9 +58,9 @@ def test_times_of_the_site_win_over_the_defaults():
 
 
 @pytest.mark.parametrize(
-    ("vendor", "te1_s"), [("Siemens", 0.0125), ("Philips", 0.0148), ("GE", 0.0147)]
+    ("vendor", "te1_s"), [("Siemens", 0.0164), ("Philips", 0.0163), ("GE", 0.0165)]
 )
-@pytest.mark.parametrize("te_s", [0.03, 0.035, 0.144])
+@pytest.mark.parametrize("te_s", [0.034, 0.035, 0.144])
 def test_te1_is_that_of_the_vendor_whatever_the_echo_time(vendor, te1_s, te_s):
     assert dict(sequence("PRESS", te_s, vendor=vendor).times) == {"te1_s": te1_s}
 

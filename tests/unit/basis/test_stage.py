@@ -103,8 +103,8 @@ def test_shaped_pulses_take_the_bandwidth_of_the_setting(tmp_path):
 @pytest.mark.parametrize(
     ("change", "pulses", "expected"),
     [
-        ({"vendor": "Siemens"}, "ideal", {"te1_s": "TE1 12.5 ms, as usual for Siemens"}),
-        ({"vendor": "GE"}, "ideal", {"te1_s": "TE1 14.7 ms, as usual for GE"}),
+        ({"vendor": "Siemens"}, "ideal", {"te1_s": "TE1 15 ms, as usual for Siemens"}),
+        ({"vendor": "GE"}, "ideal", {"te1_s": "TE1 15 ms, as usual for GE"}),
         ({"te_s": 0.020}, "ideal", {"te1_s": "TE1 10 ms, as usual for Philips"}),
         ({"te1_s": 0.012}, "ideal", {}),
         ({"sequence": "STEAM"}, "ideal", {"tm_s": "TM 10 ms"}),

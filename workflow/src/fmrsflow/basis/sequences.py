@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from fmrsflow.errors import DataError
 
-PRESS_TE1_S = {"Siemens": 0.0125, "Philips": 0.0148, "GE": 0.0147}
+PRESS_TE1_S = {"Siemens": 0.0164, "Philips": 0.0163, "GE": 0.0165}
 """First echo time of PRESS where the site gives none, s; docs/basis.md#first-echo-time says why."""
 
-OTHER_PRESS_TE1_S = {"Siemens": 0.0164, "Philips": 0.0163, "GE": 0.0165}
+OTHER_PRESS_TE1_S = {"Siemens": 0.0125, "Philips": 0.0148, "GE": 0.0147}
 """The second reasonable one, s."""
 
 TE1_APART_S = 0.001
@@ -78,7 +78,7 @@ def other_press_te1_s(te_s: float, vendor: str = "Siemens") -> float:
     both one."""
     own = press_te1_s(te_s, vendor)
     other = min(OTHER_PRESS_TE1_S.get(vendor, OTHER_PRESS_TE1_S["Siemens"]), te_s / 2)
-    return other if other - own >= TE1_APART_S else own - 2 * TE1_APART_S
+    return other if abs(other - own) >= TE1_APART_S else own - 2 * TE1_APART_S
 
 
 def press(te_s: float, te1_s: float | None = None) -> Sequence:
