@@ -1,0 +1,82 @@
+"""The mean over models against spectra that none of them, or only some, describe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fmrsflow.basis.simulate import broad_fids
+from fmrsflow.fit.average import STIFFNESS, averaged, fit_average
+from fmrsflow.fit.broad import LCMODEL, LOW, SETS
+from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.solve import fit_spectra
+
+MAIN = ("Glu", "Gln", "mI", "NAA", "GSH")
+
+
+def spectra_with(lines, noisy, basis, truth, snr: float, n: int, seed: int):
+    """Noisy spectra whose macromolecules are those of another set, 4 of each group."""
+    signals = truth[: basis.names.index("MM09")] @ basis.fids[: basis.names.index("MM09")]
+    broad = 4.0 * broad_fids(lines, basis.frequency_mhz, basis.n_points, basis.dwell_s).sum(axis=0)
+    source = noisy(1, 1e9, 0)
+    source = source.with_data((signals + broad)[None]).broadened(3.0, 4.0)
+    return noisy(n, snr, seed, source)
+
+
+@pytest.mark.parametrize("truth_set", SETS, ids=lambda one: one.name)
+def test_the_total_error_holds_whichever_macromolecules_are_true(noisy, basis, truth, truth_set):
+    """One of the models is right each time, and no one says which."""
+    fids = spectra_with(truth_set.lines, noisy, basis, truth, 60.0, 30, 5)
+    held = {name: [] for name in MAIN}
+    for one in fit_average(fids, basis):
+        names, values, covariance = one.total_with_sums()
+        for name in MAIN:
+            k = names.index(name)
+            wanted = truth[basis.names.index(name)]
+            held[name].append(abs(values[k] - wanted) < 1.96 * np.sqrt(covariance[k, k]))
+    # 95 % less three standard errors of 30 draws.
+    assert min(np.mean(one) for one in held.values()) > 0.83
+
+
+def test_models_that_cannot_describe_a_spectrum_do_not_count(noisy, basis, truth):
+    """At a high SNR the residual does tell the sets apart, and the mean goes to the true one."""
+    fids = spectra_with(LOW.lines, noisy, basis, truth, 2000.0, 3, 6)
+    k = basis.names.index("Glu")
+    for one in fit_average(fids, basis):
+        assert one.amplitudes[one.names.index("Glu")] == pytest.approx(truth[k], rel=0.03)
+
+
+def test_a_difference_between_spectra_of_a_scan_holds_no_choice_of_models(noisy, basis, truth):
+    """Two equal spectra with other noise differ by the noise alone when one chooses for both."""
+    fids = spectra_with(LCMODEL.lines, noisy, basis, truth, 60.0, 40, 7)
+    results = fit_average(fids, basis, like=0)
+    k = results[0].names.index("Glu")
+    values = np.array([one.amplitudes[k] for one in results])
+    told = np.mean([np.sqrt(one.covariance[k, k]) for one in results])
+    assert values.std(ddof=1) < 1.25 * told  # the SD of 40 is known to 11 %
+    assert results[0].model_covariance[k, k] > 0
+    assert len({one.n_models for one in results}) == 1
+
+
+def test_one_model_is_one_fit(noisy, basis):
+    fids = noisy(1, 40.0, 3)
+    options = FitOptions(macromolecules="basis", baseline="polynomial")
+    (mean,), (single,) = fit_average(fids, basis, options), fit_spectra(fids, basis, options)
+    np.testing.assert_allclose(mean.amplitudes, single.amplitudes)
+    assert mean.n_models == 1
+    assert fit_average(fids, basis)[0].n_models == len(SETS) * len(STIFFNESS)
+
+
+def test_weights_and_spread_are_those_of_the_formula(noisy, basis):
+    """Two results by hand: weights exp(-(r - 1) / 0.5), unbiased weighted covariance."""
+    (one,) = fit_spectra(noisy(1, 40.0, 3), basis)
+    other = replace(one, amplitudes=one.amplitudes + 1.0, residual_sd=one.residual_sd * 1.5**0.5)
+    found = averaged({(0, 2): one, (1, 2): other}, None)
+    weight = np.array([1.0, np.exp(-1.0)])
+    weight /= weight.sum()
+    np.testing.assert_allclose(found.amplitudes, one.amplitudes + weight[1])
+    variance = weight @ np.array([weight[1] ** 2, weight[0] ** 2]) / (1 - weight @ weight)
+    spread = found.model_covariance - one.model_covariance
+    np.testing.assert_allclose(np.diag(spread), variance)

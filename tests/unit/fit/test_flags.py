@@ -1,0 +1,68 @@
+"""Flags of fits that a spectroscopist would not believe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from fmrsflow.basis.sequences import sequence
+from fmrsflow.basis.simulate import simulate, with_macromolecules
+from fmrsflow.fids import from_nifti
+from fmrsflow.fit.flags import flags
+from fmrsflow.fit.solve import fit_spectra
+
+
+def test_a_good_fit_has_none(noisy, basis):
+    for one in fit_spectra(noisy(5, 60.0, 2), basis):
+        assert flags(one, 0.028) == []
+
+
+def test_a_lost_metabolite_is_named(noisy, basis):
+    (one,) = fit_spectra(noisy(1, 60.0, 2), basis)
+    values = one.amplitudes.copy()
+    values[one.names.index("mI")] = 0.0
+    lost = replace(one, amplitudes=values)
+    assert [text for text in flags(lost, 0.028) if text.startswith("mI is lost: 0.00 of tCr")]
+    assert flags(lost, 0.144) == []  # T2 has moved the ratios
+
+
+def test_what_the_model_lacks_is_found_in_its_band(clean, noisy, basis):
+    """A pyruvate-like singlet at 2.36 ppm, of half the height of tCr."""
+    turn = np.exp(2j * np.pi * clean.hz_at(2.36) * clean.time_s - np.pi * 6 * clean.time_s)
+    source = clean.with_data(clean.transients + 12.0 * turn)
+    (one,) = fit_spectra(noisy(1, 100.0, 2, source), basis)
+    assert any("glutamate and glutamine, 2.2-2.7 ppm" in text for text in flags(one, 0.028))
+
+
+def test_a_baseline_at_its_limit_is_told(noisy, basis):
+    (one,) = fit_spectra(noisy(1, 60.0, 2), basis)
+    bent = replace(one, baseline_dimension_per_ppm=5.0)
+    assert any("bends as far as it may" in text for text in flags(bent, 0.028))
+
+
+def test_a_phantom_is_no_brain(shared_data):
+    """Creatine, lactate and acetate in water, fitted as a brain: not a fit that passes."""
+    path = shared_data / "real-nulls" / "ge-phantom" / "p01_svs.nii.gz"
+    fids = from_nifti(nib.load(path)).mean()
+    metabolites = simulate(sequence("PRESS", 0.03), fids.frequency_mhz)
+    basis = with_macromolecules(metabolites, "separate")
+    basis = basis.resampled(fids.dwell_s, fids.n_points, fids.frequency_mhz)
+    (one,) = fit_spectra(fids, basis)
+    if one.status == "ok":
+        assert len(flags(one, 0.03)) >= 2
+    else:
+        assert one.reason
+
+
+@pytest.mark.parametrize("name", ["Siemens_S01", "GE_S03", "Philips_S07"])
+def test_a_healthy_brain_loses_no_main_metabolite(shared_data, name):
+    fids = from_nifti(nib.load(shared_data / "real-fit" / "specvis" / f"{name}.nii.gz"))
+    metabolites = simulate(sequence("PRESS", 0.035), fids.frequency_mhz)
+    basis = with_macromolecules(metabolites, "separate")
+    basis = basis.resampled(fids.dwell_s, fids.n_points, fids.frequency_mhz)
+    (one,) = fit_spectra(fids, basis)
+    found = " ".join(flags(one, 0.035))
+    assert not any(f"{name} is lost" in found for name in ("tNAA", "tCho", "mI", "Glu"))
