@@ -22,13 +22,16 @@ TESTS = Path(__file__).resolve().parent
 SHARED = TESTS.parents[1] / "shared" / "data"
 
 
-MACHINE = ("tests/cluster/", "tests/container/", "tests/faults/")
-"""Tests that start daemons, mount and kill: one after the other, by one worker."""
+MACHINE = ("tests/cluster/", "tests/container/")
+"""Tests that start daemons and mount: one after the other, by one worker."""
+
+FAULTS = "tests/faults/"
+"""Tests that fill disks of their own and kill: one after the other, by one worker."""
 
 EACH = ("tests/chain/test_chain.py", "tests/chain/test_rules.py")
 """Their slow tests share no fixture but those of this file: any worker takes any of them."""
 
-SLOWEST = (*MACHINE, "tests/chain/", "tests/pages/", "tests/unit/stages/", "tests/unit/preprocess/")
+SLOWEST = (*MACHINE, FAULTS, "tests/chain/", "tests/pages/", "tests/unit/stages/", "tests/unit/preprocess/")
 """The order of their start, so that no worker is left alone with a slow test at the end."""
 
 
@@ -58,6 +61,8 @@ def group(nodeid: str) -> str:
     file = nodeid.partition("::")[0]
     if file.startswith(MACHINE):
         return "machine"
+    if file.startswith(FAULTS):
+        return "faults"
     if file in EACH:
         return nodeid
     folder = Path(file).parent

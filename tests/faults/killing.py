@@ -15,6 +15,9 @@ from chain_tools import snakemake
 from counts import Counts, Fault
 from small_study import difference, finished_study, fresh_copy, jobs_of, started
 
+MOST_MISSED = 10
+"""Runs that may end before they are killed; more say that nothing is found to kill."""
+
 VICTIMS = ("a job", "Snakemake alone", "Snakemake and its jobs")
 """What is killed, in turn. Jobs of a Snakemake killed alone go on and write."""
 
@@ -44,7 +47,7 @@ def _kills(n: int, work: Path, rng: np.random.Generator, per_run: int) -> Iterat
     base, length_s = finished_study(work)
     # Snakemake parses for the first seconds: nothing runs then that could be harmed.
     low, high = 0.15 * length_s, 0.9 * length_s / per_run
-    done = 0
+    done = missed = 0
     while done < n:
         folder = fresh_copy(base, work / f"kill-{done}")
         told: list[str] = []
@@ -61,6 +64,9 @@ def _kills(n: int, work: Path, rng: np.random.Generator, per_run: int) -> Iterat
             outcome, note = _resumed(folder, base)
             for what in told:
                 yield Fault(what, outcome or "same bytes", not outcome, note)
+        else:
+            missed += 1
+            assert missed < MOST_MISSED, "every run ended before it could be killed"
         shutil.rmtree(folder)
 
 
