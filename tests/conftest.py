@@ -31,7 +31,14 @@ FAULTS = "tests/faults/"
 EACH = ("tests/chain/test_chain.py", "tests/chain/test_rules.py")
 """Their slow tests share no fixture but those of this file: any worker takes any of them."""
 
-SLOWEST = (*MACHINE, FAULTS, "tests/chain/", "tests/pages/", "tests/unit/stages/", "tests/unit/preprocess/")
+SLOWEST = (
+    *MACHINE,
+    FAULTS,
+    "tests/chain/",
+    "tests/pages/",
+    "tests/unit/stages/",
+    "tests/unit/preprocess/",
+)
 """The order of their start, so that no worker is left alone with a slow test at the end."""
 
 
