@@ -297,7 +297,10 @@ def _chain(folder: Path, stages: tuple[str, ...], scan: str | None) -> str:
             keys = sorted({one.site for one in study.scans})
         code = cli.main([stage, *([names] if names else []), *keys])
         if code:
-            return f"{stage} ended with {code}\n{Path('said.txt').read_text()}"
+            said = Path("said.txt").read_text()
+            # A result that is not as its record says is a fault, which names the file.
+            refused = "is damaged or was edited" in said or "not what was written" in said
+            return f"{'refused: ' if refused else ''}{stage} ended with {code}\n{said}"
     return ""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -325,13 +324,12 @@ def read_consortium(results: Results, analysis: str, group) -> ConsortiumResults
 
 
 def _bases(results: Results, analysis: str, sites: Iterable[Site]) -> list[dict]:
-    """Records of the bases of sites, of those that are there and whole."""
+    """Records of the bases of sites, of those that are there."""
     found = []
     for site in sites:
         output = results.of("basis", results.study.config["analyses"][analysis], site)
-        with suppress(Damaged):
-            if output.exists and output.record["status"] == "ok":
-                found.append(output.record)
+        if output.exists and output.record["status"] == "ok":
+            found.append(output.record)
     return found
 
 
