@@ -129,7 +129,7 @@ def _fitted(field: str, n: int, snr: float, **changes):
 
 
 def realisations(n: int) -> Iterator[Figure]:
-    """Bias, SD over CRLB and coverage of Glu over noise and random baselines."""
+    """Bias, SD over the error under noise and coverage of Glu over noise and random baselines."""
     cases = [("SNR 30", 30.0, {}), ("SNR 10", 10.0, {})]
     for field in FIELDS:
         truth = amplitudes_of(field)["Glu"]
@@ -154,11 +154,11 @@ def realisations(n: int) -> Iterator[Figure]:
             yield Figure(f"{name}: bias %", float(bias), "<= 0.5", abs(bias) <= 0.5, note)
             reach = slack / np.sqrt(2 * n)
             yield Figure(
-                f"{name}: SD / CRLB",
+                f"{name}: SD / SE",
                 float(ratio),
                 "0.95-1.10",
                 bool(0.95 - reach <= ratio <= 1.10 + reach),
-                f"CRLB {100 * errors.mean() / truth:.2f} %",
+                f"SE {100 * errors.mean() / truth:.2f} %",
             )
             reach = slack * _coverage_se(n)
             good = bool(93 - reach <= held <= 97 + reach)

@@ -187,12 +187,12 @@ def scans() -> list[Series]:
     te30 = Site("te30", "Philips", 3.0, "PRESS", 0.030, 2.0, "own")
     te35 = Site("te35", "Philips", 3.0, "PRESS", 0.035, 2.0, "own")
     siemens = Site("siemens", "Siemens", 3.0, "PRESS", 0.030, 2.0, "own")
-    stem = "sub-01_ses-01_PRESS_raw-{}_noID.SDAT"
+    stem, pair = "sub-01_ses-01_PRESS_raw-{}_noID.SDAT", "sub-01_PRESS_35_{}.sdat"
     steam = steam_7t()
     return [
         _scan("Philips TE 30", te30, philips, stem.format("act"), stem.format("ref")),
-        _scan("Philips TE 35", te35, philips, "sub-01_PRESS_35_act.sdat", "sub-01_PRESS_35_ref.sdat"),  # noqa: E501
-        _scan("third Philips", te30, drift, "philips_spar_sdat_WS.SDAT", "philips_spar_sdat_W.SDAT"),  # noqa: E501
+        _scan("Philips TE 35", te35, philips, *(pair.format(x) for x in ("act", "ref"))),
+        _scan("third Philips", te30, drift, *(f"philips_spar_sdat_{x}.SDAT" for x in ("WS", "W"))),
         _scan("Siemens TE 30", siemens, DATA / "siemens-press-3t", "SVS_30.IMA", None),
         replace(steam, fids=steam.fids.mean()),
     ]  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from fmrsflow.basis.simulate import broad_fids
 from fmrsflow.fit.average import STIFFNESS, averaged, fit_average
 from fmrsflow.fit.broad import LCMODEL, LOW, SETS
+from fmrsflow.fit.model import make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.solve import fit_spectra
 
@@ -80,3 +81,14 @@ def test_weights_and_spread_are_those_of_the_formula(noisy, basis):
     variance = weight @ np.array([weight[1] ** 2, weight[0] ** 2]) / (1 - weight @ weight)
     spread = found.model_covariance - one.model_covariance
     np.testing.assert_allclose(np.diag(spread), variance)
+
+
+def test_macromolecules_that_a_basis_brings_keep_its_unit(noisy, basis):
+    """A file's MM12 is expected at 0.3 of its MM09 (LCModel), the fit's own group at 1."""
+    own = make_model(noisy(1, 40.0, 3), basis, FitOptions())
+    brought = replace(basis, made={**basis.made, "added": []})
+    theirs = make_model(noisy(1, 40.0, 3), brought, FitOptions())
+    for model, ratio in ((own, 1.0), (theirs, 0.3)):
+        pair = (model.names.index("MM12"), model.names.index("MM09"))
+        assert [r for one, other, r, _ in model.ratios if (one, other) == pair] == [ratio]
+    assert fit_average(noisy(1, 40.0, 3), brought)[0].n_models == len(STIFFNESS)

@@ -99,6 +99,7 @@ class _Common:
 
     @classmethod
     def of(cls, each: dict[tuple[int, int], FitResult]) -> _Common | None:
+        """Those of the results of one spectrum; None where it failed."""
         used = {key: one for key, one in each.items() if one.status == "ok"}
         return cls(each[FIRST].smoothness, _weights(used)) if FIRST in used else None
 

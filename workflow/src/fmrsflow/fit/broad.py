@@ -17,6 +17,15 @@ RATIOS = (
 """Numerator, denominator, expected ratio, its standard deviation (LCModel, CHRATO;
 docs/science.md#soft-ratios)."""
 
+BASIS_RATIOS = (
+    ("MM12", "MM09", 0.3, 0.1),
+    ("MM14", "MM09", 0.75, 0.45),
+    ("MM17", "MM09", 0.375, 0.24),
+    ("MM20", "MM09", 1.5, 0.375),
+)
+"""The same between macromolecules that a basis brings, which are in LCModel's unit and not in the
+proportions of a brain."""
+
 CREATINE_CH2 = "-CrCH2"
 """Correction of the CH2 line of creatine, which water suppression and its own T2 make smaller than
 its CH3 line: a negative singlet of two protons (LCModel's signal of that name)."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids
 from fmrsflow.haemodynamics import kernel
 
 CONSTANT = "constant"
@@ -155,3 +156,31 @@ def _fir(box: np.ndarray) -> list[np.ndarray]:
     for j in np.flatnonzero(box):
         since[j] = since[j - 1] + 1 if j and box[j - 1] else 0
     return [(since == delay).astype(float) for delay in range(since.max() + 1)]
+
+
+def check(fids: Fids, design: Design, linewidth: Design | None) -> None:
+    """Refuse what cannot be fitted together.
+
+    Raises
+    ------
+    ValueError
+        A design of another number of rows than there are transients.
+    DataError
+        No constant, too few transients, regressors that depend on each other, NaN.
+    """
+    for one in (design, linewidth):
+        if one is not None and len(one.matrix) != fids.n_transients:
+            raise ValueError(f"design of {len(one.matrix)} rows for {fids.n_transients} transients")
+    if CONSTANT not in design.names:
+        raise DataError(f"the design has no column {CONSTANT}; it has {', '.join(design.names)}")
+    if fids.n_transients < design.matrix.shape[1] + 2:
+        raise DataError(
+            f"{fids.n_transients} transients for {design.matrix.shape[1]} regressors: at least two "
+            "more transients than regressors are needed"
+        )
+    if np.linalg.matrix_rank(design.matrix) < design.matrix.shape[1]:
+        raise DataError(
+            f"regressors {', '.join(design.names)} depend on each other over the transients kept"
+        )
+    if not np.isfinite(fids.data).all():
+        raise DataError("a transient holds NaN or infinite values")

@@ -76,15 +76,15 @@ def _bands(result: FitResult) -> Iterator[str]:
 
 
 def _ratios(result: FitResult) -> Iterator[str]:
-    names, values, covariance = result.total_with_sums()
+    names, values, _ = result.with_sums()
     tcr = values[names.index("tCr")]
     for name, (low, high) in PLAUSIBLE.items():
         if name not in names:
             continue
         k = names.index(name)
-        ratio, error = values[k] / tcr, np.sqrt(covariance[k, k]) / tcr
+        ratio = values[k] / tcr
         if ratio < low:
-            what = "is lost" if ratio + 2 * error < 2 * low or ratio < low / 2 else "is low"
+            what = "is lost" if ratio < low / 2 else "is low"
             yield f"{name} {what}: {ratio:.2f} of tCr (a healthy brain has {low:g} to {high:g})"
         elif ratio > high:
             yield f"{name} is high: {ratio:.2f} of tCr (a healthy brain has {low:g} to {high:g})"

@@ -31,7 +31,7 @@ from fmrsflow.fit.courses import (
     reduce_transients,
     slope,
 )
-from fmrsflow.fit.design import CONSTANT, Design
+from fmrsflow.fit.design import Design, check
 from fmrsflow.fit.model import GAUSS, Model, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, make_result
@@ -124,7 +124,7 @@ def fit_joint_models(
     average = None
     found = []
     for linewidth in linewidths:
-        _check(fids, design, linewidth)
+        check(fids, design, linewidth)
         given, known = _without_known_width(fids, linewidth, options)
         noise = noise_sd(model.band.used(fids))
         if known or average is None:
@@ -181,25 +181,6 @@ def _fit(model, fids, fitted_average, noise, design, linewidth, options, respond
     noise = float(np.sqrt(np.mean(noise**2)))
     kind = "none" if linewidth is None else "fixed" if known else "free"
     return _result(solved, average, scale, noise, kind)
-
-
-def _check(fids: Fids, design: Design, linewidth: Design | None) -> None:
-    for one in (design, linewidth):
-        if one is not None and len(one.matrix) != fids.n_transients:
-            raise ValueError(f"design of {len(one.matrix)} rows for {fids.n_transients} transients")
-    if CONSTANT not in design.names:
-        raise DataError(f"the design has no column {CONSTANT}; it has {', '.join(design.names)}")
-    if fids.n_transients < design.matrix.shape[1] + 2:
-        raise DataError(
-            f"{fids.n_transients} transients for {design.matrix.shape[1]} regressors: at least two "
-            "more transients than regressors are needed"
-        )
-    if np.linalg.matrix_rank(design.matrix) < design.matrix.shape[1]:
-        raise DataError(
-            f"regressors {', '.join(design.names)} depend on each other over the transients kept"
-        )
-    if not np.isfinite(fids.data).all():
-        raise DataError("a transient holds NaN or infinite values")
 
 
 def _without_known_width(fids: Fids, linewidth: Design | None, options: FitOptions):

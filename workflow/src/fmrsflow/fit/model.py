@@ -23,6 +23,7 @@ from fmrsflow.fids import Fids
 from fmrsflow.fit import baseline as smooth
 from fmrsflow.fit.band import Band, band_of
 from fmrsflow.fit.broad import (
+    BASIS_RATIOS,
     CREATINE_CH2,
     GROUPED,
     MINOR,
@@ -248,6 +249,7 @@ def make_model(
     baseline = _baseline(ppm, options)
     span = float(np.ptp(ppm))
     sizes = np.geomspace(MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM, GRID) * span
+    tied = macromolecules.ratios if own_lines(basis, options) else BASIS_RATIOS
     limits = _limits(options, f0, bool(broad.any()), shifts, steps)
     return Model(
         names=names,
@@ -262,7 +264,7 @@ def make_model(
         prior_sd=np.array([sd for _, _, sd in limits.values()]),
         ratios=tuple(
             (names.index(one), names.index(other), ratio, sd)
-            for one, other, ratio, sd in (*RATIOS, *MINOR, *macromolecules.ratios)
+            for one, other, ratio, sd in (*RATIOS, *MINOR, *tied)
             if options.soft_ratios and one in names and other in names
         ),
         shifts=np.array(list(shifts.values())).reshape(-1, len(names)),
