@@ -37,6 +37,26 @@ def test_what_the_model_lacks_is_found_in_its_band(clean, noisy, basis):
     assert any("glutamate and glutamine, 2.2-2.7 ppm" in text for text in flags(one, 0.028))
 
 
+def test_a_search_that_did_not_end_is_told(noisy, basis, monkeypatch):
+    monkeypatch.setattr("fmrsflow.fit.solve.MAX_STEPS", 1)
+    (one,) = fit_spectra(noisy(1, 60.0, 2), basis)
+    assert one.status == "ok"
+    assert any("no convergence in 1 steps" in text for text in flags(one, 0.028))
+
+
+def test_an_engine_without_curves_is_judged_by_its_ratios(noisy, basis):
+    """What `engines.fit_with_engine` gives: amplitudes, and NaN for curves and figures."""
+    (one,) = fit_spectra(noisy(1, 60.0, 2), basis)
+    values = one.amplitudes.copy()
+    values[one.names.index("mI")] = 0.0
+    nan = float("nan")
+    theirs = replace(
+        one, amplitudes=values, residual=nan * one.residual, residual_sd=nan, noise_sd=nan,
+        baseline_dimension_per_ppm=nan, stop_reason="by lcmodel",
+    )  # fmt: skip
+    assert flags(theirs, 0.028) == ["mI is lost: 0.00 of tCr (a healthy brain has 0.3 to 1.8)"]
+
+
 def test_a_baseline_at_its_limit_is_told(noisy, basis):
     (one,) = fit_spectra(noisy(1, 60.0, 2), basis)
     bent = replace(one, baseline_dimension_per_ppm=5.0)

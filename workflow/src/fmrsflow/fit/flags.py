@@ -8,6 +8,7 @@ import numpy as np
 
 from fmrsflow.fit.model import MAX_DIMENSION_PER_PPM
 from fmrsflow.fit.result import FitResult
+from fmrsflow.fit.solve import NO_CONVERGENCE
 
 PLAUSIBLE = {
     "tNAA": (0.6, 2.5),
@@ -47,12 +48,18 @@ def flags(result: FitResult, te_s: float | None = None) -> list[str]:
     te_s : float, optional
         Echo time; ratios are judged up to `LONGEST_TE_S`.
     """
-    if result.status != "ok" or not np.isfinite(result.residual_sd):
+    if result.status != "ok":
         return []
-    found = [*_baseline(result), *_bands(result)]
+    # Engines give no curves: their ratios are judged all the same.
+    found = [*_search(result), *_baseline(result), *_bands(result)]
     if te_s is None or te_s <= LONGEST_TE_S:
         found += _ratios(result)
     return found
+
+
+def _search(result: FitResult) -> Iterator[str]:
+    if result.stop_reason.startswith(NO_CONVERGENCE):
+        yield f"the search of the fit ended early: {result.stop_reason}"
 
 
 def _baseline(result: FitResult) -> Iterator[str]:

@@ -32,6 +32,9 @@ START_WIDTHS_HZ = ((2.5, 2.5), (5.0, 5.0), (10.0, 12.0))
 """Lorentzian and Gaussian FWHM of the starts."""
 
 MAX_STEPS = 60
+NO_CONVERGENCE = "no convergence"
+"""Start of the reason why a search stopped that did not end by itself."""
+
 STEP_TOLERANCE = 1e-4
 """Predicted gain of a step, in units of the residual's variance, below which the fit stands: no
 parameter would move by more than a hundredth of its standard error."""
@@ -428,7 +431,7 @@ def minimise(
     """Levenberg-Marquardt with limits from a state; the solution and why it stopped."""
     damping = 1e-3
     size = float(state.gram[-1, -1])
-    stop = f"no convergence in {MAX_STEPS} steps"
+    stop = f"{NO_CONVERGENCE} in {MAX_STEPS} steps"
     dof = degrees_of_freedom(model, target.smoothness, state)
     fresh = True
     for _ in range(MAX_STEPS):
