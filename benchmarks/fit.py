@@ -301,7 +301,7 @@ def _response(scans: int) -> Iterator[Figure]:
     )
 
 
-def _cpu(function, repeats: int) -> float:
+def cpu_s(function, repeats: int) -> float:
     """Smallest CPU time of a call, s."""
     function()
     times = []
@@ -317,16 +317,16 @@ def _speed(quick: bool) -> Iterator[Figure]:
     for field in FIELDS:
         basis = basis_of(field)
         fids = simulate(protocol(field, 64, 30.0), 3).fids
-        one = 1e3 * _cpu(lambda f=fids, b=basis: fit_spectra(f.select([0]), b), repeats)
+        one = 1e3 * cpu_s(lambda f=fids, b=basis: fit_spectra(f.select([0]), b), repeats)
         note = f"{len(basis.names)} signals, {POINTS} points, model included"
         yield Figure(f"one spectrum, {field}, ms", one, "<= 30", one <= 30, note)
-        many = 1e3 * _cpu(lambda f=fids, b=basis: fit_spectra(f, b), 3) / 64
+        many = 1e3 * cpu_s(lambda f=fids, b=basis: fit_spectra(f, b), 3) / 64
         yield Figure(f"batch of 64, {field}, ms a spectrum", many, "<= 10", many <= 10)
         for n, limit in ((64, 2.0), (320, 8.0)):
             task = _task(n, FIELDS[field][5], field)
             scan = simulate(protocol(field, n, 20.0, **task), 4)
             labels = _labels(task["response"])
-            spent = _cpu(lambda s=scan, f=field, x=labels: _joint(s.fids, f, x), 2)
+            spent = cpu_s(lambda s=scan, f=field, x=labels: _joint(s.fids, f, x), 2)
             yield Figure(
                 f"joint fit, {n} transients, {field}, s", spent, f"<= {limit:g}", spent <= limit
             )

@@ -5,9 +5,9 @@ Skips, with the reason, what needs ../shared/data where that is absent.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+import fit
 import measured_brains
 import measured_known
 import measured_scans
@@ -46,17 +46,6 @@ def _speed(repeats: int) -> Iterator[Figure]:
         if brain is None:
             yield skipped(title, target, reason)
             continue
-        spent = 1e3 * _cpu(function, repeats)
+        spent = 1e3 * fit.cpu_s(function, repeats)
         note = f"{len(brain.basis.names)} signals, {brain.fids.n_points} points"
         yield Figure(title, spent, target, spent <= limit, note)
-
-
-def _cpu(function: Callable, repeats: int) -> float:
-    """Smallest CPU time of a call, s."""
-    function()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        function()
-        times.append(time.process_time() - start)
-    return min(times)

@@ -7,11 +7,11 @@ from dataclasses import asdict
 import pytest
 import yaml
 
+from fmrsflow.mismatch.factors import FACTORS
 from fmrsflow.mismatch.variants import (
     CONTESTANTS,
     EDITIONS,
     EVERYTHING,
-    FACTORS,
     FOREIGN,
     FOREIGN_SITE,
     LIMITS,

@@ -9,9 +9,10 @@ import pytest
 
 from fmrsflow.files import write_json
 from fmrsflow.mismatch.benchmark import BENCHMARK, Tables, read_benchmark
+from fmrsflow.mismatch.factors import FACTORS
 from fmrsflow.mismatch.markdown import markdown
 from fmrsflow.mismatch.page import STEPS, dose_chart, mismatch_page, words
-from fmrsflow.mismatch.variants import CONTESTANTS, DEFAULT, EVERYTHING, FACTORS, NOMINAL, PUBLISHED
+from fmrsflow.mismatch.variants import CONTESTANTS, DEFAULT, EVERYTHING, NOMINAL, PUBLISHED
 from fmrsflow.report.results import ScanResults
 from fmrsflow.stages import report as stage
 from fmrsflow.stages.report import write_group_pages

@@ -221,6 +221,7 @@ def stage_main(stage: str, process: Process) -> Callable[[list[str]], int]:
     is there to say so."""
 
     def main(argv: list[str]) -> int:
+        """Run the stage for the items that a command line names; its exit code."""
         arguments = stage_parser(stage).parse_args(argv)
         jobs = {job.item.key: job for job in stage_jobs(stage, arguments)}
         if not arguments.manifest:

@@ -34,6 +34,7 @@ def double_gamma(
     time = np.maximum(after, 0.0)
 
     def density(shape):
+        """Density of the gamma distribution of unit scale at the times after the event."""
         return np.exp(xlogy(shape - 1.0, time) - time - gammaln(shape))
 
     return np.where(after < 0, 0.0, density(delay_s) - density(undershoot_s) / ratio)

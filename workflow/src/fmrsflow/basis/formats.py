@@ -339,6 +339,7 @@ def _molecule_scale(basis: Basis, file: str) -> tuple[float, str]:
     size = np.abs(target).max()
 
     def linear(parameters):
+        """Amplitudes of the line, a constant and a slope, and what they leave."""
         shift_hz, lorentz, gauss = parameters
         decay = lorentz**2 * time + (gauss * time) ** 2
         line = np.exp(1j * (offset + 2 * np.pi * shift_hz) * time - decay)
@@ -348,6 +349,7 @@ def _molecule_scale(basis: Basis, file: str) -> tuple[float, str]:
         return weights, design @ weights - target
 
     def residual(parameters):
+        """What is left, relative to the data, as real numbers."""
         rest = linear(parameters)[1] / size
         return np.concatenate([rest.real, rest.imag])
 

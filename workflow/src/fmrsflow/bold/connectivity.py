@@ -188,6 +188,7 @@ class Deconvolution:
         rest = max(float(series @ series - parts @ parts), 0.0)
 
         def deviance(log_ratio: float) -> float:
+            """Twice the negative log likelihood at a ratio of variances."""
             spread = 1 + np.exp(log_ratio) * self.strength**2
             return float(np.log(spread).sum() + self.dof * np.log((parts**2 / spread).sum() + rest))
 

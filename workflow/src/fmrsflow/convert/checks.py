@@ -104,6 +104,7 @@ def right_way_round(fids: Fids, warn: Callable[[str], None]) -> tuple[Fids, bool
     lines = np.array(SINGLETS_PPM)[:, None] - CARRIER_PPM + shifts
 
     def strength(places: np.ndarray) -> float:
+        """Largest geometric mean of the heights at three places."""
         height = np.interp(places, away, magnitude, left=0.0, right=0.0)
         return float(np.cbrt(height.prod(axis=0)).max())
 

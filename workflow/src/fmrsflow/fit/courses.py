@@ -71,6 +71,7 @@ def coefficient(power: tuple[int, ...], delta: np.ndarray) -> float:
 
 
 def slope(power: tuple[int, ...], delta: np.ndarray, column: int) -> float:
+    """Derivative of `coefficient` by one linewidth coefficient."""
     count = power.count(column)
     if not count:
         return 0.0

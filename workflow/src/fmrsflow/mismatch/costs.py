@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fmrsflow.mismatch.variants import DEFAULT, FACTORS, FIELDS_T, RESPONSE_PERCENT
+from fmrsflow.mismatch.factors import FACTORS
+from fmrsflow.mismatch.variants import DEFAULT, FIELDS_T, RESPONSE_PERCENT
 from fmrsflow.report.render import short, signed
 from fmrsflow.scan_figures import FIGURES
 from fmrsflow.tables import Row

@@ -58,6 +58,7 @@ def _board(curves: Sequence[Row], fields: Sequence[float], key: str, with_rank: 
     cells = {(row["factor"], row["field_t"], row["contestant"]): row for row in curves}
 
     def cell(place: tuple[str, float], name: str) -> str:
+        """Text of a cell; a dash where it was not scored."""
         row = cells.get((*place, name))
         if row is None:
             return "–"

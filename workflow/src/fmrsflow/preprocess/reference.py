@@ -86,6 +86,7 @@ def _fit(fid: Fids, signal: np.ndarray, start_hz: float) -> Reference:
     places = np.array([fid.hz_at(line) for line in SINGLETS_PPM])
 
     def lines(parameters):
+        """Spectra of the lines under a shift (Hz) and widths (Hz)."""
         shift, lorentz, gauss = parameters
         decay = np.exp(-np.pi * lorentz * time - (np.pi * gauss * time) ** 2 / (4 * np.log(2)))
         fids = np.exp(2j * np.pi * (places + shift)[:, None] * time) * decay
