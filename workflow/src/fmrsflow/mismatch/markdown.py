@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fmrsflow.mismatch.benchmark import Tables
+from fmrsflow.mismatch.factors import FACTORS
 from fmrsflow.mismatch.page import STEPS, words
 from fmrsflow.mismatch.variants import (
     CONTESTANTS,
     EVERYTHING,
-    FACTORS,
     FOREIGN,
     LIMITS,
     NOMINAL,

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 
 from fmrsflow.mismatch.benchmark import Tables
 from fmrsflow.mismatch.costs import BREAKS, SURVIVES, state, survivors
+from fmrsflow.mismatch.factors import FACTORS, Factor
 from fmrsflow.mismatch.variants import (
     CONTESTANTS,
     DEFAULT,
     EVERYTHING,
-    FACTORS,
     FOREIGN,
     LIMITS,
     NOMINAL,
     PUBLISHED,
     RESPONSE_PERCENT,
     SNR,
-    Factor,
     settings,
 )
 from fmrsflow.report.plot import BLACK, CYCLE, GREY, axis, layout, numbers, plain
