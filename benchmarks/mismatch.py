@@ -15,12 +15,12 @@ from pathlib import Path
 from figure import Figure
 from fmrsflow.mismatch.benchmark import read_benchmark
 from fmrsflow.mismatch.costs import BREAKS, SURVIVES
+from fmrsflow.mismatch.factors import FACTORS
 from fmrsflow.mismatch.page import words
 from fmrsflow.mismatch.variants import (
     DEFAULT,
     EDITIONS,
     EVERYTHING,
-    FACTORS,
     FOREIGN,
     LIMITS,
     NOMINAL,
