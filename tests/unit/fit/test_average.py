@@ -61,6 +61,15 @@ def test_a_difference_between_spectra_of_a_scan_holds_no_choice_of_models(noisy,
     assert len({one.n_models for one in results}) == 1
 
 
+def test_equal_spectra_have_equal_answers(noisy, basis):
+    """Also where one takes its stiffness from the other, by its own search."""
+    fids = noisy(1, 40.0, 3)
+    nearly = fids.with_data(np.concatenate([fids.data, fids.data * (1 + 1e-12)]))
+    first, second = fit_average(nearly, basis, like=0)
+    np.testing.assert_allclose(second.amplitudes, first.amplitudes, rtol=1e-6)
+    assert second.fqn == pytest.approx(first.fqn, rel=1e-6)
+
+
 def test_one_model_is_one_fit(noisy, basis):
     fids = noisy(1, 40.0, 3)
     options = FitOptions(macromolecules="basis", baseline="polynomial")

@@ -76,17 +76,19 @@ def fit_average(
     sets = SETS if own_lines(basis, options) else SETS[:1]
     models = [make_model(fids, bases[0], options, mm) for mm in sets]
     others = [make_model(fids, one, options, sets[0]) for one in bases[1:]]
-    order = list(range(fids.n_transients))
-    common = None
-    found: dict[int, FitResult] = {}
+    chosen, common = None, None
     if like is not None:
         each = _each_model(models, others, options, fids.select([like]), None)
-        found[like], common = averaged(each, None), _Common.of(each)
-    for j in order:
-        if j not in found:
-            each = _each_model(models, others, options, fids.select([j]), common)
-            found[j] = averaged(each, common)
-    return [found[j] for j in order]
+        chosen, common = averaged(each, None), _Common.of(each)
+    found = []
+    for j in range(fids.n_transients):
+        # The average of a scan of one condition is that of the condition.
+        if like is not None and np.array_equal(fids.data[j], fids.data[like]):
+            found.append(chosen)
+            continue
+        each = _each_model(models, others, options, fids.select([j]), common)
+        found.append(averaged(each, common))
+    return found
 
 
 @dataclass(frozen=True)

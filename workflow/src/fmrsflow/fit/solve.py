@@ -242,7 +242,8 @@ def search(
     if options.lineshape == "auto":
         model = model.voigt
     spectrum, variance = data.scaled, _variance(model, data)
-    first = model.smoothness if smoothness is None else smoothness
+    # From one start, whoever chose the smoothness: equal data have equal answers.
+    first = model.smoothness
     target = make_target(model, spectrum, variance, first, None)
     state = min((evaluate(model, target, one) for one in starts(model, spectrum)), key=_cost)
     target = make_target(model, spectrum, variance, first, state)
