@@ -43,7 +43,7 @@ def report(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """A headless browser; skips where there is none."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
