@@ -327,6 +327,7 @@ class _Maker:
         )
         body = {
             "fqn": {name: 1.1 for name in spectra},
+            "n_models": {name: 9 for name in spectra},
             "mrar_percent": {name: 1.6 for name in spectra},
             "fitted_fwhm_tcr_hz": {name: self.width for name in spectra},
             "fitted_snr_tcr": {name: self.snr for name in spectra},

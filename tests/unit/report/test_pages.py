@@ -51,6 +51,11 @@ def test_a_page_asks_for_nothing_from_outside(pages, name):
     assert "default-src 'none'" in pages[name]
 
 
+def test_a_page_says_what_its_curves_are_where_the_answer_is_a_mean(pages):
+    assert "the amplitudes of the tables are means over 9 models" in pages["scan"]
+    assert "means over" not in pages["failed scan"]
+
+
 @pytest.mark.parametrize("name", ["scan", "failed scan", "site", "consortium", "view"])
 def test_a_page_has_one_title_one_main_heading_and_named_pictures(pages, name):
     found = Elements(pages[name]).found

@@ -31,7 +31,18 @@ def spectrum_words(results: ScanResults) -> str:
     return (
         f"tCr line {short(figures.get('fwhm_tcr_hz'))} Hz wide, SNR "
         f"{short(figures.get('snr_tcr'))}; fit quality number {short(figures.get('fqn'))} (1: the "
-        "residual is noise alone)."
+        f"residual is noise alone).{_models_words(results.record('fit').get('n_models') or {})}"
+    )
+
+
+def _models_words(n_models: dict[str, int]) -> str:
+    """What the curves are where the answer is a mean over models."""
+    most = max(n_models.values(), default=1)
+    if most < 2:
+        return ""
+    return (
+        f" The curves are those of one model; the amplitudes of the tables are means over {most} "
+        "models of baseline and macromolecules, and their spread is the model error."
     )
 
 
