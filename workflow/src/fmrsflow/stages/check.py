@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from fmrsflow.errors import DataError
 from fmrsflow.sheets import StudyError, missing_files, read_config, read_study
+from fmrsflow.study import Study
 from fmrsflow.words import count
 
 
@@ -25,7 +27,8 @@ def main(argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     missing = [] if study.config["synthetic"] else missing_files(study)
-    print("\n".join(missing), file=sys.stderr)
+    sequences = _sequences(study)
+    print("\n".join([*sequences, *missing]), file=sys.stderr)
     print(
         ", ".join(
             [
@@ -37,4 +40,20 @@ def main(argv: list[str]) -> int:
             ]
         )
     )
-    return 1 if missing else 0
+    return 1 if missing or sequences else 0
+
+
+def _sequences(study: Study) -> list[str]:
+    """Sites whose sequence cannot be simulated for the basis that an analysis asks for."""
+    from fmrsflow.basis.site import steps_of
+
+    names = {analysis["basis"] for analysis in study.config["analyses"].values()}
+    if all(study.setting("basis", name)["source"] != "simulate" for name in names):
+        return []
+    found = []
+    for site in study.sites.values():
+        try:
+            steps_of(site)
+        except DataError as error:
+            found.append(f"sites.tsv: site {site.name}: {error}")
+    return found
