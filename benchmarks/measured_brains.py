@@ -42,7 +42,7 @@ def figures() -> Iterator[Figure]:
     for k, name in enumerate(SEVEN):
         r = float(np.corrcoef(ours[:, k], theirs["LCModel"][:, k])[0, 1])
         among = _among_engines([theirs[engine][:, k] for engine in ENGINES])
-        yield Figure(f"SpecVis, {name}: r with LCModel", r, "printed", True, among)
+        yield Figure(f"SpecVis, {name}: r with LCModel", r, "reported", True, among)
     yield _lost(brains, ours, vendors)
 
 
