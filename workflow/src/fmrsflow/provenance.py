@@ -25,7 +25,6 @@ DEPENDENCIES = (
     "nibabel",
     "nifti-mrs",
     "spec2nii",
-    "hlsvdpropy",
     "simpleitk",
     "scikit-learn",
     "nilearn",
