@@ -108,10 +108,21 @@ class Band:
         used[:, 0] *= 0.5
         return fft(self.padded(used), axis=1)[:, self.bins[self.inside]]
 
-    def spectrum(self, signals: np.ndarray) -> np.ndarray:
+    def spectrum(self, signals: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Signals of the band (..., n_time) as spectra in the range, (..., 2, n_points)."""
         spectra = fft(signals, axis=-1)[..., self.inside] * self.turn
-        return np.stack([spectra.real, spectra.imag], axis=-2)
+        if out is None:
+            out = np.empty((*signals.shape[:-1], 2, len(self.ppm)))
+        out[..., 0, :], out[..., 1, :] = spectra.real, spectra.imag
+        return out
+
+    def dual(self, spectrum: np.ndarray) -> np.ndarray:
+        """What a signal's product with a spectrum (2, n_points) is in time, complex (n_time,): the
+        sum of `signal.real * dual.real + signal.imag * dual.imag`."""
+        whole = np.zeros(len(self.time_s), complex)
+        whole[self.inside] = (spectrum[0] + 1j * spectrum[1]) * self.turn.conj()
+        # The adjoint of the transform is its inverse without the factor.
+        return ifft(whole, norm="forward")
 
     def exponentials(self, rate) -> np.ndarray:
         """exp(rate t) at the samples of the band, rate in 1/s; (..., n_time)."""

@@ -146,6 +146,20 @@ class Model:
         """Whether a free lineshape has no weight."""
         return not theta[len(theta) - len(self.kernel) :].any()
 
+    @property
+    def n_moving(self) -> int:
+        """Number of parameters, without the weights of a free lineshape where they are held."""
+        free = len(self.kernel) and self.upper[-1] > self.lower[-1]
+        return len(self.parameters) if free else len(self.parameters) - len(self.kernel)
+
+    @cached_property
+    def envelopes(self) -> list[int]:
+        """Envelope of each signal in `damped`: 0 that of metabolites, 1 that of macromolecules,
+        from 2 on those with a shift of their own."""
+        own = 2 + np.argmax(self.shifts, axis=0) if len(self.shifts) else 0
+        moved = self.shifts.any(axis=0)
+        return [int(x) for x in np.where(self.broad, 1, np.where(moved, own, 0))]
+
     def phase(self, theta: np.ndarray) -> np.ndarray:
         """Phase factor of the spectrum, complex (n_points,)."""
         return np.exp(1j * (theta[0] + theta[1] * self.offset_ppm))
@@ -163,14 +177,13 @@ class Model:
             broad = narrow * self.band.exponentials(
                 2j * np.pi * broad_shift - np.pi * broad_lorentz
             )
-        signals = np.empty_like(self.fids)
-        for fid, is_broad_one, signal in zip(self.fids, self.broad, signals):
-            np.multiply(fid, broad if is_broad_one else narrow, out=signal)
+        envelopes = [narrow, broad]
         if len(self.shifts):
             own = self.band.exponentials(2j * np.pi * theta[7 : 7 + len(self.shifts)])
-            for turn, moved in zip(own, self.shifts):
-                for row in np.flatnonzero(moved):
-                    signals[row] *= turn
+            envelopes += list(own * narrow)
+        signals = np.empty_like(self.fids)
+        for fid, envelope, signal in zip(self.fids, self.envelopes, signals):
+            np.multiply(fid, envelopes[envelope], out=signal)
         return signals
 
     def spectrum(self, signals: np.ndarray) -> np.ndarray:
@@ -178,7 +191,7 @@ class Model:
         return self.band.spectrum(signals)
 
     def tangent_fids(self, theta: np.ndarray, damped: np.ndarray, a: np.ndarray) -> np.ndarray:
-        """Derivatives of the sum of signals in time by the parameters after the phases.
+        """Derivatives of the sum of signals in time by the parameters after the phases that move.
 
         Parameters
         ----------
@@ -187,11 +200,11 @@ class Model:
 
         Returns
         -------
-        complex array (n_parameters - 2, n_time)
+        complex array (n_moving - 2, n_time)
         """
         t = self.time_s
         total = _summed(a, damped)
-        rows = np.empty((len(theta) - 2, len(t)), complex)
+        rows = np.empty((self.n_moving - 2, len(t)), complex)
         rows[1] = (-np.pi * t) * total
         rows[0] = -2j * rows[1]
         rows[2] = (-GAUSS * t**2) * total
@@ -201,12 +214,35 @@ class Model:
             rows[3] = -2j * rows[4]
         last = 5 + len(self.shifts)
         if len(self.shifts):
-            rows[5:last] = (2j * np.pi * t) * ((self.shifts * a) @ damped)
-        if len(self.kernel):
-            weights = theta[7 + len(self.shifts) :]
-            plain = total / (1.0 - weights.sum() + weights @ self.kernel)
-            rows[last:] = plain * (self.kernel - 1.0)
+            rows[5:last] = (2j * np.pi * t) * _summed(self.shifts * a, damped)
+        if len(rows) > last:
+            rows[last:] = self._without_kernel(theta, total) * (self.kernel - 1.0)
         return rows
+
+    def _without_kernel(self, theta: np.ndarray, total: np.ndarray) -> np.ndarray:
+        weights = theta[7 + len(self.shifts) :]
+        return total / (1.0 - weights.sum() + weights @ self.kernel)
+
+    def along(
+        self, theta: np.ndarray, damped: np.ndarray, a: np.ndarray, spectrum: np.ndarray
+    ) -> np.ndarray:
+        """Products of the derivatives of `tangent_fids` with one spectrum (2, n_points), without
+        their spectra, (n_moving - 2,)."""
+        t, dual = self.time_s, self.band.dual(spectrum)
+        # Of the factors of t: width, Gaussian, shift (-2i times the width's).
+        aged = (-np.pi * t) * dual
+        factors = np.stack([aged, (-GAUSS * t**2) * dual, 2j * aged])
+        each = a[:, None] * (damped.view(float) @ factors.view(float).T)
+        found = np.zeros(self.n_moving - 2)
+        found[1], found[2], found[0] = each.sum(axis=0)
+        if self.broad.any():
+            found[4], _, found[3] = each[self.broad].sum(axis=0)
+        last = 5 + len(self.shifts)
+        found[5:last] = self.shifts @ each[:, 2]
+        if len(found) > last:
+            plain = self._without_kernel(theta, _summed(a, damped))
+            found[last:] = ((self.kernel - 1.0) @ (plain * dual.conj())).real
+        return found
 
     def value(self, theta: np.ndarray, name: str) -> float:
         """A parameter by its name."""
@@ -214,7 +250,7 @@ class Model:
 
 
 def _summed(a: np.ndarray, signals: np.ndarray) -> np.ndarray:
-    """Sum of complex signals (n, n_time) with real weights (n,)."""
+    """Sums of complex signals (n, n_time) with real weights (..., n)."""
     return (a @ np.ascontiguousarray(signals).view(float)).view(complex)
 
 
