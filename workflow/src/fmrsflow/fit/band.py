@@ -96,9 +96,11 @@ class Band:
 
     def reduced(self, fids: np.ndarray) -> np.ndarray:
         """FIDs (n, n_samples) that do not decay as samples of the band, complex (n, n_time)."""
-        signals = fids[:, : self.n_used - self.n_wrapped].astype(complex)
+        first = self.n_used - self.n_wrapped
+        signals = np.zeros((len(fids), self.n_fft), complex)
+        signals[:, :first] = fids[:, :first]
         signals[:, 0] *= 0.5  # as in fids.to_spectrum
-        whole = fft(signals, self.n_fft, axis=1)[:, self.bins] * self.filter
+        whole = fft(signals, axis=1, overwrite_x=True)[:, self.bins] * self.filter
         late = int(np.sum(self.time_s < 0))
         return np.roll(ifft(whole, axis=1), late, axis=1)
 

@@ -10,6 +10,7 @@ part.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -258,18 +259,56 @@ def make_model(
     fids: Fids, basis: Basis, options: FitOptions, macromolecules: Macromolecules = GROUPED
 ) -> Model:
     """The model of spectra on the axes of `fids`, with a set of macromolecules where these are
-    lines (`own_lines`).
+    lines (`own_lines`); raises as `make_models`."""
+    return make_models(fids, [(basis, macromolecules)], options)[0]
+
+
+def make_models(
+    fids: Fids, kinds: Sequence[tuple[Basis, Macromolecules]], options: FitOptions
+) -> list[Model]:
+    """Models of the same spectra from several bases and sets of macromolecules; what they share is
+    computed once.
 
     Raises
     ------
     DataError
-        The basis does not belong to the data (field, dwell time, no creatine), or the range holds
+        A basis does not belong to the data (field, dwell time, no creatine), or the range holds
         too few points.
     """
-    _check_axes(fids, basis)
-    names, signals = _signals(fids, basis, options, macromolecules)
-    f0 = fids.frequency_mhz
+    for basis, _ in kinds:
+        _check_axes(fids, basis)
     band = band_of(fids, options.range_low_ppm, options.range_high_ppm)
+    baseline = _baseline(band.ppm, options)
+    span = float(np.ptp(band.ppm))
+    sizes = np.geomspace(MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM, GRID)
+    sizes = np.append(sizes, options.baseline_dimension_per_ppm)
+    *grid, smoothness = baseline.smoothness_for(sizes * span)
+    chosen = [_chosen(basis, options, macromolecules) for basis, macromolecules in kinds]
+    lines = _lines_in_band(fids, band, [one for _, more in chosen for one in more.values()])
+    molecules = {}
+    for (basis, _), (names, _) in zip(kinds, chosen):
+        if id(basis) not in molecules:
+            molecules[id(basis)] = _molecules_in_band(fids, band, basis, names)
+    return [
+        _model(
+            fids=np.vstack([molecules[id(basis)], *(lines[one] for one in more.values())]),
+            names=(*names, *more),
+            tied=macromolecules.ratios if own_lines(basis, options) else BASIS_RATIOS,
+            options=options,
+            frequency_mhz=fids.frequency_mhz,
+            band=band,
+            baseline=baseline,
+            smoothness=float(smoothness),
+            grid=np.array(grid),
+        )
+        for (basis, macromolecules), (names, more) in zip(kinds, chosen)
+    ]
+
+
+def _model(
+    fids: np.ndarray, names: tuple[str, ...], tied: tuple, options: FitOptions, **shared
+) -> Model:
+    band, f0 = shared["band"], shared["frequency_mhz"]
     ppm = band.ppm
     if len(ppm) < 2 * len(names) * band.oversampling:
         raise DataError(
@@ -282,18 +321,11 @@ def make_model(
     reach = np.arange(-KERNEL_REACH, KERNEL_REACH + 1)
     steps = reach[:0] if options.lineshape == "voigt" else reach[reach != 0]
     kernel = np.exp(2j * np.pi * KERNEL_STEP_HZ * np.outer(steps, band.time_s))
-    baseline = _baseline(ppm, options)
-    span = float(np.ptp(ppm))
-    sizes = np.geomspace(MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM, GRID) * span
-    tied = macromolecules.ratios if own_lines(basis, options) else BASIS_RATIOS
     limits = _limits(options, f0, bool(broad.any()), shifts, steps)
     return Model(
         names=names,
-        band=band,
-        fids=band.reduced(signals),
+        fids=fids,
         broad=broad,
-        frequency_mhz=f0,
-        baseline=baseline,
         parameters=tuple(limits),
         lower=np.array([low for low, _, _ in limits.values()]),
         upper=np.array([high for _, high, _ in limits.values()]),
@@ -305,8 +337,7 @@ def make_model(
         ),
         shifts=np.array(list(shifts.values())).reshape(-1, len(names)),
         kernel=kernel,
-        smoothness=baseline.smoothness_for(options.baseline_dimension_per_ppm * span),
-        grid=np.array([baseline.smoothness_for(size) for size in sizes]),
+        **shared,
     )
 
 
@@ -349,8 +380,11 @@ def own_lines(basis: Basis, options: FitOptions) -> bool:
     return options.macromolecules == "parametric" or (options.macromolecules == "auto" and lines)
 
 
-def _signals(fids: Fids, basis: Basis, options: FitOptions, macromolecules: Macromolecules):
-    """Names and FIDs of all signals of the model."""
+def _chosen(
+    basis: Basis, options: FitOptions, macromolecules: Macromolecules
+) -> tuple[tuple[str, ...], dict[str, tuple]]:
+    """Names of the signals that the basis has, the correction of creatine after them, and lines of
+    those that the fit adds, by name."""
     left_out = set(options.exclude) | {"H2O"}
     lines = own_lines(basis, options)
     broad = {name for name in basis.names if is_broad(name)}
@@ -358,19 +392,39 @@ def _signals(fids: Fids, basis: Basis, options: FitOptions, macromolecules: Macr
     if lines or options.macromolecules == "none":
         left_out |= {name for name in basis.names if is_broad(name)}
     names = tuple(name for name in basis.names if name not in left_out)
-    signals = basis.select(names).fids[:, : fids.n_points]
     if {"Cr", "PCr"} & set(names) and CREATINE_CH2 not in {*names, *left_out}:
         names += (CREATINE_CH2,)
-        signals = np.vstack([signals, creatine_ch2(fids.frequency_mhz, fids.time_s)])
+    more = {}
     if lines:
-        chosen = {
+        more = {
             name: parts
             for name, parts in (macromolecules.lines | systems.LIPIDS).items()
             if name not in options.exclude and not (broad and name in standard - broad)
         }
-        more = broad_fids(chosen, fids.frequency_mhz, fids.n_points, fids.dwell_s)
-        names, signals = names + tuple(chosen), np.vstack([signals, more])
-    return names, signals
+    return names, more
+
+
+def _molecules_in_band(fids: Fids, band: Band, basis: Basis, names: tuple[str, ...]) -> np.ndarray:
+    """Signals of the basis, and the correction of creatine where it is named and not among them."""
+    n = band.n_used - band.n_wrapped
+    rows = [basis.index(name) for name in names if name in basis.names]
+    signals = [band.reduced(basis.fids[rows, :n])]
+    if len(rows) < len(names):
+        signals.append(band.reduced(creatine_ch2(fids.frequency_mhz, fids.time_s[:n])[None]))
+    return np.vstack(signals)
+
+
+def _lines_in_band(fids: Fids, band: Band, lines: Sequence[tuple]) -> dict[tuple, np.ndarray]:
+    """Signals of Gaussian lines, by what describes them."""
+    lines = dict.fromkeys(lines)
+    signals = np.zeros((len(lines), band.n_used - band.n_wrapped), complex)
+    for parts, signal in zip(lines, signals):
+        # After this time rounding is all that is left of them.
+        widest = min(width for _, width, _ in parts) * fids.frequency_mhz
+        gone_s = np.sqrt(np.log(1e16) / GAUSS) / widest if widest else np.inf
+        n = int(min(gone_s / fids.dwell_s + 1, len(signal)))
+        signal[:n] = broad_fids({"": parts}, fids.frequency_mhz, n, fids.dwell_s)[0]
+    return dict(zip(lines, band.reduced(signals)))
 
 
 def _baseline(ppm: np.ndarray, options: FitOptions) -> smooth.Baseline:
