@@ -58,6 +58,7 @@ Under noise a criterion now and then takes a curved baseline for a straight line
 then be reported too small (docs/fit.md).
 """
 
+GAUSS_AT = 4
 COMMON = ("phase0_rad", "phase1_rad_per_ppm", "shift_hz", "lorentz_hz", "gauss_hz2")
 BROAD = ("broad_shift_hz", "broad_lorentz_hz")
 
@@ -141,6 +142,18 @@ class Model:
         """Parameters with a start for the weights of a free lineshape."""
         start = theta.copy()
         start[len(theta) - len(self.kernel) :] = 0.5 * KERNEL_SD
+        return start
+
+    def in_kernel(self, theta: np.ndarray) -> np.ndarray:
+        """Parameters of nearly the same line, three quarters of the Gaussian's square in the
+        weights."""
+        start = theta.copy()
+        start[GAUSS_AT] *= 0.25
+        steps = np.arange(-KERNEL_REACH, KERNEL_REACH + 1)
+        # A Gaussian of FWHM g has the variance g^2 / (8 ln 2).
+        variance = 3 * start[GAUSS_AT] / (8 * np.log(2))
+        weights = np.exp(-((KERNEL_STEP_HZ * steps) ** 2) / (2 * max(variance, 1e-3)))
+        start[len(theta) - len(self.kernel) :] = (weights / weights.sum())[steps != 0]
         return start
 
     def is_voigt(self, theta: np.ndarray) -> bool:
