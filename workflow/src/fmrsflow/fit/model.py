@@ -167,12 +167,30 @@ class Model:
         return len(self.parameters) if free else len(self.parameters) - len(self.kernel)
 
     @cached_property
-    def envelopes(self) -> list[int]:
-        """Envelope of each signal in `damped`: 0 that of metabolites, 1 that of macromolecules,
-        from 2 on those with a shift of their own."""
+    def squared_s2(self) -> np.ndarray:
+        """Squares of `time_s`."""
+        return self.time_s**2
+
+    @cached_property
+    def envelopes(self) -> list[tuple[slice, int]]:
+        """Signals with one envelope in `damped`, and its number there."""
         own = 2 + np.argmax(self.shifts, axis=0) if len(self.shifts) else 0
         moved = self.shifts.any(axis=0)
-        return [int(x) for x in np.where(self.broad, 1, np.where(moved, own, 0))]
+        numbers = np.where(self.broad, 1, np.where(moved, own, 0))
+        edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1), len(numbers)]
+        return [(slice(a, b), int(numbers[a])) for a, b in zip(edges, edges[1:])]
+
+    @cached_property
+    def moved(self) -> list[tuple[int, int]]:
+        """Shift and signal of each signal with a shift of its own."""
+        return [(int(shift), int(row)) for shift, row in np.argwhere(self.shifts)]
+
+    @cached_property
+    def factors(self) -> np.ndarray:
+        """What the derivatives by width, Gaussian and shift multiply a signal with, complex (3,
+        n_time)."""
+        t = self.time_s
+        return np.stack([-np.pi * t, -GAUSS * t**2, 2j * np.pi * t])
 
     def phase(self, theta: np.ndarray) -> np.ndarray:
         """Phase factor of the spectrum, complex (n_points,)."""
@@ -181,23 +199,20 @@ class Model:
     def damped(self, theta: np.ndarray) -> np.ndarray:
         """Basis under its lineshape, complex (n_names, n_time)."""
         _, _, shift, lorentz, gauss2, broad_shift, broad_lorentz = theta[:7]
-        narrow = self.band.exponentials(2j * np.pi * shift - np.pi * lorentz)
-        narrow = narrow * np.exp(-GAUSS * gauss2 * self.time_s**2)
+        # Envelopes: metabolites, macromolecules, metabolites with a shift of their own.
+        last = 7 + len(self.shifts)
+        shifts = shift + np.concatenate(([0.0, broad_shift], theta[7:last]))
+        widths = np.full(len(shifts), lorentz)
+        widths[1] += broad_lorentz
+        envelopes = self.band.exponentials(2j * np.pi * shifts - np.pi * widths)
+        shape = np.exp(-GAUSS * gauss2 * self.squared_s2)
         if not self.is_voigt(theta):
-            weights = theta[7 + len(self.shifts) :]
-            narrow = narrow * (1.0 - weights.sum() + weights @ self.kernel)
-        broad = narrow
-        if self.broad.any():
-            broad = narrow * self.band.exponentials(
-                2j * np.pi * broad_shift - np.pi * broad_lorentz
-            )
-        envelopes = [narrow, broad]
-        if len(self.shifts):
-            own = self.band.exponentials(2j * np.pi * theta[7 : 7 + len(self.shifts)])
-            envelopes += list(own * narrow)
+            weights = theta[last:]
+            shape = shape * (1.0 - weights.sum() + weights @ self.kernel)
+        envelopes *= shape
         signals = np.empty_like(self.fids)
-        for fid, envelope, signal in zip(self.fids, self.envelopes, signals):
-            np.multiply(fid, envelopes[envelope], out=signal)
+        for rows, envelope in self.envelopes:
+            np.multiply(self.fids[rows], envelopes[envelope], out=signals[rows])
         return signals
 
     def spectrum(self, signals: np.ndarray) -> np.ndarray:
@@ -216,19 +231,18 @@ class Model:
         -------
         complex array (n_moving - 2, n_time)
         """
-        t = self.time_s
+        width, gauss, shift = self.factors
         total = _summed(a, damped)
-        rows = np.empty((self.n_moving - 2, len(t)), complex)
-        rows[1] = (-np.pi * t) * total
-        rows[0] = -2j * rows[1]
-        rows[2] = (-GAUSS * t**2) * total
-        rows[3:5] = 0.0
-        if self.broad.any():
-            rows[4] = (-np.pi * t) * _summed(a[self.broad], damped[self.broad])
-            rows[3] = -2j * rows[4]
+        rows = np.empty((self.n_moving - 2, len(width)), complex)
+        rows[0], rows[1], rows[2] = shift * total, width * total, gauss * total
+        rows[3:5] = _summed(np.where(self.broad, a, 0.0), damped)
         last = 5 + len(self.shifts)
-        if len(self.shifts):
-            rows[5:last] = (2j * np.pi * t) * _summed(self.shifts * a, damped)
+        rows[5:last] = 0.0
+        for group, row in self.moved:
+            rows[5 + group] += a[row] * damped[row]
+        rows[3] *= shift
+        rows[4] *= width
+        rows[5:last] *= shift
         if len(rows) > last:
             rows[last:] = self._without_kernel(theta, total) * (self.kernel - 1.0)
         return rows
@@ -242,15 +256,12 @@ class Model:
     ) -> np.ndarray:
         """Products of the derivatives of `tangent_fids` with one spectrum (2, n_points), without
         their spectra, (n_moving - 2,)."""
-        t, dual = self.time_s, self.band.dual(spectrum)
-        # Of the factors of t: width, Gaussian, shift (-2i times the width's).
-        aged = (-np.pi * t) * dual
-        factors = np.stack([aged, (-GAUSS * t**2) * dual, 2j * aged])
-        each = a[:, None] * (damped.view(float) @ factors.view(float).T)
-        found = np.zeros(self.n_moving - 2)
+        dual = self.band.dual(spectrum)
+        against = self.factors.conj() * dual
+        each = a[:, None] * (damped.view(float) @ against.view(float).T)
+        found = np.empty(self.n_moving - 2)
         found[1], found[2], found[0] = each.sum(axis=0)
-        if self.broad.any():
-            found[4], _, found[3] = each[self.broad].sum(axis=0)
+        found[4], _, found[3] = self.broad @ each
         last = 5 + len(self.shifts)
         found[5:last] = self.shifts @ each[:, 2]
         if len(found) > last:

@@ -447,7 +447,8 @@ class Tangents:
     def of(cls, model: Model, state: State) -> Tangents:
         """Those of a state."""
         rows = np.empty((model.n_moving, 2, len(model.ppm)))
-        fitted = np.tensordot(state.amplitudes, state.rows[: len(model.names)], 1)
+        k = len(model.names)
+        fitted = (state.amplitudes @ state.rows[:k].reshape(k, -1)).reshape(2, -1)
         rows[0] = -fitted[1], fitted[0]
         rows[1] = rows[0] * model.offset_ppm
         fids = model.tangent_fids(state.theta, state.damped, state.amplitudes)
@@ -516,7 +517,7 @@ def slope(model: Model, target: Target, state: State) -> np.ndarray:
     domain, where derivatives are products with powers of time.
     """
     rest = np.append(-state.amplitudes, 1.0)
-    residual = np.tensordot(rest, state.rows, 1)
+    residual = (rest @ state.rows.reshape(len(rest), -1)).reshape(2, -1)
     off = (rest @ state.inside) * target.shares
     residual -= off.reshape(2, -1) @ model.baseline.columns.T
     data = state.rows[-1]
