@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.fft import fft, ifft, next_fast_len
-from scipy.special import erf
 
 from fmrsflow.exponentials import exponentials
 from fmrsflow.fids import Fids
@@ -30,9 +29,9 @@ and a first-order phase what it moves before the first sample."""
 GUARD_S = 0.05
 """Time before the first and after the last sample that holds the filter's ringing."""
 
-TRANSITION_HZ = 200.0
-"""Width over which the filter falls from one to zero (a Gaussian's integral): its ringing is below
-1e-6 after `GUARD_S`."""
+TRANSITION_HZ = 100.0
+"""Width over which the filter falls from one to zero: the integral of the Kaiser window that rings
+least after `GUARD_S`."""
 
 FLAT_HZ = 25.0
 """Flat part of the filter beyond the range."""
@@ -141,6 +140,18 @@ class Band:
         return self.ppm[0] + at * (self.ppm[1] - self.ppm[0]), fft(filled)
 
 
+def _filter(outside: np.ndarray, step_hz: float) -> np.ndarray:
+    """Filter at points (n,) so many steps beyond the range."""
+    half = int(TRANSITION_HZ / 2 / step_hz)
+    # The main lobe of the window's transform ends with the guard (Kaiser & Schafer 1980,
+    # doi:10.1109/TASSP.1980.1163349).
+    beta = np.sqrt(max((np.pi * TRANSITION_HZ * GUARD_S) ** 2 - np.pi**2, 0.0))
+    window = np.kaiser(2 * half + 1, beta)
+    fallen = np.cumsum(window) / window.sum()
+    at = outside - int(np.ceil(FLAT_HZ / step_hz))
+    return 1.0 - np.where(at > 0, fallen[np.clip(at - 1, 0, 2 * half)], 0.0)
+
+
 def band_of(fids: Fids, low_ppm: float, high_ppm: float) -> Band:
     """The band of spectra on the axes of `fids` for a range of chemical shift."""
     n_used = min(fids.n_points, int(round(LONGEST_S / fids.dwell_s)))
@@ -156,8 +167,7 @@ def band_of(fids: Fids, low_ppm: float, high_ppm: float) -> Band:
     n_time = min(next_fast_len(wanted), n_fft)
     start = first - margin if n_time < n_fft else -limit
     bins = start + np.arange(n_time)
-    outside = np.maximum(first - bins, bins - last) * step_hz - FLAT_HZ - TRANSITION_HZ / 2
-    shape = 0.5 * (1 - erf(outside / (TRANSITION_HZ / 6)))
+    shape = _filter(np.maximum(first - bins, bins - last), step_hz)
     late = int(round(GUARD_S * n_time * step_hz))
     time_s = (np.arange(n_time) - late) / (n_time * step_hz)
     chosen = slice(first - start, last + 1 - start)
