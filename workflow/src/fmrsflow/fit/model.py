@@ -181,6 +181,18 @@ class Model:
         return [(slice(a, b), int(numbers[a])) for a, b in zip(edges, edges[1:])]
 
     @cached_property
+    def ratio_rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of each soft ratio: numerator less expected numerator, the size of the denominator from
+        all that are tied to it, both by amplitudes (n_ratios, n_names), and its SD."""
+        off, size = np.zeros((2, len(self.ratios), len(self.names)))
+        for row, (one, other, ratio, _) in enumerate(self.ratios):
+            off[row, one], off[row, other] = 1.0, -ratio
+            tied = [(i, r) for i, j, r, _ in self.ratios if j == other]
+            # A denominator's own estimate is noisy, and a low one would weigh more than a high one.
+            size[row, [other, *(i for i, _ in tied)]] = 1 / (1 + sum(r for _, r in tied))
+        return off, size, np.array([sd for *_, sd in self.ratios])
+
+    @cached_property
     def moved(self) -> list[tuple[int, int]]:
         """Shift and signal of each signal with a shift of its own."""
         return [(int(shift), int(row)) for shift, row in np.argwhere(self.shifts)]

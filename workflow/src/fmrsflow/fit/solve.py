@@ -333,18 +333,10 @@ def make_target(
     k = len(model.names)
     ratios = np.zeros((k, k))
     if state is not None and model.ratios:
-        amplitudes = state.amplitudes
-        spread = variance * np.diag(np.linalg.inv(state.gram[:k, :k]))
-    for one, other, ratio, sd in model.ratios if state is not None else ():
-        # Size of the denominator from all that are tied to it: its own estimate is noisy, and a
-        # low one would weigh more than a high one.
-        tied = [(i, r) for i, j, r, _ in model.ratios if j == other]
-        size = amplitudes[other] + sum(amplitudes[i] for i, _ in tied)
-        size /= 1 + sum(r for _, r in tied)
-        size2 = size**2 + spread[other]
-        row = np.zeros(k)
-        row[one], row[other] = 1.0, -ratio
-        ratios += np.outer(row, row) * variance / (sd**2 * size2)
+        off, tied, sd = model.ratio_rows
+        spread = variance * np.linalg.inv(state.gram[:k, :k]).diagonal()
+        size2 = (tied @ state.amplitudes) ** 2 + spread[[j for _, j, _, _ in model.ratios]]
+        ratios = (off.T * (variance / (sd**2 * size2))) @ off
     return Target(
         spectrum=spectrum,
         variance=variance,
