@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.fft import fft, ifft, next_fast_len
+from scipy.special import i0
 
 from fmrsflow.exponentials import exponentials
 from fmrsflow.fids import Fids
@@ -146,7 +147,7 @@ def _filter(outside: np.ndarray, step_hz: float) -> np.ndarray:
     # The main lobe of the window's transform ends with the guard (Kaiser & Schafer 1980,
     # doi:10.1109/TASSP.1980.1163349).
     beta = np.sqrt(max((np.pi * TRANSITION_HZ * GUARD_S) ** 2 - np.pi**2, 0.0))
-    window = np.kaiser(2 * half + 1, beta)
+    window = i0(beta * np.sqrt(1 - np.linspace(-1, 1, 2 * half + 1) ** 2))
     fallen = np.cumsum(window) / window.sum()
     at = outside - int(np.ceil(FLAT_HZ / step_hz))
     return 1.0 - np.where(at > 0, fallen[np.clip(at - 1, 0, 2 * half)], 0.0)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-HALVINGS = 45
-"""Of 28 decades: a smoothness is found to twelve digits."""
+HALVINGS = 32
+"""Of 28 decades: a smoothness is found to eight digits."""
 
 
 @dataclass(frozen=True)
