@@ -172,13 +172,10 @@ class Model:
         return self.time_s**2
 
     @cached_property
-    def envelopes(self) -> list[tuple[slice, int]]:
-        """Signals with one envelope in `damped`, and its number there."""
+    def envelopes(self) -> np.ndarray:
+        """Number of each signal's envelope in `damped`, (n_names,)."""
         own = 2 + np.argmax(self.shifts, axis=0) if len(self.shifts) else 0
-        moved = self.shifts.any(axis=0)
-        numbers = np.where(self.broad, 1, np.where(moved, own, 0))
-        edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1), len(numbers)]
-        return [(slice(a, b), int(numbers[a])) for a, b in zip(edges, edges[1:])]
+        return np.where(self.broad, 1, np.where(self.shifts.any(axis=0), own, 0))
 
     @cached_property
     def ratio_rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -193,9 +190,11 @@ class Model:
         return off, size, np.array([sd for *_, sd in self.ratios])
 
     @cached_property
-    def moved(self) -> list[tuple[int, int]]:
-        """Shift and signal of each signal with a shift of its own."""
-        return [(int(shift), int(row)) for shift, row in np.argwhere(self.shifts)]
+    def moved(self) -> tuple[np.ndarray, list[tuple[int, int]]]:
+        """First signal of each shift of its own, (n_shifts,); shift and signal of the others."""
+        found = np.argwhere(self.shifts)
+        _, first = np.unique(found[:, 0], return_index=True)
+        return found[first, 1], [(int(x), int(k)) for x, k in np.delete(found, first, axis=0)]
 
     @cached_property
     def factors(self) -> np.ndarray:
@@ -222,10 +221,7 @@ class Model:
             weights = theta[last:]
             shape = shape * (1.0 - weights.sum() + weights @ self.kernel)
         envelopes *= shape
-        signals = np.empty_like(self.fids)
-        for rows, envelope in self.envelopes:
-            np.multiply(self.fids[rows], envelopes[envelope], out=signals[rows])
-        return signals
+        return self.fids * envelopes[self.envelopes]
 
     def spectrum(self, signals: np.ndarray) -> np.ndarray:
         """Signals of the band (..., n_time) as spectra in the range, (..., 2, n_points)."""
@@ -249,8 +245,9 @@ class Model:
         rows[0], rows[1], rows[2] = shift * total, width * total, gauss * total
         rows[3:5] = _summed(np.where(self.broad, a, 0.0), damped)
         last = 5 + len(self.shifts)
-        rows[5:last] = 0.0
-        for group, row in self.moved:
+        leading, tied = self.moved
+        rows[5:last] = a[leading, None] * damped[leading]
+        for group, row in tied:
             rows[5 + group] += a[row] * damped[row]
         rows[3] *= shift
         rows[4] *= width
