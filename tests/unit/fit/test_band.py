@@ -38,7 +38,7 @@ def test_damped_signals_of_the_band_have_the_spectrum_of_the_whole(
     damped[:, band.n_used - band.n_wrapped :] = 0.0
     wanted = band.spectra(fids.with_data(damped))
     error = np.abs(found[:, 0] + 1j * found[:, 1] - wanted).max(axis=1)
-    assert (error / np.abs(wanted[:4]).max()).max() < 1e-6
+    assert (error / np.abs(wanted[:4]).max()).max() < 1e-8
     assert len(band.time_s) < points / 1.2
 
 

@@ -31,6 +31,13 @@ def test_smoothness_gives_the_dimension_asked_for(dimension):
     assert found == pytest.approx(dimension, rel=1e-6)
 
 
+def test_smoothnesses_of_several_dimensions_are_those_of_each():
+    baseline = spline(PPM, 15)
+    sizes = np.array([4.0, 10.0, 30.0])
+    alone = [baseline.smoothness_for(size) for size in sizes]
+    np.testing.assert_array_equal(baseline.smoothness_for(sizes), alone)
+
+
 def test_removal_is_the_root_of_the_penalised_sum_of_squares():
     """|remove(y)|^2 must be min over c of |y - B c|^2 + l c'Pc, here solved directly."""
     baseline = spline(PPM, 8)

@@ -9,13 +9,20 @@ import pytest
 
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
-from fmrsflow.fit.model import make_model
+from fmrsflow.fit import solve
+from fmrsflow.fit.broad import GROUPED, LOW
+from fmrsflow.fit.model import make_model, make_models
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.solve import (
     evaluate,
     fit_spectra,
     make_target,
+    minimise,
+    prepared,
+    search,
+    slope,
     tangents,
+    with_secant,
 )
 
 
@@ -52,7 +59,7 @@ def test_a_first_order_phase_is_found(clean, basis, truth, of_basis):
     "options", [FitOptions(), FitOptions(metabolite_shift_sd_ppm=0.0, lineshape="voigt")]
 )
 def test_derivatives_are_those_of_finite_differences(clean, basis, options):
-    """The projected slope of the cost must be that of the cost itself."""
+    """The slope of the cost must be that of the cost itself, and that of the derivatives."""
     model = make_model(clean, basis, options)
     rng = np.random.default_rng(5)
     theta = np.zeros(len(model.parameters))
@@ -62,17 +69,71 @@ def test_derivatives_are_those_of_finite_differences(clean, basis, options):
     spectrum = spectrum + 0.01 * rng.standard_normal(len(spectrum))
     target = make_target(model, spectrum, 1e-8, model.smoothness, None)
     state = evaluate(model, target, theta)
+    found = -2 * slope(model, target, state)
     _, cross = tangents(model, target, state)
-    slope = -2 * cross @ np.append(-state.amplitudes, 1.0)
-    slope += 2 * target.variance * theta / model.prior_sd**2
+    expected = -2 * cross @ np.append(-state.amplitudes, 1.0)
+    expected += 2 * target.variance * theta / model.prior_sd**2
+    # The first-order phase turns noise and baseline too: its slope is that of the data.
+    others = np.arange(len(theta)) != model.parameters.index("phase1_rad_per_ppm")
+    np.testing.assert_allclose(found[others], expected[others], atol=1e-9 * abs(found).max())
     for number, name in enumerate(model.parameters):
-        if name == "phase1_rad_per_ppm":
-            continue  # its slope is taken from the data, see _projected_normal
         step = np.zeros(len(theta))
         step[number] = 1e-5 * max(1.0, abs(theta[number]))
         ahead, behind = (evaluate(model, target, theta + s * step).cost for s in (1, -1))
         numeric = (ahead - behind) / (2 * step[number])
-        assert slope[number] == pytest.approx(numeric, rel=2e-3, abs=1e-7 * state.cost), name
+        assert found[number] == pytest.approx(numeric, rel=2e-3, abs=1e-7 * state.cost), name
+
+
+def test_a_secant_tells_the_curvature_along_its_step():
+    """Of a quadratic cost; where the slope tells of no minimum, nothing is learnt."""
+    rng = np.random.default_rng(6)
+    root = rng.standard_normal((5, 5))
+    true, guess, step = root @ root.T + np.eye(5), np.diag(np.arange(1.0, 6.0)), np.ones(5)
+    found = with_secant(guess, step, true @ step)
+    np.testing.assert_allclose(found @ step, true @ step)
+    np.testing.assert_allclose(found, found.T)
+    assert np.linalg.eigvalsh(found).min() > 0
+    np.testing.assert_array_equal(with_secant(guess, step, -true @ step), guess)
+
+
+def test_a_search_ends_at_the_minimum(noisy, basis):
+    """Searched on with derivatives alone, no amplitude moves by 2 % of its standard error."""
+    fids = noisy(6, 40.0, 21)
+    options = FitOptions(lineshape="voigt")
+    model = make_model(fids, basis, options)
+    for j, one in enumerate(fit_spectra(fids, basis, options)):
+        state, target, _ = search(model, options, prepared(model, fids.select([j])))
+        for _ in range(5):
+            # Loose enough to take derivatives anew at each step, and to take one.
+            state, _ = minimise(model, target, state, 1.0 + 1e-9)
+        moved = prepared(model, fids.select([j])).scale * state.amplitudes - one.amplitudes
+        assert (np.abs(moved) < 0.02 * np.sqrt(np.diag(one.covariance))).all()
+
+
+@pytest.mark.parametrize("split_hz", [0.0, 2.0, 4.0, 7.0])
+def test_one_step_foresees_whether_a_free_lineshape_pays(
+    clean, noisy, basis, monkeypatch, split_hz
+):
+    """The same lineshapes as if each were searched for: of a line, and of two at these distances,
+    one with a quarter of the area."""
+    turn = 0.75 + 0.25 * np.exp(2j * np.pi * split_hz * clean.time_s)
+    source = clean.with_data(clean.transients * turn)
+    spectra = [noisy(3, snr, seed, source) for seed, snr in ((31, 25.0), (32, 100.0))]
+    foreseen = [one.amplitudes for fids in spectra for one in fit_spectra(fids, basis)]
+    monkeypatch.setattr(solve, "_predicted_gain", lambda *_: np.inf)
+    searched = [one.amplitudes for fids in spectra for one in fit_spectra(fids, basis)]
+    np.testing.assert_array_equal(foreseen, searched)
+
+
+def test_models_made_together_are_those_made_alone(clean, basis):
+    names = [name for name in basis.names if not name.startswith("MM")]
+    other = replace(basis, fids=1.1 * basis.fids)
+    kinds = [(basis, GROUPED), (basis.select(names), LOW), (other, GROUPED)]
+    for (one, lines), together in zip(kinds, make_models(clean, kinds, FitOptions())):
+        alone = make_model(clean, one, FitOptions(), lines)
+        assert together.names == alone.names
+        np.testing.assert_array_equal(together.fids, alone.fids)
+        np.testing.assert_array_equal(together.grid, alone.grid)
 
 
 def test_batch_gives_what_single_fits_give(noisy, basis):

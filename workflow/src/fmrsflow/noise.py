@@ -111,10 +111,20 @@ class NoiseShape:
             spectrum over its variance. Noise that is independent from point to point of the FID,
             with variance p(t), has C = F diag(p) F' with F the unitary transform.
         """
-        whole = np.zeros((len(rows), len(self.power)), complex)
-        whole[:, index] = rows
-        in_time = np.fft.ifft(whole, axis=1, norm="ortho") * np.sqrt(self.power)
-        return (in_time @ in_time.conj().T).real
+        from scipy.fft import ifft, next_fast_len  # slow to import, and of use to the fit alone
+
+        n = len(self.power)
+        places = (index - index[0]) % n
+        reach = int(places.max())
+        # Of p only what connects two points of the range counts: few samples hold that.
+        n_samples = min(next_fast_len(2 * reach + 1), n)
+        kept = (np.arange(n_samples) + reach) % n_samples - reach
+        course = np.where(np.abs(kept) <= reach, np.fft.fft(self.power)[kept], 0.0)
+        power = np.fft.ifft(course).real * (n_samples / n)
+        whole = np.zeros((len(rows), n_samples), complex)
+        whole[:, places] = rows
+        in_time = ifft(whole, axis=1, norm="ortho", overwrite_x=True).view(float)
+        return (in_time * np.repeat(power, 2)) @ in_time.T
 
 
 def used_points(fids: Fids) -> int:

@@ -21,7 +21,7 @@ from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.fit.broad import SETS
 from fmrsflow.fit.coloured import cut_alike
-from fmrsflow.fit.model import Model, make_model, own_lines
+from fmrsflow.fit.model import Model, make_models, own_lines
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, failed_result, make_result
 from fmrsflow.fit.solve import fitted_again, prepared, search, solution
@@ -74,8 +74,9 @@ def fit_average(
     bases = [cut_alike(fids, one)[1] for one in (basis, *alternatives)]
     fids, _ = cut_alike(fids, basis)
     sets = SETS if own_lines(basis, options) else SETS[:1]
-    models = [make_model(fids, bases[0], options, mm) for mm in sets]
-    others = [make_model(fids, one, options, sets[0]) for one in bases[1:]]
+    kinds = [*((bases[0], mm) for mm in sets), *((one, sets[0]) for one in bases[1:])]
+    every = make_models(fids, kinds, options)
+    models, others = every[: len(sets)], every[len(sets) :]
     chosen, common = None, None
     if like is not None:
         each = _each_model(models, others, options, fids.select([like]), None)
@@ -128,8 +129,8 @@ def _each_model(
     if found[FIRST].status == "failed":
         return found
     state, target, _ = end
+    stiffnesses = _stiffnesses(first, target.smoothness, options)
     for number, model in enumerate([*models, *others]):
-        stiffnesses = _stiffnesses(model, target.smoothness, options)
         # Another basis at the chosen stiffness only: what it changes hardly depends on it.
         for stiffness, smoothness in stiffnesses if number < len(models) else stiffnesses[-1:]:
             if (number, stiffness) in found:
@@ -147,9 +148,10 @@ def _stiffnesses(model: Model, smoothness: float, options: FitOptions) -> list[t
     if options.baseline != "spline":
         return [(FIRST[1], smoothness)]
     size = model.baseline.effective_dimension(smoothness)
+    found = model.baseline.smoothness_for(size * np.array(STIFFNESS))
     return [
-        (number, smoothness if share == 1.0 else model.baseline.smoothness_for(share * size))
-        for number, share in enumerate(STIFFNESS)
+        (number, smoothness if share == 1.0 else float(one))
+        for number, (share, one) in enumerate(zip(STIFFNESS, found))
     ]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.fft import fft, ifft, next_fast_len
-from scipy.special import erf
+from scipy.special import i0
 
 from fmrsflow.exponentials import exponentials
 from fmrsflow.fids import Fids
@@ -30,9 +30,9 @@ and a first-order phase what it moves before the first sample."""
 GUARD_S = 0.05
 """Time before the first and after the last sample that holds the filter's ringing."""
 
-TRANSITION_HZ = 200.0
-"""Width over which the filter falls from one to zero (a Gaussian's integral): its ringing is below
-1e-6 after `GUARD_S`."""
+TRANSITION_HZ = 100.0
+"""Width over which the filter falls from one to zero: the integral of the Kaiser window that rings
+least after `GUARD_S`."""
 
 FLAT_HZ = 25.0
 """Flat part of the filter beyond the range."""
@@ -96,9 +96,11 @@ class Band:
 
     def reduced(self, fids: np.ndarray) -> np.ndarray:
         """FIDs (n, n_samples) that do not decay as samples of the band, complex (n, n_time)."""
-        signals = fids[:, : self.n_used - self.n_wrapped].astype(complex)
+        first = self.n_used - self.n_wrapped
+        signals = np.zeros((len(fids), self.n_fft), complex)
+        signals[:, :first] = fids[:, :first]
         signals[:, 0] *= 0.5  # as in fids.to_spectrum
-        whole = fft(signals, self.n_fft, axis=1)[:, self.bins] * self.filter
+        whole = fft(signals, axis=1, overwrite_x=True)[:, self.bins] * self.filter
         late = int(np.sum(self.time_s < 0))
         return np.roll(ifft(whole, axis=1), late, axis=1)
 
@@ -108,10 +110,21 @@ class Band:
         used[:, 0] *= 0.5
         return fft(self.padded(used), axis=1)[:, self.bins[self.inside]]
 
-    def spectrum(self, signals: np.ndarray) -> np.ndarray:
+    def spectrum(self, signals: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Signals of the band (..., n_time) as spectra in the range, (..., 2, n_points)."""
         spectra = fft(signals, axis=-1)[..., self.inside] * self.turn
-        return np.stack([spectra.real, spectra.imag], axis=-2)
+        if out is None:
+            out = np.empty((*signals.shape[:-1], 2, len(self.ppm)))
+        out[..., 0, :], out[..., 1, :] = spectra.real, spectra.imag
+        return out
+
+    def dual(self, spectrum: np.ndarray) -> np.ndarray:
+        """What a signal's product with a spectrum (2, n_points) is in time, complex (n_time,): the
+        sum of `signal.real * dual.real + signal.imag * dual.imag`."""
+        whole = np.zeros(len(self.time_s), complex)
+        whole[self.inside] = (spectrum[0] + 1j * spectrum[1]) * self.turn.conj()
+        # The adjoint of the transform is its inverse without the factor.
+        return ifft(whole, norm="forward")
 
     def exponentials(self, rate) -> np.ndarray:
         """exp(rate t) at the samples of the band, rate in 1/s; (..., n_time)."""
@@ -126,6 +139,18 @@ class Band:
         filled[: n - late], filled[factor * n - late :] = signal[late:], signal[:late]
         at = np.arange(factor * n) / factor - self.inside.start
         return self.ppm[0] + at * (self.ppm[1] - self.ppm[0]), fft(filled)
+
+
+def _filter(outside: np.ndarray, step_hz: float) -> np.ndarray:
+    """Filter at points (n,) so many steps beyond the range."""
+    half = int(TRANSITION_HZ / 2 / step_hz)
+    # The main lobe of the window's transform ends with the guard (Kaiser & Schafer 1980,
+    # doi:10.1109/TASSP.1980.1163349).
+    beta = np.sqrt(max((np.pi * TRANSITION_HZ * GUARD_S) ** 2 - np.pi**2, 0.0))
+    window = i0(beta * np.sqrt(1 - np.linspace(-1, 1, 2 * half + 1) ** 2))
+    fallen = np.cumsum(window) / window.sum()
+    at = outside - int(np.ceil(FLAT_HZ / step_hz))
+    return 1.0 - np.where(at > 0, fallen[np.clip(at - 1, 0, 2 * half)], 0.0)
 
 
 def band_of(fids: Fids, low_ppm: float, high_ppm: float) -> Band:
@@ -143,8 +168,7 @@ def band_of(fids: Fids, low_ppm: float, high_ppm: float) -> Band:
     n_time = min(next_fast_len(wanted), n_fft)
     start = first - margin if n_time < n_fft else -limit
     bins = start + np.arange(n_time)
-    outside = np.maximum(first - bins, bins - last) * step_hz - FLAT_HZ - TRANSITION_HZ / 2
-    shape = 0.5 * (1 - erf(outside / (TRANSITION_HZ / 6)))
+    shape = _filter(np.maximum(first - bins, bins - last), step_hz)
     late = int(round(GUARD_S * n_time * step_hz))
     time_s = (np.arange(n_time) - late) / (n_time * step_hz)
     chosen = slice(first - start, last + 1 - start)

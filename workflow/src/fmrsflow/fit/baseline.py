@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+HALVINGS = 32
+"""Of 28 decades: a smoothness is found to eight digits."""
+
 
 @dataclass(frozen=True)
 class Baseline:
@@ -28,25 +31,26 @@ class Baseline:
     columns: np.ndarray
     roughness: np.ndarray
 
-    def shares(self, smoothness: float) -> np.ndarray:
-        """Share of each column that the baseline takes up, (n_columns,): 1 / (1 + l roughness)."""
+    def shares(self, smoothness: np.ndarray | float) -> np.ndarray:
+        """Share of each column that the baseline takes up, (..., n_columns): 1 / (1 + l
+        roughness), l a number or (..., 1)."""
         return 1.0 / (1.0 + smoothness * self.roughness)
 
     def effective_dimension(self, smoothness: float) -> float:
         """Number of free parameters that each part of the smooth baseline is worth."""
         return float(self.shares(smoothness).sum())
 
-    def smoothness_for(self, dimension: float) -> float:
-        """Smoothness that gives an effective dimension; limits where it is out of reach."""
+    def smoothness_for(self, dimension: np.ndarray | float) -> np.ndarray | float:
+        """Smoothness that gives an effective dimension, or one for each; limits where it is out of
+        reach."""
+        wanted = np.asarray(dimension, float)
         if not self.roughness.any():
-            return 0.0
-        low, high = -12.0, 16.0
-        for _ in range(60):
+            return np.zeros(wanted.shape)[()]
+        low, high = np.full(wanted.shape, -12.0), np.full(wanted.shape, 16.0)
+        for _ in range(HALVINGS):
             middle = 0.5 * (low + high)
-            if self.effective_dimension(10**middle) > dimension:
-                low = middle
-            else:
-                high = middle
+            flexible = self.shares(10.0 ** middle[..., None]).sum(axis=-1) > wanted
+            low, high = np.where(flexible, middle, low), np.where(flexible, high, middle)
         return 10.0**high
 
     def taken(self, smoothness: float) -> np.ndarray:
@@ -105,6 +109,6 @@ def spline(ppm: np.ndarray, knots_per_ppm: float) -> Baseline:
 def _cubic_b_splines(x: np.ndarray, intervals: int) -> np.ndarray:
     """Uniform cubic B-splines with unit knot spacing on [0, intervals], (n, intervals + 3)."""
     distance = np.abs(x[:, None] - (np.arange(intervals + 3) - 1.0))
-    near = 2.0 / 3.0 - distance**2 + 0.5 * distance**3
-    far = np.where(distance < 2.0, (2.0 - distance) ** 3 / 6.0, 0.0)
-    return np.where(distance < 1.0, near, far)
+    near = 2.0 / 3.0 - distance * distance * (1.0 - 0.5 * distance)
+    left = np.maximum(2.0 - distance, 0.0)
+    return np.where(distance < 1.0, near, left * left * left / 6.0)

@@ -10,6 +10,7 @@ part.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -57,6 +58,7 @@ Under noise a criterion now and then takes a curved baseline for a straight line
 then be reported too small (docs/fit.md).
 """
 
+GAUSS_AT = 4
 COMMON = ("phase0_rad", "phase1_rad_per_ppm", "shift_hz", "lorentz_hz", "gauss_hz2")
 BROAD = ("broad_shift_hz", "broad_lorentz_hz")
 
@@ -142,9 +144,64 @@ class Model:
         start[len(theta) - len(self.kernel) :] = 0.5 * KERNEL_SD
         return start
 
+    def in_kernel(self, theta: np.ndarray) -> np.ndarray:
+        """Parameters of nearly the same line, three quarters of the Gaussian's square in the
+        weights."""
+        start = theta.copy()
+        start[GAUSS_AT] *= 0.25
+        steps = np.arange(-KERNEL_REACH, KERNEL_REACH + 1)
+        # A Gaussian of FWHM g has the variance g^2 / (8 ln 2).
+        variance = 3 * start[GAUSS_AT] / (8 * np.log(2))
+        weights = np.exp(-((KERNEL_STEP_HZ * steps) ** 2) / (2 * max(variance, 1e-3)))
+        start[len(theta) - len(self.kernel) :] = (weights / weights.sum())[steps != 0]
+        return start
+
     def is_voigt(self, theta: np.ndarray) -> bool:
         """Whether a free lineshape has no weight."""
         return not theta[len(theta) - len(self.kernel) :].any()
+
+    @property
+    def n_moving(self) -> int:
+        """Number of parameters, without the weights of a free lineshape where they are held."""
+        free = len(self.kernel) and self.upper[-1] > self.lower[-1]
+        return len(self.parameters) if free else len(self.parameters) - len(self.kernel)
+
+    @cached_property
+    def squared_s2(self) -> np.ndarray:
+        """Squares of `time_s`."""
+        return self.time_s**2
+
+    @cached_property
+    def envelopes(self) -> np.ndarray:
+        """Number of each signal's envelope in `damped`, (n_names,)."""
+        own = 2 + np.argmax(self.shifts, axis=0) if len(self.shifts) else 0
+        return np.where(self.broad, 1, np.where(self.shifts.any(axis=0), own, 0))
+
+    @cached_property
+    def ratio_rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of each soft ratio: numerator less expected numerator, the size of the denominator from
+        all that are tied to it, both by amplitudes (n_ratios, n_names), and its SD."""
+        off, size = np.zeros((2, len(self.ratios), len(self.names)))
+        for row, (one, other, ratio, _) in enumerate(self.ratios):
+            off[row, one], off[row, other] = 1.0, -ratio
+            tied = [(i, r) for i, j, r, _ in self.ratios if j == other]
+            # A denominator's own estimate is noisy, and a low one would weigh more than a high one.
+            size[row, [other, *(i for i, _ in tied)]] = 1 / (1 + sum(r for _, r in tied))
+        return off, size, np.array([sd for *_, sd in self.ratios])
+
+    @cached_property
+    def moved(self) -> tuple[np.ndarray, list[tuple[int, int]]]:
+        """First signal of each shift of its own, (n_shifts,); shift and signal of the others."""
+        found = np.argwhere(self.shifts)
+        _, first = np.unique(found[:, 0], return_index=True)
+        return found[first, 1], [(int(x), int(k)) for x, k in np.delete(found, first, axis=0)]
+
+    @cached_property
+    def factors(self) -> np.ndarray:
+        """What the derivatives by width, Gaussian and shift multiply a signal with, complex (3,
+        n_time)."""
+        t = self.time_s
+        return np.stack([-np.pi * t, -GAUSS * t**2, 2j * np.pi * t])
 
     def phase(self, theta: np.ndarray) -> np.ndarray:
         """Phase factor of the spectrum, complex (n_points,)."""
@@ -153,32 +210,25 @@ class Model:
     def damped(self, theta: np.ndarray) -> np.ndarray:
         """Basis under its lineshape, complex (n_names, n_time)."""
         _, _, shift, lorentz, gauss2, broad_shift, broad_lorentz = theta[:7]
-        narrow = self.band.exponentials(2j * np.pi * shift - np.pi * lorentz)
-        narrow = narrow * np.exp(-GAUSS * gauss2 * self.time_s**2)
+        # Envelopes: metabolites, macromolecules, metabolites with a shift of their own.
+        last = 7 + len(self.shifts)
+        shifts = shift + np.concatenate(([0.0, broad_shift], theta[7:last]))
+        widths = np.full(len(shifts), lorentz)
+        widths[1] += broad_lorentz
+        envelopes = self.band.exponentials(2j * np.pi * shifts - np.pi * widths)
+        shape = np.exp(-GAUSS * gauss2 * self.squared_s2)
         if not self.is_voigt(theta):
-            weights = theta[7 + len(self.shifts) :]
-            narrow = narrow * (1.0 - weights.sum() + weights @ self.kernel)
-        broad = narrow
-        if self.broad.any():
-            broad = narrow * self.band.exponentials(
-                2j * np.pi * broad_shift - np.pi * broad_lorentz
-            )
-        signals = np.empty_like(self.fids)
-        for fid, is_broad_one, signal in zip(self.fids, self.broad, signals):
-            np.multiply(fid, broad if is_broad_one else narrow, out=signal)
-        if len(self.shifts):
-            own = self.band.exponentials(2j * np.pi * theta[7 : 7 + len(self.shifts)])
-            for turn, moved in zip(own, self.shifts):
-                for row in np.flatnonzero(moved):
-                    signals[row] *= turn
-        return signals
+            weights = theta[last:]
+            shape = shape * (1.0 - weights.sum() + weights @ self.kernel)
+        envelopes *= shape
+        return self.fids * envelopes[self.envelopes]
 
     def spectrum(self, signals: np.ndarray) -> np.ndarray:
         """Signals of the band (..., n_time) as spectra in the range, (..., 2, n_points)."""
         return self.band.spectrum(signals)
 
     def tangent_fids(self, theta: np.ndarray, damped: np.ndarray, a: np.ndarray) -> np.ndarray:
-        """Derivatives of the sum of signals in time by the parameters after the phases.
+        """Derivatives of the sum of signals in time by the parameters after the phases that move.
 
         Parameters
         ----------
@@ -187,26 +237,46 @@ class Model:
 
         Returns
         -------
-        complex array (n_parameters - 2, n_time)
+        complex array (n_moving - 2, n_time)
         """
-        t = self.time_s
+        width, gauss, shift = self.factors
         total = _summed(a, damped)
-        rows = np.empty((len(theta) - 2, len(t)), complex)
-        rows[1] = (-np.pi * t) * total
-        rows[0] = -2j * rows[1]
-        rows[2] = (-GAUSS * t**2) * total
-        rows[3:5] = 0.0
-        if self.broad.any():
-            rows[4] = (-np.pi * t) * _summed(a[self.broad], damped[self.broad])
-            rows[3] = -2j * rows[4]
+        rows = np.empty((self.n_moving - 2, len(width)), complex)
+        rows[0], rows[1], rows[2] = shift * total, width * total, gauss * total
+        rows[3:5] = _summed(np.where(self.broad, a, 0.0), damped)
         last = 5 + len(self.shifts)
-        if len(self.shifts):
-            rows[5:last] = (2j * np.pi * t) * ((self.shifts * a) @ damped)
-        if len(self.kernel):
-            weights = theta[7 + len(self.shifts) :]
-            plain = total / (1.0 - weights.sum() + weights @ self.kernel)
-            rows[last:] = plain * (self.kernel - 1.0)
+        leading, tied = self.moved
+        rows[5:last] = a[leading, None] * damped[leading]
+        for group, row in tied:
+            rows[5 + group] += a[row] * damped[row]
+        rows[3] *= shift
+        rows[4] *= width
+        rows[5:last] *= shift
+        if len(rows) > last:
+            rows[last:] = self._without_kernel(theta, total) * (self.kernel - 1.0)
         return rows
+
+    def _without_kernel(self, theta: np.ndarray, total: np.ndarray) -> np.ndarray:
+        weights = theta[7 + len(self.shifts) :]
+        return total / (1.0 - weights.sum() + weights @ self.kernel)
+
+    def along(
+        self, theta: np.ndarray, damped: np.ndarray, a: np.ndarray, spectrum: np.ndarray
+    ) -> np.ndarray:
+        """Products of the derivatives of `tangent_fids` with one spectrum (2, n_points), without
+        their spectra, (n_moving - 2,)."""
+        dual = self.band.dual(spectrum)
+        against = self.factors.conj() * dual
+        each = a[:, None] * (damped.view(float) @ against.view(float).T)
+        found = np.empty(self.n_moving - 2)
+        found[1], found[2], found[0] = each.sum(axis=0)
+        found[4], _, found[3] = self.broad @ each
+        last = 5 + len(self.shifts)
+        found[5:last] = self.shifts @ each[:, 2]
+        if len(found) > last:
+            plain = self._without_kernel(theta, _summed(a, damped))
+            found[last:] = ((self.kernel - 1.0) @ (plain * dual.conj())).real
+        return found
 
     def value(self, theta: np.ndarray, name: str) -> float:
         """A parameter by its name."""
@@ -214,7 +284,7 @@ class Model:
 
 
 def _summed(a: np.ndarray, signals: np.ndarray) -> np.ndarray:
-    """Sum of complex signals (n, n_time) with real weights (n,)."""
+    """Sums of complex signals (n, n_time) with real weights (..., n)."""
     return (a @ np.ascontiguousarray(signals).view(float)).view(complex)
 
 
@@ -222,18 +292,56 @@ def make_model(
     fids: Fids, basis: Basis, options: FitOptions, macromolecules: Macromolecules = GROUPED
 ) -> Model:
     """The model of spectra on the axes of `fids`, with a set of macromolecules where these are
-    lines (`own_lines`).
+    lines (`own_lines`); raises as `make_models`."""
+    return make_models(fids, [(basis, macromolecules)], options)[0]
+
+
+def make_models(
+    fids: Fids, kinds: Sequence[tuple[Basis, Macromolecules]], options: FitOptions
+) -> list[Model]:
+    """Models of the same spectra from several bases and sets of macromolecules; what they share is
+    computed once.
 
     Raises
     ------
     DataError
-        The basis does not belong to the data (field, dwell time, no creatine), or the range holds
+        A basis does not belong to the data (field, dwell time, no creatine), or the range holds
         too few points.
     """
-    _check_axes(fids, basis)
-    names, signals = _signals(fids, basis, options, macromolecules)
-    f0 = fids.frequency_mhz
+    for basis, _ in kinds:
+        _check_axes(fids, basis)
     band = band_of(fids, options.range_low_ppm, options.range_high_ppm)
+    baseline = _baseline(band.ppm, options)
+    span = float(np.ptp(band.ppm))
+    sizes = np.geomspace(MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM, GRID)
+    sizes = np.append(sizes, options.baseline_dimension_per_ppm)
+    *grid, smoothness = baseline.smoothness_for(sizes * span)
+    chosen = [_chosen(basis, options, macromolecules) for basis, macromolecules in kinds]
+    lines = _lines_in_band(fids, band, [one for _, more in chosen for one in more.values()])
+    molecules = {}
+    for (basis, _), (names, _) in zip(kinds, chosen):
+        if id(basis) not in molecules:
+            molecules[id(basis)] = _molecules_in_band(fids, band, basis, names)
+    return [
+        _model(
+            fids=np.vstack([molecules[id(basis)], *(lines[one] for one in more.values())]),
+            names=(*names, *more),
+            tied=macromolecules.ratios if own_lines(basis, options) else BASIS_RATIOS,
+            options=options,
+            frequency_mhz=fids.frequency_mhz,
+            band=band,
+            baseline=baseline,
+            smoothness=float(smoothness),
+            grid=np.array(grid),
+        )
+        for (basis, macromolecules), (names, more) in zip(kinds, chosen)
+    ]
+
+
+def _model(
+    fids: np.ndarray, names: tuple[str, ...], tied: tuple, options: FitOptions, **shared
+) -> Model:
+    band, f0 = shared["band"], shared["frequency_mhz"]
     ppm = band.ppm
     if len(ppm) < 2 * len(names) * band.oversampling:
         raise DataError(
@@ -246,18 +354,11 @@ def make_model(
     reach = np.arange(-KERNEL_REACH, KERNEL_REACH + 1)
     steps = reach[:0] if options.lineshape == "voigt" else reach[reach != 0]
     kernel = np.exp(2j * np.pi * KERNEL_STEP_HZ * np.outer(steps, band.time_s))
-    baseline = _baseline(ppm, options)
-    span = float(np.ptp(ppm))
-    sizes = np.geomspace(MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM, GRID) * span
-    tied = macromolecules.ratios if own_lines(basis, options) else BASIS_RATIOS
     limits = _limits(options, f0, bool(broad.any()), shifts, steps)
     return Model(
         names=names,
-        band=band,
-        fids=band.reduced(signals),
+        fids=fids,
         broad=broad,
-        frequency_mhz=f0,
-        baseline=baseline,
         parameters=tuple(limits),
         lower=np.array([low for low, _, _ in limits.values()]),
         upper=np.array([high for _, high, _ in limits.values()]),
@@ -269,8 +370,7 @@ def make_model(
         ),
         shifts=np.array(list(shifts.values())).reshape(-1, len(names)),
         kernel=kernel,
-        smoothness=baseline.smoothness_for(options.baseline_dimension_per_ppm * span),
-        grid=np.array([baseline.smoothness_for(size) for size in sizes]),
+        **shared,
     )
 
 
@@ -313,8 +413,11 @@ def own_lines(basis: Basis, options: FitOptions) -> bool:
     return options.macromolecules == "parametric" or (options.macromolecules == "auto" and lines)
 
 
-def _signals(fids: Fids, basis: Basis, options: FitOptions, macromolecules: Macromolecules):
-    """Names and FIDs of all signals of the model."""
+def _chosen(
+    basis: Basis, options: FitOptions, macromolecules: Macromolecules
+) -> tuple[tuple[str, ...], dict[str, tuple]]:
+    """Names of the signals that the basis has, the correction of creatine after them, and lines of
+    those that the fit adds, by name."""
     left_out = set(options.exclude) | {"H2O"}
     lines = own_lines(basis, options)
     broad = {name for name in basis.names if is_broad(name)}
@@ -322,19 +425,39 @@ def _signals(fids: Fids, basis: Basis, options: FitOptions, macromolecules: Macr
     if lines or options.macromolecules == "none":
         left_out |= {name for name in basis.names if is_broad(name)}
     names = tuple(name for name in basis.names if name not in left_out)
-    signals = basis.select(names).fids[:, : fids.n_points]
     if {"Cr", "PCr"} & set(names) and CREATINE_CH2 not in {*names, *left_out}:
         names += (CREATINE_CH2,)
-        signals = np.vstack([signals, creatine_ch2(fids.frequency_mhz, fids.time_s)])
+    more = {}
     if lines:
-        chosen = {
+        more = {
             name: parts
             for name, parts in (macromolecules.lines | systems.LIPIDS).items()
             if name not in options.exclude and not (broad and name in standard - broad)
         }
-        more = broad_fids(chosen, fids.frequency_mhz, fids.n_points, fids.dwell_s)
-        names, signals = names + tuple(chosen), np.vstack([signals, more])
-    return names, signals
+    return names, more
+
+
+def _molecules_in_band(fids: Fids, band: Band, basis: Basis, names: tuple[str, ...]) -> np.ndarray:
+    """Signals of the basis, and the correction of creatine where it is named and not among them."""
+    n = band.n_used - band.n_wrapped
+    rows = [basis.index(name) for name in names if name in basis.names]
+    signals = [band.reduced(basis.fids[rows, :n])]
+    if len(rows) < len(names):
+        signals.append(band.reduced(creatine_ch2(fids.frequency_mhz, fids.time_s[:n])[None]))
+    return np.vstack(signals)
+
+
+def _lines_in_band(fids: Fids, band: Band, lines: Sequence[tuple]) -> dict[tuple, np.ndarray]:
+    """Signals of Gaussian lines, by what describes them."""
+    lines = dict.fromkeys(lines)
+    signals = np.zeros((len(lines), band.n_used - band.n_wrapped), complex)
+    for parts, signal in zip(lines, signals):
+        # After this time rounding is all that is left of them.
+        widest = min(width for _, width, _ in parts) * fids.frequency_mhz
+        gone_s = np.sqrt(np.log(1e16) / GAUSS) / widest if widest else np.inf
+        n = int(min(gone_s / fids.dwell_s + 1, len(signal)))
+        signal[:n] = broad_fids({"": parts}, fids.frequency_mhz, n, fids.dwell_s)[0]
+    return dict(zip(lines, band.reduced(signals)))
 
 
 def _baseline(ppm: np.ndarray, options: FitOptions) -> smooth.Baseline:

@@ -29,17 +29,18 @@ def solve_nonnegative(
     scipy.linalg.LinAlgError
         `gram` is singular: two signals are the same.
     """
-    scale = 1.0 / np.sqrt(np.diag(gram))
-    gram, product = gram * np.outer(scale, scale), product * scale
+    scale = 1.0 / np.sqrt(gram.diagonal())
+    gram, product = gram * (scale[:, None] * scale), product * scale
+    enough = 1e-12 * np.abs(product).max()
     for _ in range(3):
+        chosen = np.flatnonzero(passive)
         a = np.zeros(len(product))
-        a[passive] = _solve(gram[np.ix_(passive, passive)], product[passive])
-        gradient = product - gram @ a
-        negative = a < 0
-        wanted = ~passive & (gradient > 1e-12 * np.abs(product).max())
-        if not (negative.any() or wanted.any()):
+        a[chosen] = _solve(gram[chosen[:, None], chosen], product[chosen])
+        # Wrong side: a negative amplitude, or one held at zero that would lower the residual.
+        wrong = np.where(passive, a < 0, product - gram @ a > enough)
+        if not wrong.any():
             return a * scale, passive
-        passive = (passive & ~negative) | wanted
+        passive = passive ^ wrong
     factor, info = lapack.dpotrf(gram, lower=0)
     if info:
         raise LinAlgError("signals of the model are linearly dependent")

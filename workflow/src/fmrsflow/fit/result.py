@@ -186,7 +186,9 @@ def make_result(end: Solution, data) -> FitResult:
     k = len(model.names)
     covariance, prior = covariances(end, noise / scale)
     shown = spectrum * np.conj(model.phase(state.theta))
-    columns = scale * state.amplitudes[:, None] * (state.rows[:k, 0] + 1j * state.rows[:k, 1])
+    columns = np.empty((k, len(shown)), complex)
+    scaled = scale * state.amplitudes[:, None]
+    columns.real, columns.imag = scaled * state.rows[:k, 0], scaled * state.rows[:k, 1]
     signal = columns.sum(axis=0)
     rest = shown - signal
     parts = np.stack([rest.real, rest.imag])

@@ -2,7 +2,9 @@
 
 Amplitudes (non-negative) and baseline are solved for exactly inside; phases, shifts and widths are
 found outside by Levenberg-Marquardt steps with the derivative of the projected residual in the form
-of Kaufman (1975; Golub & Pereyra 2003, doi:10.1088/0266-5611/19/2/201).
+of Kaufman (1975; Golub & Pereyra 2003, doi:10.1088/0266-5611/19/2/201). Near the solution they are
+quasi-Newton steps: that form leaves out what the residual adds to the second derivatives, and
+measured spectra have a residual that is not noise.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.fit.coloured import coloured_products, cut_alike
-from fmrsflow.fit.model import Model, make_model
+from fmrsflow.fit.model import GAUSS_AT, Model, make_model
 from fmrsflow.fit.nonnegative import solve_nonnegative
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, Solution, failed_result, make_result
@@ -30,6 +32,10 @@ START_SINGLETS = {"NAA": 12.0, "Cr": 5.0, "PCr": 5.0, "GPC": 1.0, "PCh": 1.0, "C
 
 START_WIDTHS_HZ = ((2.5, 2.5), (5.0, 5.0), (10.0, 12.0))
 """Lorentzian and Gaussian FWHM of the starts."""
+
+NEAR = 4.0
+"""Gain of a step, in units of the residual's variance, below which secants follow the second
+derivatives: it moves parameters by about two standard errors, over which they hardly change."""
 
 MAX_STEPS = 60
 NO_CONVERGENCE = "no convergence"
@@ -195,31 +201,34 @@ def _fit_one(model: Model, options: FitOptions, fids: Fids) -> FitResult:
 
 def solution(model: Model, data: Spectrum, state: State, target: Target, stop: str) -> Solution:
     """A finished search with what its errors need."""
-    white = _scatter(model, target, state)
+    k, slopes = len(model.names), Tangents.of(model, state)
+    white = _scatter(model, target, state, slopes)
     scatter = model.band.oversampling * white
     if not data.shape.white:
-        rows = np.concatenate([state.rows[: len(model.names)], tangent_rows(model, state)])
+        rows = np.concatenate([state.rows[:k], slopes.rows])
         rows = rows - model.baseline.fitted(rows, target.smoothness)
-        scatter = coloured_products(data.shape, model.band, rows)
+        scatter = np.zeros_like(white)
+        n = len(rows)
+        scatter[:n, :n] = coloured_products(data.shape, model.band, rows)
     return Solution(
         model=model,
         target=target,
         state=state,
         stop=stop,
-        slopes=tangents(model, target, state),
+        slopes=products(model, target.shares, state, slopes),
         told=white,
         scatter=scatter,
     )
 
 
-def _scatter(model: Model, target: Target, state: State) -> np.ndarray:
+def _scatter(model: Model, target: Target, state: State, slopes: Tangents) -> np.ndarray:
     """Products J'(I - H)^2 J of the model's derivatives by amplitudes and nonlinear parameters, H
     the smoother of the baseline, (n, n)."""
     k = len(model.names)
     # The square of a smoother is one with shares 2 s - s^2.
-    squared = replace(target, shares=2 * target.shares - target.shares**2)
-    gram = state.whole[:k, :k] - (state.inside[:k] * squared.shares) @ state.inside[:k].T
-    own, cross = tangents(model, squared, state)
+    squared = 2 * target.shares - target.shares**2
+    gram = state.whole[:k, :k] - (state.inside[:k] * squared) @ state.inside[:k].T
+    own, cross = products(model, squared, state, slopes)
     return np.block([[gram, cross[:, :k].T], [cross[:, :k], own]])
 
 
@@ -255,12 +264,30 @@ def search(
     found = _settled(model, spectrum, smoothness, state)
     if model is whole:
         return found
+    if _predicted_gain(whole, *found[:2]) < 0.5 * LINESHAPE_GAIN * len(whole.kernel):
+        return found
     # From narrower lines: at the width that a Voigt line needed, no weight would help.
-    theta = found[0].theta * np.where(np.arange(len(found[0].theta)) == 4, 0.25, 1.0)
+    theta = found[0].theta.copy()
+    theta[GAUSS_AT] *= 0.25
     other = fitted_again(whole, data, smoothness, whole.with_kernel(theta))
     variance = other[0].cost / degrees_of_freedom(whole, smoothness, other[0])
     asked = found[0].misfit - other[0].misfit > LINESHAPE_GAIN * variance * len(whole.kernel)
     return other if asked else found
+
+
+def _predicted_gain(model: Model, state: State, target: Target) -> float:
+    """Gain of a free lineshape over a Voigt line in units of the residual's variance, foreseen from
+    one step.
+
+    A step that starts at the Voigt line would see nothing, since weights cannot take its width
+    off; it starts at the same line made of a narrower one and weights. What it foresees is not less
+    than what a search finds, but for lines of several peaks.
+    """
+    unit = state.cost / degrees_of_freedom(model, target.smoothness, state)
+    start = evaluate(model, target, model.in_kernel(state.theta), state.passive)
+    descent, curvature = slope(model, target, start), second_derivatives(model, target, start)
+    _, gain = bounded_step(descent, curvature, start.theta, model.lower, model.upper, 1e-6)
+    return gain / unit
 
 
 def fitted_again(
@@ -306,18 +333,10 @@ def make_target(
     k = len(model.names)
     ratios = np.zeros((k, k))
     if state is not None and model.ratios:
-        amplitudes = state.amplitudes
-        spread = variance * np.diag(np.linalg.inv(state.gram[:k, :k]))
-    for one, other, ratio, sd in model.ratios if state is not None else ():
-        # Size of the denominator from all that are tied to it: its own estimate is noisy, and a
-        # low one would weigh more than a high one.
-        tied = [(i, r) for i, j, r, _ in model.ratios if j == other]
-        size = amplitudes[other] + sum(amplitudes[i] for i, _ in tied)
-        size /= 1 + sum(r for _, r in tied)
-        size2 = size**2 + spread[other]
-        row = np.zeros(k)
-        row[one], row[other] = 1.0, -ratio
-        ratios += np.outer(row, row) * variance / (sd**2 * size2)
+        off, tied, sd = model.ratio_rows
+        spread = variance * np.linalg.inv(state.gram[:k, :k]).diagonal()
+        size2 = (tied @ state.amplitudes) ** 2 + spread[[j for _, j, _, _ in model.ratios]]
+        ratios = (off.T * (variance / (sd**2 * size2))) @ off
     return Target(
         spectrum=spectrum,
         variance=variance,
@@ -361,7 +380,7 @@ def evaluate(
     phased = target.spectrum * np.conj(model.phase(theta))
     damped = model.damped(theta)
     rows = np.empty((k + 1, 2, len(model.ppm)))
-    rows[:k] = model.spectrum(damped)
+    model.band.spectrum(damped, rows[:k])
     rows[k, 0], rows[k, 1] = phased.real, phased.imag
     flat = rows.reshape(k + 1, -1)
     blank = np.empty(0)
@@ -405,24 +424,39 @@ def tangents(model: Model, target: Target, state: State) -> tuple[np.ndarray, np
     cross : array (n_parameters, n_names + 1)
         J' times the signals, and last times the data.
     """
-    return products(model, target, state, tangent_rows(model, state))
+    return products(model, target.shares, state, Tangents.of(model, state))
 
 
-def tangent_rows(model: Model, state: State) -> np.ndarray:
-    """Derivatives of the model by each nonlinear parameter, (n_parameters, 2, n_points)."""
-    fitted = np.tensordot(state.amplitudes, state.rows[: len(model.names)], 1)
-    turned = np.stack([-fitted[1], fitted[0]])
-    inner = model.spectrum(model.tangent_fids(state.theta, state.damped, state.amplitudes))
-    return np.concatenate([[turned, turned * model.offset_ppm], inner])
+@dataclass(frozen=True)
+class Tangents:
+    """Derivatives of the model by each nonlinear parameter that moves, (n_moving, 2, n_points), and
+    their coefficients on the columns of the baseline."""
+
+    rows: np.ndarray
+    inside: np.ndarray
+
+    @classmethod
+    def of(cls, model: Model, state: State) -> Tangents:
+        """Those of a state."""
+        rows = np.empty((model.n_moving, 2, len(model.ppm)))
+        k = len(model.names)
+        fitted = (state.amplitudes @ state.rows[:k].reshape(k, -1)).reshape(2, -1)
+        rows[0] = -fitted[1], fitted[0]
+        rows[1] = rows[0] * model.offset_ppm
+        fids = model.tangent_fids(state.theta, state.damped, state.amplitudes)
+        model.band.spectrum(fids, rows[2:])
+        return cls(rows, in_columns(model, rows))
 
 
-def products(model: Model, target: Target, state: State, rows: np.ndarray):
-    """Products of rows (n, 2, n_points) with each other and with those of the state."""
-    flat = rows.reshape(len(rows), -1)
-    inside = in_columns(model, rows)
-    shared = inside * target.shares
-    own = flat @ flat.T - shared @ inside.T
-    cross = flat @ state.rows.reshape(len(state.rows), -1).T - shared @ state.inside.T
+def products(model: Model, shares: np.ndarray, state: State, slopes: Tangents):
+    """Products of derivatives with each other and with the rows of the state, the baseline taken
+    off by those shares; zeros for parameters that do not move."""
+    n, size = model.n_moving, len(model.parameters)
+    flat = slopes.rows.reshape(n, -1)
+    shared = slopes.inside * shares
+    own, cross = np.zeros((size, size)), np.zeros((size, len(state.rows)))
+    own[:n, :n] = flat @ flat.T - shared @ slopes.inside.T
+    cross[:n] = flat @ state.rows.reshape(len(state.rows), -1).T - shared @ state.inside.T
     return own, cross
 
 
@@ -434,46 +468,77 @@ def minimise(
     size = float(state.gram[-1, -1])
     stop = f"{NO_CONVERGENCE} in {MAX_STEPS} steps"
     dof = degrees_of_freedom(model, target.smoothness, state)
-    fresh = True
+    descent, curvature = slope(model, target, state), second_derivatives(model, target, state)
+    by_secant = False
     for _ in range(MAX_STEPS):
-        if fresh:
-            gradient, hessian = _projected_normal(model, target, state)
+        unit = state.cost / dof
         step, predicted = bounded_step(
-            gradient, hessian, state.theta, model.lower, model.upper, damping
+            descent, curvature, state.theta, model.lower, model.upper, damping
         )
         if predicted <= FLOOR * size:
             return state, "converged"
         theta = np.clip(state.theta + step, model.lower, model.upper)
         trial = evaluate(model, target, theta, state.passive)
-        near = predicted <= looseness * STEP_TOLERANCE * state.cost / dof
-        fresh = trial.cost < state.cost
-        if fresh:
-            good = state.cost - trial.cost > 0.25 * predicted
+        near = predicted <= looseness * STEP_TOLERANCE * unit
+        gain = state.cost - trial.cost
+        if near:
+            return trial if gain > 0 else state, "converged"
+        if gain > 0:
+            good = gain > 0.25 * predicted
             damping = max(damping * (0.2 if good else 2.0), 1e-9)
-            state = trial
+            moved, before = trial.theta - state.theta, descent
+            state, descent = trial, slope(model, target, trial)
+            by_secant = looseness == 1.0 and good and predicted < NEAR * unit
+            if by_secant:
+                curvature = with_secant(curvature, moved, before - descent)
+            else:
+                curvature = second_derivatives(model, target, state)
         else:
             damping *= 8.0
-        if near:
-            return state, "converged"
+            if by_secant:
+                by_secant, curvature = False, second_derivatives(model, target, state)
         if damping > 1e12:
             return state, "no step lowers the residual further"
     return state, stop
 
 
-def _projected_normal(model: Model, target: Target, state: State) -> tuple[np.ndarray, np.ndarray]:
-    """Descent direction J'r and J'J of the projected residual, priors included."""
-    own, cross = tangents(model, target, state)
+def slope(model: Model, target: Target, state: State) -> np.ndarray:
+    """Direction of descent: minus half the derivative of the cost by the parameters.
+
+    J'r of the projected residual r, priors included, without J: the residual is taken to the time
+    domain, where derivatives are products with powers of time.
+    """
     rest = np.append(-state.amplitudes, 1.0)
-    gradient = cross @ rest
-    # The data carry the first-order phase, noise and baseline too; the other phase does not care.
+    residual = (rest @ state.rows.reshape(len(rest), -1)).reshape(2, -1)
+    off = (rest @ state.inside) * target.shares
+    residual -= off.reshape(2, -1) @ model.baseline.columns.T
     data = state.rows[-1]
-    turned = np.stack([-data[1], data[0]]) * model.offset_ppm
-    gradient[1] = (products(model, target, state, turned[None])[1] @ rest)[0]
+    found = np.zeros(len(model.parameters))
+    turned = data[0] * residual[1] - data[1] * residual[0]
+    # The data carry the phases, noise and baseline too.
+    found[:2] = turned.sum(), turned @ model.offset_ppm
+    found[2 : model.n_moving] = model.along(state.theta, state.damped, state.amplitudes, residual)
+    return found - target.variance / model.prior_sd**2 * state.theta
+
+
+def second_derivatives(model: Model, target: Target, state: State) -> np.ndarray:
+    """J'J of the projected residual, priors included: half those of the cost but for what the
+    residual adds."""
+    own, cross = tangents(model, target, state)
     chosen = np.flatnonzero(state.passive)
     part = cross[:, chosen]
-    hessian = own - part @ np.linalg.solve(state.information[np.ix_(chosen, chosen)], part.T)
-    weight = target.variance / model.prior_sd**2
-    return gradient - weight * state.theta, hessian + np.diag(weight)
+    found = own - part @ np.linalg.solve(state.information[np.ix_(chosen, chosen)], part.T)
+    return found + np.diag(target.variance / model.prior_sd**2)
+
+
+def with_secant(curvature: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Second derivatives that agree with the change of slope over a step (BFGS: Nocedal & Wright
+    2006, Numerical Optimization, 6.19); as they were where that is no minimum's."""
+    told, known = float(step @ change), curvature @ step
+    expected = float(step @ known)
+    if not told > 1e-3 * expected > 0:
+        return curvature
+    return curvature + np.outer(change, change) / told - np.outer(known, known) / expected
 
 
 def degrees_of_freedom(model: Model, smoothness: float, state: State) -> float:

@@ -29,18 +29,21 @@ def bounded_step(
     """
     held = (upper <= lower) | ((point <= lower) & (gradient < 0))
     held |= (point >= upper) & (gradient > 0)
-    damped = hessian + damping * np.diag(np.diag(hessian))
+    damped = hessian.copy()
+    damped.flat[:: len(point) + 1] *= 1 + damping
     step = np.zeros_like(point)
     for _ in range(len(point)):
         free = np.flatnonzero(~held)
         if not len(free):
             break
-        wanted = gradient[free] - damped[np.ix_(free, np.flatnonzero(held))] @ step[held]
-        step[free] = np.linalg.solve(damped[np.ix_(free, free)], wanted)
-        inside = np.clip(point + step, lower, upper) - point
+        rows = damped[free]
+        # What is held has its step already.
+        wanted = gradient[free] - rows @ np.where(held, step, 0.0)
+        step[free] = np.linalg.solve(rows[:, free], wanted)
+        inside = np.minimum(np.maximum(point + step, lower), upper) - point
         past = ~held & (np.abs(inside - step) > 1e-12 * (1 + np.abs(point)))
-        step[past] = inside[past]
         if not past.any():
             break
+        step[past] = inside[past]
         held |= past
     return step, float(2 * gradient @ step - step @ hessian @ step)
