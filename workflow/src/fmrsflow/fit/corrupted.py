@@ -15,9 +15,11 @@ LIMIT = 4.0
 """Distance from the others beyond which a transient is cut, in standard deviations; four normal
 deviates are beyond it in 0.3 %."""
 
-LEAST = (0.002, 0.02, 0.02, 0.002)
-"""Smallest standard deviation that is counted with, of phase (rad), frequency, width (Hz) and gain:
-a transient that is nearer to the others is not corrupted, however good they are."""
+PARTS = (GAIN, PHASE, SHIFT, LORENTZ)
+LEAST = (0.002, 0.002, 0.02, 0.02)
+"""Directions that are looked at, and the smallest standard deviation that is counted with in each
+(relative, rad, Hz, Hz): a transient that is nearer to the others is not corrupted, however good
+they are."""
 
 MAX_ROUNDS = 20
 
@@ -48,10 +50,12 @@ def conspicuous(
     turns : array (n, 2)
         Phase and frequency that is left.
     """
-    base = directions.flat[[PHASE, SHIFT, LORENTZ, GAIN]]
-    places = np.linalg.solve(base @ base.T, base @ rows.T).T
-    turns = places[:, :2].copy()
-    places[:, :2] += taken
+    # Orthonormal: noise is independent in each, and gain is gain alone.
+    q, r = np.linalg.qr(directions.flat[list(PARTS)].T)
+    size = np.abs(np.diag(r)) * LEAST
+    places = rows @ q
+    turns = np.linalg.solve(r, places.T).T[:, 1:3]
+    places = places + taken @ r[:, 1:3].T
     wide = np.column_stack([np.ones(len(rows)), courses])
     rank = np.linalg.matrix_rank(wide)
     for _ in range(MAX_ROUNDS):
@@ -60,7 +64,7 @@ def conspicuous(
         # Of normal deviates the median size is 0.6745 SD; the fit took a part of them.
         spread = np.median(np.abs(rest[kept]), axis=0) / 0.6745
         spread *= np.sqrt(kept.sum() / max(kept.sum() - wide.shape[1], 1))
-        distance = np.sqrt(np.sum((rest / np.maximum(spread, LEAST)) ** 2, axis=1))
+        distance = np.sqrt(np.sum((rest / np.maximum(spread, size)) ** 2, axis=1))
         now = distance <= LIMIT
         fits = now.sum() >= wide.shape[1] + 2 and np.linalg.matrix_rank(wide[now]) == rank
         if not fits or np.array_equal(now, kept):

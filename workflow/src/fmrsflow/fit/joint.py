@@ -21,7 +21,7 @@ from fmrsflow.fids import Fids
 from fmrsflow.fit.broad import CREATINE_CH2
 from fmrsflow.fit.change import Coefficients, JointResult, percent_changes
 from fmrsflow.fit.coloured import cut_alike
-from fmrsflow.fit.corrupted import conspicuous
+from fmrsflow.fit.corrupted import PARTS, conspicuous
 from fmrsflow.fit.design import CONSTANT, Design, check
 from fmrsflow.fit.directions import (
     GAIN,
@@ -41,9 +41,9 @@ from fmrsflow.noise import NoiseShape, noise_shape
 from fmrsflow.quality import noise_sd
 
 ROUNDS = 6
-ALIGNED_HZ, ALIGNED_RAD = 0.1, 0.02
-"""Most fits of the mean while transients are cut and aligned, and the frequency and phase below
-which they are aligned: the solve follows to first order what is left."""
+ALIGNED_HZ, ALIGNED_RAD = 0.05, 0.01
+"""Most fits of the mean while transients are cut and aligned, and the scatter of frequency and
+phase below which they are aligned: the solve follows to first order what is left."""
 
 
 def fit_joint(
@@ -178,9 +178,7 @@ def _scan(model: Model, fids: Fids, courses: np.ndarray, options: FitOptions) ->
         spectra = mean.directions.phased(model.band.spectra(moved) / mean.scale)
         rows = spectra - spectra[kept].mean(axis=0)
         cut, turns = conspicuous(mean.directions, rows, courses, kept, taken)
-        off = aligned and bool(
-            np.abs(turns[~cut, 0]).max() > ALIGNED_RAD or np.abs(turns[~cut, 1]).max() > ALIGNED_HZ
-        )
+        off = aligned and _scatter(mean.directions, rows[~cut], turns[~cut])
         if np.array_equal(cut, ~kept) and not off:
             break
         kept = ~cut
@@ -202,6 +200,17 @@ def _scan(model: Model, fids: Fids, courses: np.ndarray, options: FitOptions) ->
         variance=_noise_outside(mean.directions, rows),
         noise=float(np.sqrt(np.mean(noise_sd(model.band.used(fids.select(kept))) ** 2))),
     )
+
+
+def _scatter(directions: Directions, rows: np.ndarray, turns: np.ndarray) -> bool:
+    """Whether phase (rad) and frequency (Hz) of the transients, `turns` (n, 2), scatter by more
+    than their noise."""
+    base = directions.flat[list(PARTS)]
+    noise = _noise_outside(directions, rows - rows.mean(axis=0))
+    noise *= directions.model.band.oversampling
+    known = noise * np.diag(np.linalg.inv(base @ base.T))[1:3]
+    least = np.array([ALIGNED_RAD, ALIGNED_HZ]) ** 2
+    return bool(np.any(turns.var(axis=0) > np.maximum(2 * known, least)))
 
 
 def _turned_back(fids: Fids, turns: np.ndarray) -> Fids:
