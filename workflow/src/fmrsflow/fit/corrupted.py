@@ -63,10 +63,10 @@ def conspicuous(
         rest = places - fitted
         # Of normal deviates the median size is 0.6745 SD; the fit took a part of them.
         spread = np.median(np.abs(rest[kept]), axis=0) / 0.6745
-        spread *= np.sqrt(kept.sum() / max(kept.sum() - wide.shape[1], 1))
+        spread *= np.sqrt(kept.sum() / max(kept.sum() - rank, 1))
         distance = np.sqrt(np.sum((rest / np.maximum(spread, size)) ** 2, axis=1))
         now = distance <= LIMIT
-        fits = now.sum() >= wide.shape[1] + 2 and np.linalg.matrix_rank(wide[now]) == rank
+        fits = now.sum() >= rank + 2 and np.linalg.matrix_rank(wide[now]) == rank
         if not fits or np.array_equal(now, kept):
             break
         kept = now

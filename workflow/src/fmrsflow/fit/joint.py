@@ -243,11 +243,13 @@ def _noise_outside(directions: Directions, rows: np.ndarray) -> float:
     """Variance of the noise of a spectrum, from what rows (n, 2 n_points) of mean zero hold
     outside of all directions: no scatter of gain, width or frequency is in it, nor what the fit of
     the mean misses."""
-    # The gain is the sum of amplitudes, but for the baseline.
-    gram, scatter = (one[:GAIN, :GAIN] for one in (directions.gram, directions.scatter))
-    products = rows @ directions.flat[:GAIN].T
-    inside = np.sum(products * np.linalg.solve(gram, products.T).T)
-    taken = np.trace(np.linalg.solve(gram, scatter))
+    # The gain is the sum of amplitudes, but for the baseline. Two signals may be nearly one.
+    size = np.sqrt(np.diag(directions.gram)[:GAIN])
+    values, vectors = np.linalg.eigh(directions.gram[:GAIN, :GAIN] / np.outer(size, size))
+    there = values > 1e-10 * values[-1]
+    turn = (vectors[:, there] / np.sqrt(values[there])).T / size
+    inside = np.sum((rows @ (turn @ directions.flat[:GAIN]).T) ** 2)
+    taken = np.sum((turn @ directions.scatter[:GAIN, :GAIN]) * turn)
     left = max(float(np.sum(rows**2) - inside), np.finfo(float).eps)
     return left / ((len(rows) - 1) * (rows.shape[1] - taken))
 
@@ -391,7 +393,7 @@ def _timecourse(scan: _Scan, change: np.ndarray, rest: np.ndarray):
     directions = scan.directions
     active, state = directions.active, directions.state
     rows = directions.flat[: len(active)]
-    inverse = np.linalg.inv(rows @ rows.T)
+    inverse = np.linalg.pinv(rows @ rows.T, hermitian=True)
     course = np.full((len(rest), len(state.amplitudes)), np.nan)
     own = change[:, : len(active)] + rest @ rows.T @ inverse
     course[:, active] = state.amplitudes[active] + own
