@@ -39,7 +39,9 @@ def test_a_long_block_convolved_reaches_one_and_lags():
 
 def test_linewidth_takes_all_tasks_together():
     width = linewidth_design(["rest", "a", "b", None], "rest")
+    assert width.names == ("bold", "drift_1")
     np.testing.assert_array_equal(width.matrix[:, 0], [0, 1, 1, 0])
+    np.testing.assert_allclose(width.matrix[:, 1], [-1, -1 / 3, 1 / 3, 1])
 
 
 def test_a_table_of_nilearn_is_read_with_its_drifts():

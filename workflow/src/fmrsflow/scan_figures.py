@@ -78,7 +78,7 @@ FIGURES = {
     "bold_narrowing_hz": Figure(
         "BOLD narrowing",
         "Hz",
-        "Lorentzian width that the lines of the joint fit lose where its linewidth regressor is 1",
+        "width at half height that lines lose in the joint fit where its linewidth regressor is 1",
     ),
 }
 """Every figure of a scan, by its name in tables."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmrsflow.fit.design import CONSTANT
+from fmrsflow.fit.design import CONSTANT, Design
 from fmrsflow.fit.result import FitResult
 from fmrsflow.metabolites import sums_of
 
@@ -28,14 +28,21 @@ class JointResult:
     change_covariance : array (n_contrasts, n_names, n_names)
         Of the percent changes, percent squared.
     narrowing_hz, narrowing_se_hz : arrays (n_linewidth_columns,)
-        Lines are narrower by so much where the regressor is 1; no entry without a free linewidth.
+        The width of a line at half height is smaller by so much where the regressor is 1; no entry
+        without a free linewidth.
     linewidth_model : "free", "fixed" or "none"
     timecourse : array (n_transients, n_metabolites)
         Amplitude of each metabolite in each transient by the shared shapes: model + projected
         residual; SE of one such value in `timecourse_se` (n_metabolites,).
     fqn : float
-        Residual over noise variance, all transients.
-    shift_hz, phase_deg : arrays (n_transients,)
+        Variance of what the model leaves of the differences between transients over that of the
+        noise.
+    gain_percent : float
+        SD of the gain of single transients.
+    kept : bool array (n_given,)
+        Of the transients that were given: `corrupted` cuts the others. The time course has a row
+        for each that was kept.
+    shift_hz, phase_deg : arrays (n_given,)
         What was taken off each transient; zero unless free.
     average : FitResult
         Fit of the mean of all transients, where the joint fit started.
@@ -55,6 +62,8 @@ class JointResult:
     timecourse: np.ndarray
     timecourse_se: np.ndarray
     fqn: float
+    gain_percent: float
+    kept: np.ndarray
     shift_hz: np.ndarray
     phase_deg: np.ndarray
     average: FitResult
@@ -77,13 +86,13 @@ class JointResult:
         ]
 
     def arrays(self, transients: np.ndarray) -> dict[str, np.ndarray]:
-        """Arrays for a file; `transients` are the numbers of those that were fitted."""
+        """Arrays for a file; `transients` are the numbers of those that were given."""
         kept = ("change_percent", "change_covariance", "baseline_amplitude")
         return {
             "names": np.array(self.names),
             "contrasts": np.array(self.contrasts),
             **{name: getattr(self, name) for name in kept},
-            "transients": transients,
+            "transients": transients[self.kept],
             "timecourse": self.timecourse,
             "timecourse_se": self.timecourse_se,
         }
@@ -96,35 +105,49 @@ class JointResult:
             "bold_narrowing_hz": float(self.narrowing_hz[0]) if free else None,
             "bold_narrowing_se_hz": float(self.narrowing_se_hz[0]) if free else None,
             "fqn": self.fqn,
+            "gain_percent": self.gain_percent,
+            "kept_share": float(self.kept.mean()),
             "stop_reason": self.stop_reason,
         }
 
 
-def percent_changes(model, design, state, columns, signals, covariance):
+@dataclass(frozen=True)
+class Coefficients:
+    """Coefficients of the signals' amplitudes.
+
+    Attributes
+    ----------
+    columns, signals : int arrays (n,)
+        Column of the design and signal of each.
+    values, covariance : arrays (n,), (n, n)
+    """
+
+    columns: np.ndarray
+    signals: np.ndarray
+    values: np.ndarray
+    covariance: np.ndarray
+
+
+def percent_changes(singles: tuple[str, ...], design: Design, coefficients: Coefficients):
     """Baseline amplitudes and percent changes of metabolites and sums, with their covariance."""
-    groups = [(name, (name,)) for name in model.names]
-    groups += sums_of(model.names).items()
-    constant = design.names.index(CONSTANT)
-    k = len(signals)
-    inner = covariance[:k, :k]
+    groups = [(name, (name,)) for name in singles]
+    groups += sums_of(singles).items()
+    columns, signals = coefficients.columns, coefficients.signals
+    values, inner = coefficients.values, coefficients.covariance
 
-    def pick(column: int) -> np.ndarray:
+    def pick(column: str) -> np.ndarray:
         """Matrix (n_groups, n_coefficients) that sums a column's coefficients."""
-        return np.array(
-            [
-                [float(c == column and model.names[s] in parts) for c, s in zip(columns, signals)]
-                for _, parts in groups
-            ]
-        ).reshape(len(groups), k)
+        place = design.names.index(column)
+        member = np.array([[name in parts for name in singles] for _, parts in groups], float)
+        return member[:, signals] * (columns == place)
 
-    values = state.coefficients[columns, signals]
-    base_pick = pick(constant)
+    base_pick = pick(CONSTANT)
     base = base_pick @ values
     base_se = np.sqrt(np.einsum("gi,ij,gj->g", base_pick, inner, base_pick))
     changes, spreads = [], []
     with np.errstate(divide="ignore", invalid="ignore"):
         for contrast in design.contrasts:
-            task_pick = pick(design.names.index(contrast))
+            task_pick = pick(contrast)
             there = task_pick.any(axis=1) & (base > 0)
             ratio = np.where(there, (task_pick @ values) / base, np.nan)
             # First order: d(b/a) = (db - (b/a) da) / a.

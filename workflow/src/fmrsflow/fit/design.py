@@ -106,10 +106,12 @@ def condition_design(
 def linewidth_design(
     labels: Sequence[str | None], rest: str, tr_s: float = 1.0, regressor: str = "boxcar"
 ) -> Design:
-    """One regressor of the BOLD response for all conditions but rest together."""
+    """One regressor of the BOLD response for all conditions but rest together, and a linear drift:
+    the shim wanders, and what is not in the model of the width stands in the amplitudes."""
     box = np.array([label is not None and label != rest for label in labels], float)
     column = convolved(box, tr_s) if regressor == "hrf" else box
-    return Design(("bold",), column[:, None])
+    drift = np.linspace(-1, 1, len(labels)) if len(labels) > 1 else np.zeros(len(labels))
+    return Design(("bold", "drift_1"), np.stack([column, drift], axis=1))
 
 
 def given_design(rows: list[dict[str, str]], n_transients: int) -> tuple[Design, Design | None]:
@@ -173,6 +175,9 @@ def check(fids: Fids, design: Design, linewidth: Design | None) -> None:
             raise ValueError(f"design of {len(one.matrix)} rows for {fids.n_transients} transients")
     if CONSTANT not in design.names:
         raise DataError(f"the design has no column {CONSTANT}; it has {', '.join(design.names)}")
+    constant = design.matrix[:, design.names.index(CONSTANT)]
+    if np.ptp(constant) or not constant.any():
+        raise DataError(f"column {CONSTANT} of the design is zero or no constant")
     if fids.n_transients < design.matrix.shape[1] + 2:
         raise DataError(
             f"{fids.n_transients} transients for {design.matrix.shape[1]} regressors: at least two "
@@ -182,5 +187,12 @@ def check(fids: Fids, design: Design, linewidth: Design | None) -> None:
         raise DataError(
             f"regressors {', '.join(design.names)} depend on each other over the transients kept"
         )
+    if linewidth is not None:
+        both = np.column_stack([np.ones(len(linewidth.matrix)), linewidth.matrix])
+        if np.linalg.matrix_rank(both) < both.shape[1]:
+            raise DataError(
+                f"regressors of the linewidth, {', '.join(linewidth.names)}, depend on each other "
+                "over the transients kept"
+            )
     if not np.isfinite(fids.data).all():
         raise DataError("a transient holds NaN or infinite values")

@@ -1,12 +1,10 @@
 """All transients of a scan in one model.
 
-Amplitude of metabolite k over transients = design x coefficients; Lorentzian width over transients
-= base width + linewidth design x coefficients; phases, shifts, base widths and baseline are shared.
-
-The model is linear in the transients but for the linewidth. Its effect is a power series in a small
-number (a tenth of a hertz over tens of milliseconds), so that all transients enter through their
-projections on few courses over time, design x powers of the linewidth's regressors: 64 or 320
-transients become a handful of spectra, without loss where noise is white.
+Amplitude of metabolite k over transients = design x coefficients; Lorentzian width, and square of
+the Gaussian width, over transients = those of the mean + linewidth design x coefficients; phases,
+shifts and baseline are shared. The mean of the transients is fitted like any spectrum
+(`solve.search`); how they differ from it is a linear problem in the directions of that fit
+(`directions`, `linear`), solved twice, the second time round the widths that the first one found.
 """
 
 from __future__ import annotations
@@ -21,56 +19,31 @@ from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.fit.broad import CREATINE_CH2
-from fmrsflow.fit.change import JointResult, percent_changes
-from fmrsflow.fit.coloured import coloured_products, cut_alike
-from fmrsflow.fit.courses import (
-    Courses,
-    by_order,
-    coefficient,
-    constant_column,
-    reduce_transients,
-    slope,
+from fmrsflow.fit.change import Coefficients, JointResult, percent_changes
+from fmrsflow.fit.coloured import cut_alike
+from fmrsflow.fit.corrupted import PARTS, conspicuous
+from fmrsflow.fit.design import CONSTANT, Design, check
+from fmrsflow.fit.directions import (
+    GAIN,
+    GAUSS2,
+    LORENTZ,
+    SHAPES,
+    TURNS,
+    Directions,
+    directions_of,
 )
-from fmrsflow.fit.design import Design, check
-from fmrsflow.fit.model import GAUSS, Model, make_model
+from fmrsflow.fit.linear import Columns, Estimate, solve
+from fmrsflow.fit.model import Model, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, make_result
-from fmrsflow.fit.solve import State, Target, prepared, search, solution
-from fmrsflow.fit.step import bounded_step
+from fmrsflow.fit.solve import fitted_again, prepared, search, solution
 from fmrsflow.noise import NoiseShape, noise_shape
 from fmrsflow.quality import noise_sd
 
-MAX_STEPS = 40
-TOLERANCE = 1e-4
-ALIGNMENTS = 40
-ALIGNED_HZ, ALIGNED_RAD = 0.005, 0.001
-"""Most rounds of fitting and realigning where frequency and phase of each transient are free, and
-the changes below which they end."""
-
-
-@dataclass
-class _State:
-    """A point of the search: parameters, the spectra they make, and what was solved inside.
-
-    theta, delta : nonlinear parameters, linewidth coefficients; coefficients, active : (n_columns,
-    n_names), (n_names,); damped : complex (n_names, n_time); spectra : (n_orders, n_names, 2,
-    n_points), of all signals under each power of the width's derivative; mixing : (n_orders,
-    n_courses, n_columns), the design in terms of the courses for each of them; gram : of the
-    columns of the linear problem, the baseline projected out; size : squares of the data;
-    residual : (n_courses, 2, n_points); cost : float.
-    """
-
-    theta: np.ndarray
-    delta: np.ndarray
-    coefficients: np.ndarray
-    active: np.ndarray
-    damped: np.ndarray
-    spectra: np.ndarray
-    mixing: np.ndarray
-    gram: np.ndarray
-    size: float
-    residual: np.ndarray
-    cost: float
+ROUNDS = 6
+ALIGNED_HZ, ALIGNED_RAD = 0.05, 0.01
+"""Most fits of the mean while transients are cut and aligned, and the scatter of frequency and
+phase below which they are aligned: the solve follows to first order what is left."""
 
 
 def fit_joint(
@@ -92,9 +65,9 @@ def fit_joint(
     design : Design
         A row a transient, with a column `constant`.
     linewidth : Design or None
-        Courses of the Lorentzian width; None for a constant width. Under
-        `options.joint_linewidth` "fixed" its first column times `joint_narrowing_hz` is taken as
-        known.
+        Courses of the width, each of the Lorentzian and of the Gaussian part; None for a constant
+        width. Under `options.joint_linewidth` "fixed" its first column times `joint_narrowing_hz`
+        is taken as known, of the Lorentzian part.
     options : FitOptions, optional
     responding : tuple of str
         Metabolites with contrasts; empty for all. Macromolecules and lipids never have one; the
@@ -121,87 +94,64 @@ def fit_joint_models(
     options = options or FitOptions()
     fids, basis = cut_alike(fids, basis)
     model = make_model(fids, basis, options)
-    average = None
-    found = []
+    respond = _respond(model, design, responding)
+    fixed = options.joint_linewidth == "fixed"
     for linewidth in linewidths:
         check(fids, design, linewidth)
-        given, known = _without_known_width(fids, linewidth, options)
-        noise = noise_sd(model.band.used(fids))
-        if known or average is None:
-            average = _average(model, options, given.mean())
-        found.append(_fit(model, given, average, noise, design, linewidth, options, responding))
-        average = None if known else average
+    whole = [one.matrix for one in (design, *linewidths) if one is not None]
+    courses = np.concatenate(whole, axis=1)
+    common, found = None, []
+    for linewidth in linewidths:
+        known = fixed and linewidth is not None
+        if known:
+            scan = _scan(model, _broadened(fids, linewidth, options), courses, options)
+        else:
+            scan = common = common or _scan(model, fids, courses, options)
+        kind = "none" if linewidth is None else options.joint_linewidth
+        found.append(_fit(scan, design, None if known else linewidth, respond, kind))
     return found
 
 
 @dataclass(frozen=True)
-class _Solved:
-    """A finished search: what was fitted, where it ended, and what it took off each transient."""
+class _Mean:
+    """Fit of the mean of some transients.
 
-    model: Model
-    target: Target
-    design: Design
-    widths: Design | None
-    respond: np.ndarray
-    aligned: bool
-    spectra: np.ndarray
-    courses: Courses
-    state: _State
+    scale : the mean was divided by it; stop : why the search stopped; smoothness : of the baseline.
+    """
+
+    scale: float
     stop: str
+    result: FitResult
+    directions: Directions
+    smoothness: float
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """Transients that take part, and the fit of their mean.
+
+    kept : bool array (n_transients,); shift_hz, phase_deg : arrays (n_transients,), taken off;
+    rows : (n_kept, 2 n_points), less their mean, in the unit and phase of the mean's fit;
+    directions : those of the fit, phase and frequency projected out where these are free; variance,
+    of the noise that the transients show outside of them; noise : SD of a transient's spectrum in
+    the window, in the unit of the FIDs.
+    """
+
+    mean: _Mean
+    kept: np.ndarray
     shift_hz: np.ndarray
     phase_deg: np.ndarray
-    shape: NoiseShape
+    rows: np.ndarray
+    directions: Directions
+    aligned: bool
+    variance: float
+    noise: float
 
 
-def _fit(model, fids, fitted_average, noise, design, linewidth, options, responding) -> JointResult:
-    """The joint fit from that of the average of the same transients."""
-    average, start, target, scale = fitted_average
-    known = linewidth is not None and options.joint_linewidth == "fixed"
-    widths = None if known else linewidth
-    data = fids.transients.copy()
-    respond = _respond(model, design, responding)
-    shift, phase = np.zeros(fids.n_transients), np.zeros(fids.n_transients)
-    aligned = options.joint_alignment == "free"
-    rounds = ALIGNMENTS if aligned else 1
-    state = None
-    for number in range(rounds):
-        spectra = model.band.spectra(fids.with_data(data)) / scale
-        courses = reduce_transients(spectra, design, widths)
-        state, stop = _minimise(model, target, courses, respond, start, state)
-        if number + 1 < rounds:
-            change = _realign(model, target, state, spectra, design, widths)
-            if np.abs(change[0]).max() < ALIGNED_RAD and np.abs(change[1]).max() < ALIGNED_HZ:
-                break
-            data *= np.exp(-1j * change[0][:, None] - 2j * np.pi * np.outer(change[1], fids.time_s))
-            phase, shift = phase + np.rad2deg(change[0]), shift + change[1]
-    solved = _Solved(
-        model, target, design, widths, respond, aligned, spectra, courses, state, stop, shift,
-        phase, noise_shape(model.band.used(fids)),
-    )  # fmt: skip
-    noise = float(np.sqrt(np.mean(noise**2)))
-    kind = "none" if linewidth is None else "fixed" if known else "free"
-    return _result(solved, average, scale, noise, kind)
-
-
-def _without_known_width(fids: Fids, linewidth: Design | None, options: FitOptions):
-    """Transients with a known narrowing undone exactly by broadening; whether that was asked."""
-    if linewidth is None or options.joint_linewidth != "fixed":
-        return fids, False
+def _broadened(fids: Fids, linewidth: Design, options: FitOptions) -> Fids:
+    """Transients with a known narrowing undone exactly by broadening."""
     narrower = linewidth.matrix[:, 0] * options.joint_narrowing_hz
-    return fids.broadened(narrower - narrower.min(), 0.0), True
-
-
-def _average(model: Model, options: FitOptions, mean: Fids):
-    """Fit of the mean of all transients: its result, solution, target and scale."""
-    try:
-        data = prepared(model, mean)
-        state, target, stop = search(model, options, data)
-    except (DataError, LinAlgError) as error:
-        raise DataError(f"the average of all transients: {error}") from None
-    result = make_result(solution(model, data, state, target, stop), data)
-    if result.status == "failed":
-        raise DataError(f"the average of all transients: {result.reason}")
-    return result, state, target, data.scale
+    return fids.broadened(narrower - narrower.min(), 0.0)
 
 
 def _respond(model: Model, design: Design, responding: tuple[str, ...]) -> np.ndarray:
@@ -215,378 +165,240 @@ def _respond(model: Model, design: Design, responding: tuple[str, ...]) -> np.nd
     return np.where(task[:, None], may[None], True)
 
 
-def _derived(model: Model, damped: np.ndarray, n_orders: int) -> np.ndarray:
-    """Spectra of all signals under each power of the width derivative, (n_orders, n_names, 2,
-    n_points)."""
-    aged = [damped]
-    for _ in range(n_orders - 1):
-        aged.append(aged[-1] * (-np.pi * model.time_s))
-    return np.stack([model.spectrum(one) for one in aged])
-
-
-def _without_baseline(model: Model, target: Target, rows: np.ndarray) -> np.ndarray:
-    """Rows (..., 2, n_points) with the baseline projected out."""
-    return model.baseline.remove(rows, model.baseline.taken(target.smoothness))
-
-
-def _first_without_baseline(model: Model, target: Target, rows: np.ndarray) -> np.ndarray:
-    """Rows (..., n_courses, 2, n_points) with the baseline projected out of the first course, which
-    alone carries it."""
-    rows = rows.copy()
-    rows[..., 0, :, :] = _without_baseline(model, target, rows[..., 0, :, :])
-    return rows
-
-
-def _mixing(courses: Courses, factors: list[float]) -> np.ndarray:
-    """Mixing matrices by order, (n_orders, n_courses, n_columns)."""
-    summed = by_order(courses, factors)
-    mixing = np.zeros((len(courses.powers[-1]) + 1, *courses.mixing.shape[1:]))
-    for order, one in summed.items():
-        mixing[order] = one
-    return mixing
-
-
-def _evaluate(model, target, courses, respond, theta, delta, active) -> _State:
-    """Solve all coefficients for given nonlinear parameters.
-
-    A column of the linear problem is a signal's spectrum times its course, summed over orders. No
-    column is ever made: products of columns are products of spectra times products of courses.
-    """
-    damped = model.damped(theta)
-    mixing = _mixing(courses, [coefficient(p, delta) for p in courses.powers])
-    spectra = _derived(model, damped, len(mixing))
-    columns, signals = np.nonzero(respond & active)
-    phased = courses.spectra * np.conj(model.phase(theta))
-    data = np.stack([phased.real, phased.imag], axis=1)
-    data = _first_without_baseline(model, target, data)
-    first = _without_baseline(model, target, spectra)
-    gram = _column_products(
-        mixing[:, 1:], _products(spectra, spectra), columns, signals
-    ) + _column_products(mixing[:, :1], _products(first, first), columns, signals)
-    product = _with_columns(mixing, data[None], spectra, first)[0, columns, signals]
-    ratios = _ratio_information(target, courses, columns, signals, len(model.names))
-    whole = gram + ratios
-    scale = 1.0 / np.sqrt(np.diag(whole))
-    solved = np.linalg.solve(whole * np.outer(scale, scale), product * scale) * scale
-    coefficients = np.zeros(respond.shape)
-    coefficients[columns, signals] = solved
-    amplitudes = mixing @ coefficients
-    residual = data - _summed(amplitudes, spectra)
-    residual[0] = data[0] - np.tensordot(amplitudes[:, 0], first, 2)
-    prior = target.variance * courses.n * np.sum((theta / model.prior_sd) ** 2)
-    cost = float(np.sum(residual**2) + prior + solved @ ratios @ solved)
-    return _State(
-        theta, delta, coefficients, active, damped, spectra, mixing, whole, float(np.sum(data**2)),
-        residual, cost,
-    )  # fmt: skip
-
-
-def _products(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Products of spectra (n_orders, n_names, 2, n_points), (n_orders, n_names, n_orders,
-    n_names)."""
-    left, right = (rows.reshape(rows.shape[0] * rows.shape[1], -1) for rows in (one, other))
-    return (left @ right.T).reshape(*one.shape[:2], *other.shape[:2])
-
-
-def _column_products(mixing, spectra, columns, signals) -> np.ndarray:
-    """Products of columns over some courses: `mixing` (n_orders, some courses, n_columns),
-    `spectra` products of spectra."""
-    courses = np.einsum("ocx,pcy->oxpy", mixing, mixing)
-    total = 0.0
-    for o in range(len(mixing)):
-        for p in range(len(mixing)):
-            total = total + (
-                courses[o][:, p][np.ix_(columns, columns)]
-                * spectra[o][:, p][np.ix_(signals, signals)]
-            )
-    return total
-
-
-def _with_columns(mixing, rows, spectra, first) -> np.ndarray:
-    """Products of rows (n, n_courses, 2, n_points), whose first course has no baseline, with every
-    column, (n, n_columns, n_names)."""
-    n, count = rows.shape[:2]
-    n_orders, n_names = spectra.shape[:2]
-    flat = rows.reshape(n, count, -1)
-    rest = flat[:, 1:].reshape(n * (count - 1), -1) @ spectra.reshape(n_orders * n_names, -1).T
-    rest = rest.reshape(n, count - 1, n_orders, n_names)
-    begin = flat[:, 0] @ first.reshape(n_orders * n_names, -1).T
-    whole = np.concatenate([begin.reshape(n, 1, n_orders, n_names), rest], axis=1)
-    return np.einsum("ocx,ncok->nxk", mixing, whole, optimize=True)
-
-
-def _ratio_information(target, courses, columns, signals, n_names) -> np.ndarray:
-    """Soft ratios act on the constants; the target's weights are for one spectrum of the mean."""
-    chosen = np.zeros((n_names, len(signals)))
-    constant = constant_column(courses)
-    inside = columns == constant
-    chosen[signals[inside], np.flatnonzero(inside)] = 1.0
-    return courses.n * chosen.T @ target.ratios @ chosen
-
-
-def _tangents(model, target, courses, state: _State) -> np.ndarray:
-    """Derivatives of the projected model by nonlinear parameters and linewidth coefficients, (n,
-    n_courses, 2, n_points)."""
-    # Derivatives by width and shift are the next power of time, by the Gaussian the one after.
-    spectra = _derived(model, state.damped, len(state.mixing) + 2)
-    amplitudes = state.mixing @ state.coefficients  # (n_orders, n_courses, n_names)
-    total = _summed(amplitudes, spectra)
-    by_width = _summed(amplitudes, spectra[1:])
-    by_gauss = -GAUSS / np.pi**2 * _summed(amplitudes, spectra[2:])
-    by_broad = _summed(amplitudes * model.broad, spectra[1:])
-    slopes = [_turned(by_width), by_width, by_gauss, _turned(by_broad), by_broad]
-    for moved in model.shifts:
-        rows = np.flatnonzero(moved)
-        slopes.append(_turned(_summed(amplitudes[..., rows], spectra[1:, rows])))
-    if len(model.kernel):
-        slopes += _kernel_slopes(model, state, amplitudes)
-    turned = np.stack([-total[:, 1], total[:, 0]], axis=1)
-    rows = [turned, turned * model.offset_ppm, *slopes]
-    for column in range(len(state.delta)):
-        inner = _mixing(courses, [slope(p, state.delta, column) for p in courses.powers])
-        rows.append(_summed(inner @ state.coefficients, state.spectra))
-    return _first_without_baseline(model, target, np.stack(rows))
-
-
-def _summed(amplitudes: np.ndarray, spectra: np.ndarray) -> np.ndarray:
-    """Spectra of each course, (n_courses, 2, n_points): sum over orders and signals of amplitudes
-    (n_orders, n_courses, n_names) times as many of the spectra (n_orders or more, n_names, ...)."""
-    n_orders, n_courses, n_names = amplitudes.shape
-    flat = spectra[:n_orders].reshape(n_orders * n_names, -1)
-    weights = np.moveaxis(amplitudes, 0, 1).reshape(n_courses, -1)
-    return (weights @ flat).reshape(n_courses, *spectra.shape[2:])
-
-
-def _turned(by_width: np.ndarray) -> np.ndarray:
-    """Derivative by a shift, 2 pi i t, from that by a width, -pi t: times -2 i."""
-    return np.stack([2 * by_width[:, 1], -2 * by_width[:, 0]], axis=1)
-
-
-def _kernel_slopes(model: Model, state: _State, amplitudes: np.ndarray) -> list[np.ndarray]:
-    """Derivatives by the weights of a free lineshape."""
-    weights = state.theta[7 + len(model.shifts) :]
-    decay = -np.pi * model.time_s[:, None]
-    aged = decay ** np.arange(len(amplitudes))
-    signals = np.einsum("ock,kt,to->ct", amplitudes, state.damped, aged, optimize=True)
-    plain = signals / (1.0 - weights.sum() + weights @ model.kernel)
-    return [model.spectrum(plain * (one - 1.0)) for one in model.kernel]
-
-
-def _minimise(model, target, courses, respond, start: State, state: _State | None):
-    """Levenberg-Marquardt from the fit of the average; the solution and why it stopped."""
-    n_delta = 0 if len(courses.powers) == 1 else max(p[0] for p in courses.powers if p) + 1
-    if state is None:
-        theta, delta = start.theta.copy(), np.zeros(n_delta)
-        active = _active(model, target, courses, respond, theta, delta, start.amplitudes > 0)
-    else:
-        theta, delta, active = state.theta, state.delta, state.active
-    state = _evaluate(model, target, courses, respond, theta, delta, active)
-    lower = np.concatenate([model.lower, np.full(n_delta, -np.inf)])
-    upper = np.concatenate([model.upper, np.full(n_delta, np.inf)])
-    damping, fresh = 1e-4, True
-    dof = courses.n * model.n_data
-    for _ in range(MAX_STEPS):
-        if fresh:
-            gradient, hessian = _projected_normal(model, target, courses, respond, state)
-        point = np.concatenate([state.theta, state.delta])
-        step, predicted = bounded_step(gradient, hessian, point, lower, upper, damping)
-        moved = np.clip(point + step, lower, upper)
-        if predicted <= 1e-15 * state.size:
-            return state, "converged"
-        trial = _evaluate(
-            model, target, courses, respond, moved[: len(lower) - n_delta],
-            moved[len(lower) - n_delta :], state.active,
-        )  # fmt: skip
-        near = predicted <= TOLERANCE * (state.cost + courses.energy) / dof
-        fresh = trial.cost < state.cost
-        damping = max(damping * 0.2, 1e-9) if fresh else damping * 8.0
-        if fresh:
-            state = trial
-        if near:
-            return state, "converged"
-        if damping > 1e12:
-            return state, "no step lowers the residual further"
-    return state, f"no convergence in {MAX_STEPS} steps"
-
-
-def _active(model, target, courses, respond, theta, delta, active) -> np.ndarray:
-    """Signals that are there: the positive ones of the average, less those that turn negative."""
-    constant = constant_column(courses)
-    for _ in range(len(active)):
-        state = _evaluate(model, target, courses, respond, theta, delta, active)
-        negative = active & (state.coefficients[constant] < 0)
-        if not negative.any():
+def _scan(model: Model, fids: Fids, courses: np.ndarray, options: FitOptions) -> _Scan:
+    """Fit the mean; cut what is conspicuous beside the courses of the model, align where that is
+    free, and fit again until both stand."""
+    aligned = options.joint_alignment == "free"
+    shape = noise_shape(model.band.used(fids))
+    mean = _mean_fit(model, options, fids.mean(), shape, None)
+    n = fids.n_transients
+    kept, taken = np.ones(n, bool), np.zeros((n, 2))
+    moved = fids
+    for _ in range(ROUNDS):
+        spectra = mean.directions.phased(model.band.spectra(moved) / mean.scale)
+        rows = spectra - spectra[kept].mean(axis=0)
+        cut, turns = conspicuous(mean.directions, rows, courses, kept, taken)
+        off = aligned and _scatter(mean.directions, rows[~cut], turns[~cut])
+        if np.array_equal(cut, ~kept) and not off:
             break
-        active = active & ~negative
-    return active
+        kept = ~cut
+        if aligned:
+            taken += turns - turns[kept].mean(axis=0)
+            moved = _turned_back(fids, taken)
+        mean = _mean_fit(model, options, moved.select(kept).mean(), shape, mean)
+    rows = mean.directions.phased(model.band.spectra(moved.select(kept)) / mean.scale)
+    rows -= rows.mean(axis=0)
+    directions = mean.directions.without(TURNS) if aligned else mean.directions
+    return _Scan(
+        mean=mean,
+        kept=kept,
+        shift_hz=taken[:, 1],
+        phase_deg=np.rad2deg(taken[:, 0]),
+        rows=rows,
+        directions=directions,
+        aligned=aligned,
+        variance=_noise_outside(mean.directions, rows),
+        noise=float(np.sqrt(np.mean(noise_sd(model.band.used(fids.select(kept))) ** 2))),
+    )
 
 
-def _projected_normal(model, target, courses, respond, state: _State):
-    slopes = _tangents(model, target, courses, state)
-    columns, signals = np.nonzero(respond & state.active)
-    first = _without_baseline(model, target, state.spectra)
-    cross = _with_columns(state.mixing, slopes, state.spectra, first)[:, columns, signals]
-    slopes = slopes.reshape(len(slopes), -1)
-    gradient = slopes @ state.residual.ravel()
-    hessian = slopes @ slopes.T
-    scale = 1.0 / np.sqrt(np.diag(state.gram))
-    inverse = np.linalg.inv(state.gram * np.outer(scale, scale)) * np.outer(scale, scale)
-    hessian -= cross @ inverse @ cross.T
-    weight = np.zeros(len(gradient))
-    weight[: len(model.prior_sd)] = target.variance * courses.n / model.prior_sd**2
-    gradient[: len(model.prior_sd)] -= weight[: len(model.prior_sd)] * state.theta
-    return gradient, hessian + np.diag(weight)
+def _scatter(directions: Directions, rows: np.ndarray, turns: np.ndarray) -> bool:
+    """Whether phase (rad) and frequency (Hz) of the transients, `turns` (n, 2), scatter by more
+    than their noise."""
+    base = directions.flat[list(PARTS)]
+    noise = _noise_outside(directions, rows - rows.mean(axis=0))
+    noise *= directions.model.band.oversampling
+    known = noise * np.diag(np.linalg.inv(base @ base.T))[1:3]
+    least = np.array([ALIGNED_RAD, ALIGNED_HZ]) ** 2
+    return bool(np.any(turns.var(axis=0) > np.maximum(2 * known, least)))
 
 
-def _predicted(model, state: _State, design, widths) -> np.ndarray:
-    """Signal of each transient under the model, in time, complex (n_transients, n_time)."""
-    amplitudes = design.matrix @ state.coefficients
-    signals = amplitudes @ state.damped
-    if widths is None:
-        return signals
-    centred = widths.matrix - widths.matrix.mean(axis=0)
-    return signals * np.exp(-np.pi * np.outer(centred @ state.delta, model.time_s))
+def _turned_back(fids: Fids, turns: np.ndarray) -> Fids:
+    """Transients less the phase (rad) and frequency (Hz) of `turns` (n_transients, 2)."""
+    back = np.exp(-1j * turns[:, :1] - 2j * np.pi * np.outer(turns[:, 1], fids.time_s))
+    return fids.with_data(fids.transients * back)
 
 
-def _residuals(model, target, state: _State, spectra, signals) -> np.ndarray:
-    """What model and shared baseline leave of each transient, (n_transients, 2, n_points)."""
-    phased = spectra * np.conj(model.phase(state.theta))
-    rest = np.stack([phased.real, phased.imag], axis=1) - model.spectrum(signals)
-    return rest - model.baseline.fitted(rest.mean(axis=0), target.smoothness)
+def _mean_fit(
+    model: Model, options: FitOptions, fids: Fids, shape: NoiseShape, before: _Mean | None
+) -> _Mean:
+    """Fit of a mean; from that of nearly the same one where there is one."""
+    try:
+        data = prepared(model, fids)
+        if before is None:
+            end = search(model, options, data)
+        else:
+            end = fitted_again(model, data, before.smoothness, before.directions.state.theta)
+    except (DataError, LinAlgError) as error:
+        raise DataError(f"the average of all transients: {error}") from None
+    state, target, stop = end
+    result = make_result(solution(model, data, *end), data)
+    if result.status == "failed":
+        raise DataError(f"the average of all transients: {result.reason}")
+    directions = directions_of(model, target, state, shape)
+    return _Mean(data.scale, stop, result, directions, target.smoothness)
 
 
-def _realign(model, target, state: _State, spectra, design, widths):
-    """Phase (rad) and frequency (Hz) by which each transient is off the model."""
-    signals = _predicted(model, state, design, widths)
-    rest = _residuals(model, target, state, spectra, signals).reshape(len(spectra), -1)
-    fitted = model.spectrum(signals)
-    turned = np.stack([-fitted[:, 1], fitted[:, 0]], axis=1)
-    moved = model.spectrum(2j * np.pi * model.time_s * signals)
-    slopes = np.stack([turned, moved], axis=1).reshape(len(spectra), 2, -1)
-    inner = slopes @ slopes.transpose(0, 2, 1)
-    step = np.linalg.solve(inner, slopes @ rest[:, :, None])[..., 0]
-    # The mean belongs to the shared phase and shift.
-    step -= step.mean(axis=0)
-    return step[:, 0], step[:, 1]
+def _noise_outside(directions: Directions, rows: np.ndarray) -> float:
+    """Variance of the noise of a spectrum, from what rows (n, 2 n_points) of mean zero hold
+    outside of all directions: no scatter of gain, width or frequency is in it, nor what the fit of
+    the mean misses."""
+    # The gain is the sum of amplitudes, but for the baseline. Two signals may be nearly one.
+    size = np.sqrt(np.diag(directions.gram)[:GAIN])
+    values, vectors = np.linalg.eigh(directions.gram[:GAIN, :GAIN] / np.outer(size, size))
+    there = values > 1e-10 * values[-1]
+    turn = (vectors[:, there] / np.sqrt(values[there])).T / size
+    inside = np.sum((rows @ (turn @ directions.flat[:GAIN]).T) ** 2)
+    taken = np.sum((turn @ directions.scatter[:GAIN, :GAIN]) * turn)
+    left = max(float(np.sum(rows**2) - inside), np.finfo(float).eps)
+    return left / ((len(rows) - 1) * (rows.shape[1] - taken))
+
+
+def _columns(
+    directions: Directions, design: Design, widths: Design | None, respond: np.ndarray
+) -> Columns:
+    """A column for each signal and regressor but the constant, and two for each of the width."""
+    constant = design.names.index(CONSTANT)
+    others = [c for c in range(len(design.names)) if c != constant]
+    matrix = design.matrix[:, others]
+    chosen, signals = np.nonzero(respond[np.ix_(others, directions.active)])
+    count = len(others)
+    if widths is not None:
+        matrix = np.concatenate([matrix, widths.matrix], axis=1)
+        n = widths.matrix.shape[1]
+        chosen = np.concatenate([chosen, count + np.repeat(np.arange(n), len(SHAPES))])
+        places = [len(directions.rows) + one for one in SHAPES]
+        signals = np.concatenate([signals, np.tile(places, n)])
+    return Columns(matrix - matrix.mean(axis=0), chosen, signals)
+
+
+def _fit(scan: _Scan, design: Design, widths: Design | None, respond, kind: str) -> JointResult:
+    """The joint fit from that of the mean."""
+    design = design.select(scan.kept)
+    widths = None if widths is None else widths.select(scan.kept)
+    directions, flat = scan.directions, scan.directions.flat
+    columns = _columns(directions, design, widths, respond)
+    products = scan.rows @ flat.T
+    first = solve(columns, directions, products, scan.variance, gain=False)
+    # Anew round the widths that were found: their second order is a tenth of a point.
+    change = columns.change(first.values, len(flat))
+    moved = directions.moved(change)
+    rest = scan.rows - (moved - moved.mean(axis=0))
+    products = rest @ flat.T + change @ directions.gram
+    found = solve(columns, directions, products, scan.variance, gain=True)
+    final = columns.change(found.values, len(flat))
+    rest = rest - (final - change) @ flat
+    return _result(scan, design, columns, found, final, rest, respond, kind)
 
 
 def _result(
-    solved: _Solved, average: FitResult, scale: float, noise: float, linewidth_model: str
+    scan: _Scan,
+    design: Design,
+    columns: Columns,
+    found: Estimate,
+    change: np.ndarray,
+    rest: np.ndarray,
+    respond: np.ndarray,
+    kind: str,
 ) -> JointResult:
-    """Amplitudes, changes and narrowing with their errors, in the unit of the FIDs (`scale`)."""
-    state, design = solved.state, solved.design
-    covariance, variance = _covariance(solved)
-    columns, signals = np.nonzero(solved.respond & state.active)
-    names, base, base_se, change, spread = percent_changes(
-        solved.model, design, state, columns, signals, covariance
-    )
-    course, course_se = _timecourse(solved, variance)
-    last = len(covariance) - len(state.delta)
+    """Amplitudes, changes and narrowing with their errors, in the unit of the FIDs."""
+    mean, directions = scan.mean, scan.directions
+    model, state, scale = directions.model, directions.state, mean.scale
+    coefficients = _coefficients(scan, design, columns, found, respond)
+    names, base, base_se, percent, spread = percent_changes(model.names, design, coefficients)
+    narrowing, narrowing_se = _narrowing(state.theta, columns, found, len(directions.rows))
+    course, course_se = _timecourse(scan, change, rest)
+    oversampling = model.band.oversampling
+    squares, used = float(np.sum(rest**2)), len(found.values)
+    if scan.aligned:
+        squares -= _taken(mean.directions, rest)
+        used += len(TURNS) * (len(rest) - 1)
+    freedom = (len(rest) - 1) * model.n_data - used
+    variance = squares / freedom / oversampling
     return JointResult(
         names=names,
         baseline_amplitude=scale * base,
         baseline_se=scale * base_se,
         contrasts=design.contrasts,
-        change_percent=change,
+        change_percent=percent,
         change_se_percent=np.sqrt(np.einsum("cii->ci", spread)),
         change_covariance=spread,
-        narrowing_hz=-state.delta,
-        narrowing_se_hz=np.sqrt(np.diag(covariance)[last:]),
-        linewidth_model=linewidth_model,
+        narrowing_hz=narrowing,
+        narrowing_se_hz=narrowing_se,
+        linewidth_model=kind,
         timecourse=scale * course,
         timecourse_se=scale * course_se,
-        fqn=float(variance * scale**2 / noise**2) if noise > 0 else float("inf"),
-        shift_hz=solved.shift_hz,
-        phase_deg=solved.phase_deg,
-        average=average,
-        stop_reason=solved.stop,
+        fqn=float(variance * scale**2 / scan.noise**2) if scan.noise > 0 else float("inf"),
+        gain_percent=100 * found.gain,
+        kept=scan.kept,
+        shift_hz=scan.shift_hz,
+        phase_deg=scan.phase_deg,
+        average=mean.result,
+        stop_reason=mean.stop,
     )
 
 
-def _covariance(solved: _Solved) -> tuple[np.ndarray, float]:
-    """Covariance of coefficients, nonlinear parameters and linewidth coefficients under the noise
-    that the residual shows, and its variance; parameters that may not move have zeros.
+def _taken(directions: Directions, rest: np.ndarray) -> float:
+    """Squares of rows in the directions of phase and frequency."""
+    turns = directions.flat[list(TURNS)]
+    products = rest @ turns.T
+    return float(np.sum(products * np.linalg.solve(turns @ turns.T, products.T).T))
 
-    A^-1 M A^-1 as in `result.covariances`.
+
+def _coefficients(scan, design, columns, found, respond) -> Coefficients:
+    """Coefficients of signals with those of the constant: the mean less what the other regressors
+    make of it. Mean and differences of the transients are independent."""
+    active, state = scan.directions.active, scan.directions.state
+    k, constant = len(active), design.names.index(CONSTANT)
+    others = [c for c in range(len(design.names)) if c != constant]
+    inner = np.flatnonzero(columns.direction < k)
+    course, signal = columns.course[inner], columns.direction[inner]
+    size = float(design.matrix[0, constant])
+    back = np.zeros((k, len(inner)))
+    back[signal, np.arange(len(inner))] = -design.matrix[:, others].mean(axis=0)[course] / size
+    values, spread = found.values[inner], found.covariance[np.ix_(inner, inner)]
+    covariance = scan.mean.result.covariance[np.ix_(active, active)] / scan.mean.scale**2
+    own = covariance / size**2 + back @ spread @ back.T
+    return Coefficients(
+        columns=np.concatenate([np.full(k, constant), np.array(others, int)[course]]),
+        signals=np.concatenate([active, active[signal]]),
+        values=np.concatenate([state.amplitudes[active] / size + back @ values, values]),
+        covariance=np.block([[own, back @ spread], [spread @ back.T, spread]]),
+    )
+
+
+def _narrowing(theta, columns: Columns, found: Estimate, count: int):
+    """What the line loses in width (Hz, FWHM) at 1 of each regressor of the width, and its error.
+
+    By the slopes of the width of a Voigt line, 0.5346 l + sqrt(0.2166 l^2 + g^2) (Olivero &
+    Longbothum 1977, doi:10.1016/0022-4073(77)90161-3).
     """
-    model, target, courses, state = solved.model, solved.target, solved.courses, solved.state
-    columns, signals = np.nonzero(solved.respond & state.active)
-    slopes = _tangents(model, target, courses, state)
-    slopes = slopes.reshape(len(slopes), -1)
-    kernel = np.array([name.startswith("kernel:") for name in model.parameters])
-    held = (model.upper <= model.lower) | (kernel & (state.theta <= model.lower + 1e-6))
-    movable = np.concatenate([~held, np.ones(len(state.delta), bool)])
-    jacobian = np.vstack([_columns(model, target, state, columns, signals), slopes])
-    if solved.aligned:
-        # Frequency and phase of each transient are free: what looks like them carries nothing.
-        jacobian = _without_nuisance(jacobian, slopes[[0, 2]], len(courses.spectra))
-        movable[[0, 2]] = False
-    information = jacobian @ jacobian.T
-    k = len(signals)
-    information[:k, :k] += _ratio_information(target, courses, columns, signals, len(model.names))
-    at = np.arange(k, k + len(model.prior_sd))
-    information[at, at] += target.variance * courses.n / model.prior_sd**2
-    inside = np.concatenate([np.ones(k, bool), movable])
-    part = information[np.ix_(inside, inside)]
-    size = 1.0 / np.sqrt(np.diag(part))
-    inverse = np.zeros_like(information)
-    inverse[np.ix_(inside, inside)] = np.linalg.inv(part * np.outer(size, size)) * np.outer(
-        size, size
-    )
-    used = inside.sum() + 2 * model.baseline.effective_dimension(target.smoothness)
-    used += 2 * courses.n if solved.aligned else 0
-    squares = float(np.sum(state.residual**2)) + courses.energy
-    variance = squares / (courses.n * model.n_data - used) / model.band.oversampling
-    # Products above need the root of the projection, the noise the whole of it.
-    rows = jacobian.reshape(len(jacobian), -1, 2, len(model.ppm))
-    middle = _scatter(solved, _first_without_baseline(model, target, rows))
-    return variance * inverse @ middle @ inverse, variance
+    lorentz, gauss2 = theta[3:5]
+    root = np.sqrt(0.2166 * lorentz**2 + gauss2)
+    slopes = {LORENTZ: 0.5346 + 0.2166 * lorentz / root, GAUSS2: 0.5 / root}
+    values, errors = [], []
+    widths = np.flatnonzero(columns.direction == count + LORENTZ)
+    for course in columns.course[widths]:
+        weight = np.zeros(len(found.values))
+        for place, slope in slopes.items():
+            weight[(columns.course == course) & (columns.direction == count + place)] = -slope
+        values.append(weight @ found.values)
+        errors.append(np.sqrt(weight @ found.covariance @ weight))
+    return np.array(values), np.array(errors)
 
 
-def _scatter(solved: _Solved, rows: np.ndarray) -> np.ndarray:
-    """Covariance that noise of variance one gives the products of rows (n, n_courses, 2, n_points)
-    with spectra of the courses, (n, n)."""
-    band = solved.model.band
-    if solved.shape.white:
-        flat = rows.reshape(len(rows), -1)
-        return band.oversampling * (flat @ flat.T)
-    return sum(coloured_products(solved.shape, band, one) for one in rows.swapaxes(0, 1))
-
-
-def _columns(model, target, state: _State, columns, signals) -> np.ndarray:
-    """Columns of the linear problem, as rows, (n, n_courses * 2 * n_points)."""
-    rows = np.einsum(
-        "ocn,onrp->ncrp", state.mixing[:, :, columns], state.spectra[:, signals], optimize=True
-    )
-    return _first_without_baseline(model, target, rows).reshape(len(rows), -1)
-
-
-def _without_nuisance(jacobian: np.ndarray, nuisance: np.ndarray, n_courses: int) -> np.ndarray:
-    """Jacobian with the directions of phase and frequency taken out of every course."""
-    directions = nuisance.reshape(2, n_courses, -1)[:, 0]
-    q, _ = np.linalg.qr(directions.T)
-    parts = jacobian.reshape(len(jacobian), n_courses, -1)
-    return (parts - (parts @ q) @ q.T).reshape(len(jacobian), -1)
-
-
-def _timecourse(solved: _Solved, variance: float):
+def _timecourse(scan: _Scan, change: np.ndarray, rest: np.ndarray):
     """Amplitudes of single transients, (n_transients, n_names): those of the model, and what least
     squares on the shared shapes finds in the residual; and the error of one."""
-    model, target, state = solved.model, solved.target, solved.state
-    spectra, design = solved.spectra, solved.design
-    signals = _predicted(model, state, design, solved.widths)
-    rest = _residuals(model, target, state, spectra, signals)
-    rows = model.spectrum(state.damped)
-    taken = model.baseline.taken(target.smoothness)
-    rows = model.baseline.remove(rows, taken).reshape(len(rows), -1)
-    rest = model.baseline.remove(rest, taken).reshape(len(rest), -1)
-    active = np.flatnonzero(state.active)
-    inverse = np.linalg.inv(rows[active] @ rows[active].T)
-    course = np.full((len(spectra), len(rows)), np.nan)
-    course[:, active] = (design.matrix @ state.coefficients)[:, active]
-    course[:, active] += rest @ rows[active].T @ inverse
-    error = np.full(len(rows), np.nan)
-    own = model.baseline.remove(rows[active].reshape(len(active), 1, 2, -1), taken)
-    spread = inverse @ _scatter(solved, own) @ inverse
-    error[active] = np.sqrt(variance * np.diag(spread))
+    directions = scan.directions
+    active, state = directions.active, directions.state
+    rows = directions.flat[: len(active)]
+    inverse = np.linalg.pinv(rows @ rows.T, hermitian=True)
+    course = np.full((len(rest), len(state.amplitudes)), np.nan)
+    own = change[:, : len(active)] + rest @ rows.T @ inverse
+    course[:, active] = state.amplitudes[active] + own
+    error = np.full(len(state.amplitudes), np.nan)
+    k = len(active)
+    spread = inverse @ directions.scatter[:k, :k] @ inverse
+    error[active] = np.sqrt(scan.variance * np.diag(spread))
     return course, error

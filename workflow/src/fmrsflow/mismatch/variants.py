@@ -180,13 +180,14 @@ _FIT = {
     "polynomial": {"baseline": "polynomial", "baseline_order": 6},
     "stiff": {"baseline_smoothness": "aic"},
     "flat": {"baseline": "none"},
+    "unaligned": {"joint_alignment": "preprocess"},
     "fslmrs": {"engine": "fsl_mrs", "baseline": "polynomial", "baseline_order": 2},
     "lcmodel": {"engine": "lcmodel"},
 }
 _ANALYSES = {
     "main": ("robust", "spline"),
     "restricted": ("restricted", "spline"),
-    "uncorrected": ("uncorrected", "spline"),
+    "uncorrected": ("uncorrected", "unaligned"),
     "polynomial": ("robust", "polynomial"),
     "stiff": ("robust", "stiff"),
     "flat": ("robust", "flat"),

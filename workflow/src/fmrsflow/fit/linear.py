@@ -1,0 +1,132 @@
+"""Generalised least squares of all transients in directions of their mean.
+
+Column c of the model moves the transients by a course over time, X_c, in one direction d(c). With
+q the products of the transients with the directions and G those of the directions with each other,
+normal matrix and right side are (X'X) o G and X'q: no column is ever made. Everything is counted
+from the mean of the transients, which has a fit of its own: what that one misses is common to all
+of them and takes no part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from fmrsflow.errors import DataError
+from fmrsflow.fit import gain as gains
+from fmrsflow.fit.directions import GAIN, Directions
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of the model.
+
+    Attributes
+    ----------
+    courses : array (n_transients, n_courses)
+        Of mean zero.
+    course, direction : int arrays (n_columns,)
+        Which course and which direction each column has.
+    """
+
+    courses: np.ndarray
+    course: np.ndarray
+    direction: np.ndarray
+
+    def change(self, values: np.ndarray, n_directions: int) -> np.ndarray:
+        """Movement of each transient in each direction, (n_transients, n_directions)."""
+        by_course = np.zeros((self.courses.shape[1], n_directions))
+        by_course[self.course, self.direction] = values
+        return self.courses @ by_course
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Coefficients of the columns, their covariance, and the gain's SD (mean over the grid)."""
+
+    values: np.ndarray
+    covariance: np.ndarray
+    gain: float
+
+
+def solve(
+    columns: Columns, directions: Directions, products: np.ndarray, variance: float, gain: bool
+) -> Estimate:
+    """Coefficients of the columns.
+
+    Parameters
+    ----------
+    products : array (n_transients, n_directions)
+        Of the transients, less their mean, with the directions.
+    variance : float
+        Of the noise of the spectrum.
+    gain : bool
+        Whether transients have a gain of their own (`gain`): coefficients are the mean over its
+        grid by restricted likelihood, their covariance holds the spread over it.
+
+    Raises
+    ------
+    DataError
+        Columns depend on each other.
+    """
+    course, direction = columns.course, columns.direction
+    gram = directions.gram
+    oversampling = directions.model.band.oversampling
+    noise = variance * oversampling
+    size = float(gram[GAIN, GAIN])
+    share = gram[GAIN] / size  # of each direction in that of the gain
+    both = np.column_stack([columns.courses, products[:, GAIN]])
+    count = columns.courses.shape[1]
+    plain = columns.courses.T @ columns.courses
+    pairs = np.ix_(course, course)
+    normal = plain[pairs] * gram[np.ix_(direction, direction)]
+    right = (columns.courses.T @ products)[course, direction]
+    own = share[direction]
+    found, likelihoods = [], []
+    points = list(gains.grid()) if gain else [gains.Gain(0.0, 0.0)]
+    for point in points:
+        weighting = gains.weighting(both, point, size / noise)
+        extra = weighting.products
+        whole = normal + size * extra[:count, :count][pairs] * np.outer(own, own)
+        side = right + extra[course, count] * own
+        scale = 1.0 / np.sqrt(np.diag(whole))
+        try:
+            factor = cho_factor(whole * np.outer(scale, scale), lower=True)
+        except LinAlgError:
+            raise DataError("regressors depend on each other over the transients kept") from None
+        values = scale * cho_solve(factor, scale * side)
+        logdet = 2 * np.log(np.diag(factor[0]) / scale).sum()
+        left = (extra[count, count] / size - side @ values) / noise
+        likelihoods.append(-0.5 * (weighting.logdet + logdet + left))
+        inverse = np.outer(scale, scale) * cho_solve(factor, np.eye(len(values)))
+        found.append((point, values, inverse, weighting))
+    weights = np.exp(np.array(likelihoods) - max(likelihoods))
+    weights /= weights.sum()
+    mean = sum(w * values for w, (_, values, _, _) in zip(weights, found))
+    covariance = np.zeros((len(mean), len(mean)))
+    for weight, (_, values, inverse, weighting) in zip(weights, found):
+        if weight > 1e-6:
+            off = values - mean
+            spread = noise * inverse
+            if not np.array_equal(directions.scatter, oversampling * gram):
+                spread = spread + _coloured(columns, directions, weighting, inverse, variance)
+            covariance += weight * (spread + np.outer(off, off))
+    size = sum(w * point.size for w, (point, *_) in zip(weights, found))
+    return Estimate(mean, covariance, float(size))
+
+
+def _coloured(columns: Columns, directions: Directions, weighting, inverse, variance: float):
+    """What noise that is not white adds to the covariance: inverse (C - C of white noise) inverse,
+    C the covariance that noise gives the right side."""
+    course, direction = columns.course, columns.direction
+    excess = directions.scatter - directions.model.band.oversampling * directions.gram
+    share = directions.gram[GAIN] / directions.gram[GAIN, GAIN]
+    x, own = columns.courses, share[direction]
+    y = weighting.applied[:, : x.shape[1]]
+    pairs = np.ix_(course, course)
+    cross = (x.T @ y)[pairs] * np.outer(excess[direction, GAIN], own)
+    middle = (x.T @ x)[pairs] * excess[np.ix_(direction, direction)] + cross + cross.T
+    middle += (y.T @ y)[pairs] * excess[GAIN, GAIN] * np.outer(own, own)
+    return variance * inverse @ middle @ inverse
