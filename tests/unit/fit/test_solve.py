@@ -44,16 +44,18 @@ def test_a_first_order_phase_is_found(clean, basis, truth, of_basis):
     result = fit_spectra(clean.with_data(fid[None]), basis, options)[0]
     found = np.rad2deg(result.parameters["phase1_rad_per_ppm"])
     assert found == pytest.approx(4.0, abs=0.01)
-    np.testing.assert_allclose(of_basis(result), truth, rtol=1e-3)
+    # GPC and PCh share what the ramp, which is no whole number of points, leaves.
+    np.testing.assert_allclose(of_basis(result), truth, rtol=2e-3)
     assert model.parameters[1] == "phase1_rad_per_ppm"
 
 
+@pytest.mark.parametrize("width_sd_hz", [0.0, 0.5])
 @pytest.mark.parametrize(
     "options", [FitOptions(), FitOptions(metabolite_shift_sd_ppm=0.0, lineshape="voigt")]
 )
-def test_derivatives_are_those_of_finite_differences(clean, basis, options):
+def test_derivatives_are_those_of_finite_differences(clean, basis, options, width_sd_hz):
     """The projected slope of the cost must be that of the cost itself."""
-    model = make_model(clean, basis, options)
+    model = make_model(clean, basis, options, width_sd_hz=width_sd_hz)
     rng = np.random.default_rng(5)
     theta = np.zeros(len(model.parameters))
     theta[:7] = 0.1, 0.01, 1.0, 4.0, 9.0, 0.3, -0.5
@@ -152,6 +154,31 @@ def test_small_shifts_of_single_metabolites_are_found(clean, basis, truth):
     own = found.pop("shift_hz:mI") - np.median(list(found.values()))
     assert own == pytest.approx(0.4, abs=0.05)
     assert abs(shifting.amplitudes[k] - truth[k]) < abs(plain.amplitudes[k] - truth[k])
+
+
+def test_small_widths_of_single_metabolites_are_found(clean, basis, truth):
+    """Myo-inositol 0.4 Hz broader than the others: three SD of the prior, without noise."""
+    k = basis.names.index("mI")
+    signals = truth @ basis.fids
+    decay = np.exp(-np.pi * 0.4 * clean.time_s)
+    signals = signals + truth[k] * basis.fids[k] * (decay - 1)
+    fids = clean.with_data(signals[None]).broadened(3.0, 4.0)
+    common = fit_spectra(fids, basis, FitOptions(metabolite_shift_sd_ppm=0.0))[0]
+    found = fit_spectra(fids, basis)[0]
+    own = {name: value for name, value in found.parameters.items() if "lorentz_hz:" in name}
+    assert own.pop("lorentz_hz:mI") - np.median(list(own.values())) == pytest.approx(0.4, abs=0.05)
+    assert abs(found.amplitudes[k] / truth[k] - 1) < 2e-3
+    assert abs(common.amplitudes[k] / truth[k] - 1) > 2e-2
+
+
+def test_creatine_and_phosphocreatine_may_stand_apart(clean, basis, truth):
+    """A shift of one of them is no change of either (0.4 Hz; tied, they would trade amplitudes)."""
+    pair = [basis.names.index(name) for name in ("Cr", "PCr")]
+    signals = truth @ basis.fids
+    turn = np.exp(2j * np.pi * 0.4 * clean.time_s)
+    signals = signals + truth[pair[1]] * basis.fids[pair[1]] * (turn - 1)
+    found = fit_spectra(clean.with_data(signals[None]).broadened(3.0, 4.0), basis)[0]
+    np.testing.assert_allclose(found.amplitudes[pair], truth[pair], rtol=5e-3)
 
 
 def test_a_free_lineshape_fits_a_split_line_better(clean, basis):

@@ -44,6 +44,14 @@ GAUSS = np.pi**2 / (4 * np.log(2))
 TIED = {"PCr": "Cr", CREATINE_CH2: "Cr", "PCh": "GPC"}
 """Signals whose lines stand where another's do: they share its small shift."""
 
+TIED_FREELY = {CREATINE_CH2: "Cr", "PCh": "GPC"}
+"""The same where metabolites have widths of their own: what sets Cr and PCr apart is then a shift
+and a width, and not an exchange of amplitudes."""
+
+WIDTH_SD_HZ = 0.4 / np.pi
+"""SD of a metabolite's own Lorentzian width about the common one (LCModel: 1/T2 known to 0.4 /s;
+Provencher 1993, doi:10.1002/mrm.1910300604)."""
+
 KERNEL_STEP_HZ = 1.5
 KERNEL_REACH = 5
 KERNEL_SD = 0.1
@@ -78,14 +86,17 @@ class Model:
     baseline : Baseline
     parameters : tuple of str
         Nonlinear parameters, in order: `COMMON`, `BROAD` (differences to the metabolites), one
-        `shift_hz:<name>` per metabolite where these are free, `kernel:<n>` of a free lineshape.
+        `shift_hz:<name>` and one `lorentz_hz:<name>` (difference to the common one) per metabolite
+        where these are free, `kernel:<n>` of a free lineshape.
     lower, upper, prior_sd : arrays (n_parameters,)
         Limits, and the standard deviation of a Gaussian prior round 0 (inf for none).
     ratios : tuple of (row, column, ratio, sd)
         Soft ratios between amplitudes.
     shifts : array (n_shifts, n_names)
         1 for the signals that each shift of its own moves: a metabolite, or those whose lines
-        stand at one place (`TIED`).
+        stand at one place (`TIED`, `TIED_FREELY`).
+    own_widths : bool
+        Whether each of them has a Lorentzian width of its own too.
     kernel : complex array (n_kernel, n_time)
         Copies of a free lineshape.
     smoothness : float
@@ -106,6 +117,7 @@ class Model:
     prior_sd: np.ndarray
     ratios: tuple[tuple[int, int, float, float], ...]
     shifts: np.ndarray
+    own_widths: bool
     kernel: np.ndarray
     smoothness: float
     grid: np.ndarray
@@ -137,8 +149,10 @@ class Model:
         return replace(self, upper=np.where(kernel, 0.0, self.upper))
 
     def with_kernel(self, theta: np.ndarray) -> np.ndarray:
-        """Parameters with a start for the weights of a free lineshape."""
+        """Parameters of a Voigt line with a start for the weights of a free lineshape."""
         start = theta.copy()
+        # From narrower lines: at the width that a Voigt line needed, no weight would help.
+        start[4] *= 0.25
         start[len(theta) - len(self.kernel) :] = 0.5 * KERNEL_SD
         return start
 
@@ -156,7 +170,7 @@ class Model:
         narrow = self.band.exponentials(2j * np.pi * shift - np.pi * lorentz)
         narrow = narrow * np.exp(-GAUSS * gauss2 * self.time_s**2)
         if not self.is_voigt(theta):
-            weights = theta[7 + len(self.shifts) :]
+            weights = theta[len(theta) - len(self.kernel) :]
             narrow = narrow * (1.0 - weights.sum() + weights @ self.kernel)
         broad = narrow
         if self.broad.any():
@@ -167,7 +181,11 @@ class Model:
         for fid, is_broad_one, signal in zip(self.fids, self.broad, signals):
             np.multiply(fid, broad if is_broad_one else narrow, out=signal)
         if len(self.shifts):
-            own = self.band.exponentials(2j * np.pi * theta[7 : 7 + len(self.shifts)])
+            n = len(self.shifts)
+            rates = 2j * np.pi * theta[7 : 7 + n]
+            if self.own_widths:
+                rates = rates - np.pi * theta[7 + n : 7 + 2 * n]
+            own = self.band.exponentials(rates)
             for turn, moved in zip(own, self.shifts):
                 for row in np.flatnonzero(moved):
                     signals[row] *= turn
@@ -202,8 +220,11 @@ class Model:
         last = 5 + len(self.shifts)
         if len(self.shifts):
             rows[5:last] = (2j * np.pi * t) * ((self.shifts * a) @ damped)
+        if self.own_widths:
+            rows[last : last + len(self.shifts)] = 0.5j * rows[5:last]
+            last += len(self.shifts)
         if len(self.kernel):
-            weights = theta[7 + len(self.shifts) :]
+            weights = theta[len(theta) - len(self.kernel) :]
             plain = total / (1.0 - weights.sum() + weights @ self.kernel)
             rows[last:] = plain * (self.kernel - 1.0)
         return rows
@@ -219,10 +240,15 @@ def _summed(a: np.ndarray, signals: np.ndarray) -> np.ndarray:
 
 
 def make_model(
-    fids: Fids, basis: Basis, options: FitOptions, macromolecules: Macromolecules = GROUPED
+    fids: Fids,
+    basis: Basis,
+    options: FitOptions,
+    macromolecules: Macromolecules = GROUPED,
+    width_sd_hz: float = 0.0,
 ) -> Model:
     """The model of spectra on the axes of `fids`, with a set of macromolecules where these are
-    lines (`own_lines`).
+    lines (`own_lines`), and metabolites' own widths with a prior of SD `width_sd_hz` (0 for none;
+    none without own shifts either).
 
     Raises
     ------
@@ -242,15 +268,17 @@ def make_model(
             "are needed; the FID is too short or the spectral width too small"
         )
     broad = np.array([is_broad(name) for name in names])
-    shifts = _shift_groups(names, broad) if options.metabolite_shift_sd_ppm > 0 else {}
+    tied = TIED_FREELY if width_sd_hz > 0 else TIED
+    shifts = _shift_groups(names, broad, tied) if options.metabolite_shift_sd_ppm > 0 else {}
     reach = np.arange(-KERNEL_REACH, KERNEL_REACH + 1)
     steps = reach[:0] if options.lineshape == "voigt" else reach[reach != 0]
     kernel = np.exp(2j * np.pi * KERNEL_STEP_HZ * np.outer(steps, band.time_s))
     baseline = _baseline(ppm, options)
     span = float(np.ptp(ppm))
     sizes = np.geomspace(MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM, GRID) * span
-    tied = macromolecules.ratios if own_lines(basis, options) else BASIS_RATIOS
-    limits = _limits(options, f0, bool(broad.any()), shifts, steps)
+    broad_ratios = macromolecules.ratios if own_lines(basis, options) else BASIS_RATIOS
+    own_widths = width_sd_hz > 0 and bool(shifts)
+    limits = _limits(options, f0, bool(broad.any()), shifts, width_sd_hz, steps)
     return Model(
         names=names,
         band=band,
@@ -264,22 +292,23 @@ def make_model(
         prior_sd=np.array([sd for _, _, sd in limits.values()]),
         ratios=tuple(
             (names.index(one), names.index(other), ratio, sd)
-            for one, other, ratio, sd in (*RATIOS, *MINOR, *tied)
+            for one, other, ratio, sd in (*RATIOS, *MINOR, *broad_ratios)
             if options.soft_ratios and one in names and other in names
         ),
         shifts=np.array(list(shifts.values())).reshape(-1, len(names)),
+        own_widths=own_widths,
         kernel=kernel,
         smoothness=baseline.smoothness_for(options.baseline_dimension_per_ppm * span),
         grid=np.array([baseline.smoothness_for(size) for size in sizes]),
     )
 
 
-def _shift_groups(names: tuple[str, ...], broad: np.ndarray) -> dict[str, np.ndarray]:
+def _shift_groups(names: tuple[str, ...], broad: np.ndarray, tied) -> dict[str, np.ndarray]:
     """Signals that move together, by the name of the first of them."""
     groups: dict[str, np.ndarray] = {}
     for k, name in enumerate(names):
         if not broad[k]:
-            first = TIED.get(name, name)
+            first = tied.get(name, name)
             groups.setdefault(first if first in names else name, np.zeros(len(names)))[k] = 1.0
     return groups
 
@@ -345,7 +374,7 @@ def _baseline(ppm: np.ndarray, options: FitOptions) -> smooth.Baseline:
     return smooth.no_baseline(len(ppm))
 
 
-def _limits(options: FitOptions, f0: float, broad: bool, shifting, steps) -> dict:
+def _limits(options: FitOptions, f0: float, broad: bool, shifting, width_hz: float, steps) -> dict:
     """Lower limit, upper limit and SD of the prior of each nonlinear parameter."""
     none = np.inf
     reach = options.max_shift_ppm * f0
@@ -363,5 +392,9 @@ def _limits(options: FitOptions, f0: float, broad: bool, shifting, steps) -> dic
     }
     own = options.metabolite_shift_sd_ppm * f0
     limits |= {f"shift_hz:{name}": (-5 * own, 5 * own, own) for name in shifting}
+    if width_hz > 0:
+        limits |= {
+            f"lorentz_hz:{name}": (-5 * width_hz, 5 * width_hz, width_hz) for name in shifting
+        }
     limits |= {f"kernel:{step}": (0.0, 0.5, KERNEL_SD) for step in steps}
     return limits

@@ -17,7 +17,7 @@ from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.fit.coloured import coloured_products, cut_alike
-from fmrsflow.fit.model import Model, make_model
+from fmrsflow.fit.model import WIDTH_SD_HZ, Model, make_model
 from fmrsflow.fit.nonnegative import solve_nonnegative
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, Solution, failed_result, make_result
@@ -129,7 +129,7 @@ def fit_spectra(fids: Fids, basis: Basis, options: FitOptions | None = None) -> 
     """
     options = options or FitOptions()
     fids, basis = cut_alike(fids, basis)
-    model = make_model(fids, basis, options)
+    model = make_model(fids, basis, options, width_sd_hz=WIDTH_SD_HZ)
     # One by one: vectorised over spectra, the last bits would depend on their number.
     return [_fit_one(model, options, fids.select([j])) for j in range(fids.n_transients)]
 
@@ -255,9 +255,7 @@ def search(
     found = _settled(model, spectrum, smoothness, state)
     if model is whole:
         return found
-    # From narrower lines: at the width that a Voigt line needed, no weight would help.
-    theta = found[0].theta * np.where(np.arange(len(found[0].theta)) == 4, 0.25, 1.0)
-    other = fitted_again(whole, data, smoothness, whole.with_kernel(theta))
+    other = fitted_again(whole, data, smoothness, whole.with_kernel(found[0].theta))
     variance = other[0].cost / degrees_of_freedom(whole, smoothness, other[0])
     asked = found[0].misfit - other[0].misfit > LINESHAPE_GAIN * variance * len(whole.kernel)
     return other if asked else found
