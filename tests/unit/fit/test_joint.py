@@ -82,8 +82,8 @@ def test_a_basis_without_pcr_has_total_creatine_everywhere(scan, basis):
     assert change["tCr"] == change["Cr"] == pytest.approx(0.0, abs=0.25 * error)
     assert error > 0
     base = joint.baseline_amplitude[joint.names.index("tCr")]
-    # Priors weigh by the residual, which is that of all transients here.
-    assert base == pytest.approx(amplitudes[tcr], rel=0.03)
+    # What the missing line takes from the one width of the joint fit, own widths give back.
+    assert base == pytest.approx(amplitudes[tcr], rel=0.07)
     values = quantities(single.names, single.amplitudes, single.covariance, 0.028, 2.0)
     raw = {one.metabolite: one for one in values if one.quantity == "raw"}
     assert raw["tCr"].value == amplitudes[tcr]

@@ -11,7 +11,7 @@ from fmrsflow.errors import DataError
 from fmrsflow.fit.directions import GAIN, GAUSS2, LORENTZ, PHASE, SHIFT, TURNS, directions_of
 from fmrsflow.fit.gain import Gain, weighting
 from fmrsflow.fit.linear import Columns, solve
-from fmrsflow.fit.model import make_model
+from fmrsflow.fit.model import Kind, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.solve import prepared, search
 
@@ -22,7 +22,7 @@ COURSES -= COURSES.mean(axis=0)
 
 @pytest.fixture(scope="module")
 def directions(noisy, basis):
-    model = make_model(noisy(1, 200.0, 0), basis, FitOptions())
+    model = make_model(noisy(1, 200.0, 0), Kind(basis), FitOptions())
     data = prepared(model, noisy(1, 200.0, 0))
     state, target, _ = search(model, FitOptions(), data)
     return directions_of(model, target, state, data.shape)

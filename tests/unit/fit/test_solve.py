@@ -10,8 +10,8 @@ import pytest
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.fit import solve
-from fmrsflow.fit.broad import GROUPED, LOW
-from fmrsflow.fit.model import make_model, make_models
+from fmrsflow.fit.broad import LOW
+from fmrsflow.fit.model import Kind, make_model, make_models
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.solve import (
     evaluate,
@@ -43,7 +43,7 @@ def test_noise_free_amplitudes_return_from_far_starts(
 
 def test_a_first_order_phase_is_found(clean, basis, truth, of_basis):
     options = FitOptions(baseline="none")
-    model = make_model(clean, basis, options)
+    model = make_model(clean, Kind(basis), options)
     ramp = np.exp(1j * np.deg2rad(4.0) * (clean.ppm - 3.0))
     spectrum = clean.spectra[0, 0] * ramp
     fid = np.fft.ifft(np.fft.ifftshift(spectrum))
@@ -51,16 +51,18 @@ def test_a_first_order_phase_is_found(clean, basis, truth, of_basis):
     result = fit_spectra(clean.with_data(fid[None]), basis, options)[0]
     found = np.rad2deg(result.parameters["phase1_rad_per_ppm"])
     assert found == pytest.approx(4.0, abs=0.01)
-    np.testing.assert_allclose(of_basis(result), truth, rtol=1e-3)
+    # GPC and PCh share what the ramp, which is no whole number of points, leaves.
+    np.testing.assert_allclose(of_basis(result), truth, rtol=2e-3)
     assert model.parameters[1] == "phase1_rad_per_ppm"
 
 
+@pytest.mark.parametrize("width_sd_hz", [0.0, 0.5])
 @pytest.mark.parametrize(
     "options", [FitOptions(), FitOptions(metabolite_shift_sd_ppm=0.0, lineshape="voigt")]
 )
-def test_derivatives_are_those_of_finite_differences(clean, basis, options):
+def test_derivatives_are_those_of_finite_differences(clean, basis, options, width_sd_hz):
     """The slope of the cost must be that of the cost itself, and that of the derivatives."""
-    model = make_model(clean, basis, options)
+    model = make_model(clean, Kind(basis, width_sd_hz=width_sd_hz), options)
     rng = np.random.default_rng(5)
     theta = np.zeros(len(model.parameters))
     theta[:7] = 0.1, 0.01, 1.0, 4.0, 9.0, 0.3, -0.5
@@ -100,7 +102,7 @@ def test_a_search_ends_at_the_minimum(noisy, basis):
     """Searched on with derivatives alone, no amplitude moves by 2 % of its standard error."""
     fids = noisy(6, 40.0, 21)
     options = FitOptions(lineshape="voigt")
-    model = make_model(fids, basis, options)
+    model = make_model(fids, Kind(basis), options)
     for j, one in enumerate(fit_spectra(fids, basis, options)):
         state, target, _ = search(model, options, prepared(model, fids.select([j])))
         for _ in range(5):
@@ -128,9 +130,9 @@ def test_one_step_foresees_whether_a_free_lineshape_pays(
 def test_models_made_together_are_those_made_alone(clean, basis):
     names = [name for name in basis.names if not name.startswith("MM")]
     other = replace(basis, fids=1.1 * basis.fids)
-    kinds = [(basis, GROUPED), (basis.select(names), LOW), (other, GROUPED)]
-    for (one, lines), together in zip(kinds, make_models(clean, kinds, FitOptions())):
-        alone = make_model(clean, one, FitOptions(), lines)
+    kinds = [Kind(basis), Kind(basis.select(names), LOW), Kind(other)]
+    for one, together in zip(kinds, make_models(clean, kinds, FitOptions())):
+        alone = make_model(clean, one, FitOptions())
         assert together.names == alone.names
         np.testing.assert_array_equal(together.fids, alone.fids)
         np.testing.assert_array_equal(together.grid, alone.grid)
@@ -213,6 +215,31 @@ def test_small_shifts_of_single_metabolites_are_found(clean, basis, truth):
     own = found.pop("shift_hz:mI") - np.median(list(found.values()))
     assert own == pytest.approx(0.4, abs=0.05)
     assert abs(shifting.amplitudes[k] - truth[k]) < abs(plain.amplitudes[k] - truth[k])
+
+
+def test_small_widths_of_single_metabolites_are_found(clean, basis, truth):
+    """Myo-inositol 0.4 Hz broader than the others: three SD of the prior, without noise."""
+    k = basis.names.index("mI")
+    signals = truth @ basis.fids
+    decay = np.exp(-np.pi * 0.4 * clean.time_s)
+    signals = signals + truth[k] * basis.fids[k] * (decay - 1)
+    fids = clean.with_data(signals[None]).broadened(3.0, 4.0)
+    common = fit_spectra(fids, basis, FitOptions(metabolite_shift_sd_ppm=0.0))[0]
+    found = fit_spectra(fids, basis)[0]
+    own = {name: value for name, value in found.parameters.items() if "lorentz_hz:" in name}
+    assert own.pop("lorentz_hz:mI") - np.median(list(own.values())) == pytest.approx(0.4, abs=0.05)
+    assert abs(found.amplitudes[k] / truth[k] - 1) < 2e-3
+    assert abs(common.amplitudes[k] / truth[k] - 1) > 2e-2
+
+
+def test_creatine_and_phosphocreatine_may_stand_apart(clean, basis, truth):
+    """A shift of one of them is no change of either (0.4 Hz; tied, they would trade amplitudes)."""
+    pair = [basis.names.index(name) for name in ("Cr", "PCr")]
+    signals = truth @ basis.fids
+    turn = np.exp(2j * np.pi * 0.4 * clean.time_s)
+    signals = signals + truth[pair[1]] * basis.fids[pair[1]] * (turn - 1)
+    found = fit_spectra(clean.with_data(signals[None]).broadened(3.0, 4.0), basis)[0]
+    np.testing.assert_allclose(found.amplitudes[pair], truth[pair], rtol=5e-3)
 
 
 def test_a_free_lineshape_fits_a_split_line_better(clean, basis):

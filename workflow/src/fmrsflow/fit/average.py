@@ -2,7 +2,8 @@
 
 No criterion finds the stiffness of the baseline or the macromolecules of a measured spectrum: the
 residual is smallest where the baseline follows what is not baseline. So the answer is the mean over
-stiffnesses round the one that cross-validation prefers, and over sets of macromolecules, and its
+stiffnesses round the one that cross-validation prefers, over sets of macromolecules, and over tied
+and free lines (widths of single metabolites, lineshape, macromolecules each by itself), and its
 model error is the spread of the answer among them (docs/science.md#model-error; Hoeting et al.
 1999, Stat Sci 14:382-417, on averaging in place of choosing).
 """
@@ -19,16 +20,19 @@ from scipy.linalg import LinAlgError
 from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
-from fmrsflow.fit.broad import SETS
+from fmrsflow.fit.broad import SEPARATE, SETS
 from fmrsflow.fit.coloured import cut_alike
-from fmrsflow.fit.model import Model, make_models, own_lines
+from fmrsflow.fit.model import Kind, Model, make_models, own_lines
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, failed_result, make_result
 from fmrsflow.fit.solve import fitted_again, prepared, search, solution
 
-STIFFNESS = (0.25, 0.6, 1.0)
+STIFFNESS = (0.25, 1.0)
 """Effective dimensions of the baseline that are averaged, relative to the chosen one."""
 
+FREE_WIDTH_SD_HZ = 0.5
+"""SD of metabolites' own widths where lines are free: that of 1 / (pi T2) over metabolites in the
+constants (`osprey`: 0.55 Hz at 3T, 0.58 Hz at 7T)."""
 
 WORSE = 0.5
 """A model's weight falls by a factor e where its residual is larger than the best one's by so much
@@ -74,9 +78,15 @@ def fit_average(
     bases = [cut_alike(fids, one)[1] for one in (basis, *alternatives)]
     fids, _ = cut_alike(fids, basis)
     sets = SETS if own_lines(basis, options) else SETS[:1]
-    kinds = [*((bases[0], mm) for mm in sets), *((one, sets[0]) for one in bases[1:])]
+    kinds = [Kind(bases[0], one) for one in sets]
+    # Without what the others hold to be common: widths, Voigt lines, proportions of macromolecules.
+    lines = SEPARATE if own_lines(basis, options) else SETS[0]
+    kinds.append(Kind(bases[0], lines, FREE_WIDTH_SD_HZ))
+    kinds += [Kind(one, sets[0]) for one in bases[1:]]
     every = make_models(fids, kinds, options)
-    models, others = every[: len(sets)], every[len(sets) :]
+    models, others = every[: len(sets) + 1], every[len(sets) + 1 :]
+    if (models[-1].names, models[-1].parameters) == (models[0].names, models[0].parameters):
+        models.pop()  # all of it was switched off
     chosen, common = None, None
     if like is not None:
         each = _each_model(models, others, options, fids.select([like]), None)
@@ -136,11 +146,20 @@ def _each_model(
             if (number, stiffness) in found:
                 continue
             try:
-                other = fitted_again(model, data, smoothness, state.theta)
+                other = fitted_again(model, data, smoothness, _start(model, first, state.theta))
             except LinAlgError:
                 continue  # two signals of this set alone are one: it has nothing to say
             found[number, stiffness] = make_result(solution(model, data, *other), data)
     return found
+
+
+def _start(model: Model, other: Model, theta: np.ndarray) -> np.ndarray:
+    """Where to start `model` from the parameters of another's fit."""
+    if model.parameters == other.parameters:
+        return theta
+    known = dict(zip(other.parameters, theta))
+    start = np.array([known.get(name, 0.0) for name in model.parameters])
+    return model.with_kernel(start) if model.is_voigt(start) else start
 
 
 def _stiffnesses(model: Model, smoothness: float, options: FitOptions) -> list[tuple[int, float]]:

@@ -94,6 +94,16 @@ at 2.27 ppm (which a metabolite-nulled scan cannot tell from what is left of glu
 LCModel's, which ends at 3.0 ppm and leaves the rest to the baseline
 (docs/science.md#model-error)."""
 
+SEPARATE = Macromolecules(
+    "separate",
+    {
+        name if line is parts[0] else f"{name}:{line[0]:g}": (line,)
+        for name, parts in MACROMOLECULES.items()
+        for line in parts
+    },
+)
+"""The lines of `GROUPED`, each with an amplitude of its own (docs/science.md#model-error)."""
+
 
 def creatine_ch2(frequency_mhz: float, time_s: np.ndarray) -> np.ndarray:
     """FID of `CREATINE_CH2` on the times `time_s`, complex."""

@@ -25,7 +25,7 @@ from fmrsflow.basis.formats import to_fsl, to_lcmodel
 from fmrsflow.errors import DataError, MachineFault, Unreachable, machine_fault
 from fmrsflow.fids import Fids, to_nifti
 from fmrsflow.fit.broad import is_broad
-from fmrsflow.fit.model import make_model
+from fmrsflow.fit.model import Kind, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, failed_result
 from fmrsflow.scratch import scratch
@@ -91,7 +91,7 @@ def fit_with_engine(fids: Fids, basis: Basis, options: FitOptions) -> list[FitRe
     if options.macromolecules == "none":
         keep = [name for name in keep if not is_broad(name)]
     basis = basis.select(keep)
-    model = make_model(fids, basis, replace(options, macromolecules="basis"))
+    model = make_model(fids, Kind(basis), replace(options, macromolecules="basis"))
     scale = SIGNAL / (np.abs(fids.data).max() or 1.0)
     with scratch() as folder:
         try:

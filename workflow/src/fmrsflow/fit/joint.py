@@ -33,7 +33,7 @@ from fmrsflow.fit.directions import (
     directions_of,
 )
 from fmrsflow.fit.linear import Columns, Estimate, solve
-from fmrsflow.fit.model import Model, make_model
+from fmrsflow.fit.model import Kind, Model, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, make_result
 from fmrsflow.fit.solve import fitted_again, prepared, search, solution
@@ -93,7 +93,7 @@ def fit_joint_models(
     """`fit_joint` under several models of the linewidth; what they share is computed once."""
     options = options or FitOptions()
     fids, basis = cut_alike(fids, basis)
-    model = make_model(fids, basis, options)
+    model = make_model(fids, Kind(basis), options)
     respond = _respond(model, design, responding)
     fixed = options.joint_linewidth == "fixed"
     for linewidth in linewidths:

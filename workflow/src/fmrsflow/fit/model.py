@@ -45,6 +45,14 @@ GAUSS = np.pi**2 / (4 * np.log(2))
 TIED = {"PCr": "Cr", CREATINE_CH2: "Cr", "PCh": "GPC"}
 """Signals whose lines stand where another's do: they share its small shift."""
 
+TIED_FREELY = {CREATINE_CH2: "Cr", "PCh": "GPC"}
+"""The same where metabolites have widths of their own: what sets Cr and PCr apart is then a shift
+and a width, and not an exchange of amplitudes."""
+
+WIDTH_SD_HZ = 0.4 / np.pi
+"""SD of a metabolite's own Lorentzian width about the common one (LCModel: 1/T2 known to 0.4 /s;
+Provencher 1993, doi:10.1002/mrm.1910300604)."""
+
 KERNEL_STEP_HZ = 1.5
 KERNEL_REACH = 5
 KERNEL_SD = 0.1
@@ -80,14 +88,17 @@ class Model:
     baseline : Baseline
     parameters : tuple of str
         Nonlinear parameters, in order: `COMMON`, `BROAD` (differences to the metabolites), one
-        `shift_hz:<name>` per metabolite where these are free, `kernel:<n>` of a free lineshape.
+        `shift_hz:<name>` and one `lorentz_hz:<name>` (difference to the common one) per metabolite
+        where these are free, `kernel:<n>` of a free lineshape.
     lower, upper, prior_sd : arrays (n_parameters,)
         Limits, and the standard deviation of a Gaussian prior round 0 (inf for none).
     ratios : tuple of (row, column, ratio, sd)
         Soft ratios between amplitudes.
     shifts : array (n_shifts, n_names)
         1 for the signals that each shift of its own moves: a metabolite, or those whose lines
-        stand at one place (`TIED`).
+        stand at one place (`TIED`, `TIED_FREELY`).
+    own_widths : bool
+        Whether each of them has a Lorentzian width of its own too.
     kernel : complex array (n_kernel, n_time)
         Copies of a free lineshape.
     smoothness : float
@@ -108,6 +119,7 @@ class Model:
     prior_sd: np.ndarray
     ratios: tuple[tuple[int, int, float, float], ...]
     shifts: np.ndarray
+    own_widths: bool
     kernel: np.ndarray
     smoothness: float
     grid: np.ndarray
@@ -139,9 +151,11 @@ class Model:
         return replace(self, upper=np.where(kernel, 0.0, self.upper))
 
     def with_kernel(self, theta: np.ndarray) -> np.ndarray:
-        """Parameters with a start for the weights of a free lineshape."""
+        """Parameters of a Voigt line with a start for the weights of a free lineshape."""
         start = theta.copy()
-        start[len(theta) - len(self.kernel) :] = 0.5 * KERNEL_SD
+        # From narrower lines: at the width that a Voigt line needed, no weight would help.
+        start[GAUSS_AT] *= 0.25
+        start[self.kernel_at :] = 0.5 * KERNEL_SD
         return start
 
     def in_kernel(self, theta: np.ndarray) -> np.ndarray:
@@ -153,18 +167,26 @@ class Model:
         # A Gaussian of FWHM g has the variance g^2 / (8 ln 2).
         variance = 3 * start[GAUSS_AT] / (8 * np.log(2))
         weights = np.exp(-((KERNEL_STEP_HZ * steps) ** 2) / (2 * max(variance, 1e-3)))
-        start[len(theta) - len(self.kernel) :] = (weights / weights.sum())[steps != 0]
+        start[self.kernel_at :] = (weights / weights.sum())[steps != 0]
         return start
 
     def is_voigt(self, theta: np.ndarray) -> bool:
         """Whether a free lineshape has no weight."""
-        return not theta[len(theta) - len(self.kernel) :].any()
+        return not self._kernel_weights(theta).any()
 
     @property
     def n_moving(self) -> int:
         """Number of parameters, without the weights of a free lineshape where they are held."""
         free = len(self.kernel) and self.upper[-1] > self.lower[-1]
-        return len(self.parameters) if free else len(self.parameters) - len(self.kernel)
+        return len(self.parameters) if free else self.kernel_at
+
+    @property
+    def kernel_at(self) -> int:
+        """Place of the first weight of a free lineshape among the parameters."""
+        return len(self.parameters) - len(self.kernel)
+
+    def _kernel_weights(self, theta: np.ndarray) -> np.ndarray:
+        return theta[self.kernel_at :]
 
     @cached_property
     def squared_s2(self) -> np.ndarray:
@@ -215,10 +237,12 @@ class Model:
         shifts = shift + np.concatenate(([0.0, broad_shift], theta[7:last]))
         widths = np.full(len(shifts), lorentz)
         widths[1] += broad_lorentz
+        if self.own_widths:
+            widths[2:] += theta[last : last + len(self.shifts)]
         envelopes = self.band.exponentials(2j * np.pi * shifts - np.pi * widths)
         shape = np.exp(-GAUSS * gauss2 * self.squared_s2)
         if not self.is_voigt(theta):
-            weights = theta[last:]
+            weights = self._kernel_weights(theta)
             shape = shape * (1.0 - weights.sum() + weights @ self.kernel)
         envelopes *= shape
         return self.fids * envelopes[self.envelopes]
@@ -251,13 +275,16 @@ class Model:
             rows[5 + group] += a[row] * damped[row]
         rows[3] *= shift
         rows[4] *= width
+        if self.own_widths:
+            np.multiply(rows[5:last], width, out=rows[last : last + len(self.shifts)])
         rows[5:last] *= shift
-        if len(rows) > last:
-            rows[last:] = self._without_kernel(theta, total) * (self.kernel - 1.0)
+        if len(rows) > self.kernel_at - 2:
+            plain = self._without_kernel(theta, total)
+            rows[self.kernel_at - 2 :] = plain * (self.kernel - 1.0)
         return rows
 
     def _without_kernel(self, theta: np.ndarray, total: np.ndarray) -> np.ndarray:
-        weights = theta[7 + len(self.shifts) :]
+        weights = self._kernel_weights(theta)
         return total / (1.0 - weights.sum() + weights @ self.kernel)
 
     def along(
@@ -273,9 +300,11 @@ class Model:
         found[4], _, found[3] = self.broad @ each
         last = 5 + len(self.shifts)
         found[5:last] = self.shifts @ each[:, 2]
-        if len(found) > last:
+        if self.own_widths:
+            found[last : last + len(self.shifts)] = self.shifts @ each[:, 0]
+        if len(found) > self.kernel_at - 2:
             plain = self._without_kernel(theta, _summed(a, damped))
-            found[last:] = ((self.kernel - 1.0) @ (plain * dual.conj())).real
+            found[self.kernel_at - 2 :] = ((self.kernel - 1.0) @ (plain * dual.conj())).real
         return found
 
     def value(self, theta: np.ndarray, name: str) -> float:
@@ -288,19 +317,31 @@ def _summed(a: np.ndarray, signals: np.ndarray) -> np.ndarray:
     return (a @ np.ascontiguousarray(signals).view(float)).view(complex)
 
 
-def make_model(
-    fids: Fids, basis: Basis, options: FitOptions, macromolecules: Macromolecules = GROUPED
-) -> Model:
-    """The model of spectra on the axes of `fids`, with a set of macromolecules where these are
-    lines (`own_lines`); raises as `make_models`."""
-    return make_models(fids, [(basis, macromolecules)], options)[0]
+@dataclass(frozen=True)
+class Kind:
+    """What models of the same spectra may differ in.
+
+    Attributes
+    ----------
+    basis : Basis
+    macromolecules : Macromolecules
+        Where these are lines (`own_lines`).
+    width_sd_hz : float
+        SD of the prior of metabolites' own widths; 0 for none, and none without own shifts either.
+    """
+
+    basis: Basis
+    macromolecules: Macromolecules = GROUPED
+    width_sd_hz: float = 0.0
 
 
-def make_models(
-    fids: Fids, kinds: Sequence[tuple[Basis, Macromolecules]], options: FitOptions
-) -> list[Model]:
-    """Models of the same spectra from several bases and sets of macromolecules; what they share is
-    computed once.
+def make_model(fids: Fids, kind: Kind, options: FitOptions) -> Model:
+    """The model of spectra on the axes of `fids`; raises as `make_models`."""
+    return make_models(fids, [kind], options)[0]
+
+
+def make_models(fids: Fids, kinds: Sequence[Kind], options: FitOptions) -> list[Model]:
+    """Models of the same spectra; what they share is computed once.
 
     Raises
     ------
@@ -308,38 +349,38 @@ def make_models(
         A basis does not belong to the data (field, dwell time, no creatine), or the range holds
         too few points.
     """
-    for basis, _ in kinds:
-        _check_axes(fids, basis)
+    for kind in kinds:
+        _check_axes(fids, kind.basis)
     band = band_of(fids, options.range_low_ppm, options.range_high_ppm)
     baseline = _baseline(band.ppm, options)
     span = float(np.ptp(band.ppm))
     sizes = np.geomspace(MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM, GRID)
     sizes = np.append(sizes, options.baseline_dimension_per_ppm)
     *grid, smoothness = baseline.smoothness_for(sizes * span)
-    chosen = [_chosen(basis, options, macromolecules) for basis, macromolecules in kinds]
+    chosen = [_chosen(kind.basis, options, kind.macromolecules) for kind in kinds]
     lines = _lines_in_band(fids, band, [one for _, more in chosen for one in more.values()])
     molecules = {}
-    for (basis, _), (names, _) in zip(kinds, chosen):
-        if id(basis) not in molecules:
-            molecules[id(basis)] = _molecules_in_band(fids, band, basis, names)
+    for kind, (names, _) in zip(kinds, chosen):
+        if id(kind.basis) not in molecules:
+            molecules[id(kind.basis)] = _molecules_in_band(fids, band, kind.basis, names)
     return [
         _model(
-            fids=np.vstack([molecules[id(basis)], *(lines[one] for one in more.values())]),
+            kind,
+            options,
+            fids=np.vstack([molecules[id(kind.basis)], *(lines[one] for one in more.values())]),
             names=(*names, *more),
-            tied=macromolecules.ratios if own_lines(basis, options) else BASIS_RATIOS,
-            options=options,
             frequency_mhz=fids.frequency_mhz,
             band=band,
             baseline=baseline,
             smoothness=float(smoothness),
             grid=np.array(grid),
         )
-        for (basis, macromolecules), (names, more) in zip(kinds, chosen)
+        for kind, (names, more) in zip(kinds, chosen)
     ]
 
 
 def _model(
-    fids: np.ndarray, names: tuple[str, ...], tied: tuple, options: FitOptions, **shared
+    kind: Kind, options: FitOptions, fids: np.ndarray, names: tuple[str, ...], **shared
 ) -> Model:
     band, f0 = shared["band"], shared["frequency_mhz"]
     ppm = band.ppm
@@ -350,11 +391,13 @@ def _model(
             "are needed; the FID is too short or the spectral width too small"
         )
     broad = np.array([is_broad(name) for name in names])
-    shifts = _shift_groups(names, broad) if options.metabolite_shift_sd_ppm > 0 else {}
+    tied = TIED_FREELY if kind.width_sd_hz > 0 else TIED
+    shifts = _shift_groups(names, broad, tied) if options.metabolite_shift_sd_ppm > 0 else {}
     reach = np.arange(-KERNEL_REACH, KERNEL_REACH + 1)
     steps = reach[:0] if options.lineshape == "voigt" else reach[reach != 0]
     kernel = np.exp(2j * np.pi * KERNEL_STEP_HZ * np.outer(steps, band.time_s))
-    limits = _limits(options, f0, bool(broad.any()), shifts, steps)
+    ratios = kind.macromolecules.ratios if own_lines(kind.basis, options) else BASIS_RATIOS
+    limits = _limits(options, f0, bool(broad.any()), shifts, kind.width_sd_hz, steps)
     return Model(
         names=names,
         fids=fids,
@@ -365,21 +408,22 @@ def _model(
         prior_sd=np.array([sd for _, _, sd in limits.values()]),
         ratios=tuple(
             (names.index(one), names.index(other), ratio, sd)
-            for one, other, ratio, sd in (*RATIOS, *MINOR, *tied)
+            for one, other, ratio, sd in (*RATIOS, *MINOR, *ratios)
             if options.soft_ratios and one in names and other in names
         ),
         shifts=np.array(list(shifts.values())).reshape(-1, len(names)),
+        own_widths=kind.width_sd_hz > 0 and bool(shifts),
         kernel=kernel,
         **shared,
     )
 
 
-def _shift_groups(names: tuple[str, ...], broad: np.ndarray) -> dict[str, np.ndarray]:
+def _shift_groups(names: tuple[str, ...], broad: np.ndarray, tied) -> dict[str, np.ndarray]:
     """Signals that move together, by the name of the first of them."""
     groups: dict[str, np.ndarray] = {}
     for k, name in enumerate(names):
         if not broad[k]:
-            first = TIED.get(name, name)
+            first = tied.get(name, name)
             groups.setdefault(first if first in names else name, np.zeros(len(names)))[k] = 1.0
     return groups
 
@@ -468,7 +512,7 @@ def _baseline(ppm: np.ndarray, options: FitOptions) -> smooth.Baseline:
     return smooth.no_baseline(len(ppm))
 
 
-def _limits(options: FitOptions, f0: float, broad: bool, shifting, steps) -> dict:
+def _limits(options: FitOptions, f0: float, broad: bool, shifting, width_hz: float, steps) -> dict:
     """Lower limit, upper limit and SD of the prior of each nonlinear parameter."""
     none = np.inf
     reach = options.max_shift_ppm * f0
@@ -486,5 +530,9 @@ def _limits(options: FitOptions, f0: float, broad: bool, shifting, steps) -> dic
     }
     own = options.metabolite_shift_sd_ppm * f0
     limits |= {f"shift_hz:{name}": (-5 * own, 5 * own, own) for name in shifting}
+    if width_hz > 0:
+        limits |= {
+            f"lorentz_hz:{name}": (-5 * width_hz, 5 * width_hz, width_hz) for name in shifting
+        }
     limits |= {f"kernel:{step}": (0.0, 0.5, KERNEL_SD) for step in steps}
     return limits

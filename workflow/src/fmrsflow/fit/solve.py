@@ -19,7 +19,7 @@ from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.fit.coloured import coloured_products, cut_alike
-from fmrsflow.fit.model import GAUSS_AT, Model, make_model
+from fmrsflow.fit.model import WIDTH_SD_HZ, Kind, Model, make_model
 from fmrsflow.fit.nonnegative import solve_nonnegative
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, Solution, failed_result, make_result
@@ -135,7 +135,7 @@ def fit_spectra(fids: Fids, basis: Basis, options: FitOptions | None = None) -> 
     """
     options = options or FitOptions()
     fids, basis = cut_alike(fids, basis)
-    model = make_model(fids, basis, options)
+    model = make_model(fids, Kind(basis, width_sd_hz=WIDTH_SD_HZ), options)
     # One by one: vectorised over spectra, the last bits would depend on their number.
     return [_fit_one(model, options, fids.select([j])) for j in range(fids.n_transients)]
 
@@ -266,10 +266,7 @@ def search(
         return found
     if _predicted_gain(whole, *found[:2]) < 0.5 * LINESHAPE_GAIN * len(whole.kernel):
         return found
-    # From narrower lines: at the width that a Voigt line needed, no weight would help.
-    theta = found[0].theta.copy()
-    theta[GAUSS_AT] *= 0.25
-    other = fitted_again(whole, data, smoothness, whole.with_kernel(theta))
+    other = fitted_again(whole, data, smoothness, whole.with_kernel(found[0].theta))
     variance = other[0].cost / degrees_of_freedom(whole, smoothness, other[0])
     asked = found[0].misfit - other[0].misfit > LINESHAPE_GAIN * variance * len(whole.kernel)
     return other if asked else found
