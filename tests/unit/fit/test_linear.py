@@ -134,7 +134,7 @@ def test_noise_that_is_not_white_is_counted_as_it_is(columns, directions):
     rows = np.random.default_rng(5).standard_normal((N, directions.flat.shape[1]))
     products = (rows - rows.mean(axis=0)) @ directions.flat.T
     one = solve(columns, directions, products, 1.0, gain=False)
-    twice = replace(directions, scatter=2 * directions.scatter)
+    twice = replace(directions, scatter=2 * directions.scatter, white=False)
     other = solve(columns, twice, products, 1.0, gain=False)
     np.testing.assert_allclose(other.covariance, 2 * one.covariance, rtol=1e-8)
 

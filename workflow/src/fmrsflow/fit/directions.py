@@ -23,6 +23,9 @@ LORENTZ, GAUSS2, PHASE, SHIFT, GAIN = -5, -4, -3, -2, -1
 SHAPES = (LORENTZ, GAUSS2)
 """Directions of the width."""
 
+MOST = 3.0
+"""Largest exponent by which a change of width raises or lowers a signal at any time."""
+
 TURNS = (PHASE, SHIFT)
 """Directions of what alignment takes off."""
 
@@ -43,6 +46,8 @@ class Directions:
     gram, scatter : arrays (n_active + 5, n_active + 5)
         Their products with each other, and the covariance that noise of variance one gives the
         products of them with a spectrum.
+    white : bool
+        The noise is white: `scatter` is a multiple of `gram`.
     """
 
     model: Model
@@ -51,6 +56,7 @@ class Directions:
     rows: np.ndarray
     gram: np.ndarray
     scatter: np.ndarray
+    white: bool
 
     @property
     def flat(self) -> np.ndarray:
@@ -67,8 +73,8 @@ class Directions:
         turn[:, list(parts)] -= share.T
         rows = (turn @ self.flat).reshape(self.rows.shape)
         rows[list(parts)] = 0.0
-        return replace(self, rows=rows, gram=turn @ self.gram @ turn.T,
-                       scatter=turn @ self.scatter @ turn.T)  # fmt: skip
+        gram, scatter = (turn @ one @ turn.T for one in (self.gram, self.scatter))
+        return replace(self, rows=rows, gram=gram, scatter=scatter)
 
     def phased(self, spectra: np.ndarray) -> np.ndarray:
         """Complex spectra (n, n_points) in the phased frame of the mean, (n, 2 n_points)."""
@@ -85,7 +91,8 @@ class Directions:
         amplitudes[:, self.active] += change[:, : len(self.active)]
         decay = np.outer(change[:, LORENTZ], np.pi * time_s)
         decay += np.outer(change[:, GAUSS2], GAUSS * time_s**2)
-        return self._spectra(amplitudes, np.exp(-decay)) - mean
+        # Noise alone can tell a width that is below zero: signals may not grow without limit.
+        return self._spectra(amplitudes, np.exp(-np.clip(decay, -MOST, MOST))) - mean
 
     def _spectra(self, amplitudes: np.ndarray, shape: np.ndarray | float = 1.0) -> np.ndarray:
         damped = np.ascontiguousarray(self.state.damped)
@@ -108,4 +115,4 @@ def directions_of(model: Model, target: Target, state: State, shape: NoiseShape)
     scatter = model.band.oversampling * gram
     if not shape.white:
         scatter = coloured_products(shape, model.band, rows)
-    return Directions(model, state, active, rows, gram, scatter)
+    return Directions(model, state, active, rows, gram, scatter, shape.white)

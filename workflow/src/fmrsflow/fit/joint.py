@@ -374,7 +374,7 @@ def _narrowing(theta, columns: Columns, found: Estimate, count: int):
     Longbothum 1977, doi:10.1016/0022-4073(77)90161-3).
     """
     lorentz, gauss2 = theta[3:5]
-    root = np.sqrt(0.2166 * lorentz**2 + gauss2)
+    root = np.sqrt(max(0.2166 * lorentz**2 + gauss2, np.finfo(float).tiny))
     slopes = {LORENTZ: 0.5346 + 0.2166 * lorentz / root, GAUSS2: 0.5 / root}
     values, errors = [], []
     widths = np.flatnonzero(columns.direction == count + LORENTZ)

@@ -18,6 +18,9 @@ from fmrsflow.errors import DataError
 from fmrsflow.fit import gain as gains
 from fmrsflow.fit.directions import GAIN, Directions
 
+NEGLIGIBLE = 1e-6
+"""Weight of a point of the grid that adds nothing to the covariance."""
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -100,24 +103,30 @@ def solve(
         logdet = 2 * np.log(np.diag(factor[0]) / scale).sum()
         left = (extra[count, count] / size - side @ values) / noise
         likelihoods.append(-0.5 * (weighting.logdet + logdet + left))
-        inverse = np.outer(scale, scale) * cho_solve(factor, np.eye(len(values)))
-        found.append((point, values, inverse, weighting))
+        found.append((point, values, factor, scale, weighting))
     weights = np.exp(np.array(likelihoods) - max(likelihoods))
     weights /= weights.sum()
-    mean = sum(w * values for w, (_, values, _, _) in zip(weights, found))
+    mean = sum(weight * values for weight, (_, values, *_) in zip(weights, found))
     covariance = np.zeros((len(mean), len(mean)))
-    for weight, (_, values, inverse, weighting) in zip(weights, found):
-        if weight > 1e-6:
-            off = values - mean
-            spread = noise * inverse
-            if not np.array_equal(directions.scatter, oversampling * gram):
-                spread = spread + _coloured(columns, directions, weighting, inverse, variance)
-            covariance += weight * (spread + np.outer(off, off))
-    size = sum(w * point.size for w, (point, *_) in zip(weights, found))
-    return Estimate(mean, covariance, float(size))
+    for weight, (_, values, factor, scale, weighting) in zip(weights, found):
+        if weight < NEGLIGIBLE:
+            continue
+        inverse = np.outer(scale, scale) * cho_solve(factor, np.eye(len(values)))
+        off = values - mean
+        covariance += weight * (noise * inverse + np.outer(off, off))
+        if not directions.white:
+            covariance += weight * _coloured(columns, directions, weighting, inverse, variance)
+    gain_sd = sum(weight * point.size for weight, (point, *_) in zip(weights, found))
+    return Estimate(mean, covariance, float(gain_sd))
 
 
-def _coloured(columns: Columns, directions: Directions, weighting, inverse, variance: float):
+def _coloured(
+    columns: Columns,
+    directions: Directions,
+    weighting: gains.Weighting,
+    inverse: np.ndarray,
+    variance: float,
+) -> np.ndarray:
     """What noise that is not white adds to the covariance: inverse (C - C of white noise) inverse,
     C the covariance that noise gives the right side."""
     course, direction = columns.course, columns.direction
