@@ -472,14 +472,15 @@ def minimise(
         step, predicted = bounded_step(
             descent, curvature, state.theta, model.lower, model.upper, damping
         )
-        if predicted <= FLOOR * size:
+        if abs(predicted) <= FLOOR * size:
             return state, "converged"
-        theta = np.clip(state.theta + step, model.lower, model.upper)
-        trial = evaluate(model, target, theta, state.passive)
-        near = predicted <= looseness * STEP_TOLERANCE * unit
-        gain = state.cost - trial.cost
-        if near:
-            return trial if gain > 0 else state, "converged"
+        gain = -np.inf
+        if predicted > 0:
+            theta = np.clip(state.theta + step, model.lower, model.upper)
+            trial = evaluate(model, target, theta, state.passive)
+            gain = state.cost - trial.cost
+            if predicted <= looseness * STEP_TOLERANCE * unit:
+                return trial if gain > 0 else state, "converged"
         if gain > 0:
             good = gain > 0.25 * predicted
             damping = max(damping * (0.2 if good else 2.0), 1e-9)
