@@ -1,4 +1,5 @@
-"""One scan's file to FIDs: spec2nii for vendors' formats, nibabel for NIfTI-MRS."""
+"""One scan's file to FIDs: dcm2niix for DICOM, spec2nii for other vendors' formats, nibabel for
+NIfTI-MRS."""
 
 from __future__ import annotations
 
@@ -8,12 +9,14 @@ import shutil
 import struct
 import sys
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from fmrsflow.convert.child import Ended, run_spec2nii
+from fmrsflow.convert import dicom
+from fmrsflow.convert.child import Ended, run_dcm2niix, run_spec2nii
 from fmrsflow.convert.formats import companion, recognise
 from fmrsflow.errors import DataError, MachineFault, reading_failed
 from fmrsflow.fids import Fids, from_nifti
@@ -47,11 +50,13 @@ _SPAR_LINE = re.compile(r"^\s*([^:!]+?)\s*:\s*(.*?)\s*$")
 
 @dataclass(frozen=True)
 class Converted:
-    """What a file holds; `reference` where the water reference is in the same file (GE)."""
+    """What a file holds; `reference` where the water reference is in the same file (GE, Philips'
+    DICOM), `notes` what the person who reads the results should know of it."""
 
     fids: Fids
     reference: Fids | None
     format: str
+    notes: tuple[str, ...] = ()
 
 
 def read(path: Path, site: Site) -> Converted:
@@ -70,19 +75,21 @@ def read(path: Path, site: Site) -> Converted:
     MachineFault
         No room for temporary files, too little memory, the converter killed.
     """
-    kind = recognise(path)
+    kind, notes = recognise(path), []
     if kind == "nifti":
         found = {"svs": load(path)}
     elif kind == "lcmodel":
         found = {"svs": read_lcmodel_raw(path, site)}
+    elif kind == "dicom":
+        found, notes = _dicom(path)
     else:
-        found = _spec2nii(path, kind)
+        found = _vendor(path, kind)
     reference = found.pop("ref", None)
     fids = found.popitem()[1] if len(found) == 1 else _only(path, found)
     for one in (fids, reference):
         if one is not None:
             _check_numbers(one, path.name)
-    return Converted(fids, reference, kind)
+    return Converted(fids, reference, kind, tuple(notes))
 
 
 def load(path: Path) -> Fids:
@@ -172,53 +179,101 @@ def _number(text: str | None) -> float | None:
     return value if 0 < value < np.inf else None
 
 
-def _spec2nii(path: Path, kind: str) -> dict[str, Fids]:
+def _dicom(path: Path) -> tuple[dict[str, Fids], list[str]]:
+    """Each file by itself: the converters' own order of many differs from that of acquisition."""
+    files, notes = dicom.instances(path)
+    each = [
+        _converted(one.shown, "dicom", lambda folder, one=one: _dicom_arguments(one, folder))
+        for one in files
+    ]
+    found, more = dicom.joined(path, files, each)
+    return found, notes + more
+
+
+def _dicom_arguments(one: dicom.Instance, folder: Path) -> list[str]:
+    # A copy: a name of a scanner may be one that a program prints or cannot take.
+    shutil.copyfile(one.path, folder / "scan.dcm")
+    return [one.command, str(folder / "scan.dcm")]
+
+
+def _vendor(path: Path, kind: str) -> dict[str, Fids]:
+    return _converted(path.name, kind, lambda folder: _arguments(path, kind, folder))
+
+
+def _converted(shown: str, kind: str, prepare: Callable[[Path], list[str]]) -> dict[str, Fids]:
+    """What the converter makes of a file: output name ("svs", "ref") to FIDs.
+
+    Parameters
+    ----------
+    shown : str
+        What messages call the file.
+    prepare
+        Makes the converter's arguments, with mended copies in a folder for temporary files.
+    """
     with scratch() as folder:
-        arguments = _arguments(path, kind, folder)
+        arguments = prepare(folder)
+        program = "dcm2niix" if arguments[0] == "dcm2niix" else "spec2nii"
         ended, files = _convert(arguments, folder, TIME_LIMIT_S)
         if ended.refused or ended.limit or not files:
-            _check_machine(folder, ended.limit)
+            _check_machine(program, folder, ended.limit)
             if ended.limit:  # once more: what slowed the machine down may be gone
                 ended, files = _convert(arguments, folder, TIME_LIMIT_S)
         if ended.refused or ended.limit or not files:
             # To the job's log alone: it may quote the header, and a reason goes on pages.
-            print(f"{path.name}: spec2nii printed:\n{ended.said}", file=sys.stderr)
+            print(f"{shown}: {program} printed:\n{ended.said}", file=sys.stderr)
             raise DataError(
-                f"{path.name}: spec2nii {ended.limit}, twice, while another file passes; the file "
+                f"{shown}: {program} {ended.limit}, twice, while another file passes; the file "
                 "is damaged, export it again"
                 if ended.limit
-                else _refusal(path, kind)
+                else _refusal(shown, kind)
             )
-        return {file.name.split(".")[0].removeprefix("svs_"): load(file) for file in files}
+        return {_output(file): load(file) for file in files}
+
+
+def _output(file: Path) -> str:
+    """What an output of a converter is, by its name."""
+    name = file.name.split(".")[0]
+    if name == "scan_mrsref":
+        return "ref"
+    return "svs" if name == "scan" else name.removeprefix("svs_")
 
 
 def _convert(arguments: list[str], folder: Path, limit_s: float) -> tuple[Ended, list[Path]]:
     """Run the converter; how it ended, and the files that it wrote."""
-    out = folder / "out"
+    out, said = folder / "out", folder / "said.txt"
     shutil.rmtree(out, ignore_errors=True)
-    ended = run_spec2nii([*arguments, "-o", str(out), "-f", "svs"], folder / "said.txt", limit_s)
+    if arguments[0] == "dcm2niix":
+        out.mkdir()
+        ended = run_dcm2niix(Path(arguments[1]), out, said, limit_s)
+        return ended, sorted(out.glob("*.nii"))
+    ended = run_spec2nii([*arguments, "-o", str(out), "-f", "svs"], said, limit_s)
     return ended, sorted(out.glob("*.nii.gz")) if out.is_dir() else []
 
 
-def _check_machine(folder: Path, limit: str) -> None:
-    """Convert a file that is known to be good.
+def _check_machine(program: str, folder: Path, limit: str) -> None:
+    """Convert a file that is known to be good with the same program.
 
     Raises
     ------
     MachineFault
         It cannot be converted either.
     """
-    from fmrsflow.synthetic.writers import write_rda
+    from fmrsflow.synthetic.writers import write_dicom, write_rda
 
     time_s = np.arange(128) * 5e-4
     decay, box = np.exp(-20 * time_s + 0j)[None, None], np.diag([20.0, 20.0, 20.0, 1.0])
     good = Fids(decay, 5e-4, 123.2, 0.03, 2.0, box)
-    write_rda(good, folder / "known-good.rda")
-    arguments = ["rda", str(folder / "known-good.rda")]
+    if program == "dcm2niix":
+        (folder / "known-good").mkdir()
+        (file,) = write_dicom(good, folder / "known-good")
+        arguments = ["dcm2niix", str(file)]
+    else:
+        write_rda(good, folder / "known-good.rda")
+        arguments = ["rda", str(folder / "known-good.rda")]
     ended, files = _convert(arguments, folder, min(TIME_LIMIT_S, GOOD_LIMIT_S))
     if ended.refused or ended.limit or not files:
         raise MachineFault(
-            f"spec2nii {limit or 'failed'}, and {ended.limit or 'fails'} on a file known to be "
+            f"{program} {limit or 'failed'}, and {ended.limit or 'fails'} on a file known to be "
             "good too: too little memory or time, a full disk or a broken installation; mend that, "
             "then run the same command again"
         )
@@ -227,8 +282,6 @@ def _check_machine(folder: Path, limit: str) -> None:
 def _arguments(path: Path, kind: str, folder: Path) -> list[str]:
     if kind == "sdat":
         return ["philips", str(path), str(_mended_spar(path, folder))]
-    if kind == "dicom":
-        return [_dicom_command(path), str(path)]
     if kind == "twix":
         return ["twix", "-e", "image", "-q", str(path)]
     if kind == "pfile":
@@ -283,35 +336,15 @@ def _mended_spar(path: Path, folder: Path) -> Path:
     return mended
 
 
-def _dicom_command(path: Path) -> str:
-    import pydicom
-
-    first, name = path, path.name
-    if path.is_dir():
-        files = [one for one in sorted(path.rglob("*")) if one.is_file()]
-        if not files:
-            raise DataError(f"the folder {path.name} holds no file")
-        # Scanners name these after the person; reasons go on pages and leave in bundles.
-        first, name = files[0], f"{path.name}: file 1 of the folder (by name)"
-    try:
-        maker = str(pydicom.dcmread(first, stop_before_pixels=True).get("Manufacturer", ""))
-    except (pydicom.errors.InvalidDicomError, *UNREADABLE) as error:
-        reason = f"{name} is no readable DICOM file; export it again"
-        raise reading_failed(first, error, reason, name) from None
-    if "philips" in maker.lower():
-        return "philips_dcm"
-    return "uih" if "uih" in maker.lower() else "dicom"
-
-
-def _refusal(path: Path, kind: str) -> str:
+def _refusal(shown: str, kind: str) -> str:
     if kind == "pfile":
         return (
-            f"{path.name}: spec2nii does not read this GE P-file (its words are in the job's log); "
+            f"{shown}: spec2nii does not read this GE P-file (its words are in the job's log); "
             "it needs header revision 11 or later. Export the scan as NIfTI-MRS or from the "
             "scanner's DICOM, or convert it with another tool and name the NIfTI-MRS in scans.tsv"
         )
     return (
-        f"{path.name}: spec2nii cannot read it as {kind}: truncated, damaged or of another format "
+        f"{shown}: spec2nii cannot read it as {kind}: truncated, damaged or of another format "
         "(its words are in the job's log); export it again"
     )
 
