@@ -102,6 +102,36 @@ def test_scan_without_geometry_goes_on_with_a_warning():
 
 
 @pytest.mark.parametrize(
+    "turn",
+    [
+        np.diag([-1.0, 1, 1, 1]),
+        np.diag([-1.0, -1, 1, 1]),
+        np.eye(4)[[1, 0, 2, 3]],
+        np.eye(4)[[2, 0, 1, 3]] @ np.diag([1.0, -1, 1, 1]),
+    ],
+)
+def test_a_reference_of_the_same_box_with_its_axes_turned_is_of_the_scan(turn):
+    """Vendors and exports list the axes of a box in any order and sense."""
+    affine = np.diag([20.0, 25.0, 30.0, 1.0])
+    affine[:3, 3] = (5, -6, 7)
+    box = affine[:3, :3] @ turn[:3, :3]
+    other = affine.copy()
+    other[:3, :3] = box
+    fids, reference = scan(BRAIN, affine=affine), scan({4.65: 1e4}, affine=other)
+    found = reference_against_scan(reference, fids, lambda text: None)
+    np.testing.assert_array_equal(found.affine, affine)
+
+
+def test_a_reference_of_another_shape_in_the_same_place_is_refused():
+    affine = np.diag([20.0, 25.0, 30.0, 1.0])
+    other = np.diag([25.0, 20.0, 30.0, 1.0])
+    with pytest.raises(DataError, match="3.5 mm"):
+        reference_against_scan(
+            scan({4.65: 1e4}, affine=other), scan(BRAIN, affine=affine), lambda text: None
+        )
+
+
+@pytest.mark.parametrize(
     ("others", "words"),
     [
         ({"dwell_s": 4e-4}, "400 us, the scan 500 us"),

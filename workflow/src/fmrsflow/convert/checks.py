@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fmrsflow.constants import SINGLETS_PPM, TE_TOLERANCE_S, field_of, same_field
+from fmrsflow.convert.boxes import box_distance_mm
 from fmrsflow.errors import DataError
 from fmrsflow.fids import CARRIER_PPM, Fids, to_spectrum
 from fmrsflow.study import Site
@@ -75,7 +76,7 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
     check_acquisition(reference, fids)
     reference = with_plausible_voxel(reference, lambda text: None)
     if reference.affine is not None and fids.affine is not None:
-        apart = np.abs(reference.affine - fids.affine).max()
+        apart = box_distance_mm(reference.affine, fids.affine)
         if apart > 1.0:
             raise DataError(
                 f"the water reference's voxel differs from the scan's by {apart:.1f} mm; the two "
@@ -152,8 +153,8 @@ def voxel_mm(fids: Fids) -> list[float] | None:
 
 def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:
     if value is None or not limits[0] <= value <= limits[1]:
-        stated = "none" if value is None else f"{value:g} s"
-        warn(f"{kind} time in the file: {stated}, not plausible; that of sites.tsv is used")
+        stated = "no" if value is None else f"{value:g} s is no plausible"
+        warn(f"{stated} {kind} time in the file; that of sites.tsv, {promised:g} s, is used")
         return promised
     if abs(value - promised) > tolerance_s:
         raise DataError(

@@ -48,6 +48,7 @@ def recognise(path: Path) -> str:
         start = file.read(132)
     if start[128:132] == b"DICM":
         return "dicom"
+    start = start.removeprefix(b"\xef\xbb\xbf")
     if start.startswith(b"jMRUI Data Textfile"):
         return "jmrui"
     if start.startswith(b">>> Begin of header"):

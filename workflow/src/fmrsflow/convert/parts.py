@@ -34,7 +34,5 @@ def load_parts(command: str) -> None:
         import spec2nii.Siemens.rda
     elif command == "ge":
         import spec2nii.GE.ge_pfile
-    elif command == "jmrui":
-        import spec2nii.jmrui
     else:
         raise KeyError(command)

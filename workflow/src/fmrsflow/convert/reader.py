@@ -17,7 +17,9 @@ import numpy as np
 
 from fmrsflow.convert import dicom
 from fmrsflow.convert.child import Ended, run_dcm2niix, run_spec2nii
-from fmrsflow.convert.formats import companion, recognise
+from fmrsflow.convert.formats import recognise
+from fmrsflow.convert.jmrui import read_jmrui
+from fmrsflow.convert.mend import mended_rda, mended_spar
 from fmrsflow.errors import DataError, MachineFault, reading_failed
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.images import check_size
@@ -29,6 +31,10 @@ GOOD_LIMIT_S = 60
 """Limit for a file known to be good, which takes a second."""
 _SPIKE = 30.0
 """A point that many times as large as both neighbours, and the largest of its FID, is damage."""
+
+REFERENCES = ("ref", "ref_no_ovs", "quant", "ref_ecc", "ecc")
+"""Names that the converters give water references, the one for concentrations first: those for eddy
+currents of GE's sLASER were measured beside saturation bands, or off the water's frequency."""
 
 UNREADABLE = (
     OSError,
@@ -44,8 +50,6 @@ UNREADABLE = (
 )
 """What nibabel and its helpers raise on a damaged file; too little memory for a header of at most
 `images.MOST_BYTES` is none of it."""
-
-_SPAR_LINE = re.compile(r"^\s*([^:!]+?)\s*:\s*(.*?)\s*$")
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,12 @@ def read(path: Path, site: Site) -> Converted:
         found = {"svs": read_lcmodel_raw(path, site)}
     elif kind == "dicom":
         found, notes = _dicom(path)
+    elif kind == "jmrui":
+        fids, notes = read_jmrui(path)
+        found = {"svs": fids}
     else:
-        found = _vendor(path, kind)
-    reference = found.pop("ref", None)
+        found, notes = _vendor(path, kind)
+    reference = _reference(found, notes)
     fids = found.popitem()[1] if len(found) == 1 else _only(path, found)
     for one in (fids, reference):
         if one is not None:
@@ -196,8 +203,15 @@ def _dicom_arguments(one: dicom.Instance, folder: Path) -> list[str]:
     return [one.command, str(folder / "scan.dcm")]
 
 
-def _vendor(path: Path, kind: str) -> dict[str, Fids]:
-    return _converted(path.name, kind, lambda folder: _arguments(path, kind, folder))
+def _vendor(path: Path, kind: str) -> tuple[dict[str, Fids], list[str]]:
+    notes: list[str] = []
+
+    def prepare(folder: Path) -> list[str]:
+        arguments, found = _arguments(path, kind, folder)
+        notes.extend(found)
+        return arguments
+
+    return _converted(path.name, kind, prepare), notes
 
 
 def _converted(shown: str, kind: str, prepare: Callable[[Path], list[str]]) -> dict[str, Fids]:
@@ -279,61 +293,17 @@ def _check_machine(program: str, folder: Path, limit: str) -> None:
         )
 
 
-def _arguments(path: Path, kind: str, folder: Path) -> list[str]:
+def _arguments(path: Path, kind: str, folder: Path) -> tuple[list[str], list[str]]:
+    """Arguments of spec2nii, with mended copies in a folder, and notes."""
     if kind == "sdat":
-        return ["philips", str(path), str(_mended_spar(path, folder))]
-    if kind == "twix":
-        return ["twix", "-e", "image", "-q", str(path)]
-    if kind == "pfile":
-        return ["ge", str(path)]
+        spar, notes = mended_spar(path, folder)
+        return ["philips", str(path), str(spar)], notes
     if kind == "rda":
-        _check_rda(path)
-    return [{"rda": "rda", "jmrui": "jmrui"}[kind], str(path)]
-
-
-def _check_rda(path: Path) -> None:
-    """Refuse an RDA with fewer samples than its header says: spec2nii reads what is there."""
-    header, mark, samples = path.read_bytes().partition(b">>> End of header <<<\r\n")
-    points = re.search(rb"^VectorSize:\s*(\d+)", header, re.MULTILINE)
-    if not mark or not points:
-        raise DataError(f"{path.name}: no end of the header or no VectorSize; truncated or damaged")
-    expected = 16 * int(points[1])  # of a single voxel: complex numbers of two float64
-    if len(samples) != expected:
-        raise DataError(
-            f"{path.name}: {len(samples)} bytes of samples, the header says {expected} "
-            f"({int(points[1])} points of one voxel): truncated or damaged; copy it again"
-        )
-
-
-def _mended_spar(path: Path, folder: Path) -> Path:
-    """The SPAR as the converter can read it, checked against the size of the SDAT."""
-    spar = companion(path, ".spar")
-    text = spar.read_text(errors="replace")
-    entries = dict(
-        match.groups() for line in text.splitlines() if (match := _SPAR_LINE.match(line))
-    )
-    try:
-        samples, rows = int(entries["samples"]), int(entries["rows"])
-    except (KeyError, ValueError):
-        raise DataError(
-            f"{spar.name}: no number of samples and rows; truncated or damaged"
-        ) from None
-    if not (samples > 0 and rows > 0):
-        raise DataError(f"{spar.name}: {samples} samples in {rows} rows; damaged")
-    # A VAX complex number takes 8 bytes.
-    if path.stat().st_size != 8 * samples * rows:
-        raise DataError(
-            f"{path.name} has {path.stat().st_size} bytes where {spar.name} promises "
-            f"{8 * samples * rows} ({rows} rows of {samples} points): truncated, or not a pair; "
-            "export the two again"
-        )
-    mended = folder / f"{path.stem}.SPAR"
-    lines = [line for line in text.splitlines() if line.strip()]
-    if "spectrum_inversion_time" not in entries:
-        # Older releases lack it and the converter insists.
-        lines.append("spectrum_inversion_time : 0.000000")
-    mended.write_text("\n".join(lines) + "\n")
-    return mended
+        copy, notes = mended_rda(path, folder)
+        return ["rda", str(copy)], notes
+    if kind == "twix":
+        return ["twix", "-e", "image", "-q", str(path)], []
+    return ["ge", str(path)], []
 
 
 def _refusal(shown: str, kind: str) -> str:
@@ -347,6 +317,17 @@ def _refusal(shown: str, kind: str) -> str:
         f"{shown}: spec2nii cannot read it as {kind}: truncated, damaged or of another format "
         "(its words are in the job's log); export it again"
     )
+
+
+def _reference(found: dict[str, Fids], notes: list[str]) -> Fids | None:
+    """Takes the water references out of what a file holds: the one that concentrations need."""
+    there = [name for name in REFERENCES if name in found]
+    taken = [found.pop(name) for name in there]
+    if len(there) > 1:
+        notes.append(
+            f"the file holds {len(there)} water references ({', '.join(there)}); {there[0]} is used"
+        )
+    return taken[0] if taken else None
 
 
 def _only(path: Path, found: dict[str, Fids]) -> Fids:
