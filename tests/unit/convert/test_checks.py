@@ -74,6 +74,29 @@ def test_real_scans_have_naa_where_it_belongs_and_their_conjugates_are_found(sha
     np.testing.assert_array_equal(back.data, fids.data)
 
 
+@pytest.mark.parametrize("frequency_mhz", [63.9, 127.7, 297.2])
+@pytest.mark.parametrize("water_ppm", [4.5, 4.7, 5.2])
+def test_residual_water_that_outweighs_naa_does_not_turn_a_scan(frequency_mhz, water_ppm):
+    """Downfield of the carrier it lies on the side of the mirror images; its tail is no pattern."""
+    rng = np.random.default_rng(int(frequency_mhz + 10 * water_ppm))
+    for width_hz in (3.0, 20.0, 40.0):
+        fids = scan(BRAIN, noise=3.0, frequency_mhz=frequency_mhz)
+        line = (2j * np.pi * (water_ppm - 4.65) * frequency_mhz - np.pi * width_hz) * fids.time_s
+        water = 5e3 * np.exp(line + 2j * np.pi * rng.random())
+        assert not right_way_round(fids.with_data(fids.data + water), lambda text: None)[1]
+
+
+def test_a_format_that_fixes_the_sign_is_not_turned():
+    fids = scan(BRAIN, noise=3.0)
+    told = []
+    assert right_way_round(fids, told.append, sign_known=True) == (fids, False)
+    with pytest.raises(DataError, match="other sign of frequency than its format"):
+        right_way_round(fids.with_data(np.conj(fids.data)), told.append, sign_known=True)
+    empty = scan({4.65: 1e4}, noise=3.0)
+    assert right_way_round(empty, told.append, sign_known=True)[0] is empty
+    assert not told
+
+
 def test_implausible_echo_time_gives_way_to_the_sheet_with_a_warning():
     told = []
     fids = against_site(scan(BRAIN, te_s=4.2), SITE, told.append)

@@ -54,13 +54,26 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class Converted:
-    """What a file holds; `reference` where the water reference is in the same file (GE, Philips'
-    DICOM), `notes` what the person who reads the results should know of it."""
+    """What a file holds.
+
+    Attributes
+    ----------
+    fids : Fids
+    reference : Fids or None
+        Where the water reference is in the same file (GE, Philips' DICOM).
+    format : str
+    notes : tuple of str
+        What the person who reads the results should know of it.
+    sign_known : bool
+        Whether the format fixes the sign of frequency: not text of jMRUI and LCModel, whose writers
+        differ, nor DICOM of makers of whom no measured file was seen.
+    """
 
     fids: Fids
     reference: Fids | None
     format: str
     notes: tuple[str, ...] = ()
+    sign_known: bool = True
 
 
 def read(path: Path, site: Site) -> Converted:
@@ -80,12 +93,13 @@ def read(path: Path, site: Site) -> Converted:
         No room for temporary files, too little memory, the converter killed.
     """
     kind, notes = recognise(path), []
+    sign_known = kind not in ("lcmodel", "jmrui")
     if kind == "nifti":
         found = {"svs": load(path)}
     elif kind == "lcmodel":
         found = {"svs": read_lcmodel_raw(path, site)}
     elif kind == "dicom":
-        found, notes = _dicom(path)
+        found, notes, sign_known = _dicom(path)
     elif kind == "jmrui":
         fids, notes = read_jmrui(path)
         found = {"svs": fids}
@@ -96,7 +110,7 @@ def read(path: Path, site: Site) -> Converted:
     for one in (fids, reference):
         if one is not None:
             _check_numbers(one, path.name)
-    return Converted(fids, reference, kind, tuple(notes))
+    return Converted(fids, reference, kind, tuple(notes), sign_known)
 
 
 def load(path: Path) -> Fids:
@@ -186,7 +200,7 @@ def _number(text: str | None) -> float | None:
     return value if 0 < value < np.inf else None
 
 
-def _dicom(path: Path) -> tuple[dict[str, Fids], list[str]]:
+def _dicom(path: Path) -> tuple[dict[str, Fids], list[str], bool]:
     """Each file by itself: the converters' own order of many differs from that of acquisition."""
     files, notes = dicom.instances(path)
     each = [
@@ -194,7 +208,7 @@ def _dicom(path: Path) -> tuple[dict[str, Fids], list[str]]:
         for one in files
     ]
     found, more = dicom.joined(path, files, each)
-    return found, notes + more
+    return found, notes + more, all(one.known_sign for one in files)
 
 
 def _dicom_arguments(one: dicom.Instance, folder: Path) -> list[str]:

@@ -22,8 +22,10 @@ def process(job: Job) -> dict:
     converted = read(_with_companion(job, path), job.site)
     for note in converted.notes:
         job.warn(note)
-    fids, reversed_ = checks.right_way_round(without_frequency_error(converted.fids), job.warn)
     try:
+        fids, reversed_ = checks.right_way_round(
+            without_frequency_error(converted.fids), job.warn, converted.sign_known
+        )
         fids = checks.against_site(fids, job.site, job.warn)
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
