@@ -172,6 +172,23 @@ def test_cut_samples_are_refused(fids, tmp_path):
         read(path, None)
 
 
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda header: header.pop("SpectroscopyData"), "ends before its samples"),
+        (lambda header: header.pop("DataPointColumns"), "its header lacks DataPointColumns"),
+        (lambda header: header.pop("TransmitterFrequency"), "lacks the frequency or the nucleus"),
+    ],
+)
+def test_what_a_header_lacks_is_told(fids, tmp_path, edit, words):
+    (path,) = write_dicom(fids.mean(), tmp_path)
+    header = pydicom.dcmread(path)
+    edit(header)
+    header.save_as(path)
+    with pytest.raises(DataError, match=f"0001.dcm: .*{words}"):
+        read(path, None)
+
+
 def test_a_grid_of_voxels_is_refused_as_one(fids, tmp_path):
     (path,) = write_dicom(fids.mean(), tmp_path)
     header = pydicom.dcmread(path)
@@ -248,6 +265,8 @@ def test_no_personal_detail_of_a_header_comes_along(fids, tmp_path, capfd):
         {"PatientWeight": "", "PatientName": ""},
         {"ProtocolName": None, "SeriesDescription": None, "StudyInstanceUID": None},
         {"AcquisitionNumber": None, "SeriesNumber": None, "SOPInstanceUID": ""},
+        # dcm2niix tells by it which sign of frequency the release writes.
+        {"SoftwareVersions": None, "ManufacturerModelName": None},
     ],
 )
 @pytest.mark.parametrize("name", ["siemens-press-3t/SVS_30.IMA", "hostile/xa60_blank_weight.dcm"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -190,7 +191,7 @@ def test_references_of_a_ge_pfile_by_the_names_that_spec2nii_gives(
         return Ended()
 
     monkeypatch.setattr(reader, "run_spec2nii", converter)
-    (tmp_path / "P12345.7").write_bytes(bytes(400))
+    (tmp_path / "P12345.7").write_bytes(struct.pack("<f", 30.0) + bytes(400))
     found = read(tmp_path / "P12345.7", SITE)
     np.testing.assert_array_equal(found.fids.data, scans[names.index("")].data)
     np.testing.assert_array_equal(found.reference.data, scans[taken].data)

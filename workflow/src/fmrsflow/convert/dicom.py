@@ -47,7 +47,10 @@ _TAGS = (
 )
 
 _DEFERRED_BYTES = 1 << 16
-"""Longer values are not read, only their length: samples, and images among them."""
+"""Longer values are not read at once, only their length."""
+
+_MOST_READ_BYTES = 1 << 26
+"""Longer samples are not read here at all: a header may claim any length."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Instance:
     series : str
     n_samples : int or None
         Complex values that it holds; None where they stand elsewhere.
+    first : array or None
+        The first of them where they are of the standard, whose sign is ours.
     voxel : array (4, 4) or None
         Box of three slabs of localisation, mm, RAS+.
     """
@@ -79,6 +84,7 @@ class Instance:
     orders: tuple
     series: str
     n_samples: int | None
+    first: np.ndarray | None
     voxel: np.ndarray | None
 
 
@@ -149,6 +155,9 @@ def joined(
                 "one file of this maker, or truncated; export each transient as a file, or the raw "
                 "data"
             )
+        if one.first is not None and _conjugate(whole.data[0, 0], one.first):
+            # dcm2niix knows releases by the software's version, which may be deleted.
+            whole = whole.with_data(np.conj(whole.data))
         if one.voxel is not None and (
             whole.affine is None or box_distance_mm(whole.affine, one.voxel) > 1.0
         ):
@@ -223,14 +232,20 @@ def _instance(file: Path, shown: str, header) -> Instance:
     time = _text(header, "AcquisitionDateTime") or (
         _text(header, "AcquisitionDate") + _text(header, "AcquisitionTime")
     )
+    known_sign = any(one in maker for one in _KNOWN_SIGN)
+    samples = next((tag for tag in _SAMPLES if tag in header), None)
+    if samples is None and command == "dcm2niix":
+        raise DataError(f"{shown}: it ends before its samples: truncated; copy it again")
+    standard = samples == _SAMPLES[0] and known_sign
     return Instance(
         file,
         shown,
         command,
-        any(one in maker for one in _KNOWN_SIGN),
+        known_sign,
         (_whole(header, "InstanceNumber"), _whole(header, "AcquisitionNumber"), time or None),
         _text(header, "SeriesInstanceUID"),
-        next((_length(header, tag) // 8 for tag in _SAMPLES if tag in header), None),
+        None if samples is None else _length(header, samples) // 8,
+        _first_samples(header, samples) if standard else None,
         _slab_box(header),
     )
 
@@ -310,6 +325,26 @@ def _whole(header, name: str) -> int | None:
     except Exception:  # absent, or no number
         return None
     return int(value) if math.isfinite(value) else None
+
+
+def _first_samples(header, tag) -> np.ndarray | None:
+    if _length(header, tag) > _MOST_READ_BYTES:
+        return None
+    try:
+        content = bytes(header[tag].value)[: 8 * 64]
+    except Exception:  # a value that pydicom cannot make out
+        return None
+    return np.frombuffer(content[: len(content) // 8 * 8], "<c8")
+
+
+def _conjugate(found: np.ndarray, stored: np.ndarray) -> bool:
+    """Whether the first points are the conjugates of those stored, and not these."""
+    n = min(len(found), len(stored))
+    one = found[:n]
+    return bool(
+        np.allclose(one, np.conj(stored[:n]), rtol=1e-5)
+        and not np.allclose(one, stored[:n], rtol=1e-5)
+    )
 
 
 def _length(header, tag) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow.convert import dicom
+from fmrsflow.convert.causes import check_p_file, last_line, refusal
 from fmrsflow.convert.child import Ended, run_dcm2niix, run_spec2nii
 from fmrsflow.convert.formats import recognise
 from fmrsflow.convert.jmrui import read_jmrui
@@ -248,14 +249,28 @@ def _converted(shown: str, kind: str, prepare: Callable[[Path], list[str]]) -> d
                 ended, files = _convert(arguments, folder, TIME_LIMIT_S)
         if ended.refused or ended.limit or not files:
             # To the job's log alone: it may quote the header, and a reason goes on pages.
-            print(f"{shown}: {program} printed:\n{ended.said}", file=sys.stderr)
+            print(
+                f"{shown}: {program} ended with: {last_line(ended.said)}\nAll that it printed:\n"
+                f"{ended.said}",
+                file=sys.stderr,
+            )
             raise DataError(
                 f"{shown}: {program} {ended.limit}, twice, while another file passes; the file "
                 "is damaged, export it again"
                 if ended.limit
-                else _refusal(shown, kind)
+                else refusal(shown, kind, ended.said, program)
             )
-        return {_output(file): load(file) for file in files}
+        try:
+            return {_output(file): load(file) for file in files}
+        except DataError as error:
+            _check_machine(program, folder, "")  # a full disk cuts outputs too
+            print(f"{shown}: what {program} made of it: {error}", file=sys.stderr)
+            raise DataError(
+                f"{shown}: {program} makes no spectrum of it: its header lacks the frequency or "
+                "the nucleus, or it is truncated; export or copy it again"
+                if program == "dcm2niix"
+                else f"{shown}: {str(error).partition(': ')[2]}"
+            ) from None
 
 
 def _output(file: Path) -> str:
@@ -317,20 +332,8 @@ def _arguments(path: Path, kind: str, folder: Path) -> tuple[list[str], list[str
         return ["rda", str(copy)], notes
     if kind == "twix":
         return ["twix", "-e", "image", "-q", str(path)], []
+    check_p_file(path)
     return ["ge", str(path)], []
-
-
-def _refusal(shown: str, kind: str) -> str:
-    if kind == "pfile":
-        return (
-            f"{shown}: spec2nii does not read this GE P-file (its words are in the job's log); "
-            "it needs header revision 11 or later. Export the scan as NIfTI-MRS or from the "
-            "scanner's DICOM, or convert it with another tool and name the NIfTI-MRS in scans.tsv"
-        )
-    return (
-        f"{shown}: spec2nii cannot read it as {kind}: truncated, damaged or of another format "
-        "(its words are in the job's log); export it again"
-    )
 
 
 def _reference(found: dict[str, Fids], notes: list[str]) -> Fids | None:
