@@ -142,6 +142,13 @@ def test_references_among_the_transients_are_refused(fids, tmp_path):
         read(tmp_path, None)
 
 
+def test_a_movement_within_a_series_is_no_reference(fids, tmp_path):
+    data = fids.data.copy()
+    data[5] *= 20
+    write_dicom(fids.with_data(data), tmp_path)
+    np.testing.assert_array_equal(read(tmp_path, None).fids.data, data)
+
+
 def test_samples_that_the_converter_leaves_out_are_noticed(fids, tmp_path):
     (path,) = write_dicom(fids.mean(), tmp_path)
     header = pydicom.dcmread(path)

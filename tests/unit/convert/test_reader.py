@@ -69,6 +69,18 @@ def test_old_ge_pfile_is_refused_with_what_to_do(shared_data):
         read(shared_data / "phantoms/ge_P1751_1.5T_030_2000_redacted.7", SITE)
 
 
+@pytest.mark.parametrize(
+    ("names", "command"),
+    [(["a.data"], "philips_dl"), (["a.LIST"], "philips_dl"), (["5/method", "5/fid"], "bruker")],
+)
+def test_a_format_that_is_not_read_is_told_with_the_command_that_reads_it(tmp_path, names, command):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * 200)
+    with pytest.raises(DataError, match=f"`spec2nii {command}` and name the NIfTI-MRS"):
+        read(tmp_path / names[0].split("/")[0], SITE)
+
+
 def test_names_and_dates_of_the_source_do_not_come_along(shared_data, tmp_path):
     source = shared_data / "philips-press-3t/sub-01_ses-01_PRESS_raw-act_noID"
     shutil.copy(f"{source}.SDAT", tmp_path / "a.SDAT")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow.convert.boxes import box_distance_mm
-from fmrsflow.convert.transients import check_one_kind, stack, strong
+from fmrsflow.convert.transients import check_one_kind, references, stack
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.fids import Fids
 from fmrsflow.words import count
@@ -145,7 +145,7 @@ def joined(
     DataError
         The converter left samples out, or the files are not of one acquisition.
     """
-    scans, references, notes = [], [], []
+    scans, waters, notes = [], [], []
     for one, parts in zip(found, each):
         whole = stack(list(parts.values()), one.shown)
         if one.n_samples is not None and whole.data.size != one.n_samples:
@@ -163,18 +163,18 @@ def joined(
         ):
             whole = replace(whole, affine=one.voxel)
             notes = ["voxel: that of the localisation slabs in the DICOM header"]
-        if (water := strong(whole)).any():
-            references.append(whole.select(water))
+        if (water := references(whole)).any():
+            waters.append(whole.select(water))
             whole = whole.select(~water)
         scans.append(whole)
-    if references and len(references) != len(scans):
+    if waters and len(waters) != len(scans):
         raise DataError(
-            f"{path.name}: {len(references)} of {len(scans)} files hold a water reference; export "
+            f"{path.name}: {len(waters)} of {len(scans)} files hold a water reference; export "
             "all transients in the same way"
         )
     result = {"svs": stack(scans, path.name)}
-    if references:
-        result["ref"] = stack(references, path.name)
+    if waters:
+        result["ref"] = stack(waters, path.name)
     for fids in result.values():
         check_one_kind(fids, path.name)
     return result, notes

@@ -21,14 +21,20 @@ def levels(fids: Fids) -> np.ndarray:
     return np.sqrt((np.abs(first) ** 2).mean(axis=(1, 2)))
 
 
-def strong(fids: Fids) -> np.ndarray:
-    """Transients `STRONGER` times as strong as the usual one of the weaker half, (n_transients,).
+def references(fids: Fids) -> np.ndarray:
+    """Transients without water suppression among those with it, boolean (n_transients,).
 
-    Never all of them.
+    Those before the first or after the last usual one that are `STRONGER` times as strong as the
+    usual one of the weaker half: sequences measure references at either end, and a single strong
+    transient within is a movement. Never all of them.
     """
     strength = levels(fids)
     usual = np.median(strength[strength <= np.median(strength)])
-    return strength > STRONGER * usual if usual > 0 else np.zeros(len(strength), bool)
+    if not usual > 0:
+        return np.zeros(len(strength), bool)
+    weak = np.flatnonzero(strength <= STRONGER * usual)
+    number = np.arange(len(strength))
+    return (number < weak[0]) | (number > weak[-1])
 
 
 def stack(parts: Sequence[Fids], name: str) -> Fids:
@@ -57,9 +63,9 @@ def check_one_kind(fids: Fids, name: str) -> None:
     Raises
     ------
     DataError
-        Some are `strong`.
+        Some are `references`.
     """
-    if (water := strong(fids)).any():
+    if (water := references(fids)).any():
         raise DataError(
             f"{name}: {water.sum()} of {len(water)} transients (the first of them number "
             f"{water.argmax() + 1}) are more than {STRONGER:g} times as strong as the others: "
