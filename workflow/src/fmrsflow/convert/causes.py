@@ -86,7 +86,8 @@ def check_p_file(path: Path) -> None:
     if revisions and first <= revisions[0] < last + 1:
         return
     why = (
-        f"its header is of revision {revisions[0]:.4g}, and spec2nii reads {first} to {last}"
+        f"the header of this GE P-file is of revision {revisions[0]:.4g}, and spec2nii reads "
+        f"{first} to {last}"
         if revisions
         else "it does not begin with the revision of a header: no GE P-file, or damaged"
     )
