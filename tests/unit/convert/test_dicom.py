@@ -182,7 +182,7 @@ def test_cut_samples_are_refused(fids, tmp_path):
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (lambda header: header.pop("SpectroscopyData"), "ends before its samples"),
+        (lambda header: header.pop("SpectroscopyData"), "it has no samples: truncated"),
         (lambda header: header.pop("DataPointColumns"), "its header lacks DataPointColumns"),
         (lambda header: header.pop("TransmitterFrequency"), "lacks the frequency or the nucleus"),
     ],
@@ -288,6 +288,44 @@ def test_a_deidentified_file_is_read_as_before(shared_data, tmp_path, name, edit
     ours, before = read(tmp_path / "a.dcm", None).fids, read(shared_data / name, None).fids
     assert np.array_equal(ours.data, before.data) and (ours.te_s, ours.tr_s) == (0.03, 2.0)
     np.testing.assert_allclose(ours.affine, before.affine)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_damaged_file_is_read_as_it_was_or_refused(shared_data, tmp_path, seed, monkeypatch):
+    monkeypatch.setattr("fmrsflow.convert.reader.TIME_LIMIT_S", 30)
+    source = (
+        shared_data / ("siemens-press-3t/SVS_30.IMA", "hostile/xa60_blank_weight.dcm")[seed % 2]
+    )
+    before = read(source, None).fids
+    rng = np.random.default_rng(seed)
+    content = bytearray(source.read_bytes())
+    if seed % 3:
+        for place in rng.integers(len(content) - 8192, size=1 if seed % 3 == 1 else 30):
+            content[place] ^= 1 << int(rng.integers(8))
+    else:
+        content = content[: rng.integers(1, len(content))]
+    (tmp_path / "a.dcm").write_bytes(content)
+    try:
+        found = read(tmp_path / "a.dcm", None)
+    except DataError as error:
+        assert "a.dcm" in str(error)
+    else:
+        np.testing.assert_array_equal(found.fids.data, before.data)
+        assert found.fids.dwell_s == pytest.approx(before.dwell_s)
+
+
+def test_a_value_that_pydicom_cannot_make_out_stops_nothing(shared_data, tmp_path):
+    """The type of an element within the slabs' sequence is none."""
+    source = shared_data / "hostile/philips_mrs_storage_1.5T_press_te32.dcm"
+    content = source.read_bytes()
+    at = content.index(b"\x18\x00\x04\x91FD")  # (0018,9104) SlabThickness
+    (tmp_path / "a.dcm").write_bytes(content[: at + 4] + b"FF" + content[at + 6 :])
+    try:
+        found = read(tmp_path / "a.dcm", None).fids
+    except DataError as error:
+        assert "a.dcm" in str(error)
+    else:
+        np.testing.assert_array_equal(found.data, read(source, None).fids.data)
 
 
 def test_a_program_that_cannot_be_started_is_of_the_machine(fids, tmp_path, monkeypatch):

@@ -146,7 +146,7 @@ def _pattern(fids: Fids) -> tuple[float, float]:
     n = min(fids.n_points, int(round(0.2 / fids.dwell_s)))
     window = np.pad(np.hanning(n), (0, fids.n_points - n))
     window *= 1 - np.cos(2 * np.pi * DIFFERENCE_PPM * fids.frequency_mhz * fids.time_s)
-    magnitude = np.sqrt(_energy(fids, window))
+    magnitude = np.sqrt(power_spectrum(fids, window))
     away, noise = fids.ppm - fids.carrier_ppm, np.median(magnitude)
 
     def strength(sense: int) -> float:
@@ -166,7 +166,7 @@ def _pattern(fids: Fids) -> tuple[float, float]:
 
 def check_water_position(reference: Fids, warn: Callable[[str], None]) -> None:
     """Warn where the strongest line of the water reference is not near the carrier."""
-    ppm = reference.ppm[np.argmax(_energy(reference))]
+    ppm = reference.ppm[np.argmax(power_spectrum(reference))]
     if abs(ppm - CARRIER_PPM) > 0.7:
         warn(f"the strongest line of the water reference stands at {ppm:.2f} ppm; is it water?")
 
@@ -206,14 +206,13 @@ def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:
     return value
 
 
-def _energy(fids: Fids, window: np.ndarray | None = None) -> np.ndarray:
-    """Power spectrum (n_points,), summed over coils, of few sums of transients.
-
-    Sums of eight keep the signal-to-noise ratio and bear a drift between them.
-    """
+def power_spectrum(fids: Fids, window: np.ndarray | None = None) -> np.ndarray:
+    """Power spectrum (n_points,), summed over coils, mean over averages of eight transients: these
+    keep the signal-to-noise ratio and bear a drift between them."""
     weight = np.ones(fids.n_points) if window is None else window
     total = np.zeros(fids.n_points)
-    for start in range(0, fids.n_transients, 8):
+    starts = range(0, fids.n_transients, 8)
+    for start in starts:
         part = fids.data[start : start + 8].mean(axis=0) * weight
         total += (np.abs(to_spectrum(part)) ** 2).sum(axis=0)
-    return total
+    return total / len(starts)

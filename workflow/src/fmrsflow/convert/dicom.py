@@ -235,7 +235,7 @@ def _instance(file: Path, shown: str, header) -> Instance:
     known_sign = any(one in maker for one in _KNOWN_SIGN)
     samples = next((tag for tag in _SAMPLES if tag in header), None)
     if samples is None and command == "dcm2niix":
-        raise DataError(f"{shown}: it ends before its samples: truncated; copy it again")
+        raise DataError(f"{shown}: it has no samples: truncated or damaged; copy it again")
     standard = samples == _SAMPLES[0] and known_sign
     return Instance(
         file,
@@ -298,7 +298,7 @@ def _slab_box(header) -> np.ndarray | None:
         normals = np.array([one.SlabOrientation for one in slabs], float)
         sizes = np.array([one.SlabThickness for one in slabs], float)
         middles = np.array([one.MidSlabPosition for one in slabs], float)
-    except (AttributeError, TypeError, ValueError):
+    except Exception:  # absent, of another kind, or what pydicom cannot make out
         return None
     if normals.shape != (3, 3) or middles.shape != (3, 3) or not (sizes > 0).all():
         return None
