@@ -62,6 +62,31 @@ def test_both_converters_agree(shared_data, tmp_path, name):
         assert getattr(ours, what) == pytest.approx(getattr(other, what), rel=1e-6)
 
 
+def test_both_converters_read_what_we_write(fids, tmp_path):
+    """Sign, axis and an oblique voxel, of which neither converter knows."""
+    (path,) = write_dicom(fids.mean(), tmp_path)
+    ours = read(path, None).fids
+    header = pydicom.dcmread(path)
+    header.PatientName = "Nobody"  # without which spec2nii stops
+    header.ProtocolName = "synthetic"
+    header.save_as(path)
+    other = second_route(path)
+    for found in (ours, other):
+        np.testing.assert_allclose(found.data, fids.mean().data, rtol=1e-6)
+        np.testing.assert_allclose(found.affine, fids.affine, atol=1e-4)
+        assert (found.te_s, found.tr_s) == (pytest.approx(0.03), pytest.approx(2.0))
+
+
+def test_coils_that_were_not_combined_are_no_transients(fids, tmp_path):
+    for number, path in enumerate(write_dicom(fids, tmp_path)):
+        header = pydicom.dcmread(path)
+        coil = header.SharedFunctionalGroupsSequence[0].MRReceiveCoilSequence[0]
+        coil.ReceiveCoilName = f"HE{number}"
+        header.save_as(path)
+    with pytest.raises(DataError, match="12 receive coils"):
+        read(tmp_path, None)
+
+
 def test_philips_storage_holds_the_scan_and_then_its_water(shared_data):
     path = shared_data / "hostile/philips_mrs_storage_1.5T_press_te32.dcm"
     header = pydicom.dcmread(path)
@@ -216,6 +241,16 @@ def test_the_voxel_is_that_of_the_localisation_slabs(fids, tmp_path):
     found = read(path, None)
     assert box_distance_mm(found.fids.affine, fids.affine) < 1e-4
     assert "slabs" in found.notes[0]
+
+
+def test_without_slabs_the_order_of_sizes_is_that_of_the_standard_and_told(fids, tmp_path):
+    (path,) = write_dicom(fids.mean(), tmp_path)
+    header = pydicom.dcmread(path)
+    del header.VolumeLocalizationSequence
+    header.save_as(path)
+    found = read(path, None)
+    assert box_distance_mm(found.fids.affine, fids.affine) < 1e-4
+    assert "order of the DICOM standard" in found.notes[0]
 
 
 def test_an_image_is_no_scan(shared_data, tmp_path, fids):

@@ -158,15 +158,18 @@ def joined(
         if one.first is not None and _conjugate(whole.data[0, 0], one.first):
             # dcm2niix knows releases by the software's version, which may be deleted.
             whole = whole.with_data(np.conj(whole.data))
-        if one.voxel is not None and (
-            whole.affine is None or box_distance_mm(whole.affine, one.voxel) > 1.0
-        ):
-            whole = replace(whole, affine=one.voxel)
-            notes = ["voxel: that of the localisation slabs in the DICOM header"]
+        affine, note = _box(one, whole.affine)
+        whole = replace(whole, affine=affine)
+        notes = [note] if note else notes
         if (water := references(whole)).any():
             waters.append(whole.select(water))
             whole = whole.select(~water)
         scans.append(whole)
+    if len(coils := {one.header.get("RxCoil") for one in scans}) > 1:
+        raise DataError(
+            f"{path.name}: its files are of {len(coils)} receive coils, so that they are no "
+            "transients in a row; export them with the coils combined, or the raw data"
+        )
     if waters and len(waters) != len(scans):
         raise DataError(
             f"{path.name}: {len(waters)} of {len(scans)} files hold a water reference; export "
@@ -216,8 +219,11 @@ def _is_spectroscopy(header) -> bool:
 
 
 def _instance(file: Path, shown: str, header) -> Instance:
+    old_philips = _text(header, "SOPClassUID") == _OLD_PHILIPS
     rows, columns = _whole(header, "Rows"), _whole(header, "Columns")
     kind = _text(header, "MRSpectroscopyAcquisitionType").upper()
+    if old_philips:
+        rows = columns = 1  # these are of its picture of the spectrum
     if (rows or 1) * (columns or 1) > 1 or kind in ("ROW", "PLANE", "VOLUME"):
         raise DataError(
             f"{shown} is of several voxels ({rows} x {columns}, {kind or 'grid'}); this workflow "
@@ -227,7 +233,7 @@ def _instance(file: Path, shown: str, header) -> Instance:
     command = "dcm2niix"
     if "uih" in maker or "united imaging" in maker:
         command = "uih"
-    elif _text(header, "SOPClassUID") == _OLD_PHILIPS:
+    elif old_philips:
         command = "philips_dcm"
     time = _text(header, "AcquisitionDateTime") or (
         _text(header, "AcquisitionDate") + _text(header, "AcquisitionTime")
@@ -285,6 +291,28 @@ def _in_order(path: Path, found: list[Instance], notes: list[str]) -> list[Insta
                 "the times of those that follow are wrong"
             )
     return ordered
+
+
+def _box(one: Instance, converted: np.ndarray | None) -> tuple[np.ndarray | None, str]:
+    """The voxel of a file, and a note where it is not beyond doubt.
+
+    dcm2niix takes the two pixel spacings of the standard's spectroscopy in the order of rows and
+    columns, spec2nii in that of the standard, which puts the distance of rows first; the slabs of
+    localisation are the voxel itself.
+    """
+    affine = converted
+    if affine is not None and one.first is not None:
+        sizes = np.linalg.norm(affine[:3, :3], axis=0)
+        affine = affine.copy()
+        affine[:3, :2] *= sizes[1::-1] / sizes[:2]
+        if one.voxel is None and abs(sizes[0] - sizes[1]) > 0.5:
+            return affine, (
+                f"the header does not say which of the sizes {sizes[0]:g} and {sizes[1]:g} mm of "
+                "the voxel is along its rows; taken in the order of the DICOM standard"
+            )
+    if one.voxel is None or (affine is not None and box_distance_mm(affine, one.voxel) <= 1.0):
+        return affine, ""
+    return one.voxel, "voxel: that of the localisation slabs in the DICOM header"
 
 
 def _slab_box(header) -> np.ndarray | None:

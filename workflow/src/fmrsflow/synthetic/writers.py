@@ -216,9 +216,15 @@ def write_dicom(fids: Fids, folder: str | Path, first: int = 1) -> list[Path]:
             ),
             MREchoSequence=item(EffectiveEchoTime=1e3 * _time(fids, "te_s")),
             PixelMeasuresSequence=item(
-                # In the order in which dcm2niix and spec2nii take them: along the row, the column.
-                PixelSpacing=[round(float(one), 6) for one in size[:2]],
+                # The distance of rows first.
+                PixelSpacing=[round(float(one), 6) for one in size[1::-1]],
                 SliceThickness=round(float(size[2]), 6),
+            ),
+            MRSpectroscopyFOVGeometrySequence=item(
+                SpectroscopyAcquisitionDataColumns=fids.n_points,
+                SpectroscopyAcquisitionPhaseRows=1,
+                SpectroscopyAcquisitionPhaseColumns=1,
+                SpectroscopyAcquisitionOutOfPlanePhaseSteps=1,
             ),
             MRTransmitCoilSequence=item(TransmitCoilName="synthetic"),
             MRReceiveCoilSequence=item(ReceiveCoilName="synthetic"),
