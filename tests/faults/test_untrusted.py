@@ -178,7 +178,7 @@ def test_what_a_converter_prints_of_a_file_goes_to_the_log_alone(tmp_path, monke
         return Ended(said, refused=True) if arguments[0] == "twix" else real(arguments, *rest)
 
     monkeypatch.setattr(reader, "run_spec2nii", converter)
-    with pytest.raises(DataError, match="spec2nii cannot read it as twix") as refusal:
+    with pytest.raises(DataError, match="spec2nii cannot read it as Siemens twix") as refusal:
         reader.read(path, None)
     assert "Jane" not in str(refusal.value)
     assert said in capsys.readouterr().err

@@ -69,7 +69,9 @@ def test_a_p_file_is_refused_by_its_revision(tmp_path, start, words):
 
 def test_the_last_line_goes_to_the_log_and_the_cause_to_the_record(tmp_path, capsys):
     (tmp_path / "scan.dat").write_bytes(bytes(4000))
-    with pytest.raises(DataError, match="cannot read it as twix: it ends before what") as refused:
+    with pytest.raises(
+        DataError, match="cannot read it as Siemens twix: it ends before what"
+    ) as refused:
         read(tmp_path / "scan.dat", None)
     assert "IndexError" not in str(refused.value)
     assert "spec2nii ended with: IndexError" in capsys.readouterr().err

@@ -45,6 +45,16 @@ P_FILE_REVISIONS = (14, 31)
 """First and last revision of GE's headers that spec2nii reads."""
 
 
+_NAMES = {
+    "dicom": "DICOM",
+    "pfile": "GE P-file",
+    "rda": "Siemens RDA",
+    "sdat": "Philips SDAT",
+    "twix": "Siemens twix",
+}
+"""Kinds of files (`formats.ENDINGS`) as people call them."""
+
+
 def last_line(said: str) -> str:
     """The last line that tells of an error, else the last that says something."""
     lines = [line.strip() for line in said.splitlines() if line.strip(" ^~\t")]
@@ -65,7 +75,7 @@ def cause(said: str, program: str) -> str:
 def refusal(shown: str, kind: str, said: str, program: str) -> str:
     """What a record says of a refused file: its name, the cause, what to do."""
     return (
-        f"{shown}: {program} cannot read it as {kind}: {cause(said, program)}; export or copy it "
+        f"{shown}: {program} cannot read it as {_NAMES.get(kind, kind)}: {cause(said, program)}; export or copy it "
         "again, or convert it with another tool and name the NIfTI-MRS"
     )
 
