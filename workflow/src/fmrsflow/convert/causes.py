@@ -75,8 +75,8 @@ def cause(said: str, program: str) -> str:
 def refusal(shown: str, kind: str, said: str, program: str) -> str:
     """What a record says of a refused file: its name, the cause, what to do."""
     return (
-        f"{shown}: {program} cannot read it as {_NAMES.get(kind, kind)}: {cause(said, program)}; export or copy it "
-        "again, or convert it with another tool and name the NIfTI-MRS"
+        f"{shown}: {program} cannot read it as {_NAMES.get(kind, kind)}: {cause(said, program)}; "
+        "export or copy it again, or convert it with another tool and name the NIfTI-MRS"
     )
 
 
