@@ -178,17 +178,19 @@ def test_what_a_converter_prints_of_a_file_goes_to_the_log_alone(tmp_path, monke
         return Ended(said, refused=True) if arguments[0] == "twix" else real(arguments, *rest)
 
     monkeypatch.setattr(reader, "run_spec2nii", converter)
-    with pytest.raises(DataError, match="spec2nii cannot read it as twix") as refusal:
+    with pytest.raises(DataError, match="spec2nii cannot read it as Siemens twix") as refusal:
         reader.read(path, None)
     assert "Jane" not in str(refusal.value)
     assert said in capsys.readouterr().err
 
 
-def test_a_file_in_a_dicom_folder_is_told_by_its_number(tmp_path):
+def test_a_file_in_a_dicom_folder_is_not_told_by_its_name(tmp_path):
     """Scanners name it after the person."""
     (tmp_path / "dicom").mkdir()
     (tmp_path / "dicom" / "DOE_JANE_19800101_0001.dcm").write_bytes(b"x" * 200)
-    with pytest.raises(DataError, match="^dicom: file 1 of the folder .* no readable") as refusal:
+    with pytest.raises(
+        DataError, match="^the folder dicom holds no DICOM file of spectr"
+    ) as refusal:
         reader.read(tmp_path / "dicom", None)
     assert "DOE" not in str(refusal.value)
 

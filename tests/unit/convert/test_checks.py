@@ -74,6 +74,29 @@ def test_real_scans_have_naa_where_it_belongs_and_their_conjugates_are_found(sha
     np.testing.assert_array_equal(back.data, fids.data)
 
 
+@pytest.mark.parametrize("frequency_mhz", [63.9, 127.7, 297.2])
+@pytest.mark.parametrize("water_ppm", [4.5, 4.7, 5.2])
+def test_residual_water_that_outweighs_naa_does_not_turn_a_scan(frequency_mhz, water_ppm):
+    """Downfield of the carrier it lies on the side of the mirror images; its tail is no pattern."""
+    rng = np.random.default_rng(int(frequency_mhz + 10 * water_ppm))
+    for width_hz in (3.0, 20.0, 40.0):
+        fids = scan(BRAIN, noise=3.0, frequency_mhz=frequency_mhz)
+        line = (2j * np.pi * (water_ppm - 4.65) * frequency_mhz - np.pi * width_hz) * fids.time_s
+        water = 5e3 * np.exp(line + 2j * np.pi * rng.random())
+        assert not right_way_round(fids.with_data(fids.data + water), lambda text: None)[1]
+
+
+def test_a_format_that_fixes_the_sign_is_not_turned():
+    fids = scan(BRAIN, noise=3.0)
+    told = []
+    assert right_way_round(fids, told.append, sign_known=True) == (fids, False)
+    with pytest.raises(DataError, match="other sign of frequency than its format"):
+        right_way_round(fids.with_data(np.conj(fids.data)), told.append, sign_known=True)
+    empty = scan({4.65: 1e4}, noise=3.0)
+    assert right_way_round(empty, told.append, sign_known=True)[0] is empty
+    assert not told
+
+
 def test_implausible_echo_time_gives_way_to_the_sheet_with_a_warning():
     told = []
     fids = against_site(scan(BRAIN, te_s=4.2), SITE, told.append)
@@ -99,6 +122,36 @@ def test_scan_without_geometry_goes_on_with_a_warning():
     told = []
     assert against_site(scan(BRAIN, affine=None), SITE, told.append).affine is None
     assert "geometry" in told[0]
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        np.diag([-1.0, 1, 1, 1]),
+        np.diag([-1.0, -1, 1, 1]),
+        np.eye(4)[[1, 0, 2, 3]],
+        np.eye(4)[[2, 0, 1, 3]] @ np.diag([1.0, -1, 1, 1]),
+    ],
+)
+def test_a_reference_of_the_same_box_with_its_axes_turned_is_of_the_scan(turn):
+    """Vendors and exports list the axes of a box in any order and sense."""
+    affine = np.diag([20.0, 25.0, 30.0, 1.0])
+    affine[:3, 3] = (5, -6, 7)
+    box = affine[:3, :3] @ turn[:3, :3]
+    other = affine.copy()
+    other[:3, :3] = box
+    fids, reference = scan(BRAIN, affine=affine), scan({4.65: 1e4}, affine=other)
+    found = reference_against_scan(reference, fids, lambda text: None)
+    np.testing.assert_array_equal(found.affine, affine)
+
+
+def test_a_reference_of_another_shape_in_the_same_place_is_refused():
+    affine = np.diag([20.0, 25.0, 30.0, 1.0])
+    other = np.diag([25.0, 20.0, 30.0, 1.0])
+    with pytest.raises(DataError, match="3.5 mm"):
+        reference_against_scan(
+            scan({4.65: 1e4}, affine=other), scan(BRAIN, affine=affine), lambda text: None
+        )
 
 
 @pytest.mark.parametrize(

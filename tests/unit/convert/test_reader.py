@@ -5,11 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import resource
 import shutil
 import signal
 import sys
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from fmrsflow.convert.sidecar import sidecar
 from fmrsflow.errors import DataError, MachineFault
 from fmrsflow.fids import Fids, to_nifti
 from fmrsflow.study import Site
-from fmrsflow.synthetic.writers import write_sdat
+from fmrsflow.synthetic.writers import write_dicom, write_sdat
 
 SITE = Site("north", "Siemens", 3.0, "PRESS", 0.03, 2.0, "own", spectral_width_hz=4000.0)
 
@@ -69,6 +67,18 @@ def test_old_spar_without_inversion_time_is_read(shared_data, tmp_path):
 def test_old_ge_pfile_is_refused_with_what_to_do(shared_data):
     with pytest.raises(DataError, match="Export the scan as NIfTI-MRS"):
         read(shared_data / "phantoms/ge_P1751_1.5T_030_2000_redacted.7", SITE)
+
+
+@pytest.mark.parametrize(
+    ("names", "command"),
+    [(["a.data"], "philips_dl"), (["a.LIST"], "philips_dl"), (["5/method", "5/fid"], "bruker")],
+)
+def test_a_format_that_is_not_read_is_told_with_the_command_that_reads_it(tmp_path, names, command):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * 200)
+    with pytest.raises(DataError, match=f"`spec2nii {command}` and name the NIfTI-MRS"):
+        read(tmp_path / names[0].split("/")[0], SITE)
 
 
 def test_names_and_dates_of_the_source_do_not_come_along(shared_data, tmp_path):
@@ -236,31 +246,25 @@ def test_a_time_limit_is_of_the_file_only_where_a_good_file_passes(
     assert calls.read_text().split() == ["philips", "rda", *again]
 
 
-def test_a_file_that_asks_for_more_memory_than_our_limit_is_damaged(tmp_path, monkeypatch):
+def test_a_file_that_asks_for_more_memory_than_our_limit_is_damaged(fids, tmp_path, monkeypatch):
     """With the same limit a good file of a few points passes."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nibabel calls its readers of DICOM experimental
-        import spec2nii.Siemens.dicomfunctions  # noqa: F401  (what the child inherits)
-
-    large = pydicom.Dataset()
-    large.Manufacturer = "SIEMENS"
-    large.SpectroscopyData = bytes(300 << 20)
-    large.save_as(tmp_path / "a.dcm", implicit_vr=True, little_endian=True)
-    content = bytes(128) + b"DICM" + (tmp_path / "a.dcm").read_bytes()
-    (tmp_path / "a.dcm").write_bytes(content)
-    del large, content
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    monkeypatch.setattr(child, "MOST_MEMORY", used + (100 << 20))
-    with pytest.raises(DataError, match="asked for more than .* GB of memory, twice"):
-        read(tmp_path / "a.dcm", SITE)
+    (path,) = write_dicom(replace(fids, data=fids.data[:1, :1]), tmp_path)
+    header = pydicom.dcmread(path)
+    header.DataPointColumns = 32000
+    header.SpectroscopyData = bytes(8 * 32000 * 1600)  # 410 MB
+    header.save_as(path)
+    del header
+    monkeypatch.setattr(child, "MOST_MEMORY", 300 << 20)
+    with pytest.raises(DataError, match="0001.dcm"):
+        read(path, SITE)
 
 
-def test_too_little_memory_to_load_the_converter_is_of_the_machine(fids, tmp_path, monkeypatch):
-    """Its readers of DICOM load libraries that those of other formats do without."""
-    (tmp_path / "a.dcm").write_bytes(bytes(128) + b"DICM" + bytes(200))
-    monkeypatch.setitem(sys.modules, "spec2nii.Siemens.dicomfunctions", None)
+def test_too_little_memory_to_load_the_converter_is_of_the_machine(tmp_path, monkeypatch):
+    """Its readers of some formats load libraries that those of others do without."""
+    (tmp_path / "a.dat").write_bytes(bytes(400))
+    monkeypatch.setitem(sys.modules, "mapvbvd", None)
     with pytest.raises(MachineFault, match="cannot be loaded"):
-        read(tmp_path / "a.dcm", SITE)
+        read(tmp_path / "a.dat", SITE)
 
 
 def test_a_nifti_header_of_a_petabyte_is_damaged(fids, tmp_path):

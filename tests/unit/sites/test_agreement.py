@@ -53,6 +53,24 @@ def test_equivalence_says_which_of_three(difference, se, verdict):
     assert one.p_difference == pytest.approx(2 * t.sf(difference / se, 10))
 
 
-def test_repeated_measurements_without_error_are_refused():
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[1.0, 1.0], [2.0, 2.0]],
+        [[0.0, 2e-14], [5.0, 5.0]],  # the same file under two names
+        [[1e9, 1e9 + 1e-6], [2e9, 2e9]],
+        [[0.0, 0.0], [0.0, 0.0]],
+    ],
+)
+def test_repeated_measurements_that_agree_to_rounding_are_refused(values):
     with pytest.raises(ValueError, match="no error to compare with"):
-        reliability(np.array([[1.0, 1.0], [2.0, 2.0]]))
+        reliability(np.array(values))
+
+
+@pytest.mark.parametrize("error", [1e-8, 1e-6, 1e-3])
+def test_small_errors_give_numbers(error):
+    rng = np.random.default_rng(3)
+    one = reliability(np.arange(40.0)[:, None] + error * rng.normal(size=(40, 2)))
+    # The SEM of 39 degrees of freedom has an error of 1 / sqrt(78) of it: four of these.
+    assert one.sem == pytest.approx(error, rel=4 / math.sqrt(78))
+    assert 1 - one.icc21 < error and one.icc21_low <= one.icc21 <= one.icc21_high <= 1

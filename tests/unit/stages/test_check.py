@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from fmrsflow.stages.check import main
+from fmrsflow.study import Scan, Site, Study
+from fmrsflow.surroundings import troubles
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 
@@ -45,3 +47,48 @@ def test_delays_that_refocus_no_echo_are_told(changed, capsys):
 def test_delays_that_are_no_numbers_are_told(changed, capsys):
     assert changed(pulse_delays_s="five") == 1
     assert "pulse_delays_s is 'five'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """Makes a study of one measured scan."""
+
+    def make(subject: str = "01", site: str = "north", mrs: str = "a.nii.gz") -> Study:
+        scan = Scan(site, subject, mrs)
+        where = Site(site, "Philips", 3.0, "PRESS", 0.03, 2.0, "own")
+        (tmp_path / "data").mkdir(exist_ok=True)
+        config = {"data_root": str(tmp_path / "data"), "scans_sheet": "scans.tsv"}
+        return Study(config, {site: where}, (scan,))
+
+    return make
+
+
+def test_a_home_that_cannot_be_written_is_told(measured, tmp_path, monkeypatch):
+    """Snakemake stops with a traceback."""
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "file" / "nobody"))
+    (told,) = troubles(measured())
+    assert "file is not writable; set HOME or XDG_CACHE_HOME" in told
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert not troubles(measured())
+
+
+def test_labels_that_make_no_file_name_are_told(measured):
+    (told,) = troubles(measured(subject="a" * 225))
+    assert "file name of 229 letters; 191 at most" in told
+    (told,) = troubles(measured(site="b" * 120))
+    assert "has 120 letters; 75 at most" in told
+    assert not troubles(measured(subject="a" * 180, site="b" * 75))
+
+
+def test_a_link_that_leads_above_the_data_root_is_told(measured, tmp_path):
+    study = measured()
+    (tmp_path / "elsewhere.nii.gz").touch()
+    (tmp_path / "data" / "a.nii.gz").symlink_to(tmp_path / "elsewhere.nii.gz")
+    (told,) = troubles(study)
+    assert "north/sub-01: mrs: a.nii.gz is a link that leads out of" in told
+    (tmp_path / "data" / "b.nii.gz").touch()
+    (tmp_path / "data" / "a.nii.gz").unlink()
+    (tmp_path / "data" / "a.nii.gz").symlink_to("b.nii.gz")
+    assert not troubles(study)

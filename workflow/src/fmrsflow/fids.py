@@ -38,6 +38,23 @@ KEPT_HEADER_KEYS = (
 )
 """NIfTI-MRS header fields that describe the measurement; all others stay behind at the door."""
 
+_NUMBERS = (
+    "InversionTime",
+    "MixingTime",
+    "ExcitationFlipAngle",
+    "MagneticFieldStrength",
+    "TxOffset",
+)
+_TRUTHS = ("WaterSuppressed",)
+"""Kinds of the fields kept; the others are text."""
+
+_OWN_FIELDS = {"MagneticFieldStrength": "Nominal field of the magnet, T (DICOM (0018,0087))"}
+"""Fields that the standard does not define: it asks for an object of value and description."""
+
+_WATER_PPM = 0.15
+"""Largest distance from `CARRIER_PPM` at which a stated centre still means water: files put it at
+4.65, 4.68 or 4.7 ppm."""
+
 
 @dataclass(frozen=True)
 class Fids:
@@ -234,24 +251,101 @@ def from_nifti(image) -> Fids:
     else:
         data = data.reshape(-1, 1, data.shape[-1])
     dwell = float(image.header["pixdim"][4])
-    if image.header.get_xyzt_units()[1] == "msec":
-        dwell *= 1e-3
-    nucleus = header["ResonantNucleus"]
-    frequency = header["SpectrometerFrequency"]
-    return Fids(
+    dwell *= {"msec": 1e-3, "usec": 1e-6}.get(image.header.get_xyzt_units()[1], 1.0)
+    frequency, nucleus = (
+        value[0] if isinstance(value := header[key], list) and value else value
+        for key in ("SpectrometerFrequency", "ResonantNucleus")
+    )
+    if not isinstance(nucleus, str):
+        raise DataError("ResonantNucleus in its header is no text, such as 1H")
+    fids = Fids(
         data=np.ascontiguousarray(data),
         dwell_s=dwell,
-        frequency_mhz=float(frequency[0] if isinstance(frequency, list) else frequency),
-        te_s=header.get("EchoTime"),
-        tr_s=header.get("RepetitionTime"),
+        frequency_mhz=_number({"SpectrometerFrequency": frequency}, "SpectrometerFrequency"),
+        te_s=_time(header, "EchoTime"),
+        tr_s=_time(header, "RepetitionTime"),
         affine=voxel_affine(image),
-        nucleus=nucleus[0] if isinstance(nucleus, list) else nucleus,
-        header={key: header[key] for key in KEPT_HEADER_KEYS if key in header},
+        nucleus=nucleus,
+        header=_kept(header),
+    )
+    return _centred(fids, header)
+
+
+def _centred(fids: Fids, header: dict) -> Fids:
+    """The FIDs turned so that frequency zero is water, where the header has another centre.
+
+    The shift at zero is SpecFreqChemShift, that of water by default, plus RxOffset.
+    """
+    stated = _number(header, "SpecFreqChemShift")
+    centre = (CARRIER_PPM if stated is None else stated) + (_number(header, "RxOffset") or 0.0)
+    away = centre - CARRIER_PPM
+    return fids.shifted(away * fids.frequency_mhz) if abs(away) > _WATER_PPM else fids
+
+
+def _kept(header: dict) -> dict:
+    """The fields of `KEPT_HEADER_KEYS`, each of its kind; others are left out."""
+    kept = {}
+    for key in KEPT_HEADER_KEYS:
+        value = _plain(header.get(key))
+        if key in _NUMBERS:
+            try:
+                value = _number(header, key)
+            except DataError:
+                continue
+        if isinstance(value, bool) if key in _TRUTHS else isinstance(value, str | float):
+            kept[key] = value
+    return kept
+
+
+def _plain(value):
+    """A value without the object or the list of equal values that it may stand in."""
+    if isinstance(value, dict):
+        value = value.get("Value")
+    if isinstance(value, list) and value and all(one == value[0] for one in value):
+        value = value[0]
+    return value
+
+
+def _time(header: dict, key: str) -> float | None:
+    """A time (s); None where it is absent or not positive, as some exports write an unknown one."""
+    value = _number(header, key)
+    return value if value is not None and value > 0 else None
+
+
+def _number(header: dict, key: str) -> float | None:
+    """A number of a header, also as text ("0.03", "30 ms") or in a list of equal ones.
+
+    Raises
+    ------
+    DataError
+        Anything else.
+    """
+    value = _plain(header.get(key))
+    if value is None or value == "" or value == []:
+        return None
+    scale = 1.0
+    if isinstance(value, str):
+        text = value.strip()
+        if text.endswith("s"):
+            scale = 1e-3 if text.endswith("ms") else 1.0
+            text = text.removesuffix("s").removesuffix("m")
+        try:
+            value = float(text)
+        except ValueError:
+            value = None
+    if isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value):
+        return float(value) * scale
+    several = isinstance(value, list)
+    raise DataError(
+        f"{key} in its header is {'a list of several values' if several else 'no number'}; "
+        "one number is needed (times in s): mend the header, for example with mrs_tools"
     )
 
 
 def voxel_affine(image) -> np.ndarray | None:
     """Voxel of a NIfTI-MRS image in scanner space, (4, 4), mm; None where it has no geometry."""
+    if not (int(image.header["sform_code"]) or int(image.header["qform_code"])):
+        return None  # nibabel then makes one up of the sizes, about the origin
     # spec2nii writes a 10 m voxel where the vendor file holds no position.
     sizes = np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))
     return np.array(image.affine) if np.all(sizes < 1000) else None
@@ -275,7 +369,10 @@ def to_nifti(fids: Fids, **fields):
         "SpectrometerFrequency": [fids.frequency_mhz],
         "ResonantNucleus": [fids.nucleus],
         "SpectralWidth": 1.0 / fids.dwell_s,
-        **fids.header,
+        **{
+            key: {"Value": value, "Description": _OWN_FIELDS[key]} if key in _OWN_FIELDS else value
+            for key, value in fids.header.items()
+        },
         **fields,
     }
     if fids.te_s is not None:

@@ -25,6 +25,7 @@ DEPENDENCIES = (
     "nibabel",
     "nifti-mrs",
     "spec2nii",
+    "dcm2niix",
     "simpleitk",
     "scikit-learn",
     "nilearn",

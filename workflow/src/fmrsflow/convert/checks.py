@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fmrsflow.constants import SINGLETS_PPM, TE_TOLERANCE_S, field_of, same_field
+from fmrsflow.convert.boxes import box_distance_mm
 from fmrsflow.errors import DataError
 from fmrsflow.fids import CARRIER_PPM, Fids, to_spectrum
 from fmrsflow.study import Site
@@ -21,8 +22,17 @@ PLAUSIBLE_WIDTH_HZ = (500.0, 200_000.0)
 SINGLET_SEARCH_PPM = 0.3
 """Phantoms at room temperature have NAA near 1.8 ppm."""
 
+SURROUNDINGS_PPM = (1.75, 3.5)
+"""What lies around the singlets."""
+
+DIFFERENCE_PPM = 0.09
+"""Half the distance of creatine from choline: the valley between them."""
+
 REVERSED_RATIO = 2.0
 """Strength of the pattern on one side over that on the other by which the direction is known."""
+
+CONTRADICTED_RATIO = 4.0
+"""The same by which a format is not believed that fixes the direction."""
 
 
 def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
@@ -75,7 +85,7 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
     check_acquisition(reference, fids)
     reference = with_plausible_voxel(reference, lambda text: None)
     if reference.affine is not None and fids.affine is not None:
-        apart = np.abs(reference.affine - fids.affine).max()
+        apart = box_distance_mm(reference.affine, fids.affine)
         if apart > 1.0:
             raise DataError(
                 f"the water reference's voxel differs from the scan's by {apart:.1f} mm; the two "
@@ -91,39 +101,72 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
     return replace(reference, affine=fids.affine, **times)
 
 
-def right_way_round(fids: Fids, warn: Callable[[str], None]) -> tuple[Fids, bool]:
+def right_way_round(
+    fids: Fids, warn: Callable[[str], None], sign_known: bool = False
+) -> tuple[Fids, bool]:
     """The scan with NAA, creatine and choline where they belong, and whether it was reversed.
 
-    The geometric mean of the magnitudes at the three singlets (all three must be there, at the best
-    common shift) is compared with that at their mirror images about the carrier. A Hann window
-    over the first 0.2 s takes the tails of residual water away.
+    Parameters
+    ----------
+    sign_known : bool
+        Whether the format fixes the sign of frequency. Then nothing is turned.
+
+    Raises
+    ------
+    DataError
+        The pattern clearly contradicts the format's sign.
     """
-    magnitude = np.sqrt(_energy(fids, window=True))
-    away = fids.ppm - fids.carrier_ppm
-    shifts = np.linspace(-SINGLET_SEARCH_PPM, SINGLET_SEARCH_PPM, 61)
-    lines = np.array(SINGLETS_PPM)[:, None] - CARRIER_PPM + shifts
-
-    def strength(places: np.ndarray) -> float:
-        """Largest geometric mean of the heights at three places."""
-        height = np.interp(places, away, magnitude, left=0.0, right=0.0)
-        return float(np.cbrt(height.prod(axis=0)).max())
-
-    here, mirrored = strength(lines), strength(-lines)
-    if mirrored > REVERSED_RATIO * here:
+    here, mirrored = _pattern(fids)
+    if not sign_known and mirrored > REVERSED_RATIO * here:
         warn(
             "the frequency axis is reversed in the file (NAA would stand at 7.3 ppm); turned round"
         )
         return fids.with_data(np.conj(fids.data)), True
-    if here < REVERSED_RATIO * mirrored:
+    if sign_known and mirrored > CONTRADICTED_RATIO * here:
+        raise DataError(
+            "NAA, creatine and choline stand at the mirror images of their places (7.3, 6.3 and "
+            "6.1 ppm): its FIDs have the other sign of frequency than its format asks for; export "
+            "or convert it again with the conjugate of its FIDs"
+        )
+    if not sign_known and here < REVERSED_RATIO * mirrored:
         warn(
             "no clear NAA, creatine or choline: the direction of the frequency axis is not checked"
         )
     return fids, False
 
 
+def _pattern(fids: Fids) -> tuple[float, float]:
+    """Strength of the singlets' pattern at its place, and at its mirror image about the carrier.
+
+    At the best common shift the geometric mean of the three heights above the median between 1.75
+    and 3.5 ppm, and at least the level of noise each. The FID is windowed so that the spectrum is
+    its own second difference over `DIFFERENCE_PPM`, with a Hann window over 0.2 s: a tail of water,
+    whatever its height, phase and side, has none; lines that are narrower do.
+    """
+    n = min(fids.n_points, int(round(0.2 / fids.dwell_s)))
+    window = np.pad(np.hanning(n), (0, fids.n_points - n))
+    window *= 1 - np.cos(2 * np.pi * DIFFERENCE_PPM * fids.frequency_mhz * fids.time_s)
+    magnitude = np.sqrt(power_spectrum(fids, window))
+    away, noise = fids.ppm - fids.carrier_ppm, np.median(magnitude)
+
+    def strength(sense: int) -> float:
+        found = 0.0
+        for shift in np.linspace(-SINGLET_SEARCH_PPM, SINGLET_SEARCH_PPM, 61) - CARRIER_PPM:
+            low, high = sorted(sense * (np.array(SURROUNDINGS_PPM) + shift))
+            around = magnitude[(away >= low) & (away <= high)]
+            if not around.size:
+                continue
+            lines = sense * (np.array(SINGLETS_PPM) + shift)
+            heights = np.interp(lines, away, magnitude, left=0.0, right=0.0) - np.median(around)
+            found = max(found, float(np.cbrt(np.maximum(heights, noise).prod())))
+        return found
+
+    return strength(1), strength(-1)
+
+
 def check_water_position(reference: Fids, warn: Callable[[str], None]) -> None:
     """Warn where the strongest line of the water reference is not near the carrier."""
-    ppm = reference.ppm[np.argmax(_energy(reference))]
+    ppm = reference.ppm[np.argmax(power_spectrum(reference))]
     if abs(ppm - CARRIER_PPM) > 0.7:
         warn(f"the strongest line of the water reference stands at {ppm:.2f} ppm; is it water?")
 
@@ -152,8 +195,8 @@ def voxel_mm(fids: Fids) -> list[float] | None:
 
 def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:
     if value is None or not limits[0] <= value <= limits[1]:
-        stated = "none" if value is None else f"{value:g} s"
-        warn(f"{kind} time in the file: {stated}, not plausible; that of sites.tsv is used")
+        stated = "no" if value is None else f"{value:g} s is no plausible"
+        warn(f"{stated} {kind} time in the file; that of sites.tsv, {promised:g} s, is used")
         return promised
     if abs(value - promised) > tolerance_s:
         raise DataError(
@@ -163,17 +206,13 @@ def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:
     return value
 
 
-def _energy(fids: Fids, window: bool = False) -> np.ndarray:
-    """Power spectrum (n_points,), summed over coils, of few sums of transients.
-
-    Sums of eight keep the signal-to-noise ratio and bear a drift between them.
-    """
-    weight = np.ones(fids.n_points)
-    if window:
-        n = min(fids.n_points, int(round(0.2 / fids.dwell_s)))
-        weight = np.pad(np.hanning(n), (0, fids.n_points - n))
+def power_spectrum(fids: Fids, window: np.ndarray | None = None) -> np.ndarray:
+    """Power spectrum (n_points,), summed over coils, mean over averages of eight transients: these
+    keep the signal-to-noise ratio and bear a drift between them."""
+    weight = np.ones(fids.n_points) if window is None else window
     total = np.zeros(fids.n_points)
-    for start in range(0, fids.n_transients, 8):
+    starts = range(0, fids.n_transients, 8)
+    for start in starts:
         part = fids.data[start : start + 8].mean(axis=0) * weight
         total += (np.abs(to_spectrum(part)) ** 2).sum(axis=0)
-    return total
+    return total / len(starts)

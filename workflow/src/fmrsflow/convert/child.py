@@ -1,7 +1,8 @@
-"""spec2nii in a forked child with limits of time and memory, and how it ended.
+"""spec2nii and dcm2niix as children with limits of time and memory, and how they ended.
 
-It is a program for the command line, which prints, exits and may not end on a damaged file; a fork
-spares its start of a second for each file.
+spec2nii is a program for the command line, which prints, exits and may not end on a damaged file; a
+fork spares its start of a second for each file. dcm2niix is a program of its own, which starts in
+milliseconds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import subprocess
 import sys
 import traceback
 from dataclasses import dataclass
@@ -24,6 +26,11 @@ MOST_MEMORY = 16 << 30
 
 _NOT_LOADED = (
     "a library of spec2nii cannot be loaded: too little memory or a broken installation; "
+    "mend that, then run the same command again"
+)
+
+_NOT_STARTED = (
+    "dcm2niix cannot be started: too little memory or a broken installation; "
     "mend that, then run the same command again"
 )
 
@@ -85,20 +92,66 @@ def run_spec2nii(arguments: list[str], said: Path, time_limit_s: float) -> Ended
     return _judged(child.exitcode, _text(said))
 
 
+def run_dcm2niix(file: Path, out: Path, said: Path, time_limit_s: float) -> Ended:
+    """Run dcm2niix on one DICOM file: `scan.nii` in the folder `out`, and `scan_mrsref.nii` where
+    the file holds a water reference too.
+
+    No defaults of the user's home, no sidecar (its header extension holds what is used), no
+    suffixes of the name.
+
+    Raises
+    ------
+    MachineFault
+        It cannot be started, no limit of memory, or a signal from outside.
+    """
+    import dcm2niix
+
+    options = ["-g", "i", "-b", "n", "-z", "n", "--terse", "-s", "y", "-f", "scan", "-o", str(out)]
+    try:
+        with said.open("w") as file_said:
+            done = subprocess.run(
+                [dcm2niix.bin, *options, str(file)],
+                stdin=subprocess.DEVNULL,
+                stdout=file_said,
+                stderr=subprocess.STDOUT,
+                env={"HOME": str(out), "LC_ALL": "C", "TZ": "UTC"},
+                preexec_fn=_limit_memory,
+                timeout=time_limit_s,
+            )
+    except subprocess.TimeoutExpired:
+        return Ended(_text(said), limit=f"did not end within {time_limit_s:g} s")
+    except subprocess.SubprocessError:
+        raise MachineFault(_no_limit("dcm2niix")) from None
+    except OSError as error:
+        raise machine_fault(error, "dcm2niix cannot be started") or MachineFault(
+            _NOT_STARTED
+        ) from None
+    if done.returncode < 0:
+        return _stopped(-done.returncode, _text(said), "dcm2niix")
+    return Ended(_text(said), refused=done.returncode != 0)
+
+
+def _stopped(number: int, said: str, program: str) -> Ended:
+    """What the signal means that ended a program."""
+    name = signal.Signals(number).name
+    if number in _CRASHES:
+        return Ended(said, limit=f"crashed ({name})")
+    raise MachineFault(
+        f"{program} was killed from outside ({name}): by a limit of time or memory of the "
+        "machine, or by hand; give the job more, then run the same command again"
+    )
+
+
+def _no_limit(program: str) -> str:
+    return f"no limit of memory can be set for {program} (setrlimit failed); see ulimit"
+
+
 def _judged(code: int, said: str) -> Ended:
     """What the exit code of the child means; negative: minus the number of a signal."""
     if code < 0:
-        name = signal.Signals(-code).name
-        if -code in _CRASHES:
-            return Ended(said, limit=f"crashed ({name})")
-        raise MachineFault(
-            f"spec2nii was killed from outside ({name}): by a limit of time or memory of the "
-            "machine, or by hand; give the job more, then run the same command again"
-        )
+        return _stopped(-code, said, "spec2nii")
     if code == _NO_LIMIT:
-        raise MachineFault(
-            "no limit of memory can be set for spec2nii (setrlimit failed); see ulimit"
-        )
+        raise MachineFault(_no_limit("spec2nii"))
     if code == _NO_IMPORT:
         raise MachineFault(_NOT_LOADED)
     if code == errno.ENOMEM and _own_limit():
@@ -118,12 +171,16 @@ def _memory_limit() -> int:
     return min([MOST_MEMORY, *given])
 
 
+def _limit_memory() -> None:
+    limit = _memory_limit()
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
 def _child(arguments: list[str], said: Path) -> None:
     from spec2nii.spec2nii import main
 
     try:
-        limit = _memory_limit()
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        _limit_memory()
     except (OSError, ValueError):
         sys.exit(_NO_LIMIT)
     try:

@@ -22,6 +22,8 @@ ENDINGS = {
 }
 """Ending (small letters) to format; a folder is DICOM."""
 
+_CONVERT = "convert it with `spec2nii {}` and name the NIfTI-MRS in scans.tsv"
+
 SUPPORTED = (
     "Philips SDAT/SPAR, Siemens RDA, DICOM/IMA, twix (.dat), GE P-file (.7), jMRUI (.txt, .mrui), "
     "LCModel RAW/H2O, NIfTI-MRS (.nii.gz)"
@@ -37,6 +39,9 @@ def recognise(path: Path) -> str:
         Empty file, or one of no known format; names what is read.
     """
     if path.is_dir():
+        names = {one.name for one in path.iterdir()}
+        if "method" in names and names & {"fid", "rawdata.job0", "pdata"}:
+            raise DataError(f"{path.name} is a folder of Bruker: {_CONVERT.format('bruker')}")
         return "dicom"
     if path.stat().st_size == 0:
         raise DataError(f"{path.name} is empty; export or copy it again")
@@ -48,10 +53,16 @@ def recognise(path: Path) -> str:
         start = file.read(132)
     if start[128:132] == b"DICM":
         return "dicom"
+    start = start.removeprefix(b"\xef\xbb\xbf")
     if start.startswith(b"jMRUI Data Textfile"):
         return "jmrui"
     if start.startswith(b">>> Begin of header"):
         return "rda"
+    if ending in (".data", ".list"):
+        raise DataError(
+            f"{path.name} is Philips DATA/LIST, of single coils: {_CONVERT.format('philips_dl')}, "
+            "or name the SDAT of the same scan"
+        )
     if ending not in ENDINGS:
         raise DataError(f"{path.name} has no format that is read here: {SUPPORTED}")
     return ENDINGS[ending]

@@ -24,9 +24,6 @@ def load_parts(command: str) -> None:
     elif command == "philips_dcm":
         import pydicom
         import spec2nii.Philips.philips_dcm
-    elif command == "dicom":
-        import pydicom
-        import spec2nii.Siemens.dicomfunctions
     elif command == "uih":
         import pydicom
         import spec2nii.uih
@@ -37,7 +34,5 @@ def load_parts(command: str) -> None:
         import spec2nii.Siemens.rda
     elif command == "ge":
         import spec2nii.GE.ge_pfile
-    elif command == "jmrui":
-        import spec2nii.jmrui
     else:
         raise KeyError(command)

@@ -1,4 +1,5 @@
-"""One scan's file to FIDs: spec2nii for vendors' formats, nibabel for NIfTI-MRS."""
+"""One scan's file to FIDs: dcm2niix for DICOM, spec2nii for other vendors' formats, nibabel for
+NIfTI-MRS."""
 
 from __future__ import annotations
 
@@ -8,13 +9,18 @@ import shutil
 import struct
 import sys
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from fmrsflow.convert.child import Ended, run_spec2nii
-from fmrsflow.convert.formats import companion, recognise
+from fmrsflow.convert import dicom
+from fmrsflow.convert.causes import check_p_file, last_line, refusal
+from fmrsflow.convert.child import Ended, run_dcm2niix, run_spec2nii
+from fmrsflow.convert.formats import recognise
+from fmrsflow.convert.jmrui import read_jmrui
+from fmrsflow.convert.mend import mended_rda, mended_spar
 from fmrsflow.errors import DataError, MachineFault, reading_failed
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.images import check_size
@@ -26,6 +32,10 @@ GOOD_LIMIT_S = 60
 """Limit for a file known to be good, which takes a second."""
 _SPIKE = 30.0
 """A point that many times as large as both neighbours, and the largest of its FID, is damage."""
+
+REFERENCES = ("ref", "ref_no_ovs", "quant", "ref_ecc", "ecc")
+"""Names that the converters give water references, the one for concentrations first: those for eddy
+currents of GE's sLASER were measured beside saturation bands, or off the water's frequency."""
 
 UNREADABLE = (
     OSError,
@@ -42,16 +52,29 @@ UNREADABLE = (
 """What nibabel and its helpers raise on a damaged file; too little memory for a header of at most
 `images.MOST_BYTES` is none of it."""
 
-_SPAR_LINE = re.compile(r"^\s*([^:!]+?)\s*:\s*(.*?)\s*$")
-
 
 @dataclass(frozen=True)
 class Converted:
-    """What a file holds; `reference` where the water reference is in the same file (GE)."""
+    """What a file holds.
+
+    Attributes
+    ----------
+    fids : Fids
+    reference : Fids or None
+        Where the water reference is in the same file (GE, Philips' DICOM).
+    format : str
+    notes : tuple of str
+        What the person who reads the results should know of it.
+    sign_known : bool
+        Whether the format fixes the sign of frequency: not text of jMRUI and LCModel, whose writers
+        differ, nor DICOM of makers of whom no measured file was seen.
+    """
 
     fids: Fids
     reference: Fids | None
     format: str
+    notes: tuple[str, ...] = ()
+    sign_known: bool = True
 
 
 def read(path: Path, site: Site) -> Converted:
@@ -70,19 +93,25 @@ def read(path: Path, site: Site) -> Converted:
     MachineFault
         No room for temporary files, too little memory, the converter killed.
     """
-    kind = recognise(path)
+    kind, notes = recognise(path), []
+    sign_known = kind not in ("lcmodel", "jmrui")
     if kind == "nifti":
         found = {"svs": load(path)}
     elif kind == "lcmodel":
         found = {"svs": read_lcmodel_raw(path, site)}
+    elif kind == "dicom":
+        found, notes, sign_known = _dicom(path)
+    elif kind == "jmrui":
+        fids, notes = read_jmrui(path)
+        found = {"svs": fids}
     else:
-        found = _spec2nii(path, kind)
-    reference = found.pop("ref", None)
+        found, notes = _vendor(path, kind)
+    reference = _reference(found, notes)
     fids = found.popitem()[1] if len(found) == 1 else _only(path, found)
     for one in (fids, reference):
         if one is not None:
             _check_numbers(one, path.name)
-    return Converted(fids, reference, kind)
+    return Converted(fids, reference, kind, tuple(notes), sign_known)
 
 
 def load(path: Path) -> Fids:
@@ -172,148 +201,150 @@ def _number(text: str | None) -> float | None:
     return value if 0 < value < np.inf else None
 
 
-def _spec2nii(path: Path, kind: str) -> dict[str, Fids]:
+def _dicom(path: Path) -> tuple[dict[str, Fids], list[str], bool]:
+    """Each file by itself: the converters' own order of many differs from that of acquisition."""
+    files, notes = dicom.instances(path)
+    each = [
+        _converted(one.shown, "dicom", lambda folder, one=one: _dicom_arguments(one, folder))
+        for one in files
+    ]
+    found, more = dicom.joined(path, files, each)
+    return found, notes + more, all(one.known_sign for one in files)
+
+
+def _dicom_arguments(one: dicom.Instance, folder: Path) -> list[str]:
+    # A copy: a name of a scanner may be one that a program prints or cannot take.
+    shutil.copyfile(one.path, folder / "scan.dcm")
+    return [one.command, str(folder / "scan.dcm")]
+
+
+def _vendor(path: Path, kind: str) -> tuple[dict[str, Fids], list[str]]:
+    notes: list[str] = []
+
+    def prepare(folder: Path) -> list[str]:
+        arguments, found = _arguments(path, kind, folder)
+        notes.extend(found)
+        return arguments
+
+    return _converted(path.name, kind, prepare), notes
+
+
+def _converted(shown: str, kind: str, prepare: Callable[[Path], list[str]]) -> dict[str, Fids]:
+    """What the converter makes of a file: output name ("svs", "ref") to FIDs.
+
+    Parameters
+    ----------
+    shown : str
+        What messages call the file.
+    prepare
+        Makes the converter's arguments, with mended copies in a folder for temporary files.
+    """
     with scratch() as folder:
-        arguments = _arguments(path, kind, folder)
+        arguments = prepare(folder)
+        program = "dcm2niix" if arguments[0] == "dcm2niix" else "spec2nii"
         ended, files = _convert(arguments, folder, TIME_LIMIT_S)
         if ended.refused or ended.limit or not files:
-            _check_machine(folder, ended.limit)
+            _check_machine(program, folder, ended.limit)
             if ended.limit:  # once more: what slowed the machine down may be gone
                 ended, files = _convert(arguments, folder, TIME_LIMIT_S)
         if ended.refused or ended.limit or not files:
             # To the job's log alone: it may quote the header, and a reason goes on pages.
-            print(f"{path.name}: spec2nii printed:\n{ended.said}", file=sys.stderr)
+            print(
+                f"{shown}: {program} ended with: {last_line(ended.said)}\nAll that it printed:\n"
+                f"{ended.said}",
+                file=sys.stderr,
+            )
             raise DataError(
-                f"{path.name}: spec2nii {ended.limit}, twice, while another file passes; the file "
+                f"{shown}: {program} {ended.limit}, twice, while another file passes; the file "
                 "is damaged, export it again"
                 if ended.limit
-                else _refusal(path, kind)
+                else refusal(shown, kind, ended.said, program)
             )
-        return {file.name.split(".")[0].removeprefix("svs_"): load(file) for file in files}
+        try:
+            return {_output(file): load(file) for file in files}
+        except DataError as error:
+            _check_machine(program, folder, "")  # a full disk cuts outputs too
+            print(f"{shown}: what {program} made of it: {error}", file=sys.stderr)
+            raise DataError(
+                f"{shown}: {program} makes no spectrum of it: its header lacks the frequency or "
+                "the nucleus, or it is truncated; export or copy it again"
+                if program == "dcm2niix"
+                else f"{shown}: {str(error).partition(': ')[2]}"
+            ) from None
+
+
+def _output(file: Path) -> str:
+    """What an output of a converter is, by its name."""
+    name = file.name.split(".")[0]
+    if name == "scan_mrsref":
+        return "ref"
+    return "svs" if name == "scan" else name.removeprefix("svs_")
 
 
 def _convert(arguments: list[str], folder: Path, limit_s: float) -> tuple[Ended, list[Path]]:
     """Run the converter; how it ended, and the files that it wrote."""
-    out = folder / "out"
+    out, said = folder / "out", folder / "said.txt"
     shutil.rmtree(out, ignore_errors=True)
-    ended = run_spec2nii([*arguments, "-o", str(out), "-f", "svs"], folder / "said.txt", limit_s)
+    if arguments[0] == "dcm2niix":
+        out.mkdir()
+        ended = run_dcm2niix(Path(arguments[1]), out, said, limit_s)
+        return ended, sorted(out.glob("*.nii"))
+    ended = run_spec2nii([*arguments, "-o", str(out), "-f", "svs"], said, limit_s)
     return ended, sorted(out.glob("*.nii.gz")) if out.is_dir() else []
 
 
-def _check_machine(folder: Path, limit: str) -> None:
-    """Convert a file that is known to be good.
+def _check_machine(program: str, folder: Path, limit: str) -> None:
+    """Convert a file that is known to be good with the same program.
 
     Raises
     ------
     MachineFault
         It cannot be converted either.
     """
-    from fmrsflow.synthetic.writers import write_rda
+    from fmrsflow.synthetic.writers import write_dicom, write_rda
 
     time_s = np.arange(128) * 5e-4
     decay, box = np.exp(-20 * time_s + 0j)[None, None], np.diag([20.0, 20.0, 20.0, 1.0])
     good = Fids(decay, 5e-4, 123.2, 0.03, 2.0, box)
-    write_rda(good, folder / "known-good.rda")
-    arguments = ["rda", str(folder / "known-good.rda")]
+    if program == "dcm2niix":
+        (folder / "known-good").mkdir()
+        (file,) = write_dicom(good, folder / "known-good")
+        arguments = ["dcm2niix", str(file)]
+    else:
+        write_rda(good, folder / "known-good.rda")
+        arguments = ["rda", str(folder / "known-good.rda")]
     ended, files = _convert(arguments, folder, min(TIME_LIMIT_S, GOOD_LIMIT_S))
     if ended.refused or ended.limit or not files:
         raise MachineFault(
-            f"spec2nii {limit or 'failed'}, and {ended.limit or 'fails'} on a file known to be "
+            f"{program} {limit or 'failed'}, and {ended.limit or 'fails'} on a file known to be "
             "good too: too little memory or time, a full disk or a broken installation; mend that, "
             "then run the same command again"
         )
 
 
-def _arguments(path: Path, kind: str, folder: Path) -> list[str]:
+def _arguments(path: Path, kind: str, folder: Path) -> tuple[list[str], list[str]]:
+    """Arguments of spec2nii, with mended copies in a folder, and notes."""
     if kind == "sdat":
-        return ["philips", str(path), str(_mended_spar(path, folder))]
-    if kind == "dicom":
-        return [_dicom_command(path), str(path)]
-    if kind == "twix":
-        return ["twix", "-e", "image", "-q", str(path)]
-    if kind == "pfile":
-        return ["ge", str(path)]
+        spar, notes = mended_spar(path, folder)
+        return ["philips", str(path), str(spar)], notes
     if kind == "rda":
-        _check_rda(path)
-    return [{"rda": "rda", "jmrui": "jmrui"}[kind], str(path)]
+        copy, notes = mended_rda(path, folder)
+        return ["rda", str(copy)], notes
+    if kind == "twix":
+        return ["twix", "-e", "image", "-q", str(path)], []
+    check_p_file(path)
+    return ["ge", str(path)], []
 
 
-def _check_rda(path: Path) -> None:
-    """Refuse an RDA with fewer samples than its header says: spec2nii reads what is there."""
-    header, mark, samples = path.read_bytes().partition(b">>> End of header <<<\r\n")
-    points = re.search(rb"^VectorSize:\s*(\d+)", header, re.MULTILINE)
-    if not mark or not points:
-        raise DataError(f"{path.name}: no end of the header or no VectorSize; truncated or damaged")
-    expected = 16 * int(points[1])  # of a single voxel: complex numbers of two float64
-    if len(samples) != expected:
-        raise DataError(
-            f"{path.name}: {len(samples)} bytes of samples, the header says {expected} "
-            f"({int(points[1])} points of one voxel): truncated or damaged; copy it again"
+def _reference(found: dict[str, Fids], notes: list[str]) -> Fids | None:
+    """Takes the water references out of what a file holds: the one that concentrations need."""
+    there = [name for name in REFERENCES if name in found]
+    taken = [found.pop(name) for name in there]
+    if len(there) > 1:
+        notes.append(
+            f"the file holds {len(there)} water references ({', '.join(there)}); {there[0]} is used"
         )
-
-
-def _mended_spar(path: Path, folder: Path) -> Path:
-    """The SPAR as the converter can read it, checked against the size of the SDAT."""
-    spar = companion(path, ".spar")
-    text = spar.read_text(errors="replace")
-    entries = dict(
-        match.groups() for line in text.splitlines() if (match := _SPAR_LINE.match(line))
-    )
-    try:
-        samples, rows = int(entries["samples"]), int(entries["rows"])
-    except (KeyError, ValueError):
-        raise DataError(
-            f"{spar.name}: no number of samples and rows; truncated or damaged"
-        ) from None
-    if not (samples > 0 and rows > 0):
-        raise DataError(f"{spar.name}: {samples} samples in {rows} rows; damaged")
-    # A VAX complex number takes 8 bytes.
-    if path.stat().st_size != 8 * samples * rows:
-        raise DataError(
-            f"{path.name} has {path.stat().st_size} bytes where {spar.name} promises "
-            f"{8 * samples * rows} ({rows} rows of {samples} points): truncated, or not a pair; "
-            "export the two again"
-        )
-    mended = folder / f"{path.stem}.SPAR"
-    lines = [line for line in text.splitlines() if line.strip()]
-    if "spectrum_inversion_time" not in entries:
-        # Older releases lack it and the converter insists.
-        lines.append("spectrum_inversion_time : 0.000000")
-    mended.write_text("\n".join(lines) + "\n")
-    return mended
-
-
-def _dicom_command(path: Path) -> str:
-    import pydicom
-
-    first, name = path, path.name
-    if path.is_dir():
-        files = [one for one in sorted(path.rglob("*")) if one.is_file()]
-        if not files:
-            raise DataError(f"the folder {path.name} holds no file")
-        # Scanners name these after the person; reasons go on pages and leave in bundles.
-        first, name = files[0], f"{path.name}: file 1 of the folder (by name)"
-    try:
-        maker = str(pydicom.dcmread(first, stop_before_pixels=True).get("Manufacturer", ""))
-    except (pydicom.errors.InvalidDicomError, *UNREADABLE) as error:
-        reason = f"{name} is no readable DICOM file; export it again"
-        raise reading_failed(first, error, reason, name) from None
-    if "philips" in maker.lower():
-        return "philips_dcm"
-    return "uih" if "uih" in maker.lower() else "dicom"
-
-
-def _refusal(path: Path, kind: str) -> str:
-    if kind == "pfile":
-        return (
-            f"{path.name}: spec2nii does not read this GE P-file (its words are in the job's log); "
-            "it needs header revision 11 or later. Export the scan as NIfTI-MRS or from the "
-            "scanner's DICOM, or convert it with another tool and name the NIfTI-MRS in scans.tsv"
-        )
-    return (
-        f"{path.name}: spec2nii cannot read it as {kind}: truncated, damaged or of another format "
-        "(its words are in the job's log); export it again"
-    )
+    return taken[0] if taken else None
 
 
 def _only(path: Path, found: dict[str, Fids]) -> Fids:

@@ -10,6 +10,10 @@ from scipy.stats import f, t
 
 from fmrsflow.constants import Z95
 
+ROUNDING = 1e-9
+"""Error over the largest value below which measurements are one and the same: the same file twice,
+fitted to the accuracy of the solver."""
+
 
 @dataclass(frozen=True)
 class Reliability:
@@ -50,7 +54,8 @@ def reliability(values: np.ndarray) -> Reliability:
     Raises
     ------
     ValueError
-        Fewer than two participants or repetitions, or no variation at all.
+        Fewer than two participants or repetitions, no variation of the participants, or none of
+        the measurements beyond `ROUNDING`.
     """
     n, k = values.shape
     if n < 2 or k < 2:
@@ -62,15 +67,16 @@ def reliability(values: np.ndarray) -> Reliability:
     residual = values - rows[:, None] - columns + grand
     df = (n - 1) * (k - 1)
     mse = float((residual**2).sum()) / df
-    if msr <= 0 or mse <= 0:
-        raise ValueError("all measurements agree exactly: no error to compare with")
+    if msr <= 0 or math.sqrt(mse) <= ROUNDING * float(np.abs(values).max()):
+        raise ValueError("all measurements agree to rounding: no error to compare with")
     icc31 = (msr - mse) / (msr + (k - 1) * mse)
     ratio = msr / mse
     low31, high31 = ratio / f.ppf(0.975, n - 1, df), ratio * f.ppf(0.975, df, n - 1)
     icc21 = (msr - mse) / (msr + (k - 1) * mse + k * (msc - mse) / n)
     # McGraw & Wong 1996, table 7: degrees of freedom by Satterthwaite.
-    a = k * icc21 / (n * (1 - icc21))
-    b = 1 + k * icc21 * (n - 1) / (n * (1 - icc21))
+    # Both terms times n (1 - ICC), which cancels and may be 0.
+    a = k * icc21
+    b = n * (1 - icc21) + k * icc21 * (n - 1)
     freedom = (a * msc + b * mse) ** 2 / ((a * msc) ** 2 / (k - 1) + (b * mse) ** 2 / df)
     above, below = f.ppf(0.975, n - 1, freedom), f.ppf(0.975, freedom, n - 1)
     common = k * msc + (k * n - k - n) * mse

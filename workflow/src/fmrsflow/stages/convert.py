@@ -20,8 +20,12 @@ def process(job: Job) -> dict:
     """Convert a scan and its water reference."""
     path = job.source("mrs")
     converted = read(_with_companion(job, path), job.site)
-    fids, reversed_ = checks.right_way_round(without_frequency_error(converted.fids), job.warn)
+    for note in converted.notes:
+        job.warn(note)
     try:
+        fids, reversed_ = checks.right_way_round(
+            without_frequency_error(converted.fids), job.warn, converted.sign_known
+        )
         fids = checks.against_site(fids, job.site, job.warn)
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
@@ -66,7 +70,10 @@ def _reference(job: Job, converted: Converted) -> tuple[Fids | None, str]:
     """The water reference that the sheet names, else that of the same file."""
     if job.scan.ref:
         path = job.source("ref")
-        return without_frequency_error(read(_with_companion(job, path), job.site).fids), path.name
+        found = read(_with_companion(job, path), job.site)
+        for note in found.notes:
+            job.warn(f"water reference: {note}")
+        return without_frequency_error(found.fids), path.name
     if converted.reference is None:
         job.warn(
             "no water reference: no eddy-current correction, no concentrations; name it in "

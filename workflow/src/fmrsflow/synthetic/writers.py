@@ -1,6 +1,7 @@
-"""Files as scanners write them: Philips SDAT/SPAR, Siemens RDA, NIfTI-MRS.
+"""Files as scanners write them: Philips SDAT/SPAR, Siemens RDA and DICOM, NIfTI-MRS.
 
-Written from the public descriptions of the formats and checked by reading them back with spec2nii.
+Written from the public descriptions of the formats and checked by reading them back with
+spec2nii and dcm2niix.
 A voxel's affine is that of `fids.Fids`: RAS+, orthogonal columns, right-handed.
 """
 
@@ -175,6 +176,111 @@ def write_rda(fids: Fids, path: str | Path, sequence: str = "svs_se") -> None:
     # RDA is stored in the sign of NIfTI-MRS, the conjugate of ours.
     content = np.conj(fids.transients.mean(axis=0, dtype=complex)).astype("<c16").tobytes()
     write_bytes(path, text.replace("\n", "\r\n").encode() + content)
+
+
+def write_dicom(fids: Fids, folder: str | Path, first: int = 1) -> list[Path]:
+    """Write MR Spectroscopy Storage as Siemens' XA releases do, one file a transient, named by its
+    number; the files in their order.
+
+    Parameters
+    ----------
+    first : int
+        Instance number of the first.
+
+    Raises
+    ------
+    ValueError
+        Several coils, no affine, no echo or repetition time.
+    """
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, MRSpectroscopyStorage
+
+    rotation, size = _rotation(fids)
+    to_lps = np.array([-1.0, -1.0, 1.0])
+
+    def item(**values) -> list[Dataset]:
+        made = Dataset()
+        for name, value in values.items():
+            setattr(made, name, value)
+        return [made]
+
+    written = []
+    for number, fid in enumerate(fids.transients, start=first):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = MRSpectroscopyStorage
+        meta.MediaStorageSOPInstanceUID = f"1.2.3.4.{number}"
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        (shared,) = item(
+            MRTimingAndRelatedParametersSequence=item(
+                RepetitionTime=1e3 * _time(fids, "tr_s"), FlipAngle=90.0
+            ),
+            MREchoSequence=item(EffectiveEchoTime=1e3 * _time(fids, "te_s")),
+            PixelMeasuresSequence=item(
+                # The distance of rows first.
+                PixelSpacing=[round(float(one), 6) for one in size[1::-1]],
+                SliceThickness=round(float(size[2]), 6),
+            ),
+            MRSpectroscopyFOVGeometrySequence=item(
+                SpectroscopyAcquisitionDataColumns=fids.n_points,
+                SpectroscopyAcquisitionPhaseRows=1,
+                SpectroscopyAcquisitionPhaseColumns=1,
+                SpectroscopyAcquisitionOutOfPlanePhaseSteps=1,
+            ),
+            MRTransmitCoilSequence=item(TransmitCoilName="synthetic"),
+            MRReceiveCoilSequence=item(ReceiveCoilName="synthetic"),
+        )
+        axes = (rotation[:, :2] * to_lps[:, None]).T.ravel()
+        (frame,) = item(
+            PlanePositionSequence=item(
+                ImagePositionPatient=[round(float(one), 6) for one in fids.affine[:3, 3] * to_lps]
+            ),
+            PlaneOrientationSequence=item(
+                ImageOrientationPatient=[round(float(one), 9) for one in axes]
+            ),
+        )
+        (content,) = item(
+            file_meta=meta,
+            SOPClassUID=MRSpectroscopyStorage,
+            SOPInstanceUID=meta.MediaStorageSOPInstanceUID,
+            StudyInstanceUID="1.2.3",
+            SeriesInstanceUID="1.2.3.4",
+            Modality="MR",
+            Manufacturer="Siemens Healthineers",
+            ManufacturerModelName=fids.header.get("ManufacturersModelName", "synthetic"),
+            SoftwareVersions="syngo MR XA30 synthetic",
+            ImageType=["ORIGINAL", "PRIMARY", "SPECTROSCOPY", "NONE"],
+            SeriesNumber=1,
+            InstanceNumber=number,
+            AcquisitionNumber=1,
+            MagneticFieldStrength=round(field_of(fids.frequency_mhz), 3),
+            TransmitterFrequency=fids.frequency_mhz,
+            ResonantNucleus=fids.nucleus,
+            SpectralWidth=1 / fids.dwell_s,
+            MRSpectroscopyAcquisitionType="SINGLE_VOXEL",
+            VolumeLocalizationTechnique="PRESS",
+            NumberOfFrames=1,
+            Rows=1,
+            Columns=1,
+            DataPointRows=1,
+            DataPointColumns=fids.n_points,
+            DataRepresentation="COMPLEX",
+            SignalDomainColumns="TIME",
+            VolumeLocalizationSequence=[
+                item(
+                    SlabThickness=float(size[axis]),
+                    SlabOrientation=[float(one) for one in rotation[:, axis] * to_lps],
+                    MidSlabPosition=[float(one) for one in fids.affine[:3, 3] * to_lps],
+                )[0]
+                for axis in (2, 1, 0)
+            ],
+            SharedFunctionalGroupsSequence=[shared],
+            PerFrameFunctionalGroupsSequence=[frame],
+            # The standard's sign is ours.
+            SpectroscopyData=fid.astype("<c8").tobytes(),
+        )
+        written.append(Path(folder) / f"{number:04d}.dcm")
+        content.save_as(written[-1], enforce_file_format=True)
+    return written
 
 
 def write_nifti(fids: Fids, path: str | Path) -> None:

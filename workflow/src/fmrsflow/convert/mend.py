@@ -1,0 +1,205 @@
+"""Headers of SPAR and RDA as spec2nii can read them: copies that hold what it needs and no more.
+
+Releases and exports leave entries out, write decimal commas, other line ends and encodings, and
+spec2nii stops at each. No name, date or comment of the header is in the copy.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fmrsflow.convert.formats import companion
+from fmrsflow.errors import DataError
+
+_SPAR_LINE = re.compile(r"^\s*([^:!]+?)\s*:\s*(.*?)\s*$")
+_RDA_LINE = re.compile(r"^([\w\[\],]+):[ \t]*(.*?)\s*$")
+_RDA_END = re.compile(rb">>> End of header <<<\r?\n")
+
+_SPAR_GEOMETRY = tuple(
+    f"{axis}_{what}" for axis in ("ap", "lr", "cc") for what in ("size", "off_center", "angulation")
+)
+_SPAR_NEEDED = ("synthesizer_frequency", "sample_frequency")
+_SPAR_DEFAULTS = {
+    "nucleus": "1H",
+    "offset_frequency": "0",
+    "spectrum_inversion_time": "0",
+}
+_SPAR_TEXTS = ("scan_id", "equipment_sw_verions", "patient_position", "patient_orientation")
+"""Entries without which, or with a number in which, spec2nii stops; none changes the FIDs."""
+
+_RDA_GEOMETRY = (
+    "SliceThickness",
+    "PixelSpacingRow",
+    "PixelSpacingCol",
+    *(f"{name}[{i}]" for name in ("RowVector", "ColumnVector") for i in range(3)),
+)
+_RDA_POSITIONS = (
+    ("VOIPositionSag", "VOIPositionCor", "VOIPositionTra"),
+    ("PositionVector[0]", "PositionVector[1]", "PositionVector[2]"),
+)
+_RDA_NEEDED = ("DwellTime", "MRFrequency")
+_RDA_DEFAULTS = {
+    "Nucleus": "1H",
+    "TM": "0",
+    "TI": "0",
+    "FlipAngle": "0",
+    "ModelName": "",
+    "SoftwareVersion[0]": "",
+    "TransmitCoil": "",
+    "SequenceName": "",
+    "ProtocolName": "",
+    **{f"CSIMatrixSize[{i}]": "1" for i in range(3)},
+}
+_RDA_BLANK = ("InstitutionName", "DeviceSerialNumber")
+
+_NO_VOXEL_MM = 1e4
+"""Size of a voxel that spec2nii writes where there is no geometry (`fids.voxel_affine`)."""
+
+_NO_GEOMETRY = "size, place or angle of the voxel is missing in the header: no voxel geometry"
+
+
+def mended_spar(path: Path, folder: Path) -> tuple[Path, list[str]]:
+    """The SPAR of an SDAT as spec2nii can read it, checked against the size of the SDAT, and notes.
+
+    Raises
+    ------
+    DataError
+        No SPAR, another number of samples than the SDAT has, or an entry that cannot be filled in.
+    """
+    spar = companion(path, ".spar")
+    lines = decoded(spar.read_bytes()).splitlines()
+    entries = dict(match.groups() for line in lines if (match := _SPAR_LINE.match(line)))
+    entries = {key: _with_point(value) for key, value in entries.items()}
+    try:
+        samples, rows = int(entries["samples"]), int(entries["rows"])
+    except (KeyError, ValueError):
+        raise DataError(
+            f"{spar.name}: no number of samples and rows; truncated or damaged"
+        ) from None
+    if not (samples > 0 and rows > 0):
+        raise DataError(f"{spar.name}: {samples} samples in {rows} rows; damaged")
+    # A VAX complex number takes 8 bytes.
+    if path.stat().st_size != 8 * samples * rows:
+        raise DataError(
+            f"{path.name} has {path.stat().st_size} bytes where {spar.name} promises "
+            f"{8 * samples * rows} ({rows} rows of {samples} points): truncated, or not a pair; "
+            "export the two again"
+        )
+    _check_needed(spar.name, entries, _SPAR_NEEDED)
+    notes = []
+    kept = {"samples": str(samples), "rows": str(rows)}
+    kept |= {key: entries[key] for key in _SPAR_NEEDED}
+    kept |= {key: entries.get(key) or value for key, value in _SPAR_DEFAULTS.items()}
+    for key in ("offset_frequency", "spectrum_inversion_time"):
+        kept[key] = kept[key] if _number(kept[key]) is not None else "0"
+    for key in _SPAR_TEXTS:
+        plain = entries.get(key, "").replace('"', "").replace("\\", "")
+        kept[key] = f'"{plain}"'
+    # A time of 0 is none, for which the sheet's is taken, with a warning (checks.py).
+    kept["echo_time"] = _first_number(entries, "echo_time", "spectrum_echo_time")
+    kept["repetition_time"] = _first_number(entries, "repetition_time")
+    geometry = {key: entries.get(key, "") for key in _SPAR_GEOMETRY}
+    selected = entries.get("volume_selection_enable", "").strip('"').lower() == "yes"
+    if whole := all(_number(value) is not None for value in geometry.values()):
+        kept |= geometry
+    elif selected:
+        notes.append(f"{spar.name}: {_NO_GEOMETRY}")
+    kept["volume_selection_enable"] = '"yes"' if selected and whole else '"no"'
+    mended = folder / f"{path.stem}.SPAR"
+    mended.write_text("".join(f"{key} : {_ascii(value)}\n" for key, value in kept.items()))
+    return mended, notes
+
+
+def mended_rda(path: Path, folder: Path) -> tuple[Path, list[str]]:
+    """The RDA as spec2nii can read it, and notes.
+
+    Raises
+    ------
+    DataError
+        No header, fewer samples than it says (spec2nii reads what is there), or an entry that
+        cannot be filled in.
+    """
+    content = path.read_bytes()
+    end = _RDA_END.search(content)
+    header = content[: end.start()] if end else content
+    lines = re.split(r"\r\n|\n|\r", decoded(header))
+    entries = dict(match.groups() for line in lines if (match := _RDA_LINE.match(line)))
+    points = _number(entries.get("VectorSize"))
+    if not end or not points or points < 1:
+        raise DataError(f"{path.name}: no end of the header or no VectorSize; truncated or damaged")
+    samples = content[end.end() :]
+    expected = 16 * int(points)  # of a single voxel: complex numbers of two float64
+    if len(samples) != expected:
+        raise DataError(
+            f"{path.name}: {len(samples)} bytes of samples, the header says {expected} "
+            f"({int(points)} points of one voxel): truncated or damaged; copy it again"
+        )
+    _check_needed(path.name, entries, _RDA_NEEDED)
+    notes = []
+    kept = {"VectorSize": str(int(points))}
+    kept |= {key: entries[key] for key in _RDA_NEEDED}
+    kept |= {key: entries.get(key) or value for key, value in _RDA_DEFAULTS.items()}
+    kept |= {key: _first_number(kept, key) for key in ("TM", "TI", "FlipAngle")}
+    kept |= {key: _first_number(entries, key) for key in ("TE", "TR")}
+    kept |= dict.fromkeys(_RDA_BLANK, "")
+    geometry = {key: entries.get(key, "") for key in _RDA_GEOMETRY}
+    positions = [{key: entries.get(key, "") for key in keys} for keys in _RDA_POSITIONS]
+    place = next((one for one in positions if _all_numbers(one)), None)
+    if place and _all_numbers(geometry):
+        kept |= geometry | place
+    else:
+        notes.append(f"{path.name}: {_NO_GEOMETRY}")
+        kept |= dict.fromkeys(_RDA_GEOMETRY, "0") | dict.fromkeys(_RDA_POSITIONS[0], "0")
+        kept |= dict.fromkeys(_RDA_GEOMETRY[:3], str(_NO_VOXEL_MM))
+        kept |= {"RowVector[0]": "1", "ColumnVector[1]": "1"}
+    text = "".join(f"{key}: {_ascii(value)}\r\n" for key, value in kept.items())
+    mended = folder / f"{path.stem}.rda"
+    mended.write_bytes(
+        f">>> Begin of header <<<\r\n{text}>>> End of header <<<\r\n".encode() + samples
+    )
+    return mended, notes
+
+
+def decoded(content: bytes) -> str:
+    """Text of a header in the encoding that it has: names in old files are Latin-1."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _check_needed(name: str, entries: dict[str, str], needed: tuple[str, ...]) -> None:
+    for key in needed:
+        if not (value := _number(entries.get(key))) or value < 0:
+            raise DataError(
+                f"{name}: its header lacks a number for {key}, without which the frequency axis is "
+                "not known; export it again"
+            )
+
+
+def _with_point(value: str) -> str:
+    """A number with a decimal comma, as some systems write it, with a point."""
+    return (
+        value.replace(",", ".") if re.fullmatch(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?", value) else value
+    )
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(_with_point((text or "").strip()))
+    except ValueError:
+        return None
+
+
+def _all_numbers(entries: dict[str, str]) -> bool:
+    return all(_number(value) is not None for value in entries.values())
+
+
+def _first_number(entries: dict[str, str], *keys: str) -> str:
+    """The first of these entries that is a positive number; "0" where none is."""
+    return next((entries[key] for key in keys if (_number(entries.get(key)) or 0) > 0), "0")
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode()
