@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from fmrsflow.errors import DataError
+from fmrsflow.identity import same_measurements
 from fmrsflow.sheets import StudyError, missing_files, read_config, read_study
 from fmrsflow.study import Study
 from fmrsflow.words import count
@@ -27,8 +28,8 @@ def main(argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     missing = [] if study.config["synthetic"] else missing_files(study)
-    sequences = _sequences(study)
-    print("\n".join([*sequences, *missing]), file=sys.stderr)
+    wrong = [*_sequences(study), *same_measurements(study)]
+    print("\n".join([*wrong, *missing]), file=sys.stderr)
     print(
         ", ".join(
             [
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> int:
             ]
         )
     )
-    return 1 if missing or sequences else 0
+    return 1 if missing or wrong else 0
 
 
 def _sequences(study: Study) -> list[str]:
