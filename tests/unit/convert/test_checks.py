@@ -11,6 +11,7 @@ from fmrsflow.convert.checks import against_site, reference_against_scan, right_
 from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.headers import Told
 from fmrsflow.study import Site
 
 SITE = Site("north", "Philips", 3.0, "PRESS", 0.03, 2.0, "standardised")
@@ -85,6 +86,9 @@ def test_implausible_echo_time_gives_way_to_the_sheet_with_a_warning():
     ("others", "words"),
     [
         ({"te_s": 0.068}, "echo time 68 ms; sites.tsv says 30 ms"),
+        ({"te_s": 0.0315}, "echo time 31.5 ms; sites.tsv says 30 ms"),
+        ({"told": Told(vendor="Siemens")}, "Siemens wrote it; sites.tsv says Philips"),
+        ({"told": Told(family="STEAM")}, "sequence is STEAM; sites.tsv says PRESS"),
         ({"tr_s": 3.0}, "repetition time 3000 ms"),
         ({"frequency_mhz": 297.2}, "6.98 T"),
         ({"nucleus": "31P"}, "31P"),
@@ -111,3 +115,10 @@ def test_scan_without_geometry_goes_on_with_a_warning():
 def test_reference_of_another_dwell_time_or_voxel_is_refused(others, words):
     with pytest.raises(DataError, match=words):
         reference_against_scan(scan({4.65: 1e4}, **others), scan(BRAIN), lambda text: None)
+
+
+def test_what_the_header_says_alike_or_not_at_all_passes_in_silence():
+    told = []
+    for said in (Told(), Told("Philips", "PRESS"), Told("Philips", named_family="PRESS")):
+        against_site(scan(BRAIN, te_s=0.0302, told=said), SITE, told.append)
+    assert told == []

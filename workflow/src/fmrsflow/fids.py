@@ -16,6 +16,7 @@ import numpy as np
 
 from fmrsflow.errors import DataError
 from fmrsflow.exponentials import exponentials
+from fmrsflow.headers import Told, told
 
 CARRIER_PPM = 4.65
 """Chemical shift (ppm) of water at body temperature: the carrier of every vendor's default."""
@@ -39,6 +40,13 @@ KEPT_HEADER_KEYS = (
 """NIfTI-MRS header fields that describe the measurement; all others stay behind at the door."""
 
 
+EDITED_UNSUPPORTED = (
+    "edited spectra are not supported yet (a basis without editing pulses would read their states "
+    "wrongly); name an unedited scan, or leave this one out"
+)
+"""Why a series of edited spectra is refused, and what to do."""
+
+
 @dataclass(frozen=True)
 class Fids:
     """FIDs of one scan.
@@ -60,6 +68,8 @@ class Fids:
         Chemical shift at frequency zero.
     header : dict
         Further NIfTI-MRS header fields (a subset of `KEPT_HEADER_KEYS`).
+    told : Told
+        What the whole header said of the measurement; it is not written.
     """
 
     data: np.ndarray
@@ -71,6 +81,7 @@ class Fids:
     nucleus: str = "1H"
     carrier_ppm: float = CARRIER_PPM
     header: dict = field(default_factory=dict)
+    told: Told = Told()
 
     def __post_init__(self):
         if self.data.ndim != 3:
@@ -211,13 +222,16 @@ def from_nifti(image) -> Fids:
     Raises
     ------
     DataError
-        Not a NIfTI-MRS single-voxel image, or a dimension (editing, phase cycle) that this
+        Not a NIfTI-MRS single-voxel image, edited spectra, or a dimension (phase cycle) that this
         workflow does not process.
     """
     header = _header_extension(image)
+    said = told(header)
+    if said.edited:
+        raise DataError(f"{said.edited}: {EDITED_UNSUPPORTED}")
     shape = image.shape + (1,) * (7 - len(image.shape))
     if shape[:3] != (1, 1, 1):
-        raise DataError(f"{shape[:3]} voxels: only single-voxel data are processed")
+        raise DataError(multi_voxel(shape[:3]))
     data = np.conj(np.asarray(image.dataobj)).reshape(shape[3:])  # (point, dim_5, dim_6, dim_7)
     tags = [header.get(f"dim_{n}") for n in (5, 6, 7)]
     for tag, length in zip(tags, shape[4:]):
@@ -247,6 +261,16 @@ def from_nifti(image) -> Fids:
         affine=voxel_affine(image),
         nucleus=nucleus[0] if isinstance(nucleus, list) else nucleus,
         header={key: header[key] for key in KEPT_HEADER_KEYS if key in header},
+        told=said,
+    )
+
+
+def multi_voxel(grid) -> str:
+    """Why a grid of voxels is refused, and what to do."""
+    return (
+        f"multi-voxel data ({' x '.join(str(int(n)) for n in grid)} voxels, spectroscopic imaging);"
+        " only single-voxel scans are processed: export the spectrum of one voxel, or name a "
+        "single-voxel scan"
     )
 
 

@@ -69,6 +69,13 @@ class Site:
     transients: int | None = None
     spectral_width_hz: float | None = None
     pulse_delays_s: str | None = None
+    water_suppressed: str | None = None
+    frequency_mhz: float | None = None
+
+    @property
+    def mhz(self) -> float:
+        """Proton frequency, MHz: that of the sheet, else of the vendor's magnet of that field."""
+        return self.frequency_mhz or spectrometer_mhz(self.vendor, self.field_t)
 
     @property
     def site(self) -> str:

@@ -15,7 +15,7 @@ from fmrsflow.basis.shaped import PULSE_CENTRE_PPM
 from fmrsflow.basis.simulate import shaped_pulses, with_macromolecules
 from fmrsflow.constants import TE_TOLERANCE_S, same_field
 from fmrsflow.errors import DataError
-from fmrsflow.study import Site, spectrometer_mhz
+from fmrsflow.study import Site
 
 DEFAULTS = {
     "source": "simulate",
@@ -69,7 +69,7 @@ def read_for(site: Site, path: Path, name: str) -> Basis:
         Unreadable, or of another field or echo time.
     """
     basis = read_basis(path)
-    nominal = spectrometer_mhz(site.vendor, site.field_t)
+    nominal = site.mhz
     if not same_field(basis.frequency_mhz, nominal):
         raise DataError(
             f"the basis {name} is for {basis.frequency_mhz:.2f} MHz, site {site.name} "
@@ -100,7 +100,7 @@ def request(site: Site, setting: Mapping) -> tuple:
     steps = steps_of(site)
     return (
         steps,
-        spectrometer_mhz(site.vendor, site.field_t),
+        site.mhz,
         int(setting["n_points"]),
         float(setting["spectral_width_hz"]),
         tuple(setting["metabolites"]),

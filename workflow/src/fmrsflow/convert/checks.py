@@ -7,11 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from fmrsflow.constants import SINGLETS_PPM, TE_TOLERANCE_S, field_of, same_field
+from fmrsflow.constants import SINGLETS_PPM, field_of, same_field
 from fmrsflow.errors import DataError
 from fmrsflow.fids import CARRIER_PPM, Fids, to_spectrum
 from fmrsflow.study import Site
 from fmrsflow.water_reference import check_acquisition
+
+TE_TOLERANCE_S = 0.0003
+"""Difference of echo times up to which a scan is of its site's protocol: sheets are written in ms
+with one decimal. One of 1.5 ms moves Asp by a quarter."""
 
 TR_TOLERANCE = 0.02
 PLAUSIBLE_TE_S = (0.0005, 0.5)
@@ -36,8 +40,8 @@ def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
     Raises
     ------
     DataError
-        Another nucleus, field, echo or repetition time than the site's, or a dwell time that no
-        scanner has.
+        Another nucleus, field, vendor, sequence, echo or repetition time than the site's, or a
+        dwell time that no scanner has.
     """
     if fids.nucleus != "1H":
         raise DataError(f"the nucleus is {fids.nucleus}; this workflow is for 1H")
@@ -47,6 +51,7 @@ def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
             f"spectrometer frequency {fids.frequency_mhz:.3f} MHz is {field_t:.2f} T; sites.tsv "
             f"says {site.field_t:g} T for {site.name}: mend the sheet or the path"
         )
+    _check_protocol(fids, site, warn)
     width_hz = 1.0 / fids.dwell_s
     low, high = PLAUSIBLE_WIDTH_HZ
     if not low <= width_hz <= high:
@@ -62,6 +67,26 @@ def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
             "repetition", fids.tr_s, site.tr_s, PLAUSIBLE_TR_S, TR_TOLERANCE * site.tr_s, site, warn
         ),
     )
+
+
+def _check_protocol(fids: Fids, site: Site, warn: Callable[[str], None]) -> None:
+    """Vendor and sequence of the header against the sheet."""
+    told = fids.told
+    if told.vendor and told.vendor != site.vendor:
+        raise DataError(
+            f"a scanner of {told.vendor} wrote it; sites.tsv says {site.vendor} for {site.name}: "
+            "mend the sheet or the path"
+        )
+    if told.family and told.family != site.sequence:
+        raise DataError(
+            f"the header's sequence is {told.family}; sites.tsv says {site.sequence} for "
+            f"{site.name}: mend the sheet or the path"
+        )
+    if not told.family and told.named_family not in ("", site.sequence):
+        warn(
+            f"the protocol is named after {told.named_family}; sites.tsv says {site.sequence} for "
+            f"{site.name}: the basis would be wrong if the name is right"
+        )
 
 
 def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], None]) -> Fids:
@@ -98,7 +123,7 @@ def right_way_round(fids: Fids, warn: Callable[[str], None]) -> tuple[Fids, bool
     common shift) is compared with that at their mirror images about the carrier. A Hann window
     over the first 0.2 s takes the tails of residual water away.
     """
-    magnitude = np.sqrt(_energy(fids, window=True))
+    magnitude = np.sqrt(power_spectrum(fids, window=True))
     away = fids.ppm - fids.carrier_ppm
     shifts = np.linspace(-SINGLET_SEARCH_PPM, SINGLET_SEARCH_PPM, 61)
     lines = np.array(SINGLETS_PPM)[:, None] - CARRIER_PPM + shifts
@@ -123,7 +148,7 @@ def right_way_round(fids: Fids, warn: Callable[[str], None]) -> tuple[Fids, bool
 
 def check_water_position(reference: Fids, warn: Callable[[str], None]) -> None:
     """Warn where the strongest line of the water reference is not near the carrier."""
-    ppm = reference.ppm[np.argmax(_energy(reference))]
+    ppm = reference.ppm[np.argmax(power_spectrum(reference))]
     if abs(ppm - CARRIER_PPM) > 0.7:
         warn(f"the strongest line of the water reference stands at {ppm:.2f} ppm; is it water?")
 
@@ -163,17 +188,16 @@ def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:
     return value
 
 
-def _energy(fids: Fids, window: bool = False) -> np.ndarray:
-    """Power spectrum (n_points,), summed over coils, of few sums of transients.
-
-    Sums of eight keep the signal-to-noise ratio and bear a drift between them.
-    """
+def power_spectrum(fids: Fids, window: bool = False) -> np.ndarray:
+    """Power spectrum (n_points,), summed over coils, mean over averages of eight transients: these
+    keep the signal-to-noise ratio and bear a drift between them."""
     weight = np.ones(fids.n_points)
     if window:
         n = min(fids.n_points, int(round(0.2 / fids.dwell_s)))
         weight = np.pad(np.hanning(n), (0, fids.n_points - n))
     total = np.zeros(fids.n_points)
-    for start in range(0, fids.n_transients, 8):
+    starts = range(0, fids.n_transients, 8)
+    for start in starts:
         part = fids.data[start : start + 8].mean(axis=0) * weight
         total += (np.abs(to_spectrum(part)) ** 2).sum(axis=0)
-    return total
+    return total / len(starts)
