@@ -449,7 +449,7 @@ def conditions(
     Parameters
     ----------
     events : sequence of dict
-        Rows of events.tsv: `onset` and `duration` in s from the first excitation, `trial_type`.
+        From `events.events_of`; onsets count from the first excitation.
     n_transients, tr_s
         Excitation j takes place at j * tr_s.
     lag_s : float
@@ -468,8 +468,7 @@ def conditions(
         Overlapping events, negative duration, or no event within the scan.
     """
     spans = sorted(
-        (float(row["onset"]), float(row["onset"]) + float(row["duration"]), row["trial_type"])
-        for row in events
+        (row["onset"], row["onset"] + row["duration"], row["trial_type"]) for row in events
     )
     for onset, end, name in spans:
         if end <= onset:
