@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from fmrsflow.convert.pairs import check_pair, same_data, water_ratio
+from fmrsflow.convert.pairs import check_onset, check_pair, same_data, water_ratio
 from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError
 from fmrsflow.study import Site
@@ -30,6 +31,7 @@ PAIRS = [
 @pytest.mark.parametrize("names", PAIRS)
 def test_real_pairs_pass_and_are_refused_swapped_and_as_one(shared_data, names):
     fids, reference = (read(shared_data / name, SITE).fids for name in names)
+    check_onset(reference)
     check_pair(reference, fids)
     with pytest.raises(DataError, match="columns mrs and ref seem to be swapped"):
         check_pair(fids, reference)
@@ -56,3 +58,12 @@ def test_without_suppression_both_hold_the_same_water(shared_data):
     check_pair(reference, cycled, suppressed=False)
     with pytest.raises(DataError, match="water_suppressed of sites.tsv"):
         check_pair(reference, cycled)
+
+
+def test_the_group_delay_of_a_digital_filter_is_found(shared_data):
+    """As Bruker leaves it: 68 points of a rise, here of a raised cosine, before the signal."""
+    reference = read(shared_data / PAIRS[0][1], SITE).fids
+    rise = reference.data[..., :1] * (0.5 - 0.5 * np.cos(np.linspace(0, np.pi, 68)))
+    delayed = reference.with_data(np.concatenate([rise, reference.data], axis=-1))
+    with pytest.raises(DataError, match="rises for 6. points"):
+        check_onset(delayed)

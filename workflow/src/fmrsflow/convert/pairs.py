@@ -18,6 +18,11 @@ SWAPPED = 1 / LEAST_WATER
 WATER_PPM = 0.3
 """Half width of the window that holds the water, from its highest point in the reference."""
 
+LATEST_TOP = 8
+RISEN = 0.1
+"""A water FID that is largest at that point or later, and that starts with less than that share of
+its power there, was not sampled from its echo. Measured ones are largest at point 0 or 1."""
+
 SAME_RESIDUAL = 1e-4
 """Norm of the difference of two FIDs over theirs up to which they are one, whatever the scale. The
 metabolites alone are more of an unsuppressed FID, so that two measurements never come so near."""
@@ -56,6 +61,24 @@ def check_pair(reference: Fids, fids: Fids, suppressed: bool = True) -> None:
         "ref in scans.tsv (or leave ref empty). Where a site measures without water suppression, "
         "put no into column water_suppressed of sites.tsv"
     )
+
+
+def check_onset(reference: Fids) -> None:
+    """Refuse FIDs that hold the rise of a digital filter before the signal (Bruker's group delay):
+    unsuppressed water is largest at the start.
+
+    Raises
+    ------
+    DataError
+        The water rises over many points.
+    """
+    size = (np.abs(reference.data) ** 2).sum(axis=(0, 1))
+    top = int(np.argmax(size))
+    if top >= LATEST_TOP and size[0] < RISEN * size[top]:
+        raise DataError(
+            f"the FID of the water reference rises for {top} points before it decays: the group "
+            "delay of a digital filter was left in; convert the scan with that delay removed"
+        )
 
 
 def same_data(one: Fids, other: Fids) -> bool:

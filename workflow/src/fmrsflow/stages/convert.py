@@ -10,7 +10,7 @@ from fmrsflow.batch import stage_main
 from fmrsflow.convert import checks
 from fmrsflow.convert.edited import edited_states
 from fmrsflow.convert.formats import companion
-from fmrsflow.convert.pairs import check_pair
+from fmrsflow.convert.pairs import check_onset, check_pair
 from fmrsflow.convert.reader import Converted, read, without_frequency_error
 from fmrsflow.convert.sidecar import sidecar
 from fmrsflow.edge import Job
@@ -37,6 +37,7 @@ def process(job: Job) -> dict:
             reference = reference.with_data(np.conj(reference.data))
         try:
             reference = checks.reference_against_scan(reference, fids, job.warn)
+            check_onset(reference)
             check_pair(reference, fids, _suppressed(job, fids, reference))
         except DataError as error:
             raise DataError(f"{name} (ref of {path.name}): {error}") from None

@@ -11,6 +11,7 @@ from fmrsflow.noise import without_zeros
 from fmrsflow.preprocess.linewidth import match_linewidths
 from fmrsflow.preprocess.outliers import blank_unusable
 from fmrsflow.preprocess.scan import averages, combined, correct
+from fmrsflow.preprocess.start import check_start
 from fmrsflow.preprocess.summary import (
     noise_figures,
     noise_reports,
@@ -38,6 +39,7 @@ def process(job: Job) -> dict:
     if reference is None and setting["eddy"]:
         job.warn("no water reference: eddy currents are not corrected")
     done = correct(scan.fids, labels, unusable, setting)
+    check_start(done.reference, done.fids.frequency_mhz, done.fids.dwell_s)
     for name in done.outliers.spared:
         job.warn(
             f"condition {name}: more than {setting['max_removed_share']:g} of its transients are "
