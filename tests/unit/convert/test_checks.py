@@ -122,3 +122,12 @@ def test_what_the_header_says_alike_or_not_at_all_passes_in_silence():
     for said in (Told(), Told("Philips", "PRESS"), Told("Philips", named_family="PRESS")):
         against_site(scan(BRAIN, te_s=0.0302, told=said), SITE, told.append)
     assert told == []
+
+
+def test_a_reference_after_an_inversion_is_told():
+    told = []
+    water = scan({4.65: 1e4}, header={"InversionTime": 0.6})
+    reference_against_scan(water, scan(BRAIN), told.append)
+    assert len(told) == 1 and "inversion time of 0.6, the scan's of 0" in told[0]
+    reference_against_scan(water, scan(BRAIN, header={"InversionTime": 0.6}), told.append)
+    assert len(told) == 1

@@ -106,6 +106,13 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
                 f"the water reference's voxel differs from the scan's by {apart:.1f} mm; the two "
                 "are measured in the same place: name the right file or none"
             )
+    inversions = [one.header.get("InversionTime") or 0.0 for one in (reference, fids)]
+    if inversions[0] != inversions[1]:
+        warn(
+            f"the water reference's header has an inversion time of {inversions[0]:g}, the scan's "
+            f"of {inversions[1]:g}: of another preparation, its water is no measure of "
+            "concentrations"
+        )
     times = {}
     for name, limits in (("te_s", PLAUSIBLE_TE_S), ("tr_s", PLAUSIBLE_TR_S)):
         value = getattr(reference, name)
