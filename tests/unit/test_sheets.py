@@ -213,3 +213,34 @@ def test_one_folder_under_two_names_is_told(files, tmp_path):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / f"{number}.IMA").write_bytes(bytes(range(200)))
     assert len(same_measurements(study)) == 1
+
+
+def bids_sheet(t1w: str, ref: str = "x_ref.nii.gz", row: str = "A\t01\t2") -> str:
+    mrs = "sub-01/ses-2/mrs/sub-01_ses-2_svs.nii.gz"
+    return f"site\tsubject\tsession\tmrs\tref\tt1w\n{row}\t{mrs}\t{ref}\t{t1w}\n"
+
+
+@pytest.mark.parametrize(
+    ("sheet", "words"),
+    [
+        (bids_sheet("sub-02/anat/sub-02_T1w.nii.gz"), "t1w: the path says sub-02, and the row's"),
+        (bids_sheet("sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"), "t1w: the path says ses-1"),
+        (bids_sheet("", "sub-01/ses-1/mrs/sub-01_ses-1_mrsref.nii.gz"), "ref: the path says ses-1"),
+    ],
+)
+def test_a_file_of_another_person_or_session_is_told(files, sheet, words):
+    (problem,) = problems(files(scans=sheet))
+    assert problem.startswith("scans.tsv row 2: ") and words in problem
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        bids_sheet("sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz"),
+        bids_sheet("sub-1/anat/T1w.nii.gz"),
+        bids_sheet("sub-01/ses-1/anat/sub-01_ses-1_space-ses2_T1w.nii.gz"),
+        bids_sheet("sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz", row="A\tsite7\t2"),
+    ],
+)
+def test_files_of_the_row_or_of_the_same_folder_as_the_scan_pass(files, sheet):
+    assert read_study(files(scans=sheet)).scans

@@ -240,6 +240,13 @@ def from_nifti(image) -> Fids:
                 f"dimension {tag or 'without tag'} of length {length}: only DIM_COIL and DIM_DYN "
                 "are processed; split the file (mrs_tools split) or tag the dimension"
             )
+    dynamics = [n for tag, n in zip(tags, shape[4:]) if n > 1 and tag == "DIM_DYN"]
+    if len(dynamics) > 1:
+        lengths = " and ".join(map(str, dynamics))
+        raise DataError(
+            f"two dimensions of transients (DIM_DYN of {lengths}): nothing tells which of them ran "
+            "faster, and events need the order of acquisition; write one DIM_DYN in that order"
+        )
     coil = tags.index("DIM_COIL") if "DIM_COIL" in tags else None
     data = np.moveaxis(data, 0, -1)
     if coil is not None:

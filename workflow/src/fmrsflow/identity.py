@@ -65,6 +65,7 @@ def scan_problems(sheet: str, rows: Sequence[tuple[int, Scan]], people: Sequence
                     f"{sheet} row {number}: {column}: {getattr(scan, column)} belongs to another "
                     f"person, that of row {first}; name the file of this person, or none"
                 )
+        problems += _path_problems(sheet, number, scan)
     return problems + _twin_labels(sheet, ((n, scan.site, scan.subject) for n, scan in rows))
 
 
@@ -145,6 +146,28 @@ def _reference_problems(sheet: str, number: int, scan: Scan, scan_of: dict) -> I
             f"{sheet} row {number}: ref: {scan.ref} is the scan of row {row} (column mrs); name "
             "the unsuppressed water reference, or none"
         )
+
+
+def _path_problems(sheet: str, number: int, scan: Scan) -> Iterable[str]:
+    """Files whose BIDS path names another subject or session than the row and its scan's path."""
+    for prefix, word, own in (("sub", "subject", scan.subject), ("ses", "session", scan.session)):
+        # A consortium renames its people: the path of the scan may have the site's own label.
+        known = {plain(label) for label in (own, *_labels(scan.mrs, prefix)) if label}
+        for column in ONE_PERSON if known else ():
+            name = getattr(scan, column)
+            told = _labels(name, prefix)
+            resampled = prefix == "ses" and "space-" in name  # brought to the place of another
+            if told and not resampled and not {plain(one) for one in told} <= known:
+                yield (
+                    f"{sheet} row {number}: {column}: the path says {prefix}-{told[-1]}, and the "
+                    f"row's {word} is {own or 'n/a'} with the scan {scan.mrs}; name the file of "
+                    f"this {word}, or none"
+                )
+
+
+def _labels(path: str, prefix: str) -> list[str]:
+    """Labels of a BIDS entity in a path, folders first."""
+    return re.findall(rf"(?:^|[/_]){prefix}-([A-Za-z0-9]+)", path)
 
 
 def _persons(people: Sequence[dict]) -> dict[tuple, tuple]:
