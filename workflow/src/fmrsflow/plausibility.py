@@ -1,4 +1,5 @@
-"""What a brain can give: ranges whose violation tells of a wrong scale, each with its source."""
+"""What a brain can give: ranges whose violation tells of a wrong scale, each with its source
+(docs/science.md#scale)."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from fmrsflow.errors import DataError
 from fmrsflow.preprocess.reference import Reference
 
 USUAL_ROLL_DEG = 15.0
-"""What NAA's phase is before that of tCr in whole FIDs, by what stands beside the lines: 5 to 26
-degrees in 30 scans of three vendors (PRESS TE 30 to 68, STEAM TE 11, 1.5T to 7T)."""
+"""What NAA's phase is before that of tCr in whole FIDs, by what stands beside the lines: 3 to 27
+degrees in 29 averages of three vendors (PRESS TE 30 to 68, STEAM TE 11, 3T and 7T)."""
 
 LEAST_ROLL_DEG = -25.0
 """Roll below which points are missing: 40 degrees of delay, 0.85 ms at 3T, which took a fifth and
