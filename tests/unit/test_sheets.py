@@ -86,6 +86,7 @@ def test_all_errors_of_all_files_are_told_at_once(files):
         (SITES, SCANS.replace("B\t01", "n/a\t01"), "site is empty"),
         (SITES, SCANS.replace("b/1.sdat", "b/$(touch x)\\"), "backslash"),
         (SITES.replace("\t2\t", "\ttwo\t"), SCANS, "'two' is not a number"),
+        (SITES.replace("\t2\t", "\tnan\t"), SCANS, "nan is not a finite number"),
         (SITES + SITES.splitlines()[1] + "\n", SCANS, "site A stands twice"),
         ("", SCANS, "holds no row"),
     ],
@@ -105,6 +106,7 @@ def test_each_error_of_a_sheet_is_told_with_its_place(files, sites, scans, messa
         ({"concentration": {"usual": {"constants": "osprei"}}}, "none of osprey"),
         ({"concentration": {"usual": {"assumed_gm": True}}}, "not a number"),
         ({"quality": {"min_snr_tcr": -1}}, "is below 0"),
+        ({"quality": {"min_snr_tcr": float("inf")}}, "inf is not a finite number"),
         ({"fit": ["usual"]}, "table of named settings"),
         ({"sites_sheet": "none.tsv"}, "there is no such file"),
     ],
@@ -225,6 +227,16 @@ def bids_sheet(t1w: str, ref: str = "x_ref.nii.gz", row: str = "A\t01\t2") -> st
     [
         (bids_sheet("sub-02/anat/sub-02_T1w.nii.gz"), "t1w: the path says sub-02, and the row's"),
         (bids_sheet("sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"), "t1w: the path says ses-1"),
+        (
+            bids_sheet("").replace("t1w", "events").replace("\t\n", "\tsub-03_events.tsv\n"),
+            "events: the path says sub-03",
+        ),
+        (
+            bids_sheet("a.nii")
+            .replace("t1w", "gm\twm\tcsf")
+            .replace("a.nii", "a.nii\tb.nii\ta.nii"),
+            "gm, wm and csf are one file each, and a.nii stands twice",
+        ),
         (bids_sheet("", "sub-01/ses-1/mrs/sub-01_ses-1_mrsref.nii.gz"), "ref: the path says ses-1"),
     ],
 )

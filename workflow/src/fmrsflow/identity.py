@@ -16,6 +16,9 @@ from fmrsflow.study import Scan, Study
 ONE_PERSON = ("ref", "t1w", "gm", "wm", "csf", "bold")
 """Columns whose files belong to one person; scans of that person may share them."""
 
+NAMED_AFTER = (*ONE_PERSON, "events", "bold_events", "bold_confounds")
+"""Columns whose BIDS paths name the person; events without a label may be everybody's."""
+
 ALONE = (".sdat", ".rda", ".raw", ".h2o", ".nii", ".nii.gz")
 """Endings of formats that hold no water reference beside the scan."""
 
@@ -66,6 +69,12 @@ def scan_problems(sheet: str, rows: Sequence[tuple[int, Scan]], people: Sequence
                     f"person, that of row {first}; name the file of this person, or none"
                 )
         problems += _path_problems(sheet, number, scan)
+        maps = [name for name in (scan.gm, scan.wm, scan.csf) if name]
+        if twice := {name for name in maps if maps.count(name) > 1}:
+            problems.append(
+                f"{sheet} row {number}: gm, wm and csf are one file each, and {min(twice)} stands "
+                "twice"
+            )
     return problems + _twin_labels(sheet, ((n, scan.site, scan.subject) for n, scan in rows))
 
 
@@ -153,7 +162,7 @@ def _path_problems(sheet: str, number: int, scan: Scan) -> Iterable[str]:
     for prefix, word, own in (("sub", "subject", scan.subject), ("ses", "session", scan.session)):
         # A consortium renames its people: the path of the scan may have the site's own label.
         known = {plain(label) for label in (own, *_labels(scan.mrs, prefix)) if label}
-        for column in ONE_PERSON if known else ():
+        for column in NAMED_AFTER if known else ():
             name = getattr(scan, column)
             told = _labels(name, prefix)
             resampled = prefix == "ses" and "space-" in name  # brought to the place of another

@@ -7,6 +7,7 @@ here. What a key or column means, its type and limits stand in `workflow/schemas
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -221,6 +222,8 @@ def check_value(value, rule: dict):
     wanted = _TYPES.get(kind, str)
     if not isinstance(value, wanted) or (kind in ("int", "float") and isinstance(value, bool)):
         return value, f"{value!r} is not {_WORDS.get(kind, kind)}"
+    if kind == "float" and not math.isfinite(value):
+        return value, f"{value!r} is not a finite number"
     if kind == "label" and not LABEL.fullmatch(value):
         return value, f"{value!r} holds other than letters and digits"
     if kind == "folder" and (not FOLDER.fullmatch(value) or value.startswith("-")):

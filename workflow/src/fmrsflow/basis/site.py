@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +132,10 @@ def pulses_of(steps: Sequence, setting: Mapping) -> dict[str, ShapedPulse] | Non
 def _delays(text: str) -> tuple[float, ...]:
     """Delays of sLASER (s) as sites.tsv has them."""
     try:
-        return tuple(float(one) for one in text.replace(",", " ").split())
+        found = tuple(float(one) for one in text.replace(",", " ").split())
+        if not all(map(math.isfinite, found)):
+            raise ValueError
+        return found
     except ValueError:
         raise DataError(
             f"pulse_delays_s is {text!r}: write five numbers of seconds with spaces between them"
