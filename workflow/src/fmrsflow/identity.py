@@ -214,15 +214,16 @@ def _alike(scans: Iterable[Scan], key) -> list[list[Scan]]:
 
 def _members(path: Path) -> list[Path]:
     if not path.is_dir():
-        return [path]
+        return [path] if path.is_file() else []  # a pipe would never end
     return sorted(one for one in path.rglob("*") if one.is_file() and one.name[0] != ".")
 
 
 def _size(path: Path) -> tuple[int, ...] | None:
-    """Sizes of a file, or of the files of a folder whatever their names; None where there are
-    none."""
+    """Sizes of a file, or of the files of a folder whatever their names; None where they hold
+    nothing."""
     try:
-        return tuple(sorted(one.stat().st_size for one in _members(path))) or None
+        sizes = tuple(sorted(one.stat().st_size for one in _members(path)))
+        return sizes if any(sizes) else None
     except OSError:
         return None
 
