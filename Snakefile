@@ -16,6 +16,7 @@ from fmrsflow import manifests, progress
 from fmrsflow.batch import request_digest
 from fmrsflow.errors import DataError, Unwritable
 from fmrsflow.files import write_bytes, write_json
+from fmrsflow.identity import same_measurements
 from fmrsflow.provenance import PACKAGE, code_digest, dataset_description, software
 from fmrsflow.sheets import StudyError, read_study
 from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS
@@ -28,6 +29,8 @@ configfile: "config/config.yaml"
 
 try:
     STUDY = read_study(config)
+    if workflow.is_main_process and (same := same_measurements(STUDY)):
+        raise StudyError(same)
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 

@@ -20,6 +20,7 @@ from figure import Figure
 from fmrsflow.bold import clusters, connectivity, fir, glm
 from fmrsflow.bold.blocks import blocks_of
 from fmrsflow.bold.mask import with_data
+from fmrsflow.events import events_of
 from fmrsflow.results import Results, read_record
 from fmrsflow.synthetic.bold import BoldTruth, block_design, region_series
 
@@ -76,7 +77,7 @@ def localiser() -> Iterator[Figure]:
         return
     series = nib.load(next(LOCALISER.glob("*bold.nii.gz"))).get_fdata(dtype=np.float32)
     with next(LOCALISER.glob("*events.tsv")).open() as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+        rows = events_of(list(csv.DictReader(file, delimiter="\t")), "events.tsv")
     data = series[with_data(series)].T
     times = np.arange(len(data)) * 2.0 + 1.0
     for name in (None, "task"):

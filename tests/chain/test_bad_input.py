@@ -86,6 +86,24 @@ def true_map(root, row, tissue: str) -> str:
     return str(path.relative_to(root))
 
 
+def own_files(root, row, name: str) -> dict:
+    """A row whose files are copies of another's: no two people have one file. The scan differs in
+    the last bit of a value in its middle, since no two have one content either."""
+    own = {}
+    (root / "own").mkdir(exist_ok=True)
+    for column in ("mrs", "ref", "t1w", "gm", "wm", "csf"):
+        if source := row[column] and root / row[column]:
+            ending = "".join(source.suffixes)
+            own[column] = f"own/{name}-{column}{ending}"
+            shutil.copy(source, root / own[column])
+            if ending == ".SDAT":
+                shutil.copy(source.with_suffix(".SPAR"), (root / own[column]).with_suffix(".SPAR"))
+    content = bytearray((root / own["mrs"]).read_bytes())
+    content[len(content) // 8 * 4 + 2] ^= 1 + list(CASES).index(name)
+    (root / own["mrs"]).write_bytes(content)
+    return {**row, **own}
+
+
 @pytest.fixture(scope="module")
 def called(tmp_path_factory):
     """The file in which `run` notes the functions that each command called."""
@@ -109,7 +127,8 @@ def run(tiny_data, tmp_path_factory, called):
     maps = {tissue: true_map(root, good, tissue) for tissue in ("gm", "wm", "csf")}
     rows = [{**good, **dict.fromkeys(maps, "")}]
     for name, (_, _, change) in CASES.items():
-        rows.append({**good, **maps, "subject": name, **change(root, good)})
+        row = own_files(root, {**good, **maps}, name)
+        rows.append({**row, "subject": name, **change(root, row)})
     text = ["\t".join(rows[0])] + ["\t".join(row.values()) for row in rows]
     sheet.write_text("\n".join(text) + "\n")
     write_config(folder, participants_sheet=None, batch=5)

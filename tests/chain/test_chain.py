@@ -142,7 +142,7 @@ def test_an_edited_sheet_of_participants_reruns_the_answer(tiny_run, tmp_path):
     folder = copy_of(tiny_run, tmp_path)
     sheet = folder / "data" / "config" / "participants.tsv"
     rows = read_table(sheet)
-    write_table(sheet, [{**row, "person": "one"} for row in rows])
+    write_table(sheet, [{**row, "person": f"one{row['subject']}"} for row in rows])
     assert planned_rules(folder) & (OF_SCANS | {*CHAIN}) == {*CHAIN[4:]}
 
 

@@ -205,7 +205,7 @@ def rows_of(folder):
 def test_a_new_scan_reruns_its_batch_and_later_ones_of_its_site(copied, subject, batches):
     """Two scans a batch, by person: one at the end of its site has a batch of its own."""
     sheet, header, rows = rows_of(copied)
-    new = rows[0].replace("\t01\t", f"\t{subject}\t", 1)
+    new = rows[0].replace("\t01\t", f"\t{subject}\t", 1).replace("sub-01", f"sub-{subject}")
     sheet.write_text("\n".join([header, *rows, new]) + "\n")
     found = plan(copied, targets={"all_convert"})
     assert {job.wildcards["job"] for job in found.jobs if job.rule_name == "convert"} == batches

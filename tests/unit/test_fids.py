@@ -106,6 +106,17 @@ def test_a_plain_nifti_is_told_apart():
         from_nifti(image)
 
 
+def test_two_dimensions_of_transients_are_refused():
+    """8 inner and 12 outer, or the reverse: nothing tells."""
+    image = to_nifti(singlet(n_transients=96))
+    data = np.asarray(image.dataobj).reshape(1, 1, 1, -1, 8, 12)
+    header = json.loads(image.header.extensions[0].get_content()) | {"dim_6": "DIM_DYN"}
+    made = nib.Nifti2Image(data, image.affine, image.header)
+    made.header.extensions[:] = [nib.nifti1.Nifti1Extension(44, json.dumps(header).encode())]
+    with pytest.raises(DataError, match="DIM_DYN of 8 and 12.*order of acquisition"):
+        from_nifti(made)
+
+
 def test_edited_data_are_refused_with_the_dimension_named():
     image = to_nifti(singlet(n_transients=4))
     header = json.loads(image.header.extensions[0].get_content())

@@ -21,6 +21,7 @@ ALLOWED = {
     "manifests.py": ({"open", "json.load"}, "Snakemake's outputs, which name results"),
     "bundles.py": ({"ZipFile", "open", "json.loads"}, "archives of other sites"),
     "sheets.py": ({"read_text", "safe_load", "read_table"}, "configuration, sheets, schemas"),
+    "identity.py": ({"open"}, "scans of the study, compared"),
     "edge.py": ({"read_table"}, "events of the study"),
     "images.py": ({"nib.load"}, "images of the study"),
     "convert/child.py": ({"open", "read_text"}, "what the converter printed"),

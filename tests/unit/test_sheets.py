@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from fmrsflow.identity import same_measurements
 from fmrsflow.sheets import StudyError, missing_files, read_config, read_study
 
 SITES = """site	vendor	field_t	sequence	te_s	tr_s	protocol
@@ -85,6 +86,7 @@ def test_all_errors_of_all_files_are_told_at_once(files):
         (SITES, SCANS.replace("B\t01", "n/a\t01"), "site is empty"),
         (SITES, SCANS.replace("b/1.sdat", "b/$(touch x)\\"), "backslash"),
         (SITES.replace("\t2\t", "\ttwo\t"), SCANS, "'two' is not a number"),
+        (SITES.replace("\t2\t", "\tnan\t"), SCANS, "nan is not a finite number"),
         (SITES + SITES.splitlines()[1] + "\n", SCANS, "site A stands twice"),
         ("", SCANS, "holds no row"),
     ],
@@ -104,6 +106,7 @@ def test_each_error_of_a_sheet_is_told_with_its_place(files, sites, scans, messa
         ({"concentration": {"usual": {"constants": "osprei"}}}, "none of osprey"),
         ({"concentration": {"usual": {"assumed_gm": True}}}, "not a number"),
         ({"quality": {"min_snr_tcr": -1}}, "is below 0"),
+        ({"quality": {"min_snr_tcr": float("inf")}}, "inf is not a finite number"),
         ({"fit": ["usual"]}, "table of named settings"),
         ({"sites_sheet": "none.tsv"}, "there is no such file"),
     ],
@@ -133,3 +136,123 @@ def test_yaml_that_is_no_configuration_is_told(tmp_path, text):
 def test_a_plain_configuration_is_read(tmp_path):
     (tmp_path / "c.yaml").write_text(yaml.safe_dump({"batch": 2}))
     assert read_config(tmp_path / "c.yaml") == {"batch": 2}
+
+
+PEOPLE = "site\tsubject\tperson\nA\t01\tanna\nB\t01\tanna\n"
+TWO = """site	subject	task	mrs	ref	t1w
+A	01	vis	a/1.rda	a/1w.rda	a/1.nii
+A	02	vis	a/2.rda	a/2w.rda	a/2.nii
+B	01	vis	b/1.sdat	b/1w.sdat	b/1.nii
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("a/1w.rda", "a/./1.rda", "row 2: ref: a/./1.rda is the scan itself (column mrs)"),
+        ("a/1w.rda", "a/2.rda", "row 2: ref: a/2.rda is the scan of row 3 (column mrs)"),
+        ("a/2.rda", "a//1.rda", "row 3: mrs: a//1.rda is the scan of row 2 too"),
+        ("a/2w.rda", "a/1w.rda", "row 3: ref: a/1w.rda belongs to another person, that of row 2"),
+        ("a/2.nii", "a/1.nii", "row 3: t1w: a/1.nii belongs to another person"),
+        ("A\t02", "A\t1", "row 3: subject 1 of A, and 01 in row 2: one person under two labels"),
+    ],
+)
+def test_a_file_or_label_that_counts_twice_is_told_with_both_rows(files, before, after, message):
+    (problem,) = problems(files(scans=TWO.replace(before, after)))
+    assert problem.startswith("scans.tsv ") and message in problem
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a/1w.rda", "a/1.7"),  # of the same P-file, as below
+        ("b/1.nii", "a/1.nii"),  # one person who travelled
+        ("A\t02\tvis\ta/2.rda\ta/2w.rda", "A\t01\trest\ta/2.rda\ta/1w.rda"),
+    ],
+)
+def test_files_of_one_person_may_stand_in_several_rows(files, tmp_path, before, after):
+    (tmp_path / "people.tsv").write_text(PEOPLE)
+    scans = TWO.replace(before, after).replace("vis\ta/1.rda\ta/1.7", "vis\ta/1.7\ta/1.7")
+    scans = scans.replace("a/2.nii", "a/1.nii") if "rest" in scans else scans
+    assert len(read_study(files(scans=scans, participants_sheet="people.tsv")).scans) == 3
+
+
+@pytest.mark.parametrize(
+    ("people", "message"),
+    [
+        (PEOPLE.replace("anna", "NA"), "person 'NA' would make one person of all"),
+        (PEOPLE.replace("B\t01", "A\t02"), "person anna of A stands in row 2 too"),
+        (PEOPLE.replace("A\t01", "A\t1"), "subject 1 of A has no scan; the scans sheet writes 01"),
+    ],
+)
+def test_people_who_would_become_one_or_nobody_are_told(files, tmp_path, people, message):
+    (tmp_path / "people.tsv").write_text(people)
+    found = problems(files(scans=TWO, participants_sheet="people.tsv"))
+    assert any(one.startswith("people.tsv row") and message in one for one in found)
+
+
+def test_people_without_scans_and_scans_without_people_are_no_error(files, tmp_path):
+    (tmp_path / "people.tsv").write_text(PEOPLE.replace("B\t01", "B\t17"))
+    assert read_study(files(scans=TWO, participants_sheet="people.tsv")).participants
+
+
+def test_one_file_under_two_names_is_told_and_files_of_one_size_are_not(files, tmp_path):
+    scans = TWO.replace("a/2.rda", "copy.rda")
+    study = read_study(files(scans=scans, data_root=str(tmp_path)))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    content = bytes(range(256)) * 100
+    (tmp_path / "a/1.rda").write_bytes(content)
+    (tmp_path / "b/1.sdat").write_bytes(b"x" + content[1:])
+    (tmp_path / "copy.rda").write_bytes(content)
+    (problem,) = same_measurements(study)
+    assert "a/1.rda (A/sub-01_task-vis) and copy.rda (A/sub-02_task-vis) have one" in problem
+
+
+def test_one_folder_under_two_names_is_told(files, tmp_path):
+    study = read_study(files(scans=TWO.replace("a/2.rda", "copy"), data_root=str(tmp_path)))
+    for number, name in ((1, "a/1.rda"), (2, "copy")):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / f"{number}.IMA").write_bytes(bytes(range(200)))
+    assert len(same_measurements(study)) == 1
+
+
+def bids_sheet(t1w: str, ref: str = "x_ref.nii.gz", row: str = "A\t01\t2") -> str:
+    mrs = "sub-01/ses-2/mrs/sub-01_ses-2_svs.nii.gz"
+    return f"site\tsubject\tsession\tmrs\tref\tt1w\n{row}\t{mrs}\t{ref}\t{t1w}\n"
+
+
+@pytest.mark.parametrize(
+    ("sheet", "words"),
+    [
+        (bids_sheet("sub-02/anat/sub-02_T1w.nii.gz"), "t1w: the path says sub-02, and the row's"),
+        (bids_sheet("sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"), "t1w: the path says ses-1"),
+        (
+            bids_sheet("").replace("t1w", "events").replace("\t\n", "\tsub-03_events.tsv\n"),
+            "events: the path says sub-03",
+        ),
+        (
+            bids_sheet("a.nii")
+            .replace("t1w", "gm\twm\tcsf")
+            .replace("a.nii", "a.nii\tb.nii\ta.nii"),
+            "gm, wm and csf are one file each, and a.nii stands twice",
+        ),
+        (bids_sheet("", "sub-01/ses-1/mrs/sub-01_ses-1_mrsref.nii.gz"), "ref: the path says ses-1"),
+    ],
+)
+def test_a_file_of_another_person_or_session_is_told(files, sheet, words):
+    (problem,) = problems(files(scans=sheet))
+    assert problem.startswith("scans.tsv row 2: ") and words in problem
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        bids_sheet("sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz"),
+        bids_sheet("sub-1/anat/T1w.nii.gz"),
+        bids_sheet("sub-01/ses-1/anat/sub-01_ses-1_space-ses2_T1w.nii.gz"),
+        bids_sheet("sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz", row="A\tsite7\t2"),
+    ],
+)
+def test_files_of_the_row_or_of_the_same_folder_as_the_scan_pass(files, sheet):
+    assert read_study(files(scans=sheet)).scans

@@ -11,6 +11,7 @@ from fmrsflow.convert.checks import against_site, reference_against_scan, right_
 from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.headers import Told
 from fmrsflow.study import Site
 
 SITE = Site("north", "Philips", 3.0, "PRESS", 0.03, 2.0, "standardised")
@@ -108,6 +109,9 @@ def test_implausible_echo_time_gives_way_to_the_sheet_with_a_warning():
     ("others", "words"),
     [
         ({"te_s": 0.068}, "echo time 68 ms; sites.tsv says 30 ms"),
+        ({"te_s": 0.0315}, "echo time 31.5 ms; sites.tsv says 30 ms"),
+        ({"told": Told(vendor="Siemens")}, "Siemens wrote it; sites.tsv says Philips"),
+        ({"told": Told(family="STEAM")}, "sequence is STEAM; sites.tsv says PRESS"),
         ({"tr_s": 3.0}, "repetition time 3000 ms"),
         ({"frequency_mhz": 297.2}, "6.98 T"),
         ({"nucleus": "31P"}, "31P"),
@@ -164,3 +168,19 @@ def test_a_reference_of_another_shape_in_the_same_place_is_refused():
 def test_reference_of_another_dwell_time_or_voxel_is_refused(others, words):
     with pytest.raises(DataError, match=words):
         reference_against_scan(scan({4.65: 1e4}, **others), scan(BRAIN), lambda text: None)
+
+
+def test_what_the_header_says_alike_or_not_at_all_passes_in_silence():
+    told = []
+    for said in (Told(), Told("Philips", "PRESS"), Told("Philips", named_family="PRESS")):
+        against_site(scan(BRAIN, te_s=0.0302, told=said), SITE, told.append)
+    assert told == []
+
+
+def test_a_reference_after_an_inversion_is_told():
+    told = []
+    water = scan({4.65: 1e4}, header={"InversionTime": 0.6})
+    reference_against_scan(water, scan(BRAIN), told.append)
+    assert len(told) == 1 and "inversion time of 0.6, the scan's of 0" in told[0]
+    reference_against_scan(water, scan(BRAIN, header={"InversionTime": 0.6}), told.append)
+    assert len(told) == 1

@@ -54,6 +54,18 @@ def test_lcmodel_raw_is_the_jmrui_file_of_the_same_spectrum(shared_data):
     assert raw.frequency_mhz == pytest.approx(jmrui.frequency_mhz, rel=1e-3)
 
 
+@pytest.mark.parametrize("end", ["$END", "&END", "$end", "/"])
+def test_lcmodel_raw_is_read_in_every_spelling_of_fortran(shared_data, tmp_path, end):
+    source = shared_data / "fitting-challenge/lcmodel/dataset1.RAW"
+    text = source.read_text()
+    right = read(source, SITE).fids
+    mended = text.replace("TRAMP=1,", "TRAMP=1.0D+02,").replace("$END", f"\n {end}")
+    head, mark, body = mended.partition(f"\n {end}")
+    (tmp_path / "a.RAW").write_text(head + mark + body.replace("E+", "D+").replace("E-", "D-"))
+    found = read(tmp_path / "a.RAW", SITE).fids
+    np.testing.assert_allclose(found.data, 100 * right.data, rtol=1e-12)
+
+
 def test_old_spar_without_inversion_time_is_read(shared_data, tmp_path):
     source = shared_data / "phantoms"
     shutil.copy(source / "phillips_svs_30_WS.SDAT", tmp_path / "old.sdat")

@@ -60,6 +60,7 @@ def test_a_table_of_nilearn_is_read_with_its_drifts():
         ([{"constant": "1"}] * 3, "3 rows"),
         ([{"task": "1"}] * 4, "no column constant"),
         ([{"constant": "1", "task": "x"}] * 4, "no number"),
+        ([{"constant": "1", "task": "nan"}] * 4, "nan in column task, line 2: no number"),
         ([{"constant": "1", "task": "2"}] * 4, "depend"),
     ],
 )

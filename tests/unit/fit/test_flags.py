@@ -37,6 +37,15 @@ def test_what_the_model_lacks_is_found_in_its_band(clean, noisy, basis):
     assert any("glutamate and glutamine, 2.2-2.7 ppm" in text for text in flags(one, 0.028))
 
 
+@pytest.mark.parametrize("cut", [1, 2])
+def test_a_point_that_was_cut_off_is_told(noisy, basis, cut):
+    """22 and 44 degrees per ppm: more than the fit's prior allows."""
+    source = noisy(1, 60.0, 2)
+    late = source.with_data(source.data[..., cut:])
+    (one,) = fit_spectra(late, basis.resampled(late.dwell_s, late.n_points, late.frequency_mhz))
+    assert any("first points were cut off" in text for text in flags(one, 0.028))
+
+
 def test_a_search_that_did_not_end_is_told(noisy, basis, monkeypatch):
     monkeypatch.setattr("fmrsflow.fit.solve.MAX_STEPS", 1)
     (one,) = fit_spectra(noisy(1, 60.0, 2), basis)

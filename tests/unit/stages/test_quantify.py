@@ -1,5 +1,7 @@
 """The stage: errors by their source, and a site without constants on its way to the answer."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -160,3 +162,12 @@ def test_without_water_there_is_nothing_that_water_scales(tmp_path):
     after, record = run(made_study(tmp_path, 3.0), water=False)
     assert not {key[1] for key in concentrations(after)} & {*ABSOLUTE}
     assert record["water"] is None
+
+
+@pytest.mark.parametrize(("factor", "told"), [(1.0, False), (1 / 16, True), (2.0, True)])
+def test_a_reference_of_another_scale_is_told(tmp_path, monkeypatch, factor, told):
+    """A sum of 16 in place of a mean; half the receiver gain."""
+    monkeypatch.setattr(sys.modules[__name__], "AMPLITUDES", factor * AMPLITUDES)
+    after, record = run(made_study(tmp_path, 3.0))
+    tcr = concentrations(after)["tCr", "molal", "rest", False]["value"]
+    assert any("of another receiver gain" in one for one in record["warnings"]) is told, tcr

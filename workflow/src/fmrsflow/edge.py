@@ -12,10 +12,11 @@ from pathlib import Path
 from zlib import crc32
 
 from fmrsflow.errors import DataError, Unreachable, reading_failed
+from fmrsflow.events import events_of
 from fmrsflow.files import file_digest
 from fmrsflow.results import Output, Results, Writer, now
 from fmrsflow.study import STAGE_SETTINGS, Item, Scan, Site, Study, Unit
-from fmrsflow.tables import MISSING, Columns, Row, read_table
+from fmrsflow.tables import Columns, Row, read_table
 
 
 class FailedBefore(DataError):
@@ -215,25 +216,10 @@ class Job:
         return image
 
     def events(self) -> list[dict] | None:
-        """Rows of the scan's events.tsv; None where the sheet names none."""
+        """Events of the scan (`events_of`); None where the sheet names none."""
         if not self.scan.events:
             return None
-        rows = read_table(self.source("events"))
-        for number, row in enumerate(rows, start=2):
-            for column in ("onset", "duration", "trial_type"):
-                if not row.get(column) or row[column] == MISSING:
-                    raise DataError(
-                        f"{self.scan.events} line {number}: no {column}; "
-                        "the columns onset, duration (s) and trial_type are needed"
-                    )
-            for column in ("onset", "duration"):
-                try:
-                    row[column] = float(row[column])
-                except ValueError:
-                    raise DataError(
-                        f"{self.scan.events} line {number}: {column} {row[column]!r} is no number"
-                    ) from None
-        return rows
+        return events_of(read_table(self.source("events")), self.scan.events)
 
     def earlier(self, stage: str, item: Item | None = None) -> Output:
         """What an earlier stage left of the scan; a failure there goes on as this stage's own.

@@ -16,6 +16,7 @@ import numpy as np
 
 from fmrsflow.errors import DataError
 from fmrsflow.exponentials import exponentials
+from fmrsflow.headers import Told, told
 
 CARRIER_PPM = 4.65
 """Chemical shift (ppm) of water at body temperature: the carrier of every vendor's default."""
@@ -56,6 +57,13 @@ _WATER_PPM = 0.15
 4.65, 4.68 or 4.7 ppm."""
 
 
+EDITED_UNSUPPORTED = (
+    "edited spectra are not supported yet (a basis without editing pulses would read their states "
+    "wrongly); name an unedited scan, or leave this one out"
+)
+"""Why a series of edited spectra is refused, and what to do."""
+
+
 @dataclass(frozen=True)
 class Fids:
     """FIDs of one scan.
@@ -77,6 +85,8 @@ class Fids:
         Chemical shift at frequency zero.
     header : dict
         Further NIfTI-MRS header fields (a subset of `KEPT_HEADER_KEYS`).
+    told : Told
+        What the whole header said of the measurement; it is not written.
     """
 
     data: np.ndarray
@@ -88,6 +98,7 @@ class Fids:
     nucleus: str = "1H"
     carrier_ppm: float = CARRIER_PPM
     header: dict = field(default_factory=dict)
+    told: Told = Told()
 
     def __post_init__(self):
         if self.data.ndim != 3:
@@ -228,13 +239,16 @@ def from_nifti(image) -> Fids:
     Raises
     ------
     DataError
-        Not a NIfTI-MRS single-voxel image, or a dimension (editing, phase cycle) that this
+        Not a NIfTI-MRS single-voxel image, edited spectra, or a dimension (phase cycle) that this
         workflow does not process.
     """
     header = _header_extension(image)
+    said = told(header)
+    if said.edited:
+        raise DataError(f"{said.edited}: {EDITED_UNSUPPORTED}")
     shape = image.shape + (1,) * (7 - len(image.shape))
     if shape[:3] != (1, 1, 1):
-        raise DataError(f"{shape[:3]} voxels: only single-voxel data are processed")
+        raise DataError(multi_voxel(shape[:3]))
     data = np.conj(np.asarray(image.dataobj)).reshape(shape[3:])  # (point, dim_5, dim_6, dim_7)
     tags = [header.get(f"dim_{n}") for n in (5, 6, 7)]
     for tag, length in zip(tags, shape[4:]):
@@ -243,6 +257,13 @@ def from_nifti(image) -> Fids:
                 f"dimension {tag or 'without tag'} of length {length}: only DIM_COIL and DIM_DYN "
                 "are processed; split the file (mrs_tools split) or tag the dimension"
             )
+    dynamics = [n for tag, n in zip(tags, shape[4:]) if n > 1 and tag == "DIM_DYN"]
+    if len(dynamics) > 1:
+        lengths = " and ".join(map(str, dynamics))
+        raise DataError(
+            f"two dimensions of transients (DIM_DYN of {lengths}): nothing tells which of them ran "
+            "faster, and events need the order of acquisition; write one DIM_DYN in that order"
+        )
     coil = tags.index("DIM_COIL") if "DIM_COIL" in tags else None
     data = np.moveaxis(data, 0, -1)
     if coil is not None:
@@ -267,6 +288,7 @@ def from_nifti(image) -> Fids:
         affine=voxel_affine(image),
         nucleus=nucleus,
         header=_kept(header),
+        told=said,
     )
     return _centred(fids, header)
 
@@ -339,6 +361,15 @@ def _number(header: dict, key: str) -> float | None:
     raise DataError(
         f"{key} in its header is {'a list of several values' if several else 'no number'}; "
         "one number is needed (times in s): mend the header, for example with mrs_tools"
+    )
+
+
+def multi_voxel(grid) -> str:
+    """Why a grid of voxels is refused, and what to do."""
+    return (
+        f"multi-voxel data ({' x '.join(str(int(n)) for n in grid)} voxels, spectroscopic imaging);"
+        " only single-voxel scans are processed: export the spectrum of one voxel, or name a "
+        "single-voxel scan"
     )
 
 

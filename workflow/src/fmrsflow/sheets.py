@@ -7,12 +7,14 @@ here. What a key or column means, its type and limits stand in `workflow/schemas
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from functools import cache
 from pathlib import Path, PurePosixPath
 
 import yaml
 
+from fmrsflow import identity
 from fmrsflow.errors import DataError
 from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, Scan, Site, Study
 from fmrsflow.tables import MISSING, read_table
@@ -62,11 +64,20 @@ def read_study(config: dict, name: str = "config.yaml") -> Study:
     problems: list[str] = []
     complete = check_config(config, name, problems)
     sites = _read_sites(complete, problems)
-    scans = _read_scans(complete, sites, problems)
-    participants = _read_participants(complete, sites, problems)
+    rows = _read_scans(complete, sites, problems)
+    people = _read_participants(complete, sites, problems)
+    participants = tuple(row for _, row in people)
+    problems += identity.scan_problems(complete["scans_sheet"], rows, participants)
+    every = [scan for _, scan in rows]
+    problems += identity.participant_problems(complete.get("participants_sheet"), people, every)
     if problems:
         raise StudyError(problems)
-    return Study(complete, sites, scans, participants)
+    only = complete.get("only_sites")
+    # Sorted, so that the order of the sheet changes no output.
+    scans = sorted(
+        (scan for scan in every if not only or scan.site in only), key=lambda scan: scan.key
+    )
+    return Study(complete, sites, tuple(scans), participants)
 
 
 def read_config(path: str | Path) -> dict:
@@ -211,6 +222,8 @@ def check_value(value, rule: dict):
     wanted = _TYPES.get(kind, str)
     if not isinstance(value, wanted) or (kind in ("int", "float") and isinstance(value, bool)):
         return value, f"{value!r} is not {_WORDS.get(kind, kind)}"
+    if kind == "float" and not math.isfinite(value):
+        return value, f"{value!r} is not a finite number"
     if kind == "label" and not LABEL.fullmatch(value):
         return value, f"{value!r} holds other than letters and digits"
     if kind == "folder" and (not FOLDER.fullmatch(value) or value.startswith("-")):
@@ -300,10 +313,10 @@ def _read_sites(config: dict, problems: list[str]) -> dict[str, Site]:
     return sites
 
 
-def _read_scans(config: dict, sites: dict[str, Site], problems: list[str]) -> tuple[Scan, ...]:
+def _read_scans(config: dict, sites: dict[str, Site], problems: list) -> list[tuple[int, Scan]]:
+    """Every scan of the sheet with its row."""
     sheet = config["scans_sheet"]
-    only = config.get("only_sites")
-    for name in sorted(set(only or ()) - set(sites)):
+    for name in sorted(set(config.get("only_sites") or ()) - set(sites)):
         problems.append(f"only_sites: {name} is no site of {config['sites_sheet']}")
     rows_of: dict[str, int] = {}
     scans = []
@@ -330,20 +343,19 @@ def _read_scans(config: dict, sites: dict[str, Site], problems: list[str]) -> tu
             )
         if len({bool(scan.gm), bool(scan.wm), bool(scan.csf)}) > 1:
             problems.append(f"{sheet} row {number}: gm, wm and csf are named all or none")
-        if not only or scan.site in only:
-            scans.append(scan)
-    # Sorted, so that the order of the sheet changes no output.
-    return tuple(sorted(scans, key=lambda scan: scan.key))
+        scans.append((number, scan))
+    return scans
 
 
-def _read_participants(config: dict, sites: dict[str, Site], problems: list[str]) -> tuple:
+def _read_participants(config: dict, sites: dict[str, Site], problems: list) -> list:
+    """Every row of the sheet with its number."""
     sheet = config.get("participants_sheet")
     if not sheet:
-        return ()
+        return []
     rows = _read_sheet(sheet, schema("participants_sheet"), problems)
     seen: dict[tuple, int] = {}
-    for row in rows:
-        number = row.pop("row")
+    numbered = [(row.pop("row"), row) for row in rows]
+    for number, row in numbered:
         key = (row.get("site"), row.get("subject"))
         if key in seen:
             problems.append(
@@ -352,7 +364,7 @@ def _read_participants(config: dict, sites: dict[str, Site], problems: list[str]
         seen.setdefault(key, number)
         if sites and key[0] and key[0] not in sites:
             problems.append(f"{sheet} row {number}: site {key[0]} is not in the sites sheet")
-    return tuple(rows)
+    return numbered
 
 
 def _nearest(word, known) -> str:

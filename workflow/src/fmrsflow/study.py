@@ -69,6 +69,13 @@ class Site:
     transients: int | None = None
     spectral_width_hz: float | None = None
     pulse_delays_s: str | None = None
+    water_suppressed: str | None = None
+    frequency_mhz: float | None = None
+
+    @property
+    def mhz(self) -> float:
+        """Proton frequency, MHz: that of the sheet, else of the vendor's magnet of that field."""
+        return self.frequency_mhz or spectrometer_mhz(self.vendor, self.field_t)
 
     @property
     def site(self) -> str:
@@ -442,7 +449,7 @@ def conditions(
     Parameters
     ----------
     events : sequence of dict
-        Rows of events.tsv: `onset` and `duration` in s from the first excitation, `trial_type`.
+        From `events.events_of`; onsets count from the first excitation.
     n_transients, tr_s
         Excitation j takes place at j * tr_s.
     lag_s : float
@@ -461,8 +468,7 @@ def conditions(
         Overlapping events, negative duration, or no event within the scan.
     """
     spans = sorted(
-        (float(row["onset"]), float(row["onset"]) + float(row["duration"]), row["trial_type"])
-        for row in events
+        (row["onset"], row["onset"] + row["duration"], row["trial_type"]) for row in events
     )
     for onset, end, name in spans:
         if end <= onset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from fmrsflow.basis.shaped import PULSE_CENTRE_PPM
 from fmrsflow.basis.simulate import shaped_pulses, with_macromolecules
 from fmrsflow.constants import TE_TOLERANCE_S, same_field
 from fmrsflow.errors import DataError
-from fmrsflow.study import Site, spectrometer_mhz
+from fmrsflow.study import Site
 
 DEFAULTS = {
     "source": "simulate",
@@ -69,7 +70,7 @@ def read_for(site: Site, path: Path, name: str) -> Basis:
         Unreadable, or of another field or echo time.
     """
     basis = read_basis(path)
-    nominal = spectrometer_mhz(site.vendor, site.field_t)
+    nominal = site.mhz
     if not same_field(basis.frequency_mhz, nominal):
         raise DataError(
             f"the basis {name} is for {basis.frequency_mhz:.2f} MHz, site {site.name} "
@@ -100,7 +101,7 @@ def request(site: Site, setting: Mapping) -> tuple:
     steps = steps_of(site)
     return (
         steps,
-        spectrometer_mhz(site.vendor, site.field_t),
+        site.mhz,
         int(setting["n_points"]),
         float(setting["spectral_width_hz"]),
         tuple(setting["metabolites"]),
@@ -131,7 +132,10 @@ def pulses_of(steps: Sequence, setting: Mapping) -> dict[str, ShapedPulse] | Non
 def _delays(text: str) -> tuple[float, ...]:
     """Delays of sLASER (s) as sites.tsv has them."""
     try:
-        return tuple(float(one) for one in text.replace(",", " ").split())
+        found = tuple(float(one) for one in text.replace(",", " ").split())
+        if not all(map(math.isfinite, found)):
+            raise ValueError
+        return found
     except ValueError:
         raise DataError(
             f"pulse_delays_s is {text!r}: write five numbers of seconds with spaces between them"

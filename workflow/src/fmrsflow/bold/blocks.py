@@ -22,7 +22,7 @@ def blocks_of(
     Parameters
     ----------
     events : sequence of dict
-        Rows of events.tsv: `onset` and `duration` (s), `trial_type`.
+        From `events.events_of`.
     rest : sequence of str
         Trial types that are no condition but the baseline.
 
@@ -34,34 +34,16 @@ def blocks_of(
     Raises
     ------
     DataError
-        A missing column, a value that is no number, or no condition left.
+        No condition left.
     """
-    rows = []
-    for number, row in enumerate(events, start=2):
-        try:
-            onset, duration = float(row["onset"]), float(row["duration"])
-            name = str(row["trial_type"]).strip()
-        except KeyError as missing:
-            raise DataError(
-                f"the events of the BOLD run have no column {missing}; onset and duration in s "
-                "and trial_type are needed"
-            ) from None
-        except (TypeError, ValueError):
-            raise DataError(
-                f"line {number} of the events of the BOLD run: onset {row['onset']!r} or duration "
-                f"{row['duration']!r} is no number of seconds"
-            ) from None
-        if not (np.isfinite(onset) and duration >= 0):
-            raise DataError(
-                f"line {number} of the events of the BOLD run: onset {onset:g} s, duration "
-                f"{duration:g} s; a duration is 0 or more"
-            )
-        if name not in rest:
-            rows.append((onset, duration, name))
+    rows = [
+        (row["onset"], row["duration"], row["trial_type"])
+        for row in events
+        if row["trial_type"] not in rest
+    ]
     if not rows:
         raise DataError(
-            "the events of the BOLD run name no condition"
-            + (f" beside the baseline ({', '.join(rest)})" if events else "; the table is empty")
+            f"the events of the BOLD run name no condition beside the baseline ({', '.join(rest)})"
         )
     rows.sort()
     merged: list[list] = []

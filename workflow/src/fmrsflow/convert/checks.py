@@ -7,12 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from fmrsflow.constants import SINGLETS_PPM, TE_TOLERANCE_S, field_of, same_field
+from fmrsflow.constants import SINGLETS_PPM, field_of, same_field
 from fmrsflow.convert.boxes import box_distance_mm
 from fmrsflow.errors import DataError
 from fmrsflow.fids import CARRIER_PPM, Fids, to_spectrum
 from fmrsflow.study import Site
 from fmrsflow.water_reference import check_acquisition
+
+TE_TOLERANCE_S = 0.0003
+"""Difference of echo times up to which a scan is of its site's protocol: sheets are written in ms
+with one decimal. One of 1.5 ms moves Asp by a quarter."""
 
 TR_TOLERANCE = 0.02
 PLAUSIBLE_TE_S = (0.0005, 0.5)
@@ -46,8 +50,8 @@ def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
     Raises
     ------
     DataError
-        Another nucleus, field, echo or repetition time than the site's, or a dwell time that no
-        scanner has.
+        Another nucleus, field, vendor, sequence, echo or repetition time than the site's, or a
+        dwell time that no scanner has.
     """
     if fids.nucleus != "1H":
         raise DataError(f"the nucleus is {fids.nucleus}; this workflow is for 1H")
@@ -57,6 +61,7 @@ def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
             f"spectrometer frequency {fids.frequency_mhz:.3f} MHz is {field_t:.2f} T; sites.tsv "
             f"says {site.field_t:g} T for {site.name}: mend the sheet or the path"
         )
+    _check_protocol(fids, site, warn)
     width_hz = 1.0 / fids.dwell_s
     low, high = PLAUSIBLE_WIDTH_HZ
     if not low <= width_hz <= high:
@@ -72,6 +77,26 @@ def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
             "repetition", fids.tr_s, site.tr_s, PLAUSIBLE_TR_S, TR_TOLERANCE * site.tr_s, site, warn
         ),
     )
+
+
+def _check_protocol(fids: Fids, site: Site, warn: Callable[[str], None]) -> None:
+    """Vendor and sequence of the header against the sheet."""
+    told = fids.told
+    if told.vendor and told.vendor != site.vendor:
+        raise DataError(
+            f"a scanner of {told.vendor} wrote it; sites.tsv says {site.vendor} for {site.name}: "
+            "mend the sheet or the path"
+        )
+    if told.family and told.family != site.sequence:
+        raise DataError(
+            f"the header's sequence is {told.family}; sites.tsv says {site.sequence} for "
+            f"{site.name}: mend the sheet or the path"
+        )
+    if not told.family and told.named_family not in ("", site.sequence):
+        warn(
+            f"the protocol is named after {told.named_family}; sites.tsv says {site.sequence} for "
+            f"{site.name}: the basis would be wrong if the name is right"
+        )
 
 
 def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], None]) -> Fids:
@@ -91,6 +116,13 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
                 f"the water reference's voxel differs from the scan's by {apart:.1f} mm; the two "
                 "are measured in the same place: name the right file or none"
             )
+    inversions = [one.header.get("InversionTime") or 0.0 for one in (reference, fids)]
+    if inversions[0] != inversions[1]:
+        warn(
+            f"the water reference's header has an inversion time of {inversions[0]:g}, the scan's "
+            f"of {inversions[1]:g}: of another preparation, its water is no measure of "
+            "concentrations"
+        )
     times = {}
     for name, limits in (("te_s", PLAUSIBLE_TE_S), ("tr_s", PLAUSIBLE_TR_S)):
         value = getattr(reference, name)

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from fmrsflow.convert.formats import companion
+from fmrsflow.convert.voxels import refuse_rda_grid, refuse_spar_grid
 from fmrsflow.errors import DataError
 
 _SPAR_LINE = re.compile(r"^\s*([^:!]+?)\s*:\s*(.*?)\s*$")
@@ -71,6 +72,7 @@ def mended_spar(path: Path, folder: Path) -> tuple[Path, list[str]]:
     lines = decoded(spar.read_bytes()).splitlines()
     entries = dict(match.groups() for line in lines if (match := _SPAR_LINE.match(line)))
     entries = {key: _with_point(value) for key, value in entries.items()}
+    refuse_spar_grid(path.name, entries)
     try:
         samples, rows = int(entries["samples"]), int(entries["rows"])
     except (KeyError, ValueError):
@@ -128,6 +130,7 @@ def mended_rda(path: Path, folder: Path) -> tuple[Path, list[str]]:
     points = _number(entries.get("VectorSize"))
     if not end or not points or points < 1:
         raise DataError(f"{path.name}: no end of the header or no VectorSize; truncated or damaged")
+    refuse_rda_grid(path.name, header)
     samples = content[end.end() :]
     expected = 16 * int(points)  # of a single voxel: complex numbers of two float64
     if len(samples) != expected:

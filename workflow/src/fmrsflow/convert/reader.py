@@ -23,9 +23,10 @@ from fmrsflow.convert.jmrui import read_jmrui
 from fmrsflow.convert.mend import mended_rda, mended_spar
 from fmrsflow.errors import DataError, MachineFault, reading_failed
 from fmrsflow.fids import Fids, from_nifti
+from fmrsflow.headers import Told
 from fmrsflow.images import check_size
 from fmrsflow.scratch import scratch
-from fmrsflow.study import Site, spectrometer_mhz
+from fmrsflow.study import Site
 
 TIME_LIMIT_S = 300
 GOOD_LIMIT_S = 60
@@ -51,6 +52,12 @@ UNREADABLE = (
 )
 """What nibabel and its helpers raise on a damaged file; too little memory for a header of at most
 `images.MOST_BYTES` is none of it."""
+
+
+_NAMELIST_END = re.compile(r"[$&]END\b|^\s*/\s*$", re.IGNORECASE | re.MULTILINE)
+"""Ends of a Fortran namelist, as LCModel and compilers since write it."""
+
+_NAMELIST_NUMBER = re.compile(r"(\w+)\s*=\s*([-+]?[.\d]+(?:[EeDd][-+]?\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -158,10 +165,13 @@ def read_lcmodel_raw(path: Path, site: Site) -> Fids:
         No points, or no dwell time anywhere.
     """
     text = path.read_text(errors="replace")
-    if "$END" not in text.upper():
+    ends = list(_NAMELIST_END.finditer(text))
+    if not ends:
         raise DataError(f"{path.name}: no $NMID ... $END header; this is no LCModel RAW file")
-    header, _, body = text.rpartition("$END") if "$END" in text else text.rpartition("$end")
-    values = {key.upper(): value for key, value in re.findall(r"(\w+)\s*=\s*([-+.\dEe]+)", header)}
+    header, body = text[: ends[-1].start()], text[ends[-1].end() :]
+    # Fortran writes double precision as 1.0D+02.
+    body = re.sub(r"(?<=[0-9.])[dD](?=[-+0-9])", "E", body)
+    values = {key.upper(): value for key, value in _NAMELIST_NUMBER.findall(header)}
     try:
         # Fixed-width Fortran numbers may touch: a minus sign parts them too.
         numbers = np.array(re.sub(r"(?<=[0-9.])-(?=[0-9.])", " -", body).split(), dtype=float)
@@ -186,16 +196,25 @@ def read_lcmodel_raw(path: Path, site: Site) -> Fids:
     return Fids(
         data=np.conj(numbers[0::2] + 1j * numbers[1::2])[None, None] * scale,
         dwell_s=dwell_s,
-        frequency_mhz=told["HZPPPM"] or spectrometer_mhz(site.vendor, site.field_t),
+        frequency_mhz=told["HZPPPM"] or site.mhz,
         te_s=told["ECHOT"] / 1e3 if told["ECHOT"] else None,
         header={"ConversionMethod": "fmrsflow (LCModel RAW)"},
+        told=Told(notes=() if told["HZPPPM"] or site.frequency_mhz else (_assumed(site),)),
+    )
+
+
+def _assumed(site: Site) -> str:
+    return (
+        f"the file tells no spectrometer frequency: {site.mhz:.4g} MHz, that of a {site.vendor} "
+        f"scanner of {site.field_t:g} T, is assumed; if the scanner has another, give "
+        f"frequency_mhz of site {site.name} in sites.tsv"
     )
 
 
 def _number(text: str | None) -> float | None:
     """A positive number of a namelist; None where there is none."""
     try:
-        value = float(text or "")
+        value = float((text or "").upper().replace("D", "E"))
     except ValueError:
         return None
     return value if 0 < value < np.inf else None

@@ -133,6 +133,12 @@ def given_design(rows: list[dict[str, str]], n_transients: int) -> tuple[Design,
         matrix = np.array([[float(row[name]) for name in names] for row in rows])
     except ValueError as error:
         raise DataError(f"the design matrix holds a cell that is no number: {error}") from None
+    if not np.isfinite(matrix).all():
+        row, column = np.argwhere(~np.isfinite(matrix))[0]
+        raise DataError(
+            f"the design matrix holds {matrix[row, column]} in column {names[column]}, line "
+            f"{row + 2}: no number"
+        )
     widths = [name.startswith(LINEWIDTH) for name in names]
     chosen = np.array(widths)
     amplitude = Design(tuple(n for n, w in zip(names, widths) if not w), matrix[:, ~chosen])

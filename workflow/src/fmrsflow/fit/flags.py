@@ -34,6 +34,11 @@ BANDS_PPM = {
 MAX_BAND = 3.0
 """Root mean square of the residual in a band, in units of the noise."""
 
+PHASE1_DEG_PER_PPM = (-14.0, 12.0)
+"""First-order phase beyond which FIDs begin early or late. 29 measured averages of whole FIDs need
+-9 to 1; of one point of 0.5 ms that was cut off, 23, the fit takes its limit, 15 (five SDs of the
+prior)."""
+
 AT_LIMIT = 0.98
 """Share of the most flexible baseline that counts as its limit."""
 
@@ -51,7 +56,7 @@ def flags(result: FitResult, te_s: float | None = None) -> list[str]:
     if result.status != "ok":
         return []
     # Engines give no curves: their ratios are judged all the same.
-    found = [*_search(result), *_baseline(result), *_bands(result)]
+    found = [*_search(result), *_phase(result), *_baseline(result), *_bands(result)]
     if te_s is None or te_s <= LONGEST_TE_S:
         found += _ratios(result)
     return found
@@ -60,6 +65,17 @@ def flags(result: FitResult, te_s: float | None = None) -> list[str]:
 def _search(result: FitResult) -> Iterator[str]:
     if result.stop_reason.startswith(NO_CONVERGENCE):
         yield f"the search of the fit ended early: {result.stop_reason}"
+
+
+def _phase(result: FitResult) -> Iterator[str]:
+    phase1 = float(np.rad2deg(result.parameters.get("phase1_rad_per_ppm", 0.0)))
+    early, late = PHASE1_DEG_PER_PPM
+    if not early <= phase1 <= late:
+        what = "begin late: first points were cut off" if phase1 > 0 else "begin before the echo"
+        yield (
+            f"the first-order phase is {phase1:.0f} degrees per ppm, as if the FIDs {what}; export "
+            "whole FIDs"
+        )
 
 
 def _baseline(result: FitResult) -> Iterator[str]:

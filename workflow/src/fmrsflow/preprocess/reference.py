@@ -30,10 +30,16 @@ FIT_REACH_PPM = 0.03
 
 @dataclass(frozen=True)
 class Reference:
-    """Frequency (Hz) and zero-order phase (degrees) that the scan had too much."""
+    """Frequency (Hz) and zero-order phase (degrees) that the scan had too much.
+
+    `roll_deg` is what NAA's phase is before that of tCr, and `roll_se_deg` its standard error under
+    the residual of the fit; infinite where one of the lines is not there.
+    """
 
     shift_hz: float
     phase_deg: float
+    roll_deg: float = 0.0
+    roll_se_deg: float = np.inf
 
 
 def frequency_reference(fid: Fids) -> Reference:
@@ -105,5 +111,16 @@ def _fit(fid: Fids, signal: np.ndarray, start_hz: float) -> Reference:
     found = least_squares(
         residual, [0.0, 3.0, 4.0], bounds=([-reach, 0, 0], [reach, 30, 30]), x_scale=[1, 2, 2]
     ).x
-    amplitudes = solve(found)[0][: len(SINGLETS_PPM)]
-    return Reference(start_hz + float(found[0]), float(np.rad2deg(np.angle(amplitudes.sum()))))
+    amplitudes, rest = solve(found)
+    amplitudes = amplitudes[: len(SINGLETS_PPM)]
+    design = np.stack([*lines(found), *baseline], axis=1)
+    variance = np.sum(np.abs(rest) ** 2) / max(1, rows.size - design.shape[1])
+    covariance = variance * np.linalg.pinv(design.conj().T @ design).real
+    # SE of a phase: that of one part of a complex amplitude, over its size.
+    errors = np.sqrt(np.diag(covariance)[:2] / 2) / np.maximum(np.abs(amplitudes[:2]), 1e-30)
+    return Reference(
+        start_hz + float(found[0]),
+        float(np.rad2deg(np.angle(amplitudes.sum()))),
+        float(np.rad2deg(np.angle(amplitudes[0] / amplitudes[1]))) if amplitudes[1] else 0.0,
+        float(np.rad2deg(np.hypot(*errors))),
+    )

@@ -23,6 +23,7 @@ from fmrsflow.bold.run import (
 )
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
+from fmrsflow.events import events_of, odd_timing
 from fmrsflow.files import read_json
 from fmrsflow.tables import bold as columns
 from fmrsflow.tables import read_table
@@ -55,10 +56,12 @@ def _read(job: Job, setting: dict) -> tuple[Run, list[str]]:
     path = job.source("bold")
     image = images.load(path)
     timing = inputs.timing_of(image, _sidecar(job, path))
-    events = read_table(job.source("bold_events"))
+    events = events_of(read_table(job.source("bold_events")), job.scan.bold_events)
     blocks = blocks_of(events, setting["rest"], setting["merge_gap_s"])
     check_blocks(blocks, timing.n_scans * timing.tr_s)
-    for text in timing_warnings(blocks, setting["window_s"]):
+    stimuli = [row for row in events if row["trial_type"] not in setting["rest"]]
+    odd = odd_timing(stimuli, timing.n_scans * timing.tr_s, timing.tr_s)
+    for text in [*odd, *timing_warnings(blocks, setting["window_s"])]:
         job.warn(text)
     confounds, used = _confounds(job, timing.n_scans, setting["confounds"])
     nuisance = glm.nuisance(timing.n_scans, timing.tr_s, confounds, setting["high_pass_hz"])

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from fmrsflow.errors import DataError
+from fmrsflow.identity import same_measurements
 from fmrsflow.sheets import StudyError, missing_files, read_config, read_study
 from fmrsflow.study import Study
 from fmrsflow.surroundings import troubles
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     missing = [] if study.config["synthetic"] else missing_files(study)
-    wrong = [*_sequences(study), *troubles(study)]
+    wrong = [*_sequences(study), *same_measurements(study), *troubles(study)]
     print("\n".join([*wrong, *missing]), file=sys.stderr)
     print(
         ", ".join(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from fmrsflow.batch import stage_main
 from fmrsflow.convert import checks
+from fmrsflow.convert.edited import edited_states
 from fmrsflow.convert.formats import companion
+from fmrsflow.convert.pairs import check_onset, check_pair
 from fmrsflow.convert.reader import Converted, read, without_frequency_error
 from fmrsflow.convert.sidecar import sidecar
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
-from fmrsflow.fids import Fids
+from fmrsflow.fids import EDITED_UNSUPPORTED, Fids
 
 
 def process(job: Job) -> dict:
@@ -26,6 +28,10 @@ def process(job: Job) -> dict:
         fids, reversed_ = checks.right_way_round(
             without_frequency_error(converted.fids), job.warn, converted.sign_known
         )
+        for note in fids.told.notes:
+            job.warn(note)
+        if states := edited_states(fids):
+            raise DataError(f"{states}: {EDITED_UNSUPPORTED}")
         fids = checks.against_site(fids, job.site, job.warn)
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
@@ -35,8 +41,10 @@ def process(job: Job) -> dict:
             reference = reference.with_data(np.conj(reference.data))
         try:
             reference = checks.reference_against_scan(reference, fids, job.warn)
+            check_onset(reference)
+            check_pair(reference, fids, _suppressed(job, fids, reference))
         except DataError as error:
-            raise DataError(f"{name}: {error}") from None
+            raise DataError(f"{name} (ref of {path.name}): {error}") from None
         checks.check_water_position(reference, job.warn)
         job.save("mrsref", reference)
         job.save("mrsref", sidecar(reference))
@@ -68,7 +76,13 @@ def process(job: Job) -> dict:
 
 def _reference(job: Job, converted: Converted) -> tuple[Fids | None, str]:
     """The water reference that the sheet names, else that of the same file."""
-    if job.scan.ref:
+    itself = PurePosixPath(job.scan.ref) == PurePosixPath(job.scan.mrs)
+    if itself and converted.reference is None:
+        raise DataError(
+            f"{job.scan.ref}: named as its own ref, and it holds no water reference beside the "
+            "scan; name the unsuppressed water in column ref of scans.tsv, or none"
+        )
+    if job.scan.ref and not itself:
         path = job.source("ref")
         found = read(_with_companion(job, path), job.site)
         for note in found.notes:
@@ -80,6 +94,14 @@ def _reference(job: Job, converted: Converted) -> tuple[Fids | None, str]:
             "column ref of scans.tsv"
         )
     return converted.reference, job.scan.mrs
+
+
+def _suppressed(job: Job, fids: Fids, reference: Fids) -> bool:
+    """Whether the scan's water was suppressed, by the sheet, else by the header. The header of an
+    unsuppressed scan excuses it only where that of its reference does not say the contrary."""
+    if job.site.water_suppressed:
+        return job.site.water_suppressed == "yes"
+    return fids.told.water_suppressed is not False or reference.told.water_suppressed is True
 
 
 def _links(job: Job, reference: Fids | None) -> dict[str, str | None]:

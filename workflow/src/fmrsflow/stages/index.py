@@ -41,7 +41,6 @@ def rows(root: Path, site: str, within: Path) -> list[dict]:
         stem = path.name.rsplit("_svs", 1)[0]
         entities = {key: label or "" for key, label in match.groupdict().items()}
         anatomy = sorted(path.parents[1].glob("anat/*_T1w.nii*"))
-        anatomy = anatomy or sorted(path.parents[1].parent.glob("*/anat/*_T1w.nii*"))
         files = {
             "mrs": path,
             "ref": next(iter(sorted(path.parent.glob(f"{stem}_*mrsref.nii*"))), None)

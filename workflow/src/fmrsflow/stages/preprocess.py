@@ -6,10 +6,12 @@ from fmrsflow import quality
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
+from fmrsflow.events import odd_timing
 from fmrsflow.noise import without_zeros
 from fmrsflow.preprocess.linewidth import match_linewidths
 from fmrsflow.preprocess.outliers import blank_unusable
 from fmrsflow.preprocess.scan import averages, combined, correct
+from fmrsflow.preprocess.start import check_start
 from fmrsflow.preprocess.summary import (
     noise_figures,
     noise_reports,
@@ -37,6 +39,7 @@ def process(job: Job) -> dict:
     if reference is None and setting["eddy"]:
         job.warn("no water reference: eddy currents are not corrected")
     done = correct(scan.fids, labels, unusable, setting)
+    check_start(done.reference, done.fids.frequency_mhz, done.fids.dwell_s)
     for name in done.outliers.spared:
         job.warn(
             f"condition {name}: more than {setting['max_removed_share']:g} of its transients are "
@@ -67,6 +70,9 @@ def _conditions(job: Job, n_transients: int, tr_s: float | None) -> list[str | N
             "no repetition time in the file nor in sites.tsv: events cannot be assigned to "
             "transients; give tr_s in sites.tsv"
         )
+    stimuli = [row for row in events if row["trial_type"] != "rest"]
+    for text in odd_timing(stimuli, n_transients * tr_s, tr_s):
+        job.warn(text)
     return conditions_of(events, n_transients, tr_s, job.settings["preprocess"]["lag_s"])
 
 

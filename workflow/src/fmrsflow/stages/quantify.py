@@ -20,6 +20,7 @@ from fmrsflow.concentration import (
     quantities,
 )
 from fmrsflow.edge import FailedBefore, Job
+from fmrsflow.plausibility import scale_reports
 from fmrsflow.tables.quantify import CONCENTRATIONS
 
 
@@ -43,6 +44,13 @@ def process(job: Job) -> dict:
         if np.isfinite(amplitudes).all():
             found = quantities(names, amplitudes, covariance, *scale, model_covariance=models)
             rows += _rows(str(spectrum), found, method)
+    tcr = [
+        row["value"]
+        for row in rows
+        if (row["metabolite"], row["quantity"], row["matched"]) == ("tCr", "molal", False)
+    ]
+    for text in scale_reports(tcr):
+        job.warn(text)
     job.save("concentrations", rows, CONCENTRATIONS)
     return {
         "constants": None if relaxation is None else relaxation.label,

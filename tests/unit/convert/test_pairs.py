@@ -1,0 +1,69 @@
+"""Scan and water reference: real pairs, swapped, the scan as its own reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fmrsflow.convert.pairs import check_onset, check_pair, same_data, water_ratio
+from fmrsflow.convert.reader import read
+from fmrsflow.errors import DataError
+from fmrsflow.study import Site
+
+SITE = Site("north", "Philips", 3.0, "PRESS", 0.03, 2.0, "own", spectral_width_hz=4000.0)
+PHILIPS = "philips-press-3t/sub-01_ses-01_PRESS"
+CREATINE = "fitting-challenge/cr-10mM/Cr_10mM_test_water_scaling"
+PAIRS = [
+    (f"{PHILIPS}_raw-act_noID.SDAT", f"{PHILIPS}_raw-ref_noID.SDAT"),
+    (
+        f"{PHILIPS}-Inverted_TI-600_raw-act_noID.SDAT",
+        f"{PHILIPS}-Inverted_TI-600_raw-ref_noID.SDAT",
+    ),
+    ("hostile/press35_sub02_act.sdat", "hostile/press35_sub02_ref.sdat"),
+    ("drift-series/philips_spar_sdat_WS.SDAT", "drift-series/philips_spar_sdat_W.SDAT"),
+    ("phantoms/ge_P1751_svs.nii.gz", "phantoms/ge_P1751_ref.nii.gz"),
+    (f"{CREATINE}_WS.txt", f"{CREATINE}_nWS.txt"),
+    ("fitting-challenge/lcmodel/dataset1.RAW", "fitting-challenge/lcmodel/dataset1.H2O"),
+    ("real-nulls/steam-7t/nmt_metab_raw.nii.gz", "real-nulls/steam-7t/nmt_quant_raw.nii.gz"),
+]
+
+
+@pytest.mark.parametrize("names", PAIRS)
+def test_real_pairs_pass_and_are_refused_swapped_and_as_one(shared_data, names):
+    fids, reference = (read(shared_data / name, SITE).fids for name in names)
+    check_onset(reference)
+    check_pair(reference, fids)
+    with pytest.raises(DataError, match="columns mrs and ref seem to be swapped"):
+        check_pair(fids, reference)
+    for one in (fids, reference):
+        with pytest.raises(DataError, match="same data as the scan"):
+            check_pair(one.with_data(3j * one.data), one, suppressed=False)
+
+
+def test_a_second_scan_as_reference_is_refused(shared_data):
+    """Two suppressed scans of two people: neither is water."""
+    one = read(shared_data / "philips-press-3t/sub-01_PRESS_35_act.sdat", SITE).fids
+    other = read(shared_data / "hostile/press35_sub02_act.sdat", SITE).fids
+    assert not same_data(one, other)
+    with pytest.raises(DataError, match=r"times the residual water .* more than 5 times; mend"):
+        check_pair(one, other)
+
+
+def test_without_suppression_both_hold_the_same_water(shared_data):
+    """The reference with the metabolites added, as metabolite cycling leaves them."""
+    fids, reference = (read(shared_data / name, SITE).fids for name in PAIRS[0])
+    cycled = fids.with_data(fids.data + reference.data)
+    assert not same_data(reference, cycled)
+    assert water_ratio(reference, cycled) == pytest.approx(1, abs=0.01)
+    check_pair(reference, cycled, suppressed=False)
+    with pytest.raises(DataError, match="water_suppressed of sites.tsv"):
+        check_pair(reference, cycled)
+
+
+def test_the_group_delay_of_a_digital_filter_is_found(shared_data):
+    """As Bruker leaves it: 68 points of a rise, here of a raised cosine, before the signal."""
+    reference = read(shared_data / PAIRS[0][1], SITE).fids
+    rise = reference.data[..., :1] * (0.5 - 0.5 * np.cos(np.linspace(0, np.pi, 68)))
+    delayed = reference.with_data(np.concatenate([rise, reference.data], axis=-1))
+    with pytest.raises(DataError, match="rises for 6. points"):
+        check_onset(delayed)

@@ -1,0 +1,87 @@
+"""Events: what is no number of seconds, and what may be none."""
+
+from __future__ import annotations
+
+import pytest
+
+from fmrsflow.errors import DataError
+from fmrsflow.events import events_of, odd_timing
+
+GOOD = {"onset": "16", "duration": "16", "trial_type": "task"}
+
+
+def test_numbers_come_from_text_and_other_columns_stay():
+    (event,) = events_of([{**GOOD, "stim_file": "a.png", "onset": " 1.6e1 "}], "e.tsv")
+    assert event == {
+        "onset": 16.0,
+        "duration": 16.0,
+        "trial_type": "task",
+        "stim_file": "a.png",
+    }
+
+
+@pytest.mark.parametrize("column", ["onset", "duration"])
+@pytest.mark.parametrize("text", ["nan", "NaN", "inf", "-Inf", "1e999", "16 s", "16,5"])
+def test_what_is_no_number_of_seconds_is_refused_with_its_line(column, text):
+    with pytest.raises(DataError, match=rf"e\.tsv line 3: {column} .* is no number of seconds"):
+        events_of([GOOD, {**GOOD, column: text}], "e.tsv")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], "e.tsv holds no event"),
+        ([{"onset": "1", "trial_type": "a"}], "e.tsv has no column duration"),
+        ([{**GOOD, "duration": "n/a"}], r"line 2: no duration \(n/a\)"),
+        ([{**GOOD, "trial_type": ""}], r"line 2: no trial_type \(empty\)"),
+        ([{**GOOD, "duration": "-1"}], "duration -1 s; a duration is 0 or more"),
+    ],
+)
+def test_what_is_missing_or_negative_is_refused(rows, words):
+    with pytest.raises(DataError, match=words):
+        events_of(rows, "e.tsv")
+
+
+def blocks(first, length, distance, n, scale=1.0):
+    return [
+        {"onset": scale * (first + k * distance), "duration": scale * length, "trial_type": "task"}
+        for k in range(n)
+    ]
+
+
+@pytest.mark.parametrize("tr_s", [1.5, 2.0, 3.0, 4.0, 5.0])
+def test_onsets_in_transients_are_told_and_the_same_in_seconds_are_not(tr_s):
+    """160 transients: rest and task by turns of 8."""
+    (told,) = odd_timing(blocks(8, 8, 16, 10), 160 * tr_s, tr_s)
+    assert "do the onsets count transients?" in told
+    assert odd_timing(blocks(8, 8, 16, 10, scale=tr_s), 160 * tr_s, tr_s) == []
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        (
+            blocks(0, 16, 32, 10, scale=1e3),
+            "9 of 10 events begin after the end of the scan (320 s)",
+        ),
+        (blocks(0.5, 1, 2, 10), "the events end at 19.5 s of a scan of 320 s"),
+        (blocks(16, 16, 32, 12), "2 of 12 events begin after the end"),
+    ],
+)
+def test_events_that_are_not_of_this_scan_are_told(events, words):
+    assert any(words in one for one in odd_timing(events, 320, 2.0))
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        blocks(107, 107, 107, 1),  # rest, task, rest in thirds
+        blocks(0, 16, 32, 10),
+        blocks(160, 160, 160, 1),
+        blocks(0, 160, 160, 1),
+        [],
+    ],
+)
+@pytest.mark.parametrize("tr_s", [1.5, 2.0, 3.0])
+def test_usual_designs_pass_in_silence(events, tr_s):
+    assert odd_timing(events, 320, tr_s) == []

@@ -1,0 +1,86 @@
+"""What headers say, by names that vendors and their guests give sequences."""
+
+from __future__ import annotations
+
+import pytest
+
+from fmrsflow.headers import told
+
+
+@pytest.mark.parametrize(
+    ("field", "name", "family"),
+    [
+        ("SequenceName", "*svs_se", "PRESS"),
+        ("SequenceName", "svs_st", "STEAM"),
+        ("SequenceName", "*eja_svs_slaser", "sLASER"),
+        ("SequenceName", "svs_slaser_dkd", "sLASER"),
+        ("SequenceName", "PROBE-P", "PRESS"),
+        ("SequenceName", "probe-s", "STEAM"),
+        ("SequenceName", "dw_special", "SPECIAL"),
+        ("PulseSequenceFile", {"Value": "%CustomerSeq%\\uzay_steam_gui"}, "STEAM"),
+        ("SequenceName", "fid", ""),
+        ("SequenceName", "water_suppression_on", ""),
+        ("SequenceName", None, ""),
+        ("SequenceName", 7, ""),
+    ],
+)
+def test_the_localisation_is_read_from_the_scanners_own_names(field, name, family):
+    assert told({field: name}).family == family
+
+
+def test_a_name_that_a_user_gave_is_another_thing():
+    said = told({"ProtocolName": "SV_PRESS_30"})
+    assert (said.family, said.named_family) == ("", "PRESS")
+    assert told({"ProtocolName": "PRESS", "SeriesDescription": "STEAM"}).named_family == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "vendor"),
+    [
+        ("SIEMENS", "Siemens"),
+        ("Siemens Healthineers", "Siemens"),
+        ("Philips Medical Systems", "Philips"),
+        ("GE MEDICAL SYSTEMS", "GE"),
+        ("UIH", ""),
+        ("Bridge", ""),
+    ],
+)
+def test_vendors_are_those_of_the_sheet(name, vendor):
+    assert told({"Manufacturer": name}).vendor == vendor
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"EditPulse": {"ON": {"PulseOffset": 1.9}, "OFF": {"PulseOffset": 7.5}}},
+        {"dim_5": "DIM_EDIT"},
+        {"dim_6": "DIM_DYN", "dim_6_header": {"EditCondition": ["ON", "OFF"]}},
+        {"SequenceName": "MEGA-PRESS"},
+        {"SequenceName": "eja_svs_mpress"},
+        {"PulseSequenceFile": {"Value": "%CustomerSeq%\\svs_edit_859f"}},
+        {"ProtocolName": "HERMES_GABA_GSH"},
+        {"ProtocolName": "mega_semi-laser 68"},
+        {"ProtocolName": "GABA PAR 68", "EchoTime": 0.068},
+    ],
+)
+def test_edited_spectra_are_told(header):
+    assert told(header).edited
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"ProtocolName": "STEAM_GABA_short", "EchoTime": 0.006},
+        {"ProtocolName": "PRESS omega", "EchoTime": 0.068},
+        {"SequenceName": "svs_se", "dim_5": "DIM_DYN"},
+        {},
+    ],
+)
+def test_others_are_not(header):
+    assert not told(header).edited
+
+
+def test_metabolite_cycling_keeps_the_water():
+    assert told({"WaterSuppressionType": "Metabolite cycling"}).water_suppressed is False
+    assert told({"WaterSuppressed": True}).water_suppressed is True
+    assert told({"WaterSuppressed": "maybe"}).water_suppressed is None

@@ -1,0 +1,106 @@
+"""Events of a scan or of a BOLD run from their table: one reading for both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from fmrsflow.errors import DataError
+from fmrsflow.tables import MISSING
+from fmrsflow.words import count
+
+NEEDED = "the columns onset and duration (both in s) and trial_type are needed"
+
+SMALL_SHARE = 0.25
+"""Events that end before this share of a scan leave most of it without a task."""
+
+ROUNDING = 0.02
+"""Share of a scan by which its last event may end late: durations are rounded to TRs."""
+
+
+def events_of(rows: Sequence[Mapping], name: str) -> list[dict]:
+    """Events with onset and duration in s as numbers, and trial_type.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Rows of a BIDS events.tsv, text or numbers; other columns are kept.
+    name : str
+        What messages call the file.
+
+    Raises
+    ------
+    DataError
+        No row, a missing column or value, an onset or duration that is no finite number, or a
+        negative duration.
+    """
+    if not rows:
+        raise DataError(f"{name} holds no event; {NEEDED}")
+    events = []
+    for number, row in enumerate(rows, start=2):
+        event = dict(row)
+        for column in ("onset", "duration", "trial_type"):
+            if column not in row:
+                raise DataError(f"{name} has no column {column}; {NEEDED}")
+            text = str(row[column]).strip()
+            if text in ("", MISSING):
+                raise DataError(f"{name} line {number}: no {column} ({text or 'empty'}); {NEEDED}")
+            event[column] = text
+        for column in ("onset", "duration"):
+            event[column] = _seconds(event[column], column, f"{name} line {number}")
+        if event["duration"] < 0:
+            raise DataError(
+                f"{name} line {number}: duration {event['duration']:g} s; a duration is 0 or more"
+            )
+        events.append(event)
+    return events
+
+
+def odd_timing(events: Sequence[Mapping], length_s: float, tr_s: float) -> list[str]:
+    """What makes one doubt that the events are of this scan and in seconds, one sentence each.
+
+    Parameters
+    ----------
+    events : sequence of mapping
+        From `events_of`, those of rest left out.
+    length_s, tr_s : float
+        Of the scan.
+
+    Notes
+    -----
+    Onsets that count transients fill the first 1/TR of a scan: multiplied by TR they fill it, and
+    what is left empty behind them is longer than any event and any pause before.
+    """
+    if not events:
+        return []
+    spans = sorted((row["onset"], row["onset"] + row["duration"]) for row in events)
+    late = sum(onset >= length_s for onset, _ in spans)
+    if late:
+        return [
+            f"{late} of {count(len(spans), 'event')} begin after the end of the scan "
+            f"({length_s:g} s): are the onsets in seconds, and of this scan?"
+        ]
+    end = max(end for _, end in spans)
+    pauses = [spans[0][0], *(b[0] - a[1] for a, b in zip(spans, spans[1:]))]
+    usual = max(*pauses, *(off - on for on, off in spans))
+    told = f"the events end at {end:g} s of a scan of {length_s:g} s"
+    counts = all(edge == round(edge) for span in spans for edge in span)
+    if counts and end * tr_s <= (1 + ROUNDING) * length_s and length_s - end > 2 * usual:
+        return [
+            f"{told}, and times the repetition time ({tr_s:g} s) they would fill "
+            f"{end * tr_s / length_s:.0%} of it: do the onsets count transients? events.tsv holds "
+            "seconds"
+        ]
+    if end < SMALL_SHARE * length_s:
+        return [f"{told}: are the onsets in seconds, and of this scan?"]
+    return []
+
+
+def _seconds(text: str, column: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"{where}: {column} {text!r} is no number of seconds; mend the table")
+    return value

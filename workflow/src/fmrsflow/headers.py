@@ -1,0 +1,125 @@
+"""What a header says of how a scan was measured, in words that the sheet of the sites knows too.
+
+Names of sequences and protocols are free text, in which a person's name may stand: they are read at
+the door, and only what is derived here goes on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+TECHNICAL = ("SequenceName", "PulseSequenceFile", "PulseSequenceName", "ScanningSequence")
+"""Fields that a scanner fills with its own name of the sequence."""
+
+FREE = ("ProtocolName", "SeriesDescription", "AcquisitionName")
+"""Fields that a user names."""
+
+VENDORS = {
+    "Siemens": r"siemens",
+    "Philips": r"philips",
+    "GE": r"^ge\b|general electric|gems",
+}
+
+FAMILIES = {
+    "sLASER": r"s(emi)?laser|presslaser",
+    "STEAM": r"steam|svsst|probes\b",
+    "SPECIAL": r"special",
+    "PRESS": r"(?<!sup)(?<!com)(?<!ex)press|svsse|probep\b",
+}
+"""Localisations by the names that vendors and their guests give them, without what parts words:
+Siemens svs_se and svs_st, GE probe-p and probe-s, CMRR and Juelich packages."""
+
+EDITED = r"(?<!o)mega(press|semi|s?laser|special|\b)|mpress|hermes|hercules|(svs|gaba|gsh)edit"
+"""Names of J-difference editing; mpress is CMRR's MEGA-PRESS."""
+
+GABA_TE_S = 0.06
+"""A protocol named after GABA at this echo time and more is edited: J of GABA, 7.3 Hz, asks for
+1/(2J), 68 ms (Mescher 1998); whoever looks for GABA without editing takes a short one."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a header says; None or "" where it says nothing.
+
+    Attributes
+    ----------
+    vendor : str
+        As in sites.tsv.
+    family, named_family : str
+        Localisation by the scanner's own name of the sequence, and by the name that a user gave
+        the protocol.
+    edited : str
+        Why this is a series of edited spectra.
+    water_suppressed : bool or None
+        False too where water was kept by metabolite cycling.
+    notes : tuple of str
+        What the file does not say and a reader had to assume, for the record.
+    """
+
+    vendor: str = ""
+    family: str = ""
+    named_family: str = ""
+    edited: str = ""
+    water_suppressed: bool | None = None
+    notes: tuple[str, ...] = ()
+
+
+def told(header: Mapping) -> Told:
+    """What a NIfTI-MRS header says; values of an unknown kind say nothing."""
+    technical = [_text(header.get(key)) for key in TECHNICAL]
+    free = [_text(header.get(key)) for key in FREE]
+    suppressed = header.get("WaterSuppressed")
+    cycled = "cycl" in _text(header.get("WaterSuppressionType")).lower()
+    return Told(
+        vendor=vendor_of(_text(header.get("Manufacturer"))),
+        family=family_of(technical),
+        named_family=family_of(free),
+        edited=edited(header, [*technical, *free]),
+        water_suppressed=False if cycled else suppressed if isinstance(suppressed, bool) else None,
+    )
+
+
+def vendor_of(manufacturer: str) -> str:
+    """Vendor as in sites.tsv; "" where it is none of those."""
+    found = [name for name, known in VENDORS.items() if re.search(known, manufacturer.lower())]
+    return found[0] if len(found) == 1 else ""
+
+
+def family_of(names: list[str]) -> str:
+    """The one localisation that these names stand for; "" where they name none, or several."""
+    found = {
+        next((family for family, known in FAMILIES.items() if re.search(known, _joined(name))), "")
+        for name in names
+    } - {""}
+    return found.pop() if len(found) == 1 else ""
+
+
+def edited(header: Mapping, names: list[str]) -> str:
+    """What in a header tells of edited spectra; "" where nothing does."""
+    if header.get("EditPulse"):
+        return "its header describes editing pulses (EditPulse)"
+    for n in (5, 6, 7):
+        told = f"{header.get(f'dim_{n}')} {header.get(f'dim_{n}_header') or ''}"
+        if "DIM_EDIT" in told or "EditCondition" in told:
+            return "its header has a dimension of editing conditions (DIM_EDIT, EditCondition)"
+    if any(re.search(EDITED, _joined(name)) for name in names):
+        return "its header names an edited sequence (MEGA, HERMES or HERCULES)"
+    te_s = header.get("EchoTime")
+    late = isinstance(te_s, float | int) and te_s >= GABA_TE_S
+    if late and any("gaba" in name.lower() for name in names):
+        return f"its header names GABA and an echo time of {1e3 * te_s:g} ms, that of editing"
+    return ""
+
+
+def _text(value) -> str:
+    """Text of a header field, which may be a user's, a mapping with Value and Description."""
+    if isinstance(value, Mapping):
+        value = value.get("Value")
+    return value if isinstance(value, str) else ""
+
+
+def _joined(name: str) -> str:
+    """A name in small letters without what stands between the parts of a word."""
+    return re.sub(r"[_\-*%\\/.\"]", "", name.lower())
