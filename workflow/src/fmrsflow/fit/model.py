@@ -58,8 +58,8 @@ Under noise a criterion now and then takes a curved baseline for a straight line
 then be reported too small (docs/fit.md).
 """
 
-GAUSS_AT = 4
 COMMON = ("phase0_rad", "phase1_rad_per_ppm", "shift_hz", "lorentz_hz", "gauss_hz2")
+GAUSS_AT = COMMON.index("gauss_hz2")
 BROAD = ("broad_shift_hz", "broad_lorentz_hz")
 
 
@@ -311,12 +311,14 @@ def make_models(
     for basis, _ in kinds:
         _check_axes(fids, basis)
     band = band_of(fids, options.range_low_ppm, options.range_high_ppm)
+    chosen = [_chosen(basis, options, macromolecules) for basis, macromolecules in kinds]
+    for names, more in chosen:
+        _check_points(band, len(names) + len(more), options)
     baseline = _baseline(band.ppm, options)
     span = float(np.ptp(band.ppm))
     sizes = np.geomspace(MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM, GRID)
     sizes = np.append(sizes, options.baseline_dimension_per_ppm)
     *grid, smoothness = baseline.smoothness_for(sizes * span)
-    chosen = [_chosen(basis, options, macromolecules) for basis, macromolecules in kinds]
     lines = _lines_in_band(fids, band, [one for _, more in chosen for one in more.values()])
     molecules = {}
     for (basis, _), (names, _) in zip(kinds, chosen):
@@ -342,13 +344,6 @@ def _model(
     fids: np.ndarray, names: tuple[str, ...], tied: tuple, options: FitOptions, **shared
 ) -> Model:
     band, f0 = shared["band"], shared["frequency_mhz"]
-    ppm = band.ppm
-    if len(ppm) < 2 * len(names) * band.oversampling:
-        raise DataError(
-            f"{len(ppm)} spectral points in {options.range_low_ppm:g} to "
-            f"{options.range_high_ppm:g} ppm for {len(names)} signals: at least {2 * len(names)} "
-            "are needed; the FID is too short or the spectral width too small"
-        )
     broad = np.array([is_broad(name) for name in names])
     shifts = _shift_groups(names, broad) if options.metabolite_shift_sd_ppm > 0 else {}
     reach = np.arange(-KERNEL_REACH, KERNEL_REACH + 1)
@@ -372,6 +367,16 @@ def _model(
         kernel=kernel,
         **shared,
     )
+
+
+def _check_points(band: Band, n_names: int, options: FitOptions) -> None:
+    n_points = len(band.ppm)
+    if n_points < 2 * n_names * band.oversampling:
+        raise DataError(
+            f"{n_points} spectral points in {options.range_low_ppm:g} to "
+            f"{options.range_high_ppm:g} ppm for {n_names} signals: at least {2 * n_names} "
+            "are needed; the FID is too short or the spectral width too small"
+        )
 
 
 def _shift_groups(names: tuple[str, ...], broad: np.ndarray) -> dict[str, np.ndarray]:
@@ -453,8 +458,8 @@ def _lines_in_band(fids: Fids, band: Band, lines: Sequence[tuple]) -> dict[tuple
     signals = np.zeros((len(lines), band.n_used - band.n_wrapped), complex)
     for parts, signal in zip(lines, signals):
         # After this time rounding is all that is left of them.
-        widest = min(width for _, width, _ in parts) * fids.frequency_mhz
-        gone_s = np.sqrt(np.log(1e16) / GAUSS) / widest if widest else np.inf
+        narrowest = min(width for _, width, _ in parts) * fids.frequency_mhz
+        gone_s = np.sqrt(np.log(1e16) / GAUSS) / narrowest if narrowest else np.inf
         n = int(min(gone_s / fids.dwell_s + 1, len(signal)))
         signal[:n] = broad_fids({"": parts}, fids.frequency_mhz, n, fids.dwell_s)[0]
     return dict(zip(lines, band.reduced(signals)))
