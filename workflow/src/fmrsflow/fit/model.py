@@ -66,8 +66,8 @@ Under noise a criterion now and then takes a curved baseline for a straight line
 then be reported too small (docs/fit.md).
 """
 
-GAUSS_AT = 4
 COMMON = ("phase0_rad", "phase1_rad_per_ppm", "shift_hz", "lorentz_hz", "gauss_hz2")
+GAUSS_AT = COMMON.index("gauss_hz2")
 BROAD = ("broad_shift_hz", "broad_lorentz_hz")
 
 
@@ -352,12 +352,14 @@ def make_models(fids: Fids, kinds: Sequence[Kind], options: FitOptions) -> list[
     for kind in kinds:
         _check_axes(fids, kind.basis)
     band = band_of(fids, options.range_low_ppm, options.range_high_ppm)
+    chosen = [_chosen(kind.basis, options, kind.macromolecules) for kind in kinds]
+    for names, more in chosen:
+        _check_points(band, len(names) + len(more), options)
     baseline = _baseline(band.ppm, options)
     span = float(np.ptp(band.ppm))
     sizes = np.geomspace(MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM, GRID)
     sizes = np.append(sizes, options.baseline_dimension_per_ppm)
     *grid, smoothness = baseline.smoothness_for(sizes * span)
-    chosen = [_chosen(kind.basis, options, kind.macromolecules) for kind in kinds]
     lines = _lines_in_band(fids, band, [one for _, more in chosen for one in more.values()])
     molecules = {}
     for kind, (names, _) in zip(kinds, chosen):
@@ -383,13 +385,6 @@ def _model(
     kind: Kind, options: FitOptions, fids: np.ndarray, names: tuple[str, ...], **shared
 ) -> Model:
     band, f0 = shared["band"], shared["frequency_mhz"]
-    ppm = band.ppm
-    if len(ppm) < 2 * len(names) * band.oversampling:
-        raise DataError(
-            f"{len(ppm)} spectral points in {options.range_low_ppm:g} to "
-            f"{options.range_high_ppm:g} ppm for {len(names)} signals: at least {2 * len(names)} "
-            "are needed; the FID is too short or the spectral width too small"
-        )
     broad = np.array([is_broad(name) for name in names])
     tied = TIED_FREELY if kind.width_sd_hz > 0 else TIED
     shifts = _shift_groups(names, broad, tied) if options.metabolite_shift_sd_ppm > 0 else {}
@@ -416,6 +411,16 @@ def _model(
         kernel=kernel,
         **shared,
     )
+
+
+def _check_points(band: Band, n_names: int, options: FitOptions) -> None:
+    n_points = len(band.ppm)
+    if n_points < 2 * n_names * band.oversampling:
+        raise DataError(
+            f"{n_points} spectral points in {options.range_low_ppm:g} to "
+            f"{options.range_high_ppm:g} ppm for {n_names} signals: at least {2 * n_names} "
+            "are needed; the FID is too short or the spectral width too small"
+        )
 
 
 def _shift_groups(names: tuple[str, ...], broad: np.ndarray, tied) -> dict[str, np.ndarray]:
@@ -497,8 +502,8 @@ def _lines_in_band(fids: Fids, band: Band, lines: Sequence[tuple]) -> dict[tuple
     signals = np.zeros((len(lines), band.n_used - band.n_wrapped), complex)
     for parts, signal in zip(lines, signals):
         # After this time rounding is all that is left of them.
-        widest = min(width for _, width, _ in parts) * fids.frequency_mhz
-        gone_s = np.sqrt(np.log(1e16) / GAUSS) / widest if widest else np.inf
+        narrowest = min(width for _, width, _ in parts) * fids.frequency_mhz
+        gone_s = np.sqrt(np.log(1e16) / GAUSS) / narrowest if narrowest else np.inf
         n = int(min(gone_s / fids.dwell_s + 1, len(signal)))
         signal[:n] = broad_fids({"": parts}, fids.frequency_mhz, n, fids.dwell_s)[0]
     return dict(zip(lines, band.reduced(signals)))
