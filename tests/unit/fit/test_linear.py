@@ -50,6 +50,15 @@ def test_turns_are_slopes_of_phase_and_frequency(directions, place, turn):
     assert np.linalg.norm(off) < (0.05 if place == PHASE else 1e-9) * np.linalg.norm(slope)
 
 
+def test_no_signal_grows_without_limit(directions):
+    """Noise may tell a width far below zero, and the end of the FID would explode."""
+    change = np.zeros((1, len(directions.rows)))
+    change[0, LORENTZ] = -100.0
+    signal = directions.state.amplitudes @ directions.state.damped
+    fitted = directions.model.spectrum(signal).ravel()
+    assert np.linalg.norm(directions.moved(change)) < 25 * np.linalg.norm(fitted)
+
+
 def test_directions_without_some_are_at_right_angles_to_them(directions):
     rest = directions.without(TURNS)
     turned = directions.flat[list(TURNS)]
