@@ -206,7 +206,25 @@ def test_one_file_under_two_names_is_told_and_files_of_one_size_are_not(files, t
     (tmp_path / "b/1.sdat").write_bytes(b"x" + content[1:])
     (tmp_path / "copy.rda").write_bytes(content)
     (problem,) = same_measurements(study)
-    assert "a/1.rda (A/sub-01_task-vis) and copy.rda (A/sub-02_task-vis) have one" in problem
+    shown = "a/1.rda (mrs of A/sub-01_task-vis) and copy.rda (mrs of A/sub-02_task-vis) have one"
+    assert shown in problem
+
+
+@pytest.mark.parametrize(
+    ("same", "told"),
+    [
+        (("a/1.rda", "a/1w.rda"), True),  # the scan as its own reference
+        (("a/1w.rda", "a/2w.rda"), True),  # of two people
+        (("a/1w.rda", "b/1w.sdat"), False),  # of one who travelled; the data will tell
+    ],
+)
+def test_a_reference_that_is_the_scan_or_of_another_person_is_told(files, tmp_path, same, told):
+    (tmp_path / "people.tsv").write_text(PEOPLE)
+    config = files(scans=TWO, data_root=str(tmp_path), participants_sheet="people.tsv")
+    for name in same:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(range(256)) * 100)
+    assert len(same_measurements(read_study(config))) == told
 
 
 def test_one_folder_under_two_names_is_told(files, tmp_path):
