@@ -246,8 +246,8 @@ def bids_sheet(t1w: str, ref: str = "x_ref.nii.gz", row: str = "A\t01\t2") -> st
         (bids_sheet("sub-02/anat/sub-02_T1w.nii.gz"), "t1w: the path says sub-02, and the row's"),
         (bids_sheet("sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"), "t1w: the path says ses-1"),
         (
-            bids_sheet("").replace("t1w", "events").replace("\t\n", "\tsub-03_events.tsv\n"),
-            "events: the path says sub-03",
+            bids_sheet("sub-03_confounds.tsv").replace("t1w", "bold_confounds"),
+            "bold_confounds: the path says sub-03",
         ),
         (
             bids_sheet("a.nii")
@@ -268,6 +268,7 @@ def test_a_file_of_another_person_or_session_is_told(files, sheet, words):
     [
         bids_sheet("sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz"),
         bids_sheet("sub-1/anat/T1w.nii.gz"),
+        bids_sheet("sub-03_events.tsv").replace("t1w", "events"),
         bids_sheet("sub-01/ses-1/anat/sub-01_ses-1_space-ses2_T1w.nii.gz"),
         bids_sheet("sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz", row="A\tsite7\t2"),
     ],

@@ -13,11 +13,9 @@ from pathlib import Path, PurePosixPath
 from fmrsflow.files import file_digest
 from fmrsflow.study import Scan, Study
 
-ONE_PERSON = ("ref", "t1w", "gm", "wm", "csf", "bold")
-"""Columns whose files belong to one person; scans of that person may share them."""
-
-NAMED_AFTER = (*ONE_PERSON, "events", "bold_events", "bold_confounds")
-"""Columns whose BIDS paths name the person; events without a label may be everybody's."""
+ONE_PERSON = ("ref", "t1w", "gm", "wm", "csf", "bold", "bold_confounds")
+"""Columns whose files belong to one person; scans of that person may share them. Events
+may be those of everybody."""
 
 ALONE = (".sdat", ".rda", ".raw", ".h2o", ".nii", ".nii.gz")
 """Endings of formats that hold no water reference beside the scan."""
@@ -174,7 +172,7 @@ def _path_problems(sheet: str, number: int, scan: Scan) -> Iterable[str]:
     for prefix, word, own in (("sub", "subject", scan.subject), ("ses", "session", scan.session)):
         # A consortium renames its people: the path of the scan may have the site's own label.
         known = {plain(label) for label in (own, *_labels(scan.mrs, prefix)) if label}
-        for column in NAMED_AFTER if known else ():
+        for column in ONE_PERSON if known else ():
             name = getattr(scan, column)
             told = _labels(name, prefix)
             resampled = prefix == "ses" and "space-" in name  # brought to the place of another
