@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -87,8 +88,8 @@ def true_map(root, row, tissue: str) -> str:
 
 
 def own_files(root, row, name: str) -> dict:
-    """A row whose files are copies of another's: no two people have one file. The scan differs in
-    the last bit of a value in its middle, since no two have one content either."""
+    """A row whose files are copies of another's: no two people have one file. Scan and reference
+    differ in the last bits of a value in their middle, since no two have one content either."""
     own = {}
     (root / "own").mkdir(exist_ok=True)
     for column in ("mrs", "ref", "t1w", "gm", "wm", "csf"):
@@ -98,9 +99,10 @@ def own_files(root, row, name: str) -> dict:
             shutil.copy(source, root / own[column])
             if ending == ".SDAT":
                 shutil.copy(source.with_suffix(".SPAR"), (root / own[column]).with_suffix(".SPAR"))
-    content = bytearray((root / own["mrs"]).read_bytes())
-    content[len(content) // 8 * 4 + 2] ^= 1 + list(CASES).index(name)
-    (root / own["mrs"]).write_bytes(content)
+    for column in ("mrs", "ref"):
+        content = bytearray((root / own[column]).read_bytes())
+        content[len(content) // 8 * 4 + 2] ^= 1 + list(CASES).index(name)
+        (root / own[column]).write_bytes(content)
     return {**row, **own}
 
 
@@ -122,7 +124,8 @@ def run(tiny_data, tmp_path_factory, called):
     fids = from_nifti(nib.load(next((root / "beta").rglob("*_svs.nii.gz"))))
     rng = np.random.default_rng(4)
     noise = rng.normal(size=(32, 1, 1024)) + 1j * rng.normal(size=(32, 1, 1024))
-    nib.save(to_nifti(fids.with_data(noise)), root / "noise.nii.gz")
+    noisy = replace(fids.with_data(noise), header={})  # of the other site's vendor
+    nib.save(to_nifti(noisy), root / "noise.nii.gz")
     # Nearly all cases take the true maps, which spares their segmentation.
     maps = {tissue: true_map(root, good, tissue) for tissue in ("gm", "wm", "csf")}
     rows = [{**good, **dict.fromkeys(maps, "")}]

@@ -206,7 +206,25 @@ def test_one_file_under_two_names_is_told_and_files_of_one_size_are_not(files, t
     (tmp_path / "b/1.sdat").write_bytes(b"x" + content[1:])
     (tmp_path / "copy.rda").write_bytes(content)
     (problem,) = same_measurements(study)
-    assert "a/1.rda (A/sub-01_task-vis) and copy.rda (A/sub-02_task-vis) have one" in problem
+    shown = "a/1.rda (mrs of A/sub-01_task-vis) and copy.rda (mrs of A/sub-02_task-vis) have one"
+    assert shown in problem
+
+
+@pytest.mark.parametrize(
+    ("same", "told"),
+    [
+        (("a/1.rda", "a/1w.rda"), True),  # the scan as its own reference
+        (("a/1w.rda", "a/2w.rda"), True),  # of two people
+        (("a/1w.rda", "b/1w.sdat"), False),  # of one who travelled; the data will tell
+    ],
+)
+def test_a_reference_that_is_the_scan_or_of_another_person_is_told(files, tmp_path, same, told):
+    (tmp_path / "people.tsv").write_text(PEOPLE)
+    config = files(scans=TWO, data_root=str(tmp_path), participants_sheet="people.tsv")
+    for name in same:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(range(256)) * 100)
+    assert len(same_measurements(read_study(config))) == told
 
 
 def test_one_folder_under_two_names_is_told(files, tmp_path):
@@ -228,8 +246,8 @@ def bids_sheet(t1w: str, ref: str = "x_ref.nii.gz", row: str = "A\t01\t2") -> st
         (bids_sheet("sub-02/anat/sub-02_T1w.nii.gz"), "t1w: the path says sub-02, and the row's"),
         (bids_sheet("sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"), "t1w: the path says ses-1"),
         (
-            bids_sheet("").replace("t1w", "events").replace("\t\n", "\tsub-03_events.tsv\n"),
-            "events: the path says sub-03",
+            bids_sheet("sub-03_confounds.tsv").replace("t1w", "bold_confounds"),
+            "bold_confounds: the path says sub-03",
         ),
         (
             bids_sheet("a.nii")
@@ -250,6 +268,7 @@ def test_a_file_of_another_person_or_session_is_told(files, sheet, words):
     [
         bids_sheet("sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz"),
         bids_sheet("sub-1/anat/T1w.nii.gz"),
+        bids_sheet("sub-03_events.tsv").replace("t1w", "events"),
         bids_sheet("sub-01/ses-1/anat/sub-01_ses-1_space-ses2_T1w.nii.gz"),
         bids_sheet("sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz", row="A\tsite7\t2"),
     ],

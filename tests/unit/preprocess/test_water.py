@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from fmrsflow.preprocess.water import remove_water, residual_water
+from fmrsflow.convert.reader import read
+from fmrsflow.preprocess.align import align
+from fmrsflow.preprocess.water import (
+    UNSUPPRESSED,
+    remove_water,
+    residual_water,
+    times_metabolites,
+)
+from fmrsflow.study import Site
 
 
 def rms(fids, low, high):
@@ -100,3 +108,20 @@ def test_the_drift_series_loses_its_water(drift_series):
     assert rms(done, 4.3, 4.9) < 0.02 * rms(drift_series, 4.3, 4.9)
     # tCr of each transient stands as high over its neighbourhood as before.
     assert rms(done, 2.7, 3.2) < rms(drift_series, 2.7, 3.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "unsuppressed"),
+    [
+        ("philips-press-3t/sub-01_PRESS_35_act.sdat", False),
+        ("philips-press-3t/sub-01_PRESS_35_ref.sdat", True),
+        ("real-nulls/ge-phantom/p05_svs.nii.gz", False),
+        ("real-nulls/ge-phantom/p05_mrsref.nii.gz", True),
+    ],
+)
+def test_unsuppressed_water_stands_far_above_the_metabolites(shared_data, name, unsuppressed):
+    site = Site("north", "Philips", 3.0, "PRESS", 0.035, 2.0, "own")
+    fids = align(read(shared_data / name, site).fids)[0]
+    clean, found = remove_water(fids)
+    times = times_metabolites(fids.with_data(found.fids), clean)
+    assert (times > UNSUPPRESSED) is unsuppressed

@@ -13,11 +13,9 @@ from pathlib import Path, PurePosixPath
 from fmrsflow.files import file_digest
 from fmrsflow.study import Scan, Study
 
-ONE_PERSON = ("ref", "t1w", "gm", "wm", "csf", "bold")
-"""Columns whose files belong to one person; scans of that person may share them."""
-
-NAMED_AFTER = (*ONE_PERSON, "events", "bold_events", "bold_confounds")
-"""Columns whose BIDS paths name the person; events without a label may be everybody's."""
+ONE_PERSON = ("ref", "t1w", "gm", "wm", "csf", "bold", "bold_confounds")
+"""Columns whose files belong to one person; scans of that person may share them. Events
+may be those of everybody."""
 
 ALONE = (".sdat", ".rda", ".raw", ".h2o", ".nii", ".nii.gz")
 """Endings of formats that hold no water reference beside the scan."""
@@ -121,21 +119,33 @@ def plain(label: str) -> str:
 
 
 def same_measurements(study: Study) -> list[str]:
-    """Scans of the study that are one file under two names, one line each; files that are not
-    there or cannot be read are left to their stage."""
-    by_size: dict[tuple, list[Scan]] = {}
+    """Files of columns mrs and ref with one content under two names, one line each, where a scan
+    is among them or they belong to two people; files that are not there or cannot be read are left
+    to their stage."""
+    named: dict[PurePosixPath, list[tuple[str, Scan]]] = {}
     for scan in study.scans:
-        if size := _size(study.data_root / scan.mrs):
-            by_size.setdefault(size, []).append(scan)
+        for column in ("mrs", "ref"):
+            if name := getattr(scan, column):
+                named.setdefault(PurePosixPath(name), []).append((column, scan))
+    by_size: dict[tuple, list[PurePosixPath]] = {}
+    for name in named:
+        if size := _size(study.data_root / name):
+            by_size.setdefault(size, []).append(name)
     problems = []
-    for scans in by_size.values():
-        for group in _alike(scans, lambda scan: _sample(study.data_root / scan.mrs)):
-            for same in _alike(group, lambda scan: _digest(study.data_root / scan.mrs)):
-                named = " and ".join(f"{scan.mrs} ({scan.key})" for scan in same)
-                problems.append(
-                    f"{study.config['scans_sheet']}: mrs: {named} have one and the same content; "
-                    "one measurement would count twice: name each scan's own file"
-                )
+    for names in by_size.values():
+        for group in _alike(names, lambda name: _sample(study.data_root / name)):
+            for same in _alike(group, lambda name: _digest(study.data_root / name)):
+                uses = [use for name in same for use in named[name]]
+                scans = {column for column, _ in uses} != {"ref"}
+                if scans or len({study.person(scan) for _, scan in uses}) > 1:
+                    shown = " and ".join(
+                        f"{name} ({named[name][0][0]} of {named[name][0][1].key})" for name in same
+                    )
+                    problems.append(
+                        f"{study.config['scans_sheet']}: {shown} have one and the same content; "
+                        "each scan has its own measurement, and a water reference is another one "
+                        "than the scan: name the right files"
+                    )
     return problems
 
 
@@ -162,7 +172,7 @@ def _path_problems(sheet: str, number: int, scan: Scan) -> Iterable[str]:
     for prefix, word, own in (("sub", "subject", scan.subject), ("ses", "session", scan.session)):
         # A consortium renames its people: the path of the scan may have the site's own label.
         known = {plain(label) for label in (own, *_labels(scan.mrs, prefix)) if label}
-        for column in NAMED_AFTER if known else ():
+        for column in ONE_PERSON if known else ():
             name = getattr(scan, column)
             told = _labels(name, prefix)
             resampled = prefix == "ses" and "space-" in name  # brought to the place of another
@@ -202,13 +212,12 @@ def _twin_labels(sheet: str, rows: Iterable[tuple[int, str, str]]) -> list[str]:
     return problems
 
 
-def _alike(scans: Iterable[Scan], key) -> list[list[Scan]]:
-    """Groups of two and more scans with one key; None is no key."""
+def _alike(names: list, key) -> list[list]:
+    """Groups of two and more names with one key; None is no key."""
     groups: dict = {}
-    scans = list(scans)
-    for scan in scans if len(scans) > 1 else ():
-        if (value := key(scan)) is not None:
-            groups.setdefault(value, []).append(scan)
+    for name in names if len(names) > 1 else ():
+        if (value := key(name)) is not None:
+            groups.setdefault(value, []).append(name)
     return [group for group in groups.values() if len(group) > 1]
 
 

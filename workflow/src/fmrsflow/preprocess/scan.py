@@ -16,7 +16,7 @@ from fmrsflow.preprocess.coils import CoilWeights, coil_weights, combine, noise_
 from fmrsflow.preprocess.eddy import EddyPhase, correct_eddy, eddy_phase
 from fmrsflow.preprocess.outliers import Outliers, mark_outliers, unusable_transients
 from fmrsflow.preprocess.reference import Reference, apply_reference, frequency_reference
-from fmrsflow.preprocess.water import residual_water
+from fmrsflow.preprocess.water import residual_water, times_metabolites
 from fmrsflow.water_reference import check_acquisition
 
 
@@ -55,6 +55,8 @@ class Corrected:
         Residual water at t = 0.
     water_components : int
         HLSVD decompositions that it took.
+    water_times : float
+        Height of the water over that of the highest metabolite.
     """
 
     fids: Fids
@@ -63,6 +65,7 @@ class Corrected:
     reference: Reference
     water: np.ndarray
     water_components: int
+    water_times: float
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,7 @@ def correct(fids: Fids, labels: list, unusable: tuple[str, ...], setting: dict) 
         reference,
         removal.fids[:, 0],
         removal.n_components,
+        times_metabolites(aligned.with_data(removal.fids[usable]), clean.select(usable)),
     )
 
 

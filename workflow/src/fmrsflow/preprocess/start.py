@@ -47,6 +47,6 @@ def check_start(reference: Reference, frequency_mhz: float, dwell_s: float) -> N
     delay_s = (USUAL_ROLL_DEG - roll) / 360 / apart_hz
     raise DataError(
         f"the FIDs begin about {1e3 * delay_s:.1f} ms late (NAA's phase is {-roll:.0f} degrees "
-        f"behind that of tCr): about {max(1, round(delay_s / dwell_s))} first points were cut off; "
-        "export the whole FIDs"
+        f"behind that of tCr): about {max(1, round(delay_s / dwell_s))} first points were cut off, "
+        "or acquisition began after a delay, which no basis here has; export the whole FIDs"
     )

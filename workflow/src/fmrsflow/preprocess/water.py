@@ -20,7 +20,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, eigvals, hankel, lstsq, svd
 from scipy.sparse.linalg import LinearOperator, svds
 
-from fmrsflow.fids import Fids
+from fmrsflow.fids import Fids, to_spectrum
 from fmrsflow.quality import quiet_points
 
 ORDER = 25
@@ -31,6 +31,14 @@ BAND_PPM = 12.0
 
 DECOMPOSED_POINTS = 640
 """Block averages of which the poles are found; their amplitudes come from the whole FID."""
+
+WATER_LINE_PPM, METABOLITES_PPM = (4.2, 5.1), (1.8, 3.4)
+MATCHED_HZ = 4.0
+"""Windows and Lorentzian broadening of `times_metabolites`."""
+
+UNSUPPRESSED = 70.0
+"""Water so many times as high as the metabolites was not suppressed: measured suppressed scans have
+31 at most, measured references 142 and more."""
 
 MARGIN_PPM = 0.3
 """The band of the principal components reaches this far beyond the water window."""
@@ -73,6 +81,22 @@ def residual_water(
     profiles = np.linalg.pinv(courses) @ fids.transients
     water = np.stack([_water_of(profile, fids, window_ppm, order) for profile in profiles])
     return ResidualWater(courses @ water, len(profiles))
+
+
+def times_metabolites(water: Fids, clean: Fids) -> float:
+    """Height of the water line over that of the highest metabolite, of averages; magnitudes.
+
+    Parameters
+    ----------
+    water, clean : Fids
+        The scan's water and what is left without it, transients aligned.
+    """
+    heights = []
+    for part, (low, high) in ((water, WATER_LINE_PPM), (clean, METABOLITES_PPM)):
+        fid = part.transients.mean(axis=0) * np.exp(-np.pi * MATCHED_HZ * part.time_s)
+        inside = (part.ppm >= low) & (part.ppm <= high)
+        heights.append(np.abs(to_spectrum(fid))[inside].max())
+    return float(heights[0] / heights[1]) if heights[1] > 0 else float("inf")
 
 
 def remove_water(

@@ -19,6 +19,7 @@ from fmrsflow.preprocess.summary import (
     record_of,
     transient_rows,
 )
+from fmrsflow.preprocess.water import UNSUPPRESSED
 from fmrsflow.study import conditions as conditions_of
 from fmrsflow.tables.preprocess import TRANSIENTS
 
@@ -40,6 +41,12 @@ def process(job: Job) -> dict:
         job.warn("no water reference: eddy currents are not corrected")
     done = correct(scan.fids, labels, unusable, setting)
     check_start(done.reference, done.fids.frequency_mhz, done.fids.dwell_s)
+    if done.water_times > UNSUPPRESSED and job.site.water_suppressed != "no":
+        job.warn(
+            f"the scan's water is {done.water_times:.0f} times as high as its metabolites, as "
+            "without water suppression: is the water reference named in column mrs? (a site that "
+            "does not suppress says no in column water_suppressed of sites.tsv)"
+        )
     for name in done.outliers.spared:
         job.warn(
             f"condition {name}: more than {setting['max_removed_share']:g} of its transients are "

@@ -12,6 +12,7 @@ from zlib import crc32
 
 from fmrsflow import manifests
 from fmrsflow.exclusion import excluded
+from fmrsflow.plausibility import scale_outliers
 from fmrsflow.question import KEYS, main_key
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.scan_figures import FIGURES, scan_figures
@@ -68,13 +69,17 @@ def write_tables(study: Study, analysis: str) -> None:
     seed = crc32(f"{analysis} {len(tables['responses'])}".encode())
     tables |= changes(tables["responses"], sheet, settings, seed)
     chosen = _one_condition(concentrations, rest)
+    scale = [
+        _problem(site, scan, "quantify", "warning", text)
+        for site, scan, text in scale_outliers(chosen)
+    ]
     shown = set(study.setting("response", read.names["response"])["metabolites"])
     chosen = [row for row in chosen if row["metabolite"] in shown]
     level = levels(chosen, sheet)
     tables["variance"] += level["variance"]
     tables["cv"] = level["cv"]
     tables |= agreement(tables["responses"], chosen)
-    tables["problems"] = read.problems() + _not_estimated(tables)
+    tables["problems"] = read.problems() + scale + _not_estimated(tables)
     for name, rows in tables.items():
         writer.save(name, rows, TABLES[name])
     key = main_key(grouped(tables["responses"]), settings)
