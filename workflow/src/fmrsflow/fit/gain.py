@@ -16,24 +16,25 @@ from scipy.linalg import cho_solve_banded, cholesky_banded
 
 SIZES = (0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1)
 CORRELATIONS = (0.0, 0.5, 0.8, 0.95)
-"""Grid of the SD of the gain and of its correlation from one transient to the next; no gain at all
-is a point of it too."""
+"""Grid of the SD of the gain and of its correlation from one transient to the next."""
 
 
 @dataclass(frozen=True)
 class Gain:
-    """A point of the grid."""
+    """A point of the grid; `prior` is its probability before the data."""
 
     size: float
     correlation: float
+    prior: float = 1.0
 
 
 def grid() -> Iterator[Gain]:
-    """All points."""
-    yield Gain(0.0, 0.0)
+    """All points. No gain is as likely as some, of all points of which none is the likelier."""
+    yield Gain(0.0, 0.0, 0.5)
+    share = 0.5 / (len(SIZES) * len(CORRELATIONS))
     for size in SIZES:
         for correlation in CORRELATIONS:
-            yield Gain(size, correlation)
+            yield Gain(size, correlation, share)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def solve(
         Of the noise of the spectrum.
     gain : bool
         Whether transients have a gain of their own (`gain`): coefficients are the mean over its
-        grid by restricted likelihood, their covariance holds the spread over it.
+        grid by restricted likelihood and prior, their covariance holds the spread over it.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def solve(
         values = scale * cho_solve(factor, scale * side)
         logdet = 2 * np.log(np.diag(factor[0]) / scale).sum()
         left = (extra[count, count] / size - side @ values) / noise
-        likelihoods.append(-0.5 * (weighting.logdet + logdet + left))
+        likelihoods.append(np.log(point.prior) - 0.5 * (weighting.logdet + logdet + left))
         found.append((point, values, factor, scale, weighting))
     weights = np.exp(np.array(likelihoods) - max(likelihoods))
     weights /= weights.sum()
