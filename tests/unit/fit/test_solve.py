@@ -11,7 +11,7 @@ from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.fit import solve
 from fmrsflow.fit.broad import LOW
-from fmrsflow.fit.model import Kind, make_model, make_models
+from fmrsflow.fit.model import WIDTH_SD_HZ, Kind, make_model, make_models
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.solve import (
     evaluate,
@@ -102,7 +102,7 @@ def test_a_search_ends_at_the_minimum(noisy, basis):
     """Searched on with derivatives alone, no amplitude moves by 2 % of its standard error."""
     fids = noisy(6, 40.0, 21)
     options = FitOptions(lineshape="voigt")
-    model = make_model(fids, Kind(basis), options)
+    model = make_model(fids, Kind(basis, width_sd_hz=WIDTH_SD_HZ), options)
     for j, one in enumerate(fit_spectra(fids, basis, options)):
         state, target, _ = search(model, options, prepared(model, fids.select([j])))
         for _ in range(5):

@@ -31,13 +31,13 @@ KEPT_HEADER_KEYS = (
     "MagneticFieldStrength",
     "RxCoil",
     "TxCoil",
-    "SequenceName",
     "TxOffset",
     "WaterSuppressed",
     "WaterSuppressionType",
     "ConversionMethod",
 )
-"""NIfTI-MRS header fields that describe the measurement; all others stay behind at the door."""
+"""NIfTI-MRS header fields that describe the measurement; all others stay behind at the door: in the
+name of a sequence people write what they like."""
 
 _NUMBERS = (
     "InversionTime",

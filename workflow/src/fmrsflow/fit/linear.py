@@ -21,6 +21,10 @@ from fmrsflow.fit.directions import GAIN, Directions
 NEGLIGIBLE = 1e-6
 """Weight of a point of the grid that adds nothing to the covariance."""
 
+FAINTEST = 1e-10
+"""Least noise that is counted with, in squares of the spectrum: without any, a gain of a transient
+would leave no information in its direction, where all signals respond no regressor either."""
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -77,8 +81,8 @@ def solve(
     course, direction = columns.course, columns.direction
     gram = directions.gram
     oversampling = directions.model.band.oversampling
-    noise = variance * oversampling
     size = float(gram[GAIN, GAIN])
+    noise = max(variance * oversampling, FAINTEST * size)
     share = gram[GAIN] / size  # of each direction in that of the gain
     both = np.column_stack([columns.courses, products[:, GAIN]])
     count = columns.courses.shape[1]
