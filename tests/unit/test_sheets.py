@@ -208,6 +208,8 @@ def test_one_file_under_two_names_is_told_and_files_of_one_size_are_not(files, t
     (problem,) = same_measurements(study)
     shown = "a/1.rda (mrs of A/sub-01_task-vis) and copy.rda (mrs of A/sub-02_task-vis) have one"
     assert shown in problem
+    allowed = read_study(files(scans=scans, data_root=str(tmp_path), same_content=True))
+    assert same_measurements(allowed) == []
 
 
 @pytest.mark.parametrize(

@@ -521,7 +521,7 @@ def _check_records(study: Study, files: dict[str, bytes], name: str) -> None:
 
 def _comparable(bundle: Bundle) -> dict[str, str]:
     """Everything of configuration and software that must agree, as flat text."""
-    skipped = {*PATH_SETTINGS[""], "only_sites", "batch"}
+    skipped = {*PATH_SETTINGS[""], "only_sites", "same_content", "batch"}
     flat: dict[str, str] = {}
 
     def walk(prefix: str, value) -> None:

@@ -121,7 +121,9 @@ def plain(label: str) -> str:
 def same_measurements(study: Study) -> list[str]:
     """Files of columns mrs and ref with one content under two names, one line each, where a scan
     is among them or they belong to two people; files that are not there or cannot be read are left
-    to their stage."""
+    to their stage. None where the configuration allows it (`same_content`)."""
+    if study.config["same_content"]:
+        return []
     named: dict[PurePosixPath, list[tuple[str, Scan]]] = {}
     for scan in study.scans:
         for column in ("mrs", "ref"):

@@ -344,6 +344,8 @@ class Edition:
             "participants_sheet": None,
             "synthetic": None,
             "only_sites": list(run.sites),
+            # Variants of the analysis alone have the measurements of the nominal site.
+            "same_content": True,
             "batch": self.people,
             "primary": run.analyses[0],
             "analyses": {
