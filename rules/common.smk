@@ -71,6 +71,9 @@ def named_files(items, *patterns):
     return sorted(path for path in found if os.path.isfile(path))
 
 
+SITE_ROWS = {name: dataclasses.astuple(site) for name, site in STUDY.sites.items()}
+
+
 def batch(stage, *columns, section=None):
     """What a job is asked for, as options of its command line, so that any change of it reruns the
     job: digest of the code of the stage, of its setting and of what the sheets say of the scans in
@@ -83,8 +86,7 @@ def batch(stage, *columns, section=None):
         settings = [STUDY.config[section] if section else None]
         settings.append(STUDY.setting(own, wildcards[own]) if own else None)
         cells = [[getattr(item, column) for column in columns] for item in items]
-        row = dataclasses.astuple(STUDY.sites[items[0].site])
-        asked = request_digest(code_digest(stage), settings, cells, row)
+        asked = request_digest(code_digest(stage), settings, cells, SITE_ROWS[items[0].site])
         again = manifests.again(pattern.format(**wildcards), RESULTS, DATA_ROOT)
         keys = " ".join(item.key for item in items)
         return f"--request {asked} --again '{again}' -- {joined(stage, wildcards)} {keys}"

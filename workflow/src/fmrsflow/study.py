@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, SIEMENS_MHZ
@@ -504,6 +504,7 @@ def batches(items: Iterable, size: int) -> list[tuple]:
     return [tuple(items[start : start + size]) for start in range(0, len(items), size)]
 
 
+@cache  # asked for fifteen times a scan where the workflow is planned
 def _stem(subject: str, session: str, task: str, acq: str, run: str) -> str:
     entities = (("sub", subject), ("ses", session), ("task", task), ("acq", acq), ("run", run))
     return "_".join(f"{name}-{label}" for name, label in entities if label)
