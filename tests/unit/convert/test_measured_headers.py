@@ -10,11 +10,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from fmrsflow.batch import run_job
-from fmrsflow.edge import Job
-from fmrsflow.files import read_json
-from fmrsflow.stages.convert import process
-from fmrsflow.study import Scan, Site, Study
+from convert_tools import converted
+from fmrsflow.study import Site
 
 SITE = Site("north", "Siemens", 3.0, "PRESS", 0.03, 2.0, "own")
 CHALLENGE = "fitting-challenge/"
@@ -22,14 +19,7 @@ CHALLENGE = "fitting-challenge/"
 
 def convert(data: Path, results: Path, mrs: str, ref: str = "", **site) -> tuple[dict, Path]:
     """Record of the stage for one scan, and the folder of its files."""
-    study = Study(
-        {"results": str(results), "data_root": str(data)},
-        {"north": replace(SITE, **site)},
-        (Scan("north", "01", mrs, ref=ref),),
-    )
-    job = Job("convert", study, study.scans[0], {})
-    run_job(job, process)
-    return read_json(job.record_path), job.record_path.parent
+    return converted(replace(SITE, **site), data, results, mrs, ref)
 
 
 def validate(folder: Path) -> int:

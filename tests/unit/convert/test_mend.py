@@ -161,7 +161,9 @@ def test_an_rda_without_a_frequency_is_refused_by_its_entry(rda):
 
 def test_the_ending_of_an_rda_does_not_count(rda, fids, tmp_path):
     shutil.move(rda(lambda text: text), tmp_path / "exported")
-    same(read(tmp_path / "exported", SITE).fids, fids.mean())
+    found = read(tmp_path / "exported", SITE)
+    same(found.fids, fids.mean())
+    assert found.format == "rda"
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fmrsflow.batch import run_job
-from fmrsflow.edge import Job
-from fmrsflow.files import read_json
-from fmrsflow.stages.convert import process
-from fmrsflow.study import Scan, Site, Study
+from convert_tools import converted
+from fmrsflow.study import Site
 
 SITE = Site("north", "Philips", 3.0, "PRESS", 0.035, 2.0, "own")
 ACT, REF = "hostile/press35_sub02_act.sdat", "hostile/press35_sub02_ref.sdat"
@@ -19,14 +16,7 @@ ACT, REF = "hostile/press35_sub02_act.sdat", "hostile/press35_sub02_ref.sdat"
 
 def convert(data: Path, results: Path, mrs: str, ref: str = "", **site) -> dict:
     """Record of the stage for one scan."""
-    study = Study(
-        {"results": str(results), "data_root": str(data)},
-        {"north": replace(SITE, **site)},
-        (Scan("north", "01", mrs, ref=ref),),
-    )
-    job = Job("convert", study, study.scans[0], {})
-    run_job(job, process)
-    return read_json(job.record_path)
+    return converted(replace(SITE, **site), data, results, mrs, ref)[0]
 
 
 def test_a_right_pair_is_converted(shared_data, tmp_path):

@@ -39,11 +39,13 @@ def test_an_rda_of_a_grid_is_refused_as_one(shared_data, tmp_path):
     ],
 )
 def test_transients_of_one_voxel_are_no_grid(entries):
-    refuse_spar_grid("a.SDAT", entries)
+    assert refuse_spar_grid("a.SDAT", entries) is None  # and raises nothing
 
 
 def test_old_rda_with_sizes_of_zero_are_no_grid():
-    refuse_rda_grid("a.rda", b"CSIMatrixSize[0]: 0\r\nCSIMatrixSize[1]: 1\r\n")
+    with pytest.raises(DataError, match="multi-voxel"):
+        refuse_rda_grid("a.rda", b"CSIMatrixSize[0]: 2\r\nCSIMatrixSize[1]: 1\r\n")
+    assert None is refuse_rda_grid("a.rda", b"CSIMatrixSize[0]: 0\r\nCSIMatrixSize[1]: 1\r\n")
 
 
 def test_a_grid_in_nifti_is_refused_as_one(shared_data, tmp_path):

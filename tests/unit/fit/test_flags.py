@@ -11,7 +11,9 @@ import pytest
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import simulate, with_macromolecules
 from fmrsflow.fids import from_nifti
-from fmrsflow.fit.flags import flags
+from fmrsflow.fit.design import condition_design
+from fmrsflow.fit.flags import flags, joint_flags
+from fmrsflow.fit.joint import fit_joint
 from fmrsflow.fit.solve import fit_spectra
 
 
@@ -95,3 +97,23 @@ def test_a_healthy_brain_loses_no_main_metabolite(shared_data, name):
     (one,) = fit_spectra(fids, basis)
     found = " ".join(flags(one, 0.035))
     assert not any(f"{name} is lost" in found for name in ("tNAA", "tCho", "mI", "Glu"))
+
+
+def test_a_joint_fit_that_leaves_out_many_transients_is_told(noisy, basis):
+    """Nine of 32 turned, weakened and shifted by amounts of their own; without them, no flag."""
+    labels = (["rest"] * 8 + ["task"] * 8) * 2
+    fids = noisy(32, 30.0, 4)
+    rng = np.random.default_rng(7)
+    bad = rng.choice(32, 9, replace=False)
+    data = fids.transients.copy()
+    turn = np.exp(2j * np.pi * np.outer(rng.uniform(3, 12, 9), fids.time_s) + 1j)
+    data[bad] = data[bad] * turn * rng.uniform(0.4, 0.8, 9)[:, None]
+    design = condition_design(labels, "rest")
+    whole = fit_joint(fids, basis, design)
+    assert joint_flags(whole) == []
+    moved = fit_joint(fids.with_data(data), basis, design)
+    assert not moved.kept[bad].any()
+    (flag,) = joint_flags(moved)
+    assert flag.startswith("the joint fit leaves out ") and " of 32 transients" in flag
+    wild = replace(whole, gain_percent=9.5, stop_reason="no convergence in 60 steps")
+    assert [one.split(" ")[1] for one in joint_flags(wild)] == ["gain", "search"]

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fmrsflow.fit.change import JointResult
+from fmrsflow.fit.gain import SIZES
 from fmrsflow.fit.model import MAX_DIMENSION_PER_PPM
 from fmrsflow.fit.result import FitResult
 from fmrsflow.fit.solve import NO_CONVERGENCE
@@ -41,6 +43,29 @@ prior)."""
 
 AT_LIMIT = 0.98
 """Share of the most flexible baseline that counts as its limit."""
+
+
+LEAST_KEPT = 0.8
+"""Share of the transients that must be left for what a joint fit tells to be of the scan."""
+
+
+def joint_flags(result: JointResult) -> list[str]:
+    """Reasons to use a joint fit with care, as sentences."""
+    found, n = [], len(result.kept)
+    if result.kept.mean() < LEAST_KEPT:
+        found.append(
+            f"the joint fit leaves out {n - int(result.kept.sum())} of {n} transients, which stand "
+            "out in gain, phase, frequency or width: the scan moved, or its transients are of "
+            "several kinds"
+        )
+    if result.gain_percent > 90 * max(SIZES):
+        found.append(
+            f"the gain of transients scatters by {result.gain_percent:.0f} %, as far as the joint "
+            "fit allows: its errors may be too small"
+        )
+    if result.stop_reason.startswith(NO_CONVERGENCE):
+        found.append(f"the search of the joint fit ended early: {result.stop_reason}")
+    return found
 
 
 def flags(result: FitResult, te_s: float | None = None) -> list[str]:

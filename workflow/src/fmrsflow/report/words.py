@@ -27,6 +27,7 @@ def headline(changes: Sequence[Row], asked: Question) -> Row | None:
 
 
 def spectrum_words(results: ScanResults) -> str:
+    """Quality of the spectrum and its fit, and what its curves are, below the figure."""
     figures = results.figures
     return (
         f"tCr line {short(figures.get('fwhm_tcr_hz'))} Hz wide, SNR "
@@ -47,6 +48,7 @@ def _models_words(n_models: dict[str, int]) -> str:
 
 
 def response_words(results: ScanResults, quantities: Sequence[str]) -> str:
+    """The change that answers the question, with its interval and what that means."""
     row = headline(results.changes, results.asked)
     if row is None:
         return "Percent change of each metabolite by each estimator, with 95 % intervals."

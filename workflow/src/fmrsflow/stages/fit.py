@@ -8,7 +8,7 @@ from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.fit.design import Design, given_design
-from fmrsflow.fit.flags import flags
+from fmrsflow.fit.flags import flags, joint_flags
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import Transients, designs, fit_scan, fit_together
 from fmrsflow.fit.water import water_amplitude
@@ -54,6 +54,8 @@ def _joint(job: Job, options: FitOptions, transients: Transients, basis) -> dict
         raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
         return {"status": "failed", "reason": " ".join(str(failure).split())}
+    for flag in joint_flags(fits[0]):
+        job.warn(flag)
     job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
     job.save("joint", fits[0].arrays(np.flatnonzero(transients.used)))
     return {"status": "ok", "reason": None, **fits[0].summary(), "design": list(design.names)}
