@@ -279,7 +279,7 @@ def test_the_creatine_pair_of_the_challenge_gives_10_82_mm(shared_data):
     from fmrsflow.convert.reader import read
     from fmrsflow.fit.options import FitOptions
     from fmrsflow.fit.solve import fit_spectra
-    from fmrsflow.fit.water import water_amplitude
+    from fmrsflow.water_amplitude import water_amplitude
     from fmrsflow.stages.basis import make
     from fmrsflow.study import Site
 

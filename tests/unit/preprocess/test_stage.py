@@ -40,7 +40,9 @@ class Outcome:
         return self.after.table("preprocess", "transients")
 
 
-def run(folder, svs, reference=None, events=None, condition="", **setting) -> Outcome:
+def run(
+    folder, svs, reference=None, events=None, condition="", each=1, water_at=(), **setting
+) -> Outcome:
     """Write what `convert` would have written, run the stage."""
     defaults = {
         name: entry["default"] for name, entry in yaml.safe_load(SCHEMA.read_text()).items()
@@ -60,8 +62,11 @@ def run(folder, svs, reference=None, events=None, condition="", **setting) -> Ou
     before.save("svs", svs)
     if reference is not None:
         before.save("mrsref", reference)
-    shown = None if reference is None else {"te_s": 0.03, "tr_s": 2.0, "n_transients": 1}
-    before.finish("ok", None, None, {"te_s": 0.03, "tr_s": 2.0, "reference": shown})
+    over_time = len(water_at) > 0
+    shown = {"te_s": 0.03, "tr_s": 2.0, "n_transients": 1, "over_time": over_time}
+    shown = None if reference is None else shown
+    times = {"excitations_per_transient": each, "water_transients": list(water_at)}
+    before.finish("ok", None, None, {"te_s": 0.03, "tr_s": 2.0, "reference": shown, **times})
     job = Job("preprocess", study, scan, {"preprocess": "p"})
     run_job(job, process)
     return Outcome(job)
