@@ -65,9 +65,7 @@ def test_number_of_transients_of_nifti_is_that_of_the_scan(fids, tmp_path, state
     code = [one for one in image.header.extensions if one.get_code() == 44][0]
     header = json.loads(code.get_content()) | {"NumberOfTransients": stated}
     image.header.extensions.clear()
-    image.header.extensions.append(
-        nib.nifti1.Nifti1Extension(44, json.dumps(header).encode())
-    )
+    image.header.extensions.append(nib.nifti1.Nifti1Extension(44, json.dumps(header).encode()))
     nib.save(image, tmp_path / "a.nii.gz")
     record, _ = converted(SITE, tmp_path, tmp_path / "out", "a.nii.gz")
     assert record["status"] == "ok" and record["excitations_per_transient"] == each

@@ -61,7 +61,8 @@ def test_a_scan_without_suppression_is_not_searched():
 
 
 @pytest.mark.parametrize(
-    ("named", "places"), [("0;17;34", PLACES), ("0/17", PLACES), ("3/24", [3, 27]), (" 5 ; 6", [5, 6])]
+    ("named", "places"),
+    [("0;17;34", PLACES), ("0/17", PLACES), ("3/24", [3, 27]), (" 5 ; 6", [5, 6])],
 )
 def test_the_sheet_names_places(named, places):
     assert np.flatnonzero(water_rows(series([]), named, True)).tolist() == places
