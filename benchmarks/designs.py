@@ -23,6 +23,10 @@ from fmrsflow.fit.change import JointResult
 from fmrsflow.fit.design import condition_design, linewidth_design
 from fmrsflow.fit.joint import fit_joint
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.scan import Transients, means_of_scan, plain_designs, series_of_scan
+from fmrsflow.response.change import Change
+from fmrsflow.response.timecourse import by_condition, changes_over_time, courses
+from fmrsflow.response.unit import UnitScan
 from fmrsflow.synthetic.foreign import Course, Foreign, draw_series
 from fmrsflow.synthetic.scanner import boxcar, haemodynamic
 
@@ -84,11 +88,34 @@ class Scan:
         fids, basis = make(self, seed)
         return _troubled(self, fids, seed), basis
 
+    @property
+    def labels(self) -> list[str]:
+        """Condition of each transient."""
+        return ["task" if one > 0.5 else "rest" for one in self.courses()[0]]
+
+    def compare(self, seed: int) -> dict[tuple[str, str], Change]:
+        """Changes of Glu and tCr by `blocks` and by `timecourse`, default settings."""
+        fids, basis = self.draw(seed)
+        every, options = np.ones(self.n, bool), FitOptions()
+        time_s = TR_S * np.arange(self.n)
+        given = Transients(fids, tuple(self.labels), every, every.astype(float), time_s)
+        plain = plain_designs(given.labels, TR_S, options)
+        series = series_of_scan(given, basis, options, plain)
+        means = means_of_scan(given, series, TR_S, options).arrays()
+        unit = UnitScan("", {}, {}, (), (), means=means)
+        over_time, setting = courses(unit), {"drift_order": 1, "interval": "fieller"}
+        found = {}
+        for name in ("Glu", "tCr"):
+            one = by_condition(unit, name, True)
+            found["blocks", name] = one.between("rest", "task", "fieller")
+            (change,) = changes_over_time(over_time[name], "rest", ["task"], setting)
+            found["timecourse", name] = change
+        return found
+
     def fit(self, seed: int) -> JointResult:
         """Joint fit of a draw by the default settings."""
         fids, basis = self.draw(seed)
-        labels = ["task" if one > 0.5 else "rest" for one in self.courses()[0]]
-        options = FitOptions()
+        labels, options = self.labels, FitOptions()
         width = linewidth_design(labels, "rest", TR_S, options.joint_linewidth_regressor)
         return fit_joint(fids, basis, condition_design(labels, "rest", TR_S), width, options)
 

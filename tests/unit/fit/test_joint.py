@@ -204,9 +204,24 @@ def test_only_chosen_metabolites_respond(scan, basis):
     assert told == {"Glu", "Lac", "Glx"}
 
 
-def test_macromolecules_never_respond(scan, basis):
-    result = _fit(scan(snr=40.0), basis)
-    assert np.isnan(result.change_percent[0, result.names.index("MM09")])
+@pytest.mark.parametrize("everything", [True, False], ids=["all signals", "macromolecules"])
+def test_macromolecules_are_a_reference_unless_they_may_respond(
+    clean, basis, truth, noisy, everything
+):
+    """Of 4 % in all signals or in macromolecules alone, at an SNR at which the data say so: held
+    fixed, macromolecules make it a gain, which comes off all others; free, everything is as it is.
+    """
+    share = np.array([everything or name.startswith("MM") for name in basis.names])
+    amplitudes = truth * (1 + 0.04 * np.outer(BOX, share))
+    fids = replace(clean, data=(amplitudes @ basis.fids)[:, None]).broadened(3.0, 4.0)
+    fids = noisy(len(BOX), 400.0, 3, fids)
+    fixed, free = (_fit(fids, basis, joint_macromolecules=one) for one in ("fixed", "free"))
+    expected = np.array([4.0 if everything else 0.0, 4.0])
+    tcr, mm20 = places = [free.names.index(name) for name in ("tCr", "MM20")]
+    error = free.change_se_percent[0, places]
+    assert np.all(np.abs(free.change_percent[0, places] - expected) < 3 * error)
+    assert np.isnan(fixed.change_percent[0, mm20])
+    assert fixed.change_percent[0, tcr] == pytest.approx(expected[0] - 4.0, abs=0.6)
 
 
 def test_free_frequency_and_phase_are_followed(scan, basis):
