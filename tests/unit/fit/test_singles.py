@@ -11,7 +11,8 @@ from fmrsflow.fids import Fids
 from fmrsflow.fit.directions import SHAPES, TURNS
 from fmrsflow.fit.means import Means
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.scan import Transients, means_of_scan, plain_designs, series_of_scan
+from fmrsflow.fit.scan import Transients
+from fmrsflow.fit.scan_means import means_of_scan, plain_designs, series_of_scan
 from fmrsflow.fit.singles import singles
 
 LABELS = (["rest"] * 8 + ["task"] * 8) * 2
@@ -152,7 +153,7 @@ def test_a_few_transients_are_compared_without_a_gain(scan, basis, n):
 
 
 def test_widths_are_projected_out_of_what_is_matched(scan, basis):
-    """A width of each transient of its own moves no amplitude that is compared at one width."""
+    """A width of each transient of its own moves no amplitude that is matched."""
     rng = np.random.default_rng(6)
     wobble = 0.3 * rng.standard_normal(len(BOX))
     fids = scan(narrowing=0.0)

@@ -2,7 +2,7 @@
 
 Each transient differs from the mean by a step in every direction of its fit (`directions`); least
 squares gives the step of each signal, with phase and frequency free, and the width of both parts
-where transients are to be compared whatever their width is. Nothing is assumed about who responds
+where these are to be compared each with a width of its own. Nothing is assumed about who responds
 or when, so that means of transients are plain means. Their errors are those of the noise, which is
 independent from one to the next, and of the gain, which is not: its size and its correlation are
 found in the scatter of the transients about conditions and drift.
@@ -57,7 +57,8 @@ class Singles:
 
 
 def singles(series: Series, courses: np.ndarray, widths: np.ndarray) -> tuple[Singles, Singles]:
-    """Amplitudes of the transients of a series, whatever their width is, and at one width.
+    """Amplitudes of the transients of a series, each with a width of its own, and all with that of
+    the mean.
 
     Parameters
     ----------

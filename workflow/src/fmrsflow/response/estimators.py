@@ -249,7 +249,7 @@ def timecourse(
     setting: Mapping,
 ) -> list[Estimate]:
     """Changes by the linear model of blocks; `ratio` is the course of the ratio to tCr. Blocks of
-    one model are compared at one width."""
+    one model have a width of their own each."""
     series = dict.fromkeys(reversed(ABSOLUTE), course)
     if ratio is not None:
         series["ratio_tcr"] = ratio

@@ -10,16 +10,8 @@ from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.fit.design import Design, given_design
 from fmrsflow.fit.flags import flags, joint_flags
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.scan import (
-    Transients,
-    designs,
-    engine_timecourse,
-    fit_scan,
-    fit_together,
-    means_of_scan,
-    plain_designs,
-    series_of_scan,
-)
+from fmrsflow.fit.scan import Transients, designs, engine_timecourse, fit_scan, fit_together
+from fmrsflow.fit.scan_means import means_of_scan, plain_designs, series_of_scan
 from fmrsflow.fit.water import water_amplitude
 from fmrsflow.tables import read_table
 from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
