@@ -62,7 +62,7 @@ def _creatine() -> Iterator[Figure]:
     from fmrsflow.convert.reader import read
     from fmrsflow.fit.options import FitOptions
     from fmrsflow.fit.solve import fit_spectra
-    from fmrsflow.fit.water import water_amplitude
+    from fmrsflow.water_amplitude import water_amplitude
     from fmrsflow.stages.basis import make
     from fmrsflow.study import Site
 

@@ -12,9 +12,9 @@ from fmrsflow.fit.flags import flags, joint_flags
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import Transients, designs, engine_timecourse, fit_scan, fit_together
 from fmrsflow.fit.scan_means import means_of_scan, plain_designs, series_of_scan
-from fmrsflow.fit.water import water_amplitude
 from fmrsflow.tables import read_table
 from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
+from fmrsflow.water_amplitude import water_amplitude
 
 
 def process(job: Job) -> dict:
@@ -50,7 +50,9 @@ def process(job: Job) -> dict:
 def _together(job: Job, options: FitOptions, transients: Transients, basis) -> dict:
     """Joint fit, and means of conditions and blocks, from one fit of all transients; what the
     record says of the joint fit."""
-    tr_s = job.record("convert")["tr_s"] or job.site.tr_s or 1.0
+    converted = job.record("convert")
+    tr_s = converted["tr_s"] or job.site.tr_s or 1.0
+    tr_s *= converted["excitations_per_transient"] or 1
     design = width = None
     joint = {"status": "absent", "reason": "switched off (setting joint)"}
     try:
