@@ -10,8 +10,9 @@ import pytest
 from fmrsflow.concentration import quantities
 from fmrsflow.errors import DataError
 from fmrsflow.fit.design import Design, condition_design, linewidth_design
-from fmrsflow.fit.joint import fit_joint
+from fmrsflow.fit.joint import fit_joint, fit_joint_models
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.series import of_transients
 from fmrsflow.fit.solve import fit_spectra
 from fmrsflow.quality import voigt_fwhm
 
@@ -202,6 +203,20 @@ def test_only_chosen_metabolites_respond(scan, basis):
     )
     told = {n for n, x in zip(result.names, result.change_percent[0]) if np.isfinite(x)}
     assert told == {"Glu", "Lac", "Glx"}
+
+
+def test_transients_that_were_fitted_before_give_the_same(scan, basis):
+    """And a gain knows the gaps between them: its error is not that of neighbours."""
+    fids, places = scan(snr=40.0, seed=5), np.cumsum(np.tile([1, 9], 16))
+    design, width = condition_design(LABELS, "rest"), linewidth_design(LABELS, "rest")
+    courses = np.concatenate([design.matrix, width.matrix], axis=1)
+    series = of_transients(fids, basis, courses, FitOptions(), places)
+    given = (fids, basis, design, [width], FitOptions(), (), places)
+    (alone,), (again,) = fit_joint_models(*given), fit_joint_models(*given, common=series)
+    np.testing.assert_array_equal(again.change_percent, alone.change_percent)
+    np.testing.assert_array_equal(again.change_covariance, alone.change_covariance)
+    (close,) = fit_joint_models(*given[:-1])
+    assert not np.array_equal(close.change_covariance, alone.change_covariance)
 
 
 @pytest.mark.parametrize("everything", [True, False], ids=["all signals", "macromolecules"])
