@@ -45,6 +45,7 @@ def fit_joint(
     linewidth: Design | None = None,
     options: FitOptions | None = None,
     responding: tuple[str, ...] = (),
+    places: np.ndarray | None = None,
 ) -> JointResult:
     """Fit all transients at once.
 
@@ -62,8 +63,10 @@ def fit_joint(
         is taken as known, of the Lorentzian part.
     options : FitOptions, optional
     responding : tuple of str
-        Metabolites with contrasts; empty for all. Macromolecules and lipids never have one; the
-        constant and drifts belong to every signal.
+        Metabolites with contrasts; empty for all. Macromolecules and lipids have one where
+        `options.joint_macromolecules` is "free"; the constant and drifts belong to every signal.
+    places : int array (n_transients,), optional
+        Of the transients in the order of acquisition; by default without gaps.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def fit_joint(
         Basis and data do not belong together, a regressor is missing or dependent, or the average
         of the transients cannot be fitted.
     """
-    return fit_joint_models(fids, basis, design, (linewidth,), options, responding)[0]
+    return fit_joint_models(fids, basis, design, (linewidth,), options, responding, places)[0]
 
 
 def fit_joint_models(
@@ -81,24 +84,27 @@ def fit_joint_models(
     linewidths: Sequence[Design | None],
     options: FitOptions | None = None,
     responding: tuple[str, ...] = (),
+    places: np.ndarray | None = None,
+    common: Series | None = None,
 ) -> list[JointResult]:
-    """`fit_joint` under several models of the linewidth; what they share is computed once."""
+    """`fit_joint` under several models of the linewidth; what they share is computed once, or was
+    before: `common`, of the same transients (`series.of_transients`)."""
     options = options or FitOptions()
     fids, basis = cut_alike(fids, basis)
-    model = make_model(fids, Kind(basis), options)
-    respond = _respond(model, design, responding)
+    model = common.mean.directions.model if common else make_model(fids, Kind(basis), options)
+    respond = _respond(model, design, responding, options.joint_macromolecules == "free")
     fixed = options.joint_linewidth == "fixed"
     for linewidth in linewidths:
         check(fids, design, linewidth)
-    whole = [one.matrix for one in (design, *linewidths) if one is not None]
-    courses = np.concatenate(whole, axis=1)
-    common, found = None, []
+    courses = np.concatenate([one.matrix for one in (design, *linewidths) if one], axis=1)
+    found = []
     for linewidth in linewidths:
         known = fixed and linewidth is not None
         if known:
-            series = make_series(model, _broadened(fids, linewidth, options), courses, options)
+            known_width = _broadened(fids, linewidth, options)
+            series = make_series(model, known_width, courses, options, places)
         else:
-            series = common = common or make_series(model, fids, courses, options)
+            series = common = common or make_series(model, fids, courses, options, places)
         kind = "none" if linewidth is None else options.joint_linewidth
         found.append(_fit(series, design, None if known else linewidth, respond, kind))
     return found
@@ -110,13 +116,14 @@ def _broadened(fids: Fids, linewidth: Design, options: FitOptions) -> Fids:
     return fids.broadened(narrower - narrower.min(), 0.0)
 
 
-def _respond(model: Model, design: Design, responding: tuple[str, ...]) -> np.ndarray:
-    """Which column each signal has, boolean (n_columns, n_names)."""
+def _respond(model: Model, design: Design, responding: tuple[str, ...], broad: bool) -> np.ndarray:
+    """Which column each signal has, boolean (n_columns, n_names); `broad`: macromolecules and
+    lipids may respond as well."""
     unknown = sorted(set(responding) - set(model.names))
     if unknown:
         raise DataError(f"joint_respond names {', '.join(unknown)}, which the basis lacks")
     may = [name in responding or (not responding and name != CREATINE_CH2) for name in model.names]
-    may = np.array(may) & ~model.broad
+    may = np.where(model.broad, broad, may)
     task = np.array([name in design.contrasts for name in design.names])
     return np.where(task[:, None], may[None], True)
 
@@ -152,7 +159,7 @@ def _fit(series: Series, design: Design, widths: Design | None, respond, kind: s
     moved = directions.moved(change)
     rest = series.rows - (moved - moved.mean(axis=0))
     products = rest @ flat.T + change @ directions.gram
-    found = solve(columns, directions, products, series.variance, gain=True)
+    found = solve(columns, directions, products, series.variance, True, series.places)
     final = columns.change(found.values, len(flat))
     rest = rest - (final - change) @ flat
     return _result(series, design, columns, found, final, rest, respond, kind)

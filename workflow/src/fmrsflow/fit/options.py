@@ -13,6 +13,7 @@ LINESHAPES = ("auto", "voigt", "free")
 LINEWIDTHS = ("free", "fixed", "none")
 REGRESSORS = ("boxcar", "hrf", "fir")
 ALIGNMENTS = ("preprocess", "free")
+RESPONDING = ("fixed", "free")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class FitOptions:
     joint_drift_order: int = 1
     joint_alignment: str = "free"
     joint_respond: tuple[str, ...] = ()
+    joint_macromolecules: str = "fixed"
     joint_design: str = ""
     command: str = ""
 
@@ -60,6 +62,7 @@ class FitOptions:
             ("joint_linewidth", LINEWIDTHS),
             ("joint_linewidth_regressor", REGRESSORS[:2]),
             ("joint_alignment", ALIGNMENTS),
+            ("joint_macromolecules", RESPONDING),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(

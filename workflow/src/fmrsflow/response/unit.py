@@ -29,6 +29,9 @@ class UnitScan:
         Amplitudes of blocks and table of the joint fit; empty where the scan has one condition.
     joint_fit : dict of arrays or None
         Arrays of the joint fit where there is one.
+    means : dict of arrays or None
+        Of conditions and blocks in one model of all transients (`fit.means`); None where each was
+        fitted by itself, or the scan has one condition.
     """
 
     key: str
@@ -40,6 +43,7 @@ class UnitScan:
     timecourse: Sequence[Row] = ()
     joint_rows: Sequence[Row] = ()
     joint_fit: Mapping[str, np.ndarray] | None = None
+    means: Mapping[str, np.ndarray] | None = None
 
     def tasks(self, of: Sequence[str]) -> list[str]:
         """Those of the unit's tasks that ran in this scan beside another condition."""

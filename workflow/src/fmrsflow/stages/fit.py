@@ -10,7 +10,8 @@ from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.fit.design import Design, given_design
 from fmrsflow.fit.flags import flags, joint_flags
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.scan import Transients, designs, fit_scan, fit_together
+from fmrsflow.fit.scan import Transients, designs, engine_timecourse, fit_scan, fit_together
+from fmrsflow.fit.scan_means import means_of_scan, plain_designs, series_of_scan
 from fmrsflow.tables import read_table
 from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
 from fmrsflow.water_amplitude import water_amplitude
@@ -36,24 +37,47 @@ def process(job: Job) -> dict:
     for flag in flags(fitted.whole, job.record("convert")["te_s"]):
         job.warn(flag)
     job.save("amplitudes", fitted.amplitudes(), AMPLITUDES)
-    job.save("timecourse", fitted.timecourse(), TIMECOURSE)
     job.save("result", fitted.arrays())
-    joint = _joint(job, options, transients, basis)
+    if options.engine != "fmrsflow":
+        job.save("timecourse", engine_timecourse(transients, average, basis, options), TIMECOURSE)
+        reason = f"engine {options.engine} fits single spectra only"
+        joint = {"status": "absent", "reason": reason}
+    else:
+        joint = _together(job, options, transients, basis)
     return {**fitted.quality(), **_water(job), "joint": joint}
 
 
-def _joint(job: Job, options: FitOptions, transients: Transients, basis) -> dict:
-    if not options.joint:
-        return {"status": "absent", "reason": "switched off (setting joint)"}
-    if options.engine != "fmrsflow":
-        return {"status": "absent", "reason": f"engine {options.engine} fits single spectra only"}
+def _together(job: Job, options: FitOptions, transients: Transients, basis) -> dict:
+    """Joint fit, and means of conditions and blocks, from one fit of all transients; what the
+    record says of the joint fit."""
+    converted = job.record("convert")
+    tr_s = converted["tr_s"] or job.site.tr_s or 1.0
+    tr_s *= converted["excitations_per_transient"] or 1
+    design = width = None
+    joint = {"status": "absent", "reason": "switched off (setting joint)"}
     try:
-        design, width = _designs(job, options, transients)
-        fits = fit_together(transients, design, width, basis, options)
+        if options.joint:
+            design, width = _designs(job, options, transients, tr_s)
     except Unreachable:
         raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
-        return {"status": "failed", "reason": " ".join(str(failure).split())}
+        joint = _failed(failure)
+    both = plain_designs(transients.labels, tr_s, options) if design is None else (design, width)
+    try:
+        series = series_of_scan(transients, basis, options, [one for one in both if one])
+        means = means_of_scan(transients, series, tr_s, options)
+    except DataError as failure:
+        job.warn(f"no model of all transients, each condition has a fit of its own: {failure}")
+        job.save("timecourse", [], TIMECOURSE)
+        return joint if design is None else _failed(failure)
+    job.save("timecourse", means.timecourse(), TIMECOURSE)
+    job.save("means", means.arrays())
+    if design is None:
+        return joint
+    try:
+        fits = fit_together(transients, design, width, basis, options, series)
+    except DataError as failure:
+        return _failed(failure)
     for flag in joint_flags(fits[0]):
         job.warn(flag)
     job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
@@ -61,12 +85,15 @@ def _joint(job: Job, options: FitOptions, transients: Transients, basis) -> dict
     return {"status": "ok", "reason": None, **fits[0].summary(), "design": list(design.names)}
 
 
-def _designs(job: Job, options: FitOptions, transients: Transients) -> tuple[Design, Design | None]:
+def _failed(failure: DataError) -> dict:
+    return {"status": "failed", "reason": " ".join(str(failure).split())}
+
+
+def _designs(
+    job: Job, options: FitOptions, transients: Transients, tr_s: float
+) -> tuple[Design, Design | None]:
     """Amplitude and linewidth design over all transients, from the setting's TSV or the events."""
     if not options.joint_design:
-        converted = job.record("convert")
-        tr_s = converted["tr_s"] or job.site.tr_s or 1.0
-        tr_s *= converted["excitations_per_transient"] or 1
         return designs(transients.labels, tr_s, options)
     scan = job.scan
     name = options.joint_design.format(stem=scan.stem, **scan.entities)

@@ -10,7 +10,8 @@ from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.response.blocks import block_rows
 from fmrsflow.response.controls import controls
-from fmrsflow.response.estimators import blocks, courses, joint, timecourse
+from fmrsflow.response.estimators import blocks, joint, timecourse
+from fmrsflow.response.timecourse import courses
 from fmrsflow.response.unit import UnitScan, conditions
 from fmrsflow.study import Scan
 from fmrsflow.tables.response import BLOCKS, CHANGE, CONTROLS
@@ -40,9 +41,9 @@ def process(job: Job) -> dict:
             job.warn(f"no joint fit: {scan.joint['reason']}")
         else:
             found += joint(scan, rest, here, setting, partial(job.seed, scan=own))
-        by_name = courses(scan)
+        by_name, ratios = courses(scan), courses(scan, over="tCr")
         for course in (by_name[name] for name in setting["metabolites"] if name in by_name):
-            found += timecourse(course, by_name.get("tCr"), rest, here, setting)
+            found += timecourse(course, ratios.get(course.metabolite), rest, here, setting)
             shown += block_rows(course, rest)
             glutamate += [course] if course.metabolite == "Glu" else []
     if not any(one.estimator == "blocks" and one.quantity == "molal" for one in found):
@@ -68,6 +69,7 @@ def _read(job: Job, scan: Scan) -> UnitScan:
     several = len(done["conditions"]) > 1
     fit = job.record("fit", scan)["joint"]
     fitted = several and fit["status"] == "ok"
+    together = several and job.earlier("fit", scan).has("means.npz")
     return UnitScan(
         key=scan.key,
         preprocess=done,
@@ -80,6 +82,7 @@ def _read(job: Job, scan: Scan) -> UnitScan:
         timecourse=job.table("fit", "timecourse", scan) if several else (),
         joint_rows=job.table("fit", "joint", scan) if fitted else (),
         joint_fit=job.arrays("fit", "joint", scan) if fitted else None,
+        means=job.arrays("fit", "means", scan) if together else None,
     )
 
 

@@ -7,19 +7,19 @@ from fmrsflow.tables import flag, integer, number, text
 CHANGE = {
     "metabolite": text("metabolite or sum"),
     "estimator": text(
-        "`blocks`: averages of conditions; `timecourse`: GLM with AR(1) errors on block-wise "
-        "amplitudes; `joint`: fit of all transients"
+        "`blocks`: averages of conditions; `timecourse`: linear model of conditions and drift on "
+        "amplitudes of blocks; `joint`: linear model of all transients"
     ),
     "matched": flag(
-        "linewidth difference between conditions taken out (`blocks`: matched before the fit; "
-        "`joint`: narrowing in the model); false is the control without"
+        "linewidth difference between conditions taken out (`blocks`, `timecourse`: width free in "
+        "each; `joint`: narrowing in the model); false is the control without"
     ),
     "quantity": text("molal, ratio_tcr or raw"),
     "contrast": text("`<task>-<rest>`"),
     "rest": text("condition that the change refers to"),
     "task": text("condition whose change it is"),
     "change_percent": number("100 (task - rest) / rest", "percent"),
-    "se_percent": number("its standard error, from the covariance of the fit", "percent"),
+    "se_percent": number("its standard error: noise and gain of the transients", "percent"),
     "low_percent": number(
         "lower end of the 95 % interval; n/a and a reason where it is open", "percent"
     ),
