@@ -9,7 +9,8 @@ shifts and baseline are shared. The mean of the transients is fitted like any sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from fmrsflow.fit.directions import (
 from fmrsflow.fit.linear import Columns, Estimate, solve
 from fmrsflow.fit.model import Kind, Model, make_model
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.plateaus import Plateaus, readings
 from fmrsflow.fit.series import Series, make_series
 
 ROUNDS = 6
@@ -81,8 +83,13 @@ def fit_joint_models(
     linewidths: Sequence[Design | None],
     options: FitOptions | None = None,
     responding: tuple[str, ...] = (),
+    shapes: Mapping[str, Design] | None = None,
 ) -> list[JointResult]:
-    """`fit_joint` under several models of the linewidth; what they share is computed once."""
+    """`fit_joint` under several models of the linewidth; what they share is computed once.
+
+    `shapes` are designs of one set of columns, with the response in other shapes: the first result
+    holds the plateaus under each, round its own widths.
+    """
     options = options or FitOptions()
     fids, basis = cut_alike(fids, basis)
     model = make_model(fids, Kind(basis), options)
@@ -93,6 +100,7 @@ def fit_joint_models(
     whole = [one.matrix for one in (design, *linewidths) if one is not None]
     courses = np.concatenate(whole, axis=1)
     common, found = None, []
+    others = {name: (one, _respond(model, one, responding)) for name, one in (shapes or {}).items()}
     for linewidth in linewidths:
         known = fixed and linewidth is not None
         if known:
@@ -100,7 +108,8 @@ def fit_joint_models(
         else:
             series = common = common or make_series(model, fids, courses, options)
         kind = "none" if linewidth is None else options.joint_linewidth
-        found.append(_fit(series, design, None if known else linewidth, respond, kind))
+        free = None if known else linewidth
+        found.append(_fit(series, design, free, respond, kind, {} if found else others))
     return found
 
 
@@ -139,7 +148,14 @@ def _columns(
     return Columns(matrix - matrix.mean(axis=0), chosen, signals)
 
 
-def _fit(series: Series, design: Design, widths: Design | None, respond, kind: str) -> JointResult:
+def _fit(
+    series: Series,
+    design: Design,
+    widths: Design | None,
+    respond: np.ndarray,
+    kind: str,
+    shapes: Mapping[str, tuple[Design, np.ndarray]],
+) -> JointResult:
     """The joint fit from that of the mean."""
     design = design.select(series.kept)
     widths = None if widths is None else widths.select(series.kept)
@@ -155,7 +171,46 @@ def _fit(series: Series, design: Design, widths: Design | None, respond, kind: s
     found = solve(columns, directions, products, series.variance, gain=True)
     final = columns.change(found.values, len(flat))
     rest = rest - (final - change) @ flat
-    return _result(series, design, columns, found, final, rest, respond, kind)
+    result = _result(series, design, columns, found, final, rest, respond, kind)
+    if not shapes:
+        return result
+    return replace(result, plateaus=_plateaus(series, shapes, widths, products))
+
+
+def _plateaus(
+    series: Series,
+    shapes: Mapping[str, tuple[Design, np.ndarray]],
+    widths: Design | None,
+    products: np.ndarray,
+) -> Plateaus:
+    """Changes and likelihood under each shape, from the products round the widths of the fit."""
+    directions, names = series.directions, series.directions.model.names
+    box = next(iter(shapes.values()))[0].select(series.kept)
+    fitted, changes, spreads, likelihoods, read = [], [], [], [], []
+    for shape, (whole, respond) in shapes.items():
+        design = whole.select(series.kept)
+        columns = _columns(directions, design, widths, respond)
+        try:
+            found = solve(columns, directions, products, series.variance, gain=True)
+        except DataError:  # of a response that is over within a transient nothing may be left
+            continue
+        fitted.append(shape)
+        coefficients = _coefficients(series, design, columns, found, respond)
+        told, _, _, percent, spread = percent_changes(names, design, coefficients)
+        changes.append(percent)
+        spreads.append(spread)
+        likelihoods.append(found.log_likelihood)
+        read.append(readings(box, design))
+    return Plateaus(
+        shapes=tuple(fitted),
+        contrasts=box.contrasts,
+        names=told,
+        change_percent=np.array(changes),
+        covariance=np.array(spreads),
+        log_likelihood=np.array(likelihoods),
+        boxcar_reads=np.array([reads for reads, _ in read]),
+        se_ratio=np.array([ratio for _, ratio in read]),
+    )
 
 
 def _result(
@@ -186,7 +241,7 @@ def _result(
         names=names,
         baseline_amplitude=scale * base,
         baseline_se=scale * base_se,
-        contrasts=design.contrasts,
+        contrasts=tuple(design.reported),
         change_percent=percent,
         change_se_percent=np.sqrt(np.einsum("cii->ci", spread)),
         change_covariance=spread,

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
-from fmrsflow.fit.design import Design, given_design
+from fmrsflow.fit.design import (
+    Design,
+    Timing,
+    combined,
+    given_design,
+    linewidth_design,
+    width_of_contrasts,
+)
 from fmrsflow.fit.flags import flags, joint_flags
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.scan import Transients, designs, fit_scan, fit_together
+from fmrsflow.fit.scan import (
+    Transients,
+    designs,
+    fit_scan,
+    fit_together,
+    joint_rest,
+    shape_designs,
+)
 from fmrsflow.fit.water import water_amplitude
 from fmrsflow.tables import read_table
 from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
@@ -48,8 +64,12 @@ def _joint(job: Job, options: FitOptions, transients: Transients, basis) -> dict
     if options.engine != "fmrsflow":
         return {"status": "absent", "reason": f"engine {options.engine} fits single spectra only"}
     try:
-        design, width = _designs(job, options, transients)
-        fits = fit_together(transients, design, width, basis, options)
+        events, time_s = job.events(), transients.time_s
+        alone = events is None
+        timing = Timing.of_labels(transients.labels, time_s) if alone else Timing(time_s, events)
+        design, width, rest = _designs(job, options, transients.labels, timing)
+        shapes = shape_designs(transients.labels, timing, options)
+        fits = fit_together(transients, design, width, basis, options, shapes)
     except Unreachable:
         raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
@@ -58,20 +78,37 @@ def _joint(job: Job, options: FitOptions, transients: Transients, basis) -> dict
         job.warn(flag)
     job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
     job.save("joint", fits[0].arrays(np.flatnonzero(transients.used)))
-    return {"status": "ok", "reason": None, **fits[0].summary(), "design": list(design.names)}
+    told = {**fits[0].summary(), "design": list(design.names), "rest": rest}
+    return {"status": "ok", "reason": None, **told}
 
 
-def _designs(job: Job, options: FitOptions, transients: Transients) -> tuple[Design, Design | None]:
-    """Amplitude and linewidth design over all transients, from the setting's TSV or the events."""
+def _designs(
+    job: Job, options: FitOptions, labels: Sequence[str | None], timing: Timing
+) -> tuple[Design, Design | None, str | None]:
+    """Amplitude and linewidth design over all transients, from the setting's TSV or the events, and
+    the condition that changes refer to (None where the TSV says it)."""
     if not options.joint_design:
-        tr_s = job.record("convert")["tr_s"] or job.site.tr_s or 1.0
-        return designs(transients.labels, tr_s, options)
+        return *designs(labels, timing, options), joint_rest(labels, options)
     scan = job.scan
     name = options.joint_design.format(stem=scan.stem, **scan.entities)
     path, root = job.study.data_root / name, job.study.data_root.resolve()
     if not (path.is_file() and path.resolve().is_relative_to(root)):
         raise Unreachable(f"{name} (setting joint_design) is not below the data root", path)
-    return given_design(read_table(job.beside(path)), len(transients.labels))
+    design, width = given_design(read_table(job.beside(path)), len(labels))
+    if width is None:
+        width = _width(design, labels, timing, options)
+    return combined(design, options.joint_contrasts), width, None
+
+
+def _width(
+    design: Design, labels: Sequence[str | None], timing: Timing, options: FitOptions
+) -> Design:
+    """Linewidth design beside a given one that says nothing of it: from events, where there are
+    any, else from its own contrasts."""
+    if len(set(labels) - {None}) < 2 and not options.joint_linewidth_events:
+        return width_of_contrasts(design, timing)
+    rest, regressor = joint_rest(labels, options), options.joint_linewidth_regressor
+    return linewidth_design(labels, rest, timing, regressor, options.joint_linewidth_events)
 
 
 def _water(job: Job) -> dict:

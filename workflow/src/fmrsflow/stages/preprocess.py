@@ -6,7 +6,7 @@ from fmrsflow import quality
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
-from fmrsflow.events import odd_timing
+from fmrsflow.events import odd_timing, without_strays
 from fmrsflow.noise import without_zeros
 from fmrsflow.preprocess.linewidth import match_linewidths
 from fmrsflow.preprocess.outliers import blank_unusable
@@ -77,10 +77,16 @@ def _conditions(job: Job, n_transients: int, tr_s: float | None) -> list[str | N
             "no repetition time in the file nor in sites.tsv: events cannot be assigned to "
             "transients; give tr_s in sites.tsv"
         )
+    setting = job.settings["preprocess"]
+    events = [row for row in events if row["trial_type"] not in setting["nested_events"]]
     stimuli = [row for row in events if row["trial_type"] != "rest"]
     for text in odd_timing(stimuli, n_transients * tr_s, tr_s):
         job.warn(text)
-    return conditions_of(events, n_transients, tr_s, job.settings["preprocess"]["lag_s"])
+    labels = conditions_of(events, n_transients, tr_s, setting["lag_s"])
+    labels, text = without_strays(labels, events)
+    if text:
+        job.warn(text)
+    return labels
 
 
 main = stage_main("preprocess", process)
