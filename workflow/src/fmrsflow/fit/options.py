@@ -44,7 +44,7 @@ class FitOptions:
     joint_rise_s: float = 30.0
     joint_delay_s: float = 0.0
     joint_fir_s: float = 0.0
-    joint_shapes: tuple[str, ...] = ("boxcar", "hrf", "exponential_15s", "exponential_30s")
+    joint_shapes: tuple[str, ...] = ("exponential_15s", "exponential_30s")
     joint_rest: str = ""
     joint_contrasts: tuple[str, ...] = ()
     joint_linewidth: str = "free"

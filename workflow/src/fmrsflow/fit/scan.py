@@ -313,14 +313,14 @@ def joint_rest(labels: Sequence[str | None], options: FitOptions) -> str:
 def shape_designs(
     labels: Sequence[str | None], timing: Timing, options: FitOptions
 ) -> dict[str, Design]:
-    """A design for each shape of `joint_shapes`, the boxcar first; empty where there are none or
-    only one condition."""
-    if not options.joint_shapes or len(set(labels) - {None}) < 2:
+    """A design for each shape of the response, boxcar and haemodynamic first, then those of
+    `joint_shapes`; empty where there is only one condition."""
+    if len(set(labels) - {None}) < 2:
         return {}
     rest, order = joint_rest(labels, options), options.joint_drift_order
     box = condition_design(labels, rest, timing, BOXCAR, order)
     order = len(box.names) - len(box.contrasts) - 1
-    names = dict.fromkeys(Shape.named(one).name for one in options.joint_shapes)
+    names = [Shape.named(one).name for one in ("hrf", *options.joint_shapes)]
     found = {name: condition_design(labels, rest, timing, name, order) for name in names}
     return {BOXCAR: box} | found
 
