@@ -38,7 +38,7 @@ PAUSES_S = {64: 64, 32: 32, 16: 16, 8: 16}
 PAIRS = 8
 """Scans with and without a response, noise alike, that show what a boxcar reads of it."""
 
-NESTED = 20
+NESTED = 80
 """Scans of the nested design."""
 
 MOST_BIAS, MOST_PLATEAU_BIAS, MOST_FACTOR = 0.2, 0.3, 0.05
@@ -272,7 +272,7 @@ def _nested(quick: bool, seed: int) -> Iterator[Figure]:
 def _strays() -> Figure:
     """A protocol of baseline and task whose last three transients no event holds: the change of Glu
     by the conditions that are made of it."""
-    scan = Timed(snr=300.0)
+    scan = Timed(snr=1000.0)
     box = np.array([label == "task" for label in scan.labels])
     held = [
         {"onset": TR_S * j, "duration": TR_S, "trial_type": "task" if box[j] else "baseline"}

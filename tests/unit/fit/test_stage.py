@@ -199,8 +199,9 @@ def test_a_design_of_the_user_is_followed(run, scan, tmp_path):
     assert outcome.record["joint"]["status"] == "ok"
     assert {row["contrast"] for row in outcome.table("joint")} == {"stimulus"}
     # Nothing in it says what the width does: it follows the conditions, as without a TSV.
-    assert outcome.record["joint"]["linewidth_model"] == "free"
-    assert outcome.record["joint"]["bold_narrowing_hz"] == pytest.approx(0.14, abs=0.06)
+    narrowing = outcome.record["joint"]["bold_narrowing_hz"]
+    own = run(scan).record["joint"]["bold_narrowing_hz"]
+    assert narrowing == pytest.approx(own, rel=1e-4)  # drifts are rounded
 
 
 def test_a_given_design_has_no_narrowing_where_the_setting_says_so(run, scan, tmp_path):

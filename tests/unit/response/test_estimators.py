@@ -201,13 +201,12 @@ def test_contrasts_that_are_no_task_come_out_and_the_observed_difference_beside_
     fit["plateau_percent"] = np.array([[[0.0, 4.0, 0.0]], [[0.0, 9.0, 0.0]]])
     fit["plateau_covariance"] = np.full((2, 1, 3, 3), 0.01) + 0.2 * np.eye(3)
     found = joint(one, "rest", ["task"], SETTING, seed=len)
-    raw = {e.task: e.change.percent for e in found if (e.metabolite, e.quantity) == ("Glu", "raw")}
+    glu = [e for e in found if e.metabolite == "Glu" and e.matched]
+    raw, ratio = (
+        {e.task: e.change.percent for e in glu if e.quantity == quantity}
+        for quantity in ("raw", "ratio_tcr")
+    )
     assert raw == {"task_0s": 1.0, "late": 7.0, "task": 4.0}
-    ratio = {
-        e.task: e.change.percent
-        for e in found
-        if (e.metabolite, e.quantity) == ("Glu", "ratio_tcr")
-    }
     assert ratio["late"] == pytest.approx(100 * (1.07 / 1.005 - 1))
     fit |= {"log_likelihood": np.zeros(2), "boxcar_reads": np.array([[1.0], [0.8]])}
     fit["se_ratio"] = np.ones((2, 1))

@@ -29,7 +29,7 @@ def rows(reads=0.8, se=0.5):
                         "quantity": "raw",
                         "contrast": "task-rest",
                         "shape": shape,
-                        "change_percent": plateau + 0.1 * (person - 1.5),
+                        "change_percent": plateau + 0.1 * (person - 1.5) + 0.2 * (site == "b"),
                         "se_percent": se,
                         "log_likelihood": likelihood,
                         "boxcar_reads": reads if shape == "hrf" else 1.0,
@@ -57,7 +57,7 @@ def test_the_plateau_of_a_study_holds_the_spread_between_shapes():
     box, hrf, whole = table
     assert (whole["shape"], whole["n"], whole["n_sites"]) == (WEIGHED, 8, 2)
     assert hrf["weight"] == pytest.approx(0.75)
-    assert whole["change_percent"] == pytest.approx(0.25 * 2.0 + 0.75 * 2.5)
+    assert whole["change_percent"] == pytest.approx(0.25 * 2.0 + 0.75 * 2.5 + 0.1)
     between = 0.5 * math.sqrt(0.25 * 0.75)
     assert whole["se_percent"] == pytest.approx(math.hypot(hrf["se_percent"], between))
     assert whole["shown"] is True

@@ -112,7 +112,10 @@ def test_what_a_design_can_show_is_said_before_the_scan(
     lines = [f"{onset}\t{block_s}\tvisual\n" for onset in onsets]
     (tmp_path / "e.tsv").write_text("onset\tduration\ttrial_type\n" + "".join(lines))
     sheets = "data_root: .\nsites_sheet: sites.tsv\nscans_sheet: scans.tsv\n"
-    (tmp_path / "c.yaml").write_text(sheets + "analyses:\n  main: {}\n")
+    stages = ("preprocess", "basis", "fit", "concentration", "response")
+    sheets += "primary: main\nanalyses: {main: {%s}}\n"
+    sheets %= ", ".join(f"{one}: a" for one in stages)
+    (tmp_path / "c.yaml").write_text(sheets + "".join(f"{one}: {{a: {{}}}}\n" for one in stages))
     main(["c.yaml"])
     out, err = capsys.readouterr()
     assert "and 1 more like it: visual, 64 transients of 4 s" in out, err
