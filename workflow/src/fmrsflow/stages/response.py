@@ -11,10 +11,11 @@ from fmrsflow.errors import DataError
 from fmrsflow.response.blocks import block_rows
 from fmrsflow.response.controls import controls
 from fmrsflow.response.estimators import blocks, joint, timecourse
+from fmrsflow.response.plateaus import boxcar_reads, plateau_rows
 from fmrsflow.response.timecourse import courses
 from fmrsflow.response.unit import UnitScan, conditions
 from fmrsflow.study import Scan
-from fmrsflow.tables.response import BLOCKS, CHANGE, CONTROLS
+from fmrsflow.tables.response import BLOCKS, CHANGE, CONTROLS, PLATEAUS
 
 
 def process(job: Job) -> dict:
@@ -32,14 +33,20 @@ def process(job: Job) -> dict:
             "rest and task are different scans: their linewidths are not matched, see the control "
             "on linewidth"
         )
-    shown, glutamate = [], []
+    shown, glutamate, plateaus = [], [], []
     for own, scan in zip(job.unit.scans, scans):
         here = scan.tasks(tasks)
         if not here:
             continue
         if scan.joint_fit is None:
             job.warn(f"no joint fit: {scan.joint['reason']}")
+        elif (other := scan.joint.get("rest") or rest) != rest:
+            job.warn(
+                f"no changes of the joint fit: they refer to {other}, those of the study to {rest} "
+                f"(fit setting joint_rest: {rest})"
+            )
         else:
+            plateaus += plateau_rows(scan, rest, setting["metabolites"])
             found += joint(scan, rest, here, setting, partial(job.seed, scan=own))
         by_name, ratios = courses(scan), courses(scan, over="tCr")
         for course in (by_name[name] for name in setting["metabolites"] if name in by_name):
@@ -55,11 +62,13 @@ def process(job: Job) -> dict:
     job.save("change", [one.to_row(rest) for one in found], CHANGE)
     job.save("controls", [vars(one) for one in checked], CONTROLS)
     job.save("blocks", shown, BLOCKS)
+    job.save("plateaus", plateaus, PLATEAUS)
     return {
         "rest": rest,
         "tasks": tasks,
         "scans": [scan.key for scan in scans],
         "flags": [one.flag for one in checked if one.flag],
+        "boxcar_reads": boxcar_reads(plateaus),
     }
 
 
