@@ -143,8 +143,15 @@ def _fit(series: Series, design: Design, widths: Design | None, respond, kind: s
     """The joint fit from that of the mean."""
     design = design.select(series.kept)
     widths = None if widths is None else widths.select(series.kept)
+    columns = _columns(series.directions, design, widths, respond)
+    found, final, rest = solved(series, columns)
+    return _result(series, design, columns, found, final, rest, respond, kind)
+
+
+def solved(series: Series, columns: Columns) -> tuple[Estimate, np.ndarray, np.ndarray]:
+    """Coefficients of columns, how far they move each transient in each direction, and what is left
+    of the transients."""
     directions, flat = series.directions, series.directions.flat
-    columns = _columns(directions, design, widths, respond)
     products = series.rows @ flat.T
     first = solve(columns, directions, products, series.variance, gain=False)
     # Anew round the widths that were found: their second order is a tenth of a point.
@@ -154,8 +161,7 @@ def _fit(series: Series, design: Design, widths: Design | None, respond, kind: s
     products = rest @ flat.T + change @ directions.gram
     found = solve(columns, directions, products, series.variance, gain=True)
     final = columns.change(found.values, len(flat))
-    rest = rest - (final - change) @ flat
-    return _result(series, design, columns, found, final, rest, respond, kind)
+    return found, final, rest - (final - change) @ flat
 
 
 def _result(

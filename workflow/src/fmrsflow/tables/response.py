@@ -8,13 +8,16 @@ CHANGE = {
     "metabolite": text("metabolite or sum"),
     "estimator": text(
         "`blocks`: averages of conditions; `timecourse`: GLM with AR(1) errors on block-wise "
-        "amplitudes; `joint`: fit of all transients"
+        "amplitudes; `joint`: fit of all transients, of all scans of the unit"
     ),
     "matched": flag(
         "linewidth difference between conditions taken out (`blocks`: matched before the fit; "
-        "`joint`: narrowing in the model); false is the control without"
+        "`joint`: narrowing in the model, or a width for each scan); false is the control without"
     ),
-    "quantity": text("molal, ratio_tcr or raw"),
+    "quantity": text(
+        "molal, ratio_tcr or raw; `ratio_stable` (`joint` of several scans): scaled to all that is "
+        "taken not to respond"
+    ),
     "contrast": text("`<task>-<rest>`"),
     "rest": text("condition that the change refers to"),
     "task": text("condition whose change it is"),
