@@ -690,7 +690,10 @@ def _form(part: _Part, amplitudes, theta, scatter: bool, whole: bool = True) -> 
     spread = None
     if scatter:
         end = solution(model, part.data, state, part.target, "")
-        spread = (part.noise / variance) ** 2 * end.scatter
+        # Noise, and what the baselines of scans differ by where they are draws of what their
+        # smoother takes for likely: J'(I - H)^2 J and J'(I - H) H J.
+        baselines = model.band.oversampling * (variance * information - end.told)
+        spread = (part.noise / variance) ** 2 * (end.scatter + baselines)
     at = np.concatenate([amplitudes, theta])
     return _Form(at, information, score / variance, spread, state.misfit / variance)
 
