@@ -167,9 +167,8 @@ def test_one_condition_in_all_scans_is_refused(make, basis):
 
 
 def test_a_gain_that_nothing_tells_is_refused(make, basis):
-    """All metabolites may respond, and there are no macromolecules."""
-    options = FitOptions(macromolecules="none", exclude=("-CrCH2",))
-    unit = fit_unit(two(make, basis, snr=40.0), ("task",), options)
+    """All metabolites may respond, and macromolecules have a factor of their own."""
+    unit = fit_unit(two(make, basis, snr=40.0), ("task",))
     with pytest.raises(DataError, match="nothing is left that tells the gain"):
         unit.changes(Scaling("open", np.ones(2), np.array([0.0, np.inf])))
     assert np.isfinite(changes(unit.changes(STABLE))["Glu"])

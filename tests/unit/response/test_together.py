@@ -24,7 +24,7 @@ def rows(molal, raw, condition="rest"):
 def test_water_scales_by_its_ratio_with_both_errors():
     """The second receiver has twice the gain: its water and its metabolites are twice as large."""
     scales = [Scale(0.5, 1000.0, 0.01), Scale(0.25, 2000.0, 0.02)]
-    molal = scalings(scales, GAIN_SD)["molal"]
+    molal = scalings(scales, GAIN_SD, np.ones(2))["molal"]
     assert molal.ratio == pytest.approx([1.0, 2.0])
     assert molal.sd[0] == 0.0
     assert molal.sd[1] == pytest.approx(math.sqrt(0.01**2 + 0.02**2 + 0.003**2 + 0.004**2))
@@ -33,14 +33,14 @@ def test_water_scales_by_its_ratio_with_both_errors():
 def test_what_tissue_makes_different_counts_as_uncertain():
     """The second voxel holds more CSF: 3 % beside its water."""
     scales = [Scale(0.5, 1000.0, 0.0), Scale(0.5 * 1.03, 1000.0, 0.0)]
-    molal = scalings(scales, np.zeros(2))["molal"]
+    molal = scalings(scales, np.zeros(2), np.ones(2))["molal"]
     assert molal.ratio[1] == pytest.approx(1 / 1.03)
     assert molal.sd[1] == pytest.approx(math.log(1.03))
 
 
 def test_without_water_in_each_scan_there_is_no_molal_scaling():
-    assert "molal" not in scalings([Scale(0.5, 1000.0, 0.01), None], GAIN_SD)
-    found = scalings([None, None], GAIN_SD)
+    assert "molal" not in scalings([Scale(0.5, 1000.0, 0.01), None], GAIN_SD, np.ones(2))
+    found = scalings([None, None], GAIN_SD, np.ones(2))
     assert found["raw"].sd[1] == pytest.approx(0.005)
     assert np.isinf(found["ratio_stable"].sd[1]) and found["ratio_stable"].to_stable
 

@@ -61,7 +61,11 @@ one field."""
 
 LOOSE = 0.1
 """SD of the logarithm of a gain round that of the scans without a response, while they are searched
-together: where all metabolites may respond, macromolecules alone tell it."""
+together: where all metabolites may respond, nothing tells it."""
+
+BROAD_SD = 0.3
+"""SD of the prior of the logarithm of a factor that macromolecules and lipids of a scan have beside
+its gain: their lines are those of the model, and what these miss differs with the width."""
 
 MAX_STEPS = 40
 TOLERANCE = 1e-3
@@ -215,8 +219,7 @@ def fit_unit(
     unknown = sorted(set(responding) - set(model.names))
     if unknown:
         raise DataError(f"joint_respond names {', '.join(unknown)}, which the basis lacks")
-    may = [name in responding or (not responding and name != CREATINE_CH2) for name in model.names]
-    may = np.array(may) & ~model.broad
+    may = np.array([name in responding or not responding for name in model.names]) & ~model.broad
     parts = _parts(found, scans, may)
     return UnitFit(parts, tuple(tasks), may, bool(responding))
 
@@ -324,8 +327,9 @@ class UnitFit:
     def __init__(self, parts: list[_Part], tasks: tuple[str, ...], may: np.ndarray, told: bool):
         self.parts, self.tasks = parts, tasks
         self.names = parts[0].model.names
+        self.broad = parts[0].model.broad
         self._may = may
-        stable = {name for one in STABLE for name in members(one, self.names)}
+        stable = {name for one in STABLE for name in members(one, self.names)} | {CREATINE_CH2}
         rest = np.array([name not in stable for name in self.names])
         self._may_beside_stable = may if told else may & rest
         sizes = np.array([part.size for part in parts])
@@ -344,6 +348,7 @@ class UnitFit:
         still = self._layout(np.zeros(len(self.names), bool))
         first, stop = _minimise(self, still, still.start(), None)
         self._active = first[still.levels] > 0
+        self.start_gain = np.exp(np.append(0.0, first[still.gains]))
         layout = self._layout(self._may & self._active)
         start = layout.start_from(still, first)
         gain = first[still.gains]
@@ -393,7 +398,7 @@ class UnitFit:
         layout = self._layout(may & self._active)
         point = layout.start_from(self.layout, self.point)
         known = np.isfinite(scaling.sd[1:])
-        if not known.all() and not (~may & self._active).any():
+        if not known.all() and not (~may & ~self.broad & self._active).any():
             raise DataError(
                 "all signals may respond: nothing is left that tells the gain of a scan"
             )
@@ -471,15 +476,17 @@ class _Layout:
         p, own = len(names), int((~shared).sum())
         self.levels = slice(0, k)
         self.gains = slice(k + c * len(respond), k + c * len(respond) + s - 1)
-        self.thetas = slice(self.gains.stop, self.gains.stop + int(shared.sum()) + s * own)
+        self.broads = slice(self.gains.stop, self.gains.stop + s - 1)
+        self.thetas = slice(self.broads.stop, self.broads.stop + int(shared.sum()) + s * own)
         self.size = self.thetas.stop
         self.lines = np.empty((s, p), int)
-        self.lines[:, shared] = self.gains.stop + np.arange(int(shared.sum()))
-        first = self.gains.stop + int(shared.sum())
+        self.lines[:, shared] = self.broads.stop + np.arange(int(shared.sum()))
+        first = self.broads.stop + int(shared.sum())
         self.lines[:, ~shared] = first + np.arange(s * own).reshape(s, own)
         self.low, self.high = np.full(self.size, -np.inf), np.full(self.size, np.inf)
         self.low[self.levels] = 0.0
         self.precision = np.zeros(self.size)
+        self.precision[self.broads] = BROAD_SD**-2.0
         for s, part in enumerate(unit.parts):
             # Parameters in common have the limits and the prior of one scan.
             self.low[self.lines[s]] = part.model.lower
@@ -516,7 +523,7 @@ class _Layout:
     def start_from(self, other: _Layout, point: np.ndarray) -> np.ndarray:
         """The same point under another choice of responses."""
         found = np.zeros(self.size)
-        for name in ("levels", "gains", "thetas"):
+        for name in ("levels", "gains", "broads", "thetas"):
             found[getattr(self, name)] = point[getattr(other, name)]
         both = np.intersect1d(self.respond, other.respond, return_indices=True)
         for task in range(len(self.unit.tasks)):
@@ -536,30 +543,36 @@ class _Layout:
 
     def of_scan(self, point: np.ndarray, s: int) -> tuple[np.ndarray, np.ndarray]:
         """Amplitudes of a scan in its own unit, and its parameters."""
-        gain = self._gain(point, s)
-        return gain * self._level(point, s), point[self.lines[s]]
+        return self._gain(point, s) * self._level(point, s), point[self.lines[s]]
 
     def _gain(self, point: np.ndarray, s: int) -> float:
         log = point[self.gains][s - 1] if s else 0.0
         return float(self.unit.ratio_of_scales[s] * np.exp(log))
+
+    def _factors(self, point: np.ndarray, s: int) -> np.ndarray:
+        """Of each signal beside the gain."""
+        log = point[self.broads][s - 1] if s else 0.0
+        return np.where(self.unit.broad, np.exp(log), 1.0)
 
     def _level(self, point: np.ndarray, s: int) -> np.ndarray:
         level = point[self.levels].copy()
         for task in range(len(self.unit.tasks)):
             off = self.unit._courses[s, task] - self.unit._middle[task]
             level[self.respond] += off * point[self.response(task)]
-        return level
+        return level * self._factors(point, s)
 
     def slopes(self, point: np.ndarray, s: int) -> np.ndarray:
         """Derivatives of amplitudes and parameters of a scan by the unknowns."""
         k, p = len(self.unit.names), self.lines.shape[1]
         gain, turn = self._gain(point, s), np.zeros((k + p, self.size))
-        turn[:k, self.levels] = gain * np.eye(k)
+        turn[:k, self.levels] = gain * np.diag(self._factors(point, s))
         for task in range(len(self.unit.tasks)):
             off = self.unit._courses[s, task] - self.unit._middle[task]
             turn[self.respond, self.response(task)] = gain * off
         if s:
             turn[:k, self.gains.start + s - 1] = gain * self._level(point, s)
+            broad = self.unit.broad * turn[:k, self.gains.start + s - 1]
+            turn[:k, self.broads.start + s - 1] = broad
         turn[k + np.arange(p), self.lines[s]] = 1.0
         return turn
 
@@ -710,17 +723,18 @@ def _inverse(matrix: np.ndarray) -> np.ndarray:
 
 def _sd_of_mean_gain(series: Series) -> float:
     """SD that the gains of a scan's transients give their mean, from how they scatter."""
-    directions = series.directions
+    # A drift of the width is no gain.
+    directions = series.directions.without(SHAPES)
     n, size = len(series.rows), float(directions.gram[GAIN, GAIN])
     noise = max(series.variance * directions.model.band.oversampling, 1e-10 * size)
     course = (series.rows @ directions.flat[GAIN])[:, None]
-    weights, variances = [], []
+    weights, sizes = [], []
     apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     for point in gains.grid():
         weighting = gains.weighting(course, point, size / noise)
         left = float(weighting.products[0, 0]) / size / noise
         weights.append(np.log(point.prior) - 0.5 * (weighting.logdet + left))
         correlated = float(np.mean(point.correlation**apart)) if point.size else 0.0
-        variances.append(point.size**2 * correlated)
+        sizes.append(point.size * np.sqrt(correlated))
     weights = np.exp(np.array(weights) - max(weights))
-    return float(np.sqrt(weights @ np.array(variances) / weights.sum()))
+    return float(weights @ np.array(sizes) / weights.sum())

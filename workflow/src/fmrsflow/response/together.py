@@ -24,8 +24,8 @@ from fmrsflow.response.unit import Row
 QUANTITIES = ("molal", "raw", "ratio_stable")
 """Changes of one scaling each; `ratio_tcr` is made of two metabolites under an open gain."""
 
-OPEN = "open"
-"""Scaling that leaves the gain to macromolecules: a ratio of two metabolites needs none."""
+OPEN, OPEN_SD = "open", 0.1
+"""Scaling that leaves the gain open: a ratio of two metabolites needs none."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,17 @@ def scale_of(concentrations: Sequence[Row], water: Mapping | None) -> Scale | No
     return None
 
 
-def scalings(scales: Sequence[Scale | None], gain_sd: np.ndarray) -> dict[str, Scaling]:
+def scalings(
+    scales: Sequence[Scale | None], gain_sd: np.ndarray, gain: np.ndarray
+) -> dict[str, Scaling]:
     """Ways to scale the scans of a unit to each other.
 
     Parameters
     ----------
     scales : sequence of Scale or None
         Of each scan.
+    gain : array (n_scans,)
+        Gain of each over the first if nothing responded.
     gain_sd : array (n_scans,)
         SD of its mean gain, from its transients (`UnitFit.gain_sd`).
     """
@@ -76,7 +80,7 @@ def scalings(scales: Sequence[Scale | None], gain_sd: np.ndarray) -> dict[str, S
     found = {
         "raw": Scaling("raw", same, np.append(0.0, np.hypot(gain_sd[1:], first))),
         "ratio_stable": Scaling("ratio_stable", same, unknown, to_stable=True),
-        OPEN: Scaling(OPEN, same, unknown),
+        OPEN: Scaling(OPEN, gain, np.append(0.0, np.full(n - 1, OPEN_SD))),
     }
     if all(scales):
         one, *others = scales
@@ -212,7 +216,7 @@ def fit_scans(
         for one, basis, seconds in zip(transients, bases, tr_s)
     ]
     unit = fit_unit(scans, tasks, options, options.joint_respond)
-    ways = scalings(scales, unit.gain_sd)
+    ways = scalings(scales, unit.gain_sd, unit.start_gain)
     changes = {}
     for name, way in ways.items():
         try:
