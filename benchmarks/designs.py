@@ -16,6 +16,7 @@ import numpy as np
 
 import fit
 import foreign
+import pairs
 from figure import Figure, skipped
 from fmrsflow.basis.files import Basis
 from fmrsflow.fids import Fids
@@ -120,6 +121,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     for title, scan in TROUBLES.items():
         yield from _covered(f"own 7T, mixed, {title}", scan, next(seeds))
     yield from _speed()
+    yield from pairs.figures(quick)
     yield from _not_built()
 
 
@@ -213,10 +215,8 @@ def _not_built() -> Iterator[Figure]:
         "blocks of 32, 16, 8 s, events: observed difference, points": "within +-0.2",
         "the same: plateau withheld or right, points": "within +-0.3",
         "`blocks`, `timecourse` of the same model: coverage %": "93-97",
-        "two scans: SD / SD of separate fits": "<= 0.8",
         "nested design of Schrantee 2023: bias, points": "within +-0.3",
         "time-resolved water of Archibald 2020: bias, points": "within +-0.3",
-        "joint fit of two scans of 128 transients, CPU s": "<= 0.4",
         "rows of 8 excitations, stray transients: silent": "0",
     }
     for name, target in rest.items():

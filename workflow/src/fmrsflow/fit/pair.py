@@ -1,10 +1,11 @@
 """The scans of a unit in one model: rest and task apart, or more scans of one voxel.
 
 Phases, frequency, width (both parts), baseline and gain belong to a scan; amplitudes to the unit:
-those of scan s under condition c are g_s (a + d_c), d_c of the metabolites that may respond. The
-mean of each scan is fitted like any spectrum (`series`), and all means together once more with
-amplitudes tied, and with the small shifts of the lines, which are the chemistry of one voxel. A
-scan with several conditions brings beside its mean how they differ in it (`joint.solved`).
+those of scan s under condition c are g_s (a + d_c), d_c of the metabolites that may respond;
+macromolecules and lipids have one more factor a scan. The mean of each scan is fitted like any
+spectrum (`series`), and all means together once more with amplitudes tied, and with the small
+shifts of the lines, which are the chemistry of one voxel. A scan with several conditions brings
+beside its mean how they differ in it (`joint.solved`).
 
 At the end every scan is a quadratic form in its amplitudes and parameters, so that each way of
 scaling the scans to each other (`Scaling`) costs a small linear problem
