@@ -37,17 +37,21 @@ def process(job: Job) -> dict:
             "on linewidth"
         )
     shown, glutamate = [], []
+    alone = sum(bool(scan.tasks(tasks)) for scan in scans) == 1
+    if not alone and any(scan.tasks(tasks) for scan in scans):
+        job.warn("time courses of several scans are not put together: no change by `timecourse`")
     for own, scan in zip(job.unit.scans, scans):
         here = scan.tasks(tasks)
         if not here:
             continue
         if together is None and scan.joint_fit is None:
             job.warn(f"no joint fit: {scan.joint['reason']}")
-        elif together is None:
+        elif together is None and alone:
             found += joint(scan, rest, here, setting, partial(job.seed, scan=own))
         by_name = courses(scan)
         for course in (by_name[name] for name in setting["metabolites"] if name in by_name):
-            found += timecourse(course, by_name.get("tCr"), rest, here, setting)
+            if alone:
+                found += timecourse(course, by_name.get("tCr"), rest, here, setting)
             shown += block_rows(course, rest)
             glutamate += [course] if course.metabolite == "Glu" else []
     if not any(one.estimator == "blocks" and one.quantity == "molal" for one in found):
