@@ -245,7 +245,7 @@ class Reader:
                         "reason": reason or ("" if there else row["reason"]),
                     }
                 )
-        return with_arms(rows, places, self.study.config["sites"]["pair"])
+        return with_arms(rows, places, self.study.config["sites"].get("pair", ""))
 
     def problems(self) -> list[dict]:
         """Faults, failures, exclusions, warnings, and negative controls against a result."""
