@@ -16,6 +16,7 @@ import numpy as np
 
 import fit
 import foreign
+import pairs
 from figure import Figure, skipped
 from fmrsflow.basis.files import Basis
 from fmrsflow.fids import Fids
@@ -162,6 +163,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     gain = Scan(n=96, block_s=32.0, gain_cv=0.02, gain_correlation=0.8)
     yield from _means("own 7T, 12 blocks, gain 2 %, AR .8", gain, next(seeds))
     yield from _speed()
+    yield from pairs.figures(quick)
     yield from _not_built()
 
 
@@ -294,9 +296,7 @@ def _whole_stage(given: Transients, basis: Basis) -> None:
 
 def _not_built() -> Iterator[Figure]:
     rest = {
-        "two scans: SD / SD of separate fits": "<= 0.8",
         "time-resolved water of Archibald 2020: bias, points": "within +-0.3",
-        "joint fit of two scans of 128 transients, CPU s": "<= 0.4",
         "rows of 8 excitations: silent": "0",
     }
     for name, target in rest.items():

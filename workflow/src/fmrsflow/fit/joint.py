@@ -164,8 +164,18 @@ def _fit(
     """The joint fit from that of the mean."""
     design = design.select(series.kept)
     widths = None if widths is None else widths.select(series.kept)
+    columns = _columns(series.directions, design, widths, respond)
+    found, final, rest, products = solved(series, columns)
+    result = _result(series, design, columns, found, final, rest, respond, kind)
+    if not shapes:
+        return result
+    return replace(result, plateaus=_plateaus(series, shapes, widths, products))
+
+
+def solved(series: Series, columns: Columns) -> tuple[Estimate, np.ndarray, np.ndarray, np.ndarray]:
+    """Coefficients of columns, how far they move each transient in each direction, what is left of
+    the transients, and their products with the directions, round the widths that were found."""
     directions, flat = series.directions, series.directions.flat
-    columns = _columns(directions, design, widths, respond)
     products = series.rows @ flat.T
     first = solve(columns, directions, products, series.variance, gain=False)
     # Anew round the widths that were found: their second order is a tenth of a point.
@@ -175,11 +185,7 @@ def _fit(
     products = rest @ flat.T + change @ directions.gram
     found = solve(columns, directions, products, series.variance, True, series.places)
     final = columns.change(found.values, len(flat))
-    rest = rest - (final - change) @ flat
-    result = _result(series, design, columns, found, final, rest, respond, kind)
-    if not shapes:
-        return result
-    return replace(result, plateaus=_plateaus(series, shapes, widths, products))
+    return found, final, rest - (final - change) @ flat, products
 
 
 def _plateaus(

@@ -8,13 +8,17 @@ CHANGE = {
     "metabolite": text("metabolite or sum"),
     "estimator": text(
         "`blocks`: averages of conditions; `timecourse`: linear model of conditions and drift on "
-        "amplitudes of blocks; `joint`: linear model of all transients"
+        "amplitudes of blocks; `joint`: linear model of all transients, of all scans of the unit"
     ),
     "matched": flag(
         "linewidth difference between conditions taken out (`blocks`, `timecourse`: width free in "
-        "each; `joint`: narrowing in the model); false is the control without"
+        "each; `joint`: narrowing in the model, or a width for each scan); false is the control "
+        "without"
     ),
-    "quantity": text("molal, ratio_tcr or raw"),
+    "quantity": text(
+        "molal, ratio_tcr or raw; `ratio_stable` (`joint` of several scans): scaled to all that is "
+        "taken not to respond"
+    ),
     "contrast": text("`<task>-<rest>`"),
     "rest": text("condition that the change refers to"),
     "task": text("condition whose change it is; of `joint` also another contrast of its design"),
