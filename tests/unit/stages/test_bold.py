@@ -205,6 +205,118 @@ def test_short_gaps_are_warned_of(tmp_path):
     assert any("blocks begin 33.0 s after each other" in text for text in record["warnings"])
 
 
+@pytest.fixture(scope="module")
+def sessions():
+    """Three runs of one person: another noise level each, one response."""
+    return [
+        made.small_run(seed, noise_percent=noise) for seed, noise in ((3, 0.8), (4, 0.8), (5, 3.2))
+    ]
+
+
+def make_sessions(root, runs, **settings):
+    """A study of one scan that names these runs, each with its events and confounds."""
+    study = made.make_study(root, runs[0], **settings)
+    data = root / "data"
+    for number, one in enumerate(runs):
+        made.write_image(data / f"{number}.nii.gz", one.data, one.affine, one.tr_s)
+        write_table(data / f"{number}_events.tsv", one.events)
+        write_table(data / f"{number}_confounds.tsv", one.confounds)
+
+    def names(ending):
+        return "; ".join(f"{number}{ending}" for number in range(len(runs)))
+
+    scan = dataclasses.replace(
+        study.scans[0],
+        bold=names(".nii.gz"),
+        bold_events=names("_events.tsv"),
+        bold_confounds=names("_confounds.tsv"),
+    )
+    return dataclasses.replace(study, scans=(scan,))
+
+
+def test_three_runs_give_one_area_with_a_smaller_error(sessions, tmp_path):
+    study = make_sessions(tmp_path, sessions)
+    record = run(study)
+    assert record["status"] == "ok", record["reason"]
+    assert (record["n_runs"], record["n_runs_named"]) == (3, 3)
+    rows = columns_read(study, "runs.tsv")
+    shares = [row["weight"] for row in rows]
+    assert sum(shares) == pytest.approx(1) and shares[2] < 0.6 * min(shares[:2])
+    alone = [row["area_mean_se"] for row in rows]
+    assert record["area_mean_se_percent_s"] == pytest.approx(
+        sum(se**-2 for se in alone) ** -0.5, rel=1e-6
+    )
+    truth = sessions[0].truth["area_sum_percent_s"]
+    assert abs(record["area_mean_percent_s"] - truth) < 3 * record["area_mean_se_percent_s"]
+    assert record["runs_differ_p"] > 1e-3
+    assert record["n_volumes"] == 3 * sessions[0].data.shape[3]
+    # The connectivity of three runs has the freedom of three.
+    one = run(made.make_study(tmp_path / "one", sessions[0]))
+    assert record["connectivity"]["dof"] == 3 * one["connectivity"]["dof"]
+    assert one["n_runs"] == 1 and one["runs_differ_p"] is None
+
+
+def columns_read(study, what):
+    return [
+        {name: float(value) if name in ("weight", "area_mean", "area_mean_se") else value
+         for name, value in row.items()}
+        for row in read_table(output(study, what))
+    ]  # fmt: skip
+
+
+BAD_RUN = {
+    "cut image": "ends before its last volume",
+    "other grid": "its grid are not those of the other runs",
+    "other conditions": "its conditions are not those of the other runs",
+    "no coverage": "of the MRS voxel holds BOLD data",
+    "missing file": "is not there",
+}
+
+
+@pytest.mark.parametrize("fault", BAD_RUN)
+def test_a_bad_run_is_left_out_and_the_others_are_used(fault, sessions, tmp_path):
+    study = make_sessions(tmp_path, sessions, connectivity=False)
+    data, bad = tmp_path / "data", sessions[1]
+    if fault == "cut image":
+        whole = (data / "1.nii.gz").read_bytes()
+        (data / "1.nii.gz").write_bytes(whole[: len(whole) // 2])
+    elif fault == "other grid":
+        made.write_image(data / "1.nii.gz", bad.data[1:], bad.affine, 2.0)
+    elif fault == "other conditions":
+        rows = [{**row, "trial_type": "easy"} for row in bad.events]
+        write_table(data / "1_events.tsv", rows)
+    elif fault == "no coverage":
+        holes = bad.data.copy()
+        points = np.indices(holes.shape[:3]).reshape(3, -1).T @ bad.affine[:3, :3].T
+        holes[(points[:, 0] + bad.affine[0, 3] > -22).reshape(holes.shape[:3])] = 0
+        made.write_image(data / "1.nii.gz", holes, bad.affine, 2.0)
+    else:
+        (data / "1.nii.gz").unlink()
+    record = run(study)
+    assert record["status"] == "ok", record["reason"]
+    assert (record["n_runs"], record["n_runs_named"]) == (2, 3)
+    assert any("BOLD run 2 left out" in one and BAD_RUN[fault] in one for one in record["warnings"])
+    rows = read_table(output(study, "runs.tsv"))
+    assert [row["used"] for row in rows] == ["true", "false", "true"]
+    assert BAD_RUN[fault] in rows[1]["reason"] and rows[1]["area_mean"] == "n/a"
+
+
+def test_runs_of_unlike_areas_are_warned_of(sessions, tmp_path):
+    other = made.small_run(6, sign=1.0)
+    record = run(make_sessions(tmp_path, [sessions[0], other], connectivity=False))
+    assert record["runs_differ_p"] < 1e-6
+    assert any("differ by more than their errors" in one for one in record["warnings"])
+
+
+def test_no_run_that_can_be_used_is_a_failure_with_each_reason(sessions, tmp_path):
+    study = make_sessions(tmp_path, sessions[:2], connectivity=False)
+    for number in (0, 1):
+        (tmp_path / "data" / f"{number}.nii.gz").write_bytes(b"this is no image")
+    record = run(study)
+    assert record["status"] == "failed"
+    assert "run 1: " in record["reason"] and "run 2: " in record["reason"]
+
+
 NAMES = {"preprocess": "p", "basis": "b", "fit": "f", "concentration": "c", "response": "r"}
 
 
