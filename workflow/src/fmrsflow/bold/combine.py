@@ -1,8 +1,8 @@
 """Several runs of one voxel as one result: fixed effects over runs.
 
-Each run keeps a model of its own (baseline, drift, motion, noise), and what is combined is a contrast
-in percent of the run's own baseline. A model stacked over the runs would need one noise for all; where
-their noise is one, it gives the same (tests/unit/bold/test_combine.py).
+Each run keeps a model of its own (baseline, drift, motion, noise), and what is combined is a
+contrast in percent of the run's own baseline. A model stacked over the runs would need one noise
+for all; where their noise is one, it gives the same (tests/unit/bold/test_combine.py).
 """
 
 from __future__ import annotations
