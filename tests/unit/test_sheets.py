@@ -312,6 +312,26 @@ def test_lists_of_bold_runs_that_cannot_be_are_told(files, sheet, words):
     assert problem.startswith("scans.tsv row 2: ") and words in problem
 
 
+def bids_runs(confounds: str, space: str = "_space-T1w") -> str:
+    """A scan of session 9 with runs of sessions 1 and 2."""
+    head = "site\tsubject\tsession\tmrs\tbold\tbold_events\tbold_confounds\n"
+    stems = [f"sub-01/ses-{n}/func/sub-01_ses-{n}" for n in (1, 2)]
+    bold = "; ".join(f"{stem}{space}_bold.nii.gz" for stem in stems)
+    mrs = "sub-01/ses-9/mrs/sub-01_ses-9_svs.nii.gz"
+    named = "; ".join(f"{stem}_{confounds}.tsv" for stem in stems)
+    return f"{head}A\t01\t9\t{mrs}\t{bold}\te.tsv\t{named}\n"
+
+
+def test_runs_of_sessions_without_a_scan_are_allowed_once_resampled_to_its_place(files):
+    (scan,) = read_study(files(scans=bids_runs("desc-confounds"))).scans
+    assert len(scan.files("bold_confounds")) == 2
+    found = problems(files(scans=bids_runs("desc-confounds", space="")))
+    assert any("bold: the path says ses-1" in one for one in found)
+    other = bids_runs("desc-confounds").replace("ses-2_desc", "ses-3_desc")
+    (problem,) = problems(files(scans=other))
+    assert "bold_confounds: the path says ses-3" in problem
+
+
 def test_each_missing_run_is_told(files):
     scan = read_study(files(scans=runs_sheet("1.nii; 2.nii")))
     told = [one for one in missing_files(scan) if " bold: " in one]

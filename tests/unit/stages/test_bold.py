@@ -56,7 +56,8 @@ def test_area_has_the_true_sign_and_lies_within_its_interval(done, bold_data):
     study, record = done
     assert record["status"] == "ok", record["reason"]
     rows = {row["condition"]: row for row in read_table(output(study, "area.tsv"))}
-    true = {**bold_data.truth["area_percent_s"], "sum": bold_data.truth["area_sum_percent_s"]}
+    (truth,) = bold_data.truths
+    true = {**truth["area_percent_s"], "sum": truth["area_sum_percent_s"]}
     for name, row in rows.items():
         assert row["sign"] == "-1"
         error = abs(float(row["area_mean"]) - true[name]) / float(row["area_mean_se"])
@@ -190,16 +191,14 @@ def test_a_voxel_with_little_data_is_not_used(bold_data, tmp_path):
 
 
 def test_short_gaps_are_warned_of(tmp_path):
-    from fmrsflow.synthetic.bold import BoldTruth, block_design, bold_run
+    from fmrsflow.synthetic.bold import BoldRegion, BoldTruth, block_design, bold_run
 
     brain = np.full((14, 14, 12), 0.8)
     affine = np.diag([4.0, 4.0, 4.0, 1.0])
     affine[:3, 3] = [-46, -34, -20]
     events = block_design(("a",), 8, 10.0, 33.0)
-    close = bold_run(
-        np.random.default_rng(0), brain, affine, made.MRS_AFFINE, made.TARGET_MM,
-        BoldTruth({"a": 1.0}), events,
-    )  # fmt: skip
+    region = BoldRegion(BoldTruth({"a": 1.0}), made.MRS_AFFINE, made.TARGET_MM)
+    close = bold_run(np.random.default_rng(0), brain, affine, [region], events)
     record = run(made.make_study(tmp_path, close, connectivity=False))
     assert record["status"] == "ok", record["reason"]
     assert any("blocks begin 33.0 s after each other" in text for text in record["warnings"])
@@ -246,7 +245,7 @@ def test_three_runs_give_one_area_with_a_smaller_error(sessions, tmp_path):
     assert record["area_mean_se_percent_s"] == pytest.approx(
         sum(se**-2 for se in alone) ** -0.5, rel=1e-6
     )
-    truth = sessions[0].truth["area_sum_percent_s"]
+    truth = sessions[0].truths[0]["area_sum_percent_s"]
     assert abs(record["area_mean_percent_s"] - truth) < 3 * record["area_mean_se_percent_s"]
     assert record["runs_differ_p"] > 1e-3
     assert record["n_volumes"] == 3 * sessions[0].data.shape[3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fmrsflow.synthetic.bold import BoldTruth, block_design, bold_run, region_series
+from fmrsflow.synthetic.bold import BoldRegion, BoldTruth, block_design, bold_run, region_series
 
 EVENTS = block_design(("a", "b"), 4, 14.0, 43.0)
 
@@ -51,9 +51,11 @@ def test_target_follows_the_seed_more_in_the_condition_of_the_interaction():
 
 def test_noise_has_the_sd_asked_for():
     brain = np.full((16, 16, 16), 0.9)
+    truth = BoldTruth({"a": 1e-9, "b": 1e-9})
+    region = BoldRegion(truth, np.diag([8.0, 8, 8, 1]), np.array([200.0, 0, 0]))
     run = bold_run(
-        np.random.default_rng(0), brain, np.diag([4.0, 4, 4, 1]), np.diag([8.0, 8, 8, 1]),
-        np.array([200.0, 0, 0]), BoldTruth({"a": 1e-9, "b": 1e-9}), EVENTS, noise_percent=1.0,
+        np.random.default_rng(0), brain, np.diag([4.0, 4, 4, 1]), [region], EVENTS,
+        noise_percent=1.0,
     )  # fmt: skip
     data = run.data[6:10, 6:10, 6:10].reshape(64, -1) / 90.0
     step = np.diff(data, axis=1)

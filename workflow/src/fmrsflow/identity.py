@@ -176,12 +176,17 @@ def _path_problems(sheet: str, number: int, scan: Scan) -> Iterable[str]:
     for prefix, word, own in (("sub", "subject", scan.subject), ("ses", "session", scan.session)):
         # A consortium renames its people: the path of the scan may have the site's own label.
         known = {plain(label) for label in (own, *_labels(scan.mrs, prefix)) if label}
+        # A BOLD run brought to the place of the scan may be of another session, with its confounds.
+        of_runs = {plain(one) for run in scan.files("bold") for one in _labels(run, "ses")}
         for column, name in _of_one_person(scan) if known else ():
-            told = _labels(name, prefix)
-            resampled = prefix == "ses" and "space-" in name  # brought to the place of another
-            if told and not resampled and not {plain(one) for one in told} <= known:
+            labels = _labels(name, prefix)
+            told = {plain(one) for one in labels}
+            resampled = prefix == "ses" and (
+                "space-" in name or (column == "bold_confounds" and told <= of_runs)
+            )
+            if told and not resampled and not told <= known:
                 yield (
-                    f"{sheet} row {number}: {column}: the path says {prefix}-{told[-1]}, and the "
+                    f"{sheet} row {number}: {column}: the path says {prefix}-{labels[-1]}, and the "
                     f"row's {word} is {own or 'n/a'} with the scan {scan.mrs}; name the file of "
                     f"this {word}, or none"
                 )
