@@ -393,11 +393,12 @@ def test_group_maps_where_runs_are_in_mni_space(tmp_path):
         effect[2:5, 2:5, 2:5] += 12
         job = Job("bold", study, scan, {})
         job.save("ppi-a-b_effect", nib.Nifti1Image(effect, affine))
+        job.save("area", nib.Nifti1Image(rng.standard_normal((9, 9, 9)), affine))
         job.finish("ok", None, None, {"connectivity": {"contrasts": {"a-b": {}}}})
     writer = Writer(Results(study).group("bold", "main"), {}, {})
     rows, note = _group(Results(study), writer)
     assert note["status"] == "ok", note
-    best = rows[0]
+    best = next(row for row in rows if row["contrast"] == "a-b")
     assert (best["region"], best["n_persons"], best["sign"]) == ("left", 7, 1)
     assert best["n_voxels"] >= 20 and 6 <= best["x_mm"] <= 12
     # Seven persons have 128 patterns of signs, two of them as extreme.
@@ -406,3 +407,69 @@ def test_group_maps_where_runs_are_in_mni_space(tmp_path):
     mixed = dataclasses.replace(scans[0], bold="native_bold.nii.gz")
     rows, note = _group(Results(dataclasses.replace(study, scans=(mixed, *scans[1:]))), writer)
     assert not rows and "MNI" in note["reason"]
+
+
+def activation_study(root, n_persons, height, seed=0, **settings):
+    """Area maps of persons with two voxels in the same runs; some respond in 5 x 5 x 5 voxels."""
+    from fmrsflow.study import Scan
+
+    runs = "{0}_run-1_space-MNI152_bold.nii.gz; {0}_run-2_space-MNI152_bold.nii.gz"
+    scans = [
+        Scan("north", f"0{i}", f"{i}{acq}", acq=acq, bold=runs.format(i))
+        for i in range(1, n_persons + 1)
+        for acq in ("left", "right")
+    ]
+    study = made.study_of(root, scans, permutations=100, **settings)
+    rng = np.random.default_rng(seed)
+    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    affine[:3, 3] = [-20.0, -60.0, 10.0]
+    for first, second in zip(scans[::2], scans[1::2]):
+        area = 5 * rng.standard_normal((14, 14, 14))
+        area[2:7, 2:7, 2:7] += height
+        for scan in (first, second):
+            job = Job("bold", study, scan, {})
+            job.save("area", nib.Nifti1Image(area, affine))
+            job.finish("ok", None, None, {})
+    return study
+
+
+def test_whole_brain_activation_of_a_group_is_found_where_it_is(tmp_path):
+    from fmrsflow.stages.bold_group import _group
+
+    study = activation_study(tmp_path, 7, 12.0)
+    writer = Writer(Results(study).group("bold", "main"), {}, {})
+    rows, note = _group(Results(study), writer)
+    assert note["status"] == "ok", note
+    best = rows[0]
+    # Two voxels of a person are one person, whose map counts once.
+    assert (best["contrast"], best["region"], best["n_persons"]) == ("activation", "", 7)
+    assert best["sign"] == 1 and best["p_fwe"] < 0.06
+    # Peak inside the blob: indices 2 to 6, 3 mm each.
+    assert -14 <= best["x_mm"] <= -2 and -54 <= best["y_mm"] <= -42 and 16 <= best["z_mm"] <= 28
+    folder = study.results / "main" / "bold"
+    assert (folder / "group_area.png").exists() and (folder / "group_area_t.nii.gz").exists()
+
+
+def test_four_persons_have_no_group_map_and_are_told_why(tmp_path):
+    from fmrsflow.stages.bold_group import _group
+
+    study = activation_study(tmp_path, 4, 12.0)
+    writer = Writer(Results(study).group("bold", "main"), {}, {})
+    rows, note = _group(Results(study), writer)
+    assert not rows and note["status"] == "absent"
+    assert note["reason"].startswith("activation: 4 persons: group inference by sign flips needs 5")
+
+
+def test_activation_of_noise_is_significant_as_rarely_as_stated(tmp_path):
+    """Family-wise: the share of studies with any cluster at p < 0.1."""
+    from fmrsflow.bold import group
+
+    rng = np.random.default_rng(1)
+    setting, wrong = {"voxel_p": 0.01, "permutations": 100}, 0
+    for _ in range(40):
+        noise = [nib.Nifti1Image(rng.standard_normal((10, 10, 10)), np.eye(4)) for _ in range(6)]
+        maps = {str(i): [group.smoothed(one, 2.0)] for i, one in enumerate(noise)}
+        rows = group.group_map(maps, "", group.ACTIVATION, setting).rows
+        wrong += any(row["p_fwe"] < 0.1 for row in rows)
+    # 4 expected, SD 1.9.
+    assert wrong <= 10

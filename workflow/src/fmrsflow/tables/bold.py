@@ -103,8 +103,8 @@ TEST = {
 }
 
 GROUP = {
-    "contrast": text("contrast of the interaction terms"),
-    "region": text("acq label of the MRS voxel"),
+    "contrast": text("contrast of the interaction terms, or activation (area, sum of conditions)"),
+    "region": text("acq label of the MRS voxel; n/a for the activation of the whole brain"),
     "n_persons": integer("persons"),
     "sign": integer("1 where the contrast is positive"),
     "n_voxels": integer("size"),
