@@ -11,6 +11,7 @@ from fmrsflow.fids import Fids
 from fmrsflow.question import Question
 from fmrsflow.report.methods import Methods
 from fmrsflow.report.mrsinmrs import Item
+from fmrsflow.report.overlay import Overlay
 from fmrsflow.scan_figures import scan_figures
 from fmrsflow.study import Scan, Site
 from fmrsflow.tables import Row
@@ -82,11 +83,14 @@ class ScanResults:
         Corrected water reference.
     water_phase_deg : array
         Phase of the raw water reference over time.
+    overlay : Overlay or None
+        Averages of rest and task where they are two scans.
     blocks : sequence of (onset_s, end_s, name)
         Task blocks.
     voxel_png : bytes
     bold_pictures : dict
         Name of a picture of the bold stage -> PNG.
+    bold_area, bold_runs : rows of the tables of the bold stage
     peers : dict
         Figure of quality -> its values in all scans of the consortium.
     asked : Question
@@ -110,9 +114,12 @@ class ScanResults:
     matched: Fids | None = None
     water: Fids | None = None
     water_phase_deg: np.ndarray | None = None
+    overlay: Overlay | None = None
     blocks: Sequence[tuple[float, float, str]] = ()
     voxel_png: bytes | None = None
     bold_pictures: Mapping[str, bytes] = field(default_factory=dict)
+    bold_area: Sequence[Row] = ()
+    bold_runs: Sequence[Row] = ()
     peers: Mapping[str, Sequence[float]] = field(default_factory=dict)
     asked: Question = Question()
 
@@ -242,7 +249,8 @@ class ConsortiumResults:
     problems : sequence of dict
         `kind`, `stage`, `text`, `count`, `items`.
     bold : dict
-        Measure of BOLD -> picture (PNG) of its accord with the change of the metabolite.
+        Name of a picture of the bold stage over the analysis -> PNG.
+    bold_pairs, bold_tests : rows of its tables concordance and concordance_test
     power : rows of a power table (`sites`, `participants`, `power`)
     tiles : sequence of (name, value, note)
     caveats : sequence of str
@@ -269,6 +277,8 @@ class ConsortiumResults:
     cv: Sequence[Row] = ()
     problems: Sequence[Mapping] = ()
     bold: Mapping[str, bytes] = field(default_factory=dict)
+    bold_pairs: Sequence[Row] = ()
+    bold_tests: Sequence[Row] = ()
     power: Sequence[Row] = ()
     power_words: str = ""
     tiles: Sequence[tuple[str, str, str]] = ()
