@@ -3,7 +3,7 @@
 
 rule bold:
     input:
-        manifest("convert"),
+        converted_of_bold,
         sources("bold", "bold", "bold_events", "bold_confounds"),
         bold_files,
     output:

@@ -179,6 +179,12 @@ def bold_files(wildcards):
     return named_files(batch_of("bold", wildcards), *names)
 
 
+def converted_of_bold(wildcards):
+    """Manifests of the conversions that a batch of scans with BOLD runs stands on: its batches are
+    others than those of all scans."""
+    return manifests_of("convert", {}, batch_of("bold", wildcards))
+
+
 def memory_of_runs(wildcards, attempt):
     """Memory of a job of BOLD runs: all of a scan are held at once."""
     most = max(len(scan.files("bold")) for scan in batch_of("bold", wildcards))
