@@ -66,7 +66,9 @@ def test_discord_is_told_as_such(consortium):
 def test_the_page_of_the_consortium_shows_every_voxel(consortium):
     rows = pairs()
     page = consortium_page(
-        replace(consortium, bold={"group_area": b"png"}, bold_pairs=rows, bold_tests=[outcome(rows)])
+        replace(
+            consortium, bold={"group_area": b"png"}, bold_pairs=rows, bold_tests=[outcome(rows)]
+        )
     )
     section = page[page.index('id="bold"') :]
     section = section[: section.index("</section>")]
