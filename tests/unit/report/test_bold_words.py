@@ -49,10 +49,10 @@ def test_the_answer_says_how_many_signs_agree_and_what_two_persons_can_show(cons
     )
     assert "one sign in 4 of 4 voxels of 2 persons" in words
     # All four signs agree in 1 of 16 patterns, those of both persons in 1 of 4.
-    assert "p = 0.062" in words and "0.25 where those of a person" in words
+    assert "p = 0.062" in words and "p = 0.25 where those of a person" in words
     assert "2 persons cannot give less than 0.25" in words
     # -6.6 and +6.9 stand 4 SE from 0; -2.2 and 0.6 do not.
-    assert "in 2 the errors leave little doubt" in words
+    assert "2 of the 4 are sure (probability of one sign above 0.95 or below 0.05)" in words
 
 
 def test_discord_is_told_as_such(consortium):

@@ -210,9 +210,11 @@ def scatter(rows: Sequence[dict], unit: str, metabolite: str, text: str = "") ->
             label=None if many else person,
         )
         if not many:
-            for row in own:
+            for number, row in enumerate(own):
+                # Above and below in turn: voxels of a person often lie close together.
+                place = (5, 5 if number % 2 == 0 else -12)
                 axes.annotate(row["label"], (row["bold"], row["change_percent"]), fontsize=8,
-                              xytext=(5, 5), textcoords="offset points")  # fmt: skip
+                              xytext=place, textcoords="offset points")  # fmt: skip
     axes.set(
         xlabel=unit,
         ylabel=f"{metabolite} change (%)",

@@ -64,14 +64,15 @@ def _test_words(row: Row, results: ConsortiumResults) -> str:
     ]
     sure = sum(max(pair["p_same_sign"], 1 - pair["p_same_sign"]) > SURE for pair in own)
     least = 0.5 ** row["n_persons"]
+    doubt = f"{sure or 'none'} of the {row['n']} {'is' if sure == 1 else 'are'} sure"
     words = (
         f"{_MEASURES[row['measure']]} and {results.asked.words} have one sign in "
         f"{row['same_sign']} of {count(row['n'], 'voxel')} of "
         f"{count(row['n_persons'], 'person')}. Given the errors of both, "
-        f"{row['n'] * row['expected_share']:.1f} are expected to have, and "
-        f"in {sure} the errors leave little doubt. Were the signs random, so much accord would be "
-        f"found with p = {row['p_value']:.2g} where voxels are independent and "
-        f"{row['p_value_persons']:.2g} where those of a person go together"
+        f"{row['n'] * row['expected_share']:.1f} are expected to have; {doubt} (probability of "
+        f"one sign above {SURE:g} or below {1 - SURE:.2g}). If signs were random, accord this "
+        f"close would be found with p = {row['p_value']:.2g} where voxels are independent, and "
+        f"with p = {row['p_value_persons']:.2g} where those of a person go together"
     )
     if least > 0.05:
         words += f" ({count(row['n_persons'], 'person')} cannot give less than {least:.2g})"
