@@ -347,7 +347,7 @@ def _clean_record(
     cannot check them. `digests` are of what leaves, as it leaves.
     """
     scans = item.scans if isinstance(item, Unit) else (item,)
-    names = {getattr(scan, column) for scan in scans for column in PATH_COLUMNS}
+    names = {name for scan in scans for column in PATH_COLUMNS for name in scan.files(column)}
     record, settings = output.record, dict(output.record["settings"])
     for section, keys in PATH_SETTINGS.items():
         setting = settings.get(section)
@@ -376,8 +376,8 @@ def _unnamed(sources: dict[str, str], scans: tuple[Scan, ...]) -> dict[str, str]
             (
                 column
                 for column in PATH_COLUMNS
-                for own in (getattr(scan, column) for scan in scans)
-                if own and PurePosixPath(name).is_relative_to(own)
+                for own in (own for scan in scans for own in scan.files(column))
+                if PurePosixPath(name).is_relative_to(own)
             ),
             "beside",
         )
