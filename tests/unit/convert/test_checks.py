@@ -46,6 +46,36 @@ def test_reversed_scan_is_turned_round_and_a_right_one_left_alone(frequency_mhz)
     np.testing.assert_array_equal(back.data, fids.data)
 
 
+def test_the_sheet_fixes_the_direction_where_the_format_does_not():
+    """Whatever the pattern says; a contradiction is told. Other formats need no column."""
+    fids, told = scan(BRAIN, noise=3.0), []
+    mirrored = fids.with_data(np.conj(fids.data))
+    assert right_way_round(fids, told.append, asked="stored") == (fids, False)
+    back, turned = right_way_round(mirrored, told.append, asked="reversed")
+    assert turned and not told
+    np.testing.assert_array_equal(back.data, fids.data)
+    assert right_way_round(mirrored, told.append, asked="stored") == (mirrored, False)
+    assert right_way_round(fids, told.append, asked="reversed")[1]
+    assert ["look at the spectrum" in one for one in told] == [True, True]
+    assert right_way_round(fids, told.append, True, asked="reversed") == (fids, False)
+    phantom = scan({4.65: 1e4}, noise=3.0)
+    assert right_way_round(phantom, told.append, asked="reversed")[1] and len(told) == 2
+
+
+@pytest.mark.parametrize(
+    ("te_s", "tolerance_s", "passes"),
+    [(0.0303, None, True), (0.0304, None, False), (0.0315, 0.002, True), (0.0301, 5e-5, False)],
+)
+def test_the_tolerance_of_the_echo_time_is_the_sites(te_s, tolerance_s, passes):
+    site = replace(SITE, te_tolerance_s=tolerance_s)
+    fids = scan(BRAIN, te_s=te_s)
+    if passes:
+        assert against_site(fids, site, lambda text: None).te_s == te_s
+    else:
+        with pytest.raises(DataError, match="te_tolerance_s"):
+            against_site(fids, site, lambda text: None)
+
+
 @pytest.mark.parametrize("lines", [{4.65: 1e4}, {}])
 def test_direction_is_left_open_where_no_metabolite_tells_it(lines):
     fids = scan(lines, noise=3.0)

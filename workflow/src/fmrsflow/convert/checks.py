@@ -16,7 +16,7 @@ from fmrsflow.water_reference import check_acquisition
 
 TE_TOLERANCE_S = 0.0003
 """Difference of echo times up to which a scan is of its site's protocol: sheets are written in ms
-with one decimal. One of 1.5 ms moves Asp by a quarter."""
+with one decimal. One of 1.5 ms moves Asp by a quarter. sites.tsv may have another."""
 
 TR_TOLERANCE = 0.02
 PLAUSIBLE_TE_S = (0.0005, 0.5)
@@ -70,9 +70,10 @@ def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
         warn(f"spectral width {width_hz:.1f} Hz; sites.tsv promises {site.spectral_width_hz:g} Hz")
     if site.transients and fids.n_transients != site.transients:
         warn(f"{fids.n_transients} transients; sites.tsv promises {site.transients}")
+    te_tolerance_s = site.te_tolerance_s or TE_TOLERANCE_S
     return replace(
         with_plausible_voxel(fids, warn),
-        te_s=_time("echo", fids.te_s, site.te_s, PLAUSIBLE_TE_S, TE_TOLERANCE_S, site, warn),
+        te_s=_time("echo", fids.te_s, site.te_s, PLAUSIBLE_TE_S, te_tolerance_s, site, warn),
         tr_s=_time(
             "repetition", fids.tr_s, site.tr_s, PLAUSIBLE_TR_S, TR_TOLERANCE * site.tr_s, site, warn
         ),
@@ -134,7 +135,7 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
 
 
 def right_way_round(
-    fids: Fids, warn: Callable[[str], None], sign_known: bool = False
+    fids: Fids, warn: Callable[[str], None], sign_known: bool = False, asked: str | None = None
 ) -> tuple[Fids, bool]:
     """The scan with NAA, creatine and choline where they belong, and whether it was reversed.
 
@@ -142,6 +143,9 @@ def right_way_round(
     ----------
     sign_known : bool
         Whether the format fixes the sign of frequency. Then nothing is turned.
+    asked : str, optional
+        `stored` or `reversed`: what sites.tsv says of formats that do not. The pattern is then
+        looked at for a warning only.
 
     Raises
     ------
@@ -149,6 +153,16 @@ def right_way_round(
         The pattern clearly contradicts the format's sign.
     """
     here, mirrored = _pattern(fids)
+    if asked and not sign_known:
+        turned = asked == "reversed"
+        if turned:
+            here, mirrored = mirrored, here
+        if mirrored > REVERSED_RATIO * here:
+            warn(
+                f"column frequency_axis of sites.tsv says {asked}, and NAA, creatine and choline "
+                "then stand at the mirror images of their places: look at the spectrum"
+            )
+        return (fids.with_data(np.conj(fids.data)) if turned else fids), turned
     if not sign_known and mirrored > REVERSED_RATIO * here:
         warn(
             "the frequency axis is reversed in the file (NAA would stand at 7.3 ppm); turned round"
@@ -162,7 +176,8 @@ def right_way_round(
         )
     if not sign_known and here < REVERSED_RATIO * mirrored:
         warn(
-            "no clear NAA, creatine or choline: the direction of the frequency axis is not checked"
+            "no clear NAA, creatine or choline: the direction of the frequency axis is not checked;"
+            " column frequency_axis of sites.tsv sets it"
         )
     return fids, False
 
@@ -230,12 +245,16 @@ def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:
         stated = "no" if value is None else f"{value:g} s is no plausible"
         warn(f"{stated} {kind} time in the file; that of sites.tsv, {promised:g} s, is used")
         return promised
-    if abs(value - promised) > tolerance_s:
+    if abs(value - promised) > tolerance_s + 1e-9:  # 30.3 from 30 ms is within 0.3
         raise DataError(
             f"{kind} time {1e3 * value:g} ms; sites.tsv says {1e3 * promised:g} ms for "
-            f"{site.name}: mend the sheet or the path"
+            f"{site.name}: mend the sheet or the path{_tolerated(kind)}"
         )
     return value
+
+
+def _tolerated(kind: str) -> str:
+    return ", or allow it in column te_tolerance_s" if kind == "echo" else ""
 
 
 def power_spectrum(fids: Fids, window: np.ndarray | None = None) -> np.ndarray:

@@ -26,7 +26,10 @@ def process(job: Job) -> dict:
         job.warn(note)
     try:
         fids, reversed_ = checks.right_way_round(
-            without_frequency_error(converted.fids), job.warn, converted.sign_known
+            without_frequency_error(converted.fids),
+            job.warn,
+            converted.sign_known,
+            job.site.frequency_axis,
         )
         for note in fids.told.notes:
             job.warn(note)
