@@ -7,7 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fmrsflow.convert.checks import against_site, reference_against_scan, right_way_round
+from fmrsflow.convert.checks import (
+    against_site,
+    distrusted,
+    reference_against_scan,
+    right_way_round,
+)
 from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
@@ -207,10 +212,13 @@ def test_what_the_header_says_alike_or_not_at_all_passes_in_silence():
     assert told == []
 
 
-def test_a_reference_after_an_inversion_is_told():
-    told = []
-    water = scan({4.65: 1e4}, header={"InversionTime": 0.6})
-    reference_against_scan(water, scan(BRAIN), told.append)
-    assert len(told) == 1 and "inversion time of 0.6, the scan's of 0" in told[0]
-    reference_against_scan(water, scan(BRAIN, header={"InversionTime": 0.6}), told.append)
-    assert len(told) == 1
+def test_a_reference_of_another_preparation_or_gain_is_not_trusted():
+    water, brain = scan({4.65: 1e4}, header={"InversionTime": 0.6}), scan(BRAIN)
+    (told,) = distrusted(water, brain)
+    assert "inversion time of 0.6 s, the scan's of 0 s" in told and "not to be used" in told
+    assert distrusted(water, scan(BRAIN, header={"InversionTime": 0.6})) == []
+    low, high = (scan({4.65: 1e4}, told=Told(gain=gain)) for gain in (64.0, 128.0))
+    (told,) = distrusted(low, replace(brain, told=Told(gain=128.0)))
+    assert "receiver gain of 64, the scan's of 128" in told
+    assert distrusted(high, replace(brain, told=Told(gain=128.0))) == []
+    assert distrusted(low, brain) == []  # the scan's header says nothing

@@ -23,6 +23,9 @@ PLAUSIBLE_TE_S = (0.0005, 0.5)
 PLAUSIBLE_TR_S = (0.2, 30.0)
 PLAUSIBLE_VOXEL_MM = (2.0, 120.0)
 PLAUSIBLE_WIDTH_HZ = (500.0, 200_000.0)
+GAIN_TOLERANCE = 1e-3
+"""Relative difference of receiver gains that is one: headers round them."""
+
 SINGLET_SEARCH_PPM = 0.3
 """Phantoms at room temperature have NAA near 1.8 ppm."""
 
@@ -117,13 +120,6 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
                 f"the water reference's voxel differs from the scan's by {apart:.1f} mm; the two "
                 "are measured in the same place: name the right file or none"
             )
-    inversions = [one.header.get("InversionTime") or 0.0 for one in (reference, fids)]
-    if inversions[0] != inversions[1]:
-        warn(
-            f"the water reference's header has an inversion time of {inversions[0]:g}, the scan's "
-            f"of {inversions[1]:g}: of another preparation, its water is no measure of "
-            "concentrations"
-        )
     times = {}
     for name, limits in (("te_s", PLAUSIBLE_TE_S), ("tr_s", PLAUSIBLE_TR_S)):
         value = getattr(reference, name)
@@ -132,6 +128,27 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
             value = getattr(fids, name)
         times[name] = value
     return replace(reference, affine=fids.affine, **times)
+
+
+def distrusted(reference: Fids, fids: Fids) -> list[str]:
+    """Why the water of a reference is on another scale than the scan, by their headers: another
+    preparation or receiver gain. Averages are told later, where the scale itself is seen."""
+    found = []
+    one, other = (each.header.get("InversionTime") or 0.0 for each in (reference, fids))
+    if one != other:
+        found.append(
+            f"the water reference's header has an inversion time of {one:g} s, the scan's of "
+            f"{other:g} s: of another preparation, its water is no measure of concentrations; "
+            "molal and molar values are not to be used"
+        )
+    one, other = reference.told.gain, fids.told.gain
+    if one and other and abs(one / other - 1) > GAIN_TOLERANCE:
+        found.append(
+            f"the water reference's header has a receiver gain of {one:g}, the scan's of "
+            f"{other:g}: its water is on another scale; molal and molar values are not to be used, "
+            "unless the export has divided by the gain"
+        )
+    return found
 
 
 def right_way_round(

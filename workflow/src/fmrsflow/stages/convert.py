@@ -8,7 +8,7 @@ import numpy as np
 
 from fmrsflow.batch import stage_main
 from fmrsflow.convert import checks
-from fmrsflow.convert.edited import edited_states
+from fmrsflow.convert.edited import edited_states, turning
 from fmrsflow.convert.formats import companion
 from fmrsflow.convert.pairs import check_onset, check_pair
 from fmrsflow.convert.reader import Converted, read, without_frequency_error
@@ -35,6 +35,8 @@ def process(job: Job) -> dict:
             job.warn(note)
         if states := edited_states(fids):
             raise DataError(f"{states}: {EDITED_UNSUPPORTED}")
+        if states := turning(fids):
+            job.warn(states)
         fids = checks.against_site(fids, job.site, job.warn)
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
@@ -49,6 +51,8 @@ def process(job: Job) -> dict:
         except DataError as error:
             raise DataError(f"{name} (ref of {path.name}): {error}") from None
         checks.check_water_position(reference, job.warn)
+        for text in (distrust := checks.distrusted(reference, fids)):
+            job.warn(text)
         job.save("mrsref", reference)
         job.save("mrsref", sidecar(reference))
     job.save("svs", fids)
@@ -67,12 +71,15 @@ def process(job: Job) -> dict:
         "software": fids.header.get("SoftwareVersions"),
         "sequence": job.site.sequence,
         "format": converted.format,
+        "averages": fids.told.averages,
         "reference": None
         if reference is None
         else {
             "te_s": reference.te_s,
             "tr_s": reference.tr_s,
             "n_transients": reference.n_transients,
+            "averages": reference.told.averages,
+            "distrust": distrust,
         },
     }
 

@@ -8,7 +8,7 @@ from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.fit.design import Design, given_design
-from fmrsflow.fit.flags import flags, joint_flags
+from fmrsflow.fit.flags import flags, implausible, joint_flags
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import Transients, designs, fit_scan, fit_together
 from fmrsflow.fit.water import water_amplitude
@@ -33,13 +33,15 @@ def process(job: Job) -> dict:
     for name, result in fitted.spectra.items():
         if result.status == "failed":
             job.warn(f"spectrum {name}: {result.reason}")
-    for flag in flags(fitted.whole, job.record("convert")["te_s"]):
+    te_s = job.record("convert")["te_s"]
+    for flag in flags(fitted.whole, te_s):
         job.warn(flag)
     job.save("amplitudes", fitted.amplitudes(), AMPLITUDES)
     job.save("timecourse", fitted.timecourse(), TIMECOURSE)
     job.save("result", fitted.arrays())
     joint = _joint(job, options, transients, basis)
-    return {**fitted.quality(), **_water(job), "joint": joint}
+    strange = {"implausible": implausible(fitted.whole, te_s)}
+    return {**fitted.quality(), **_water(job), **strange, "joint": joint}
 
 
 def _joint(job: Job, options: FitOptions, transients: Transients, basis) -> dict:

@@ -8,6 +8,7 @@ from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.events import odd_timing
 from fmrsflow.noise import without_zeros
+from fmrsflow.plausibility import line_reports
 from fmrsflow.preprocess.linewidth import match_linewidths
 from fmrsflow.preprocess.outliers import blank_unusable
 from fmrsflow.preprocess.scan import averages, combined, correct
@@ -58,13 +59,15 @@ def process(job: Job) -> dict:
     mean = averages(done, labels, setting["average"] == "equal")
     matched, matching = match_linewidths(mean.fids, mean.conditions, mean.shares)
     line = quality.fwhm_tcr(mean.whole)
+    for text in (strange := line_reports(line.fwhm_hz, job.site.field_t)):
+        job.warn(text)
     job.save("svs", done.fids)
     job.save("average", mean.fids)
     job.save("matched", matched)
     if scan.reference is not None:
         job.save("mrsref", scan.reference)
     job.save("transients", transient_rows(done, mean, labels, tr_s, line.fwhm_hz), TRANSIENTS)
-    record = record_of(scan, done, mean, matching, line) | noise
+    record = record_of(scan, done, mean, matching, line) | noise | {"implausible": strange}
     return {**record, "parameters": parameters_of(setting, scan, done, appended)}
 
 

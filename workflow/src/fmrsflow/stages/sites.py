@@ -11,8 +11,9 @@ from dataclasses import asdict
 from zlib import crc32
 
 from fmrsflow import manifests
-from fmrsflow.exclusion import excluded
-from fmrsflow.plausibility import scale_outliers
+from fmrsflow.concentration import ABSOLUTE
+from fmrsflow.exclusion import JUDGED, excluded
+from fmrsflow.plausibility import scale_outliers, water_outliers
 from fmrsflow.question import KEYS, main_key
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.scan_figures import FIGURES, scan_figures
@@ -68,11 +69,13 @@ def write_tables(study: Study, analysis: str) -> None:
     rest = study.setting("response", read.names["response"])["rest"]
     seed = crc32(f"{analysis} {len(tables['responses'])}".encode())
     tables |= changes(tables["responses"], sheet, settings, seed)
-    chosen = _one_condition(concentrations, rest)
+    apart = scale_outliers(_one_condition(concentrations, rest))
+    _withhold(concentrations, {scan: text for _, scan, text in apart})
     scale = [
         _problem(site, scan, "quantify", "warning", text)
-        for site, scan, text in scale_outliers(chosen)
+        for site, scan, text in (*apart, *water_outliers(read.water_per_ml()))
     ]
+    chosen = _one_condition(concentrations, rest)
     shown = set(study.setting("response", read.names["response"])["metabolites"])
     chosen = [row for row in chosen if row["metabolite"] in shown]
     level = levels(chosen, sheet)
@@ -142,7 +145,8 @@ class Reader:
     def _excluded(self, scans: tuple[Scan, ...]) -> dict | None:
         """What stands for the record of scans that a limit of quality excludes."""
         limits = self.study.config["quality"]
-        reasons = [excluded(self._body("preprocess", scan), limits) for scan in scans]
+        records = [[self._body(stage, scan) for stage in JUDGED] for scan in scans]
+        reasons = [excluded(first, limits, *later) for first, *later in records]
         reason = "; ".join(dict.fromkeys(filter(None, reasons)))
         return {"status": "excluded", "failed_at": "sites", "reason": reason} if reason else None
 
@@ -208,9 +212,11 @@ class Reader:
         rows = []
         for scan in self.study.scans:
             used, reason = self.use(scan)
+            scaled = self._body("quantify", scan).get("molal_reason")
             for row in self.table("quantify", "concentrations", scan):
                 if row["matched"]:
                     continue
+                wrong = reason or (scaled if row["quantity"] in ABSOLUTE else "") or ""
                 rows.append(
                     {
                         "site": scan.site,
@@ -218,27 +224,42 @@ class Reader:
                         "person": self.study.person(scan),
                         **{name: row[name] for name in ("metabolite", "condition", "quantity")},
                         **{name: row[name] for name in ("value", "se", "total_se", "unit")},
-                        "used": used,
-                        "reason": reason,
+                        "used": used and not wrong,
+                        "reason": wrong,
                     }
                 )
         return rows
+
+    def water_per_ml(self) -> dict[tuple[str, str], float]:
+        """Site and scan -> amplitude of the water reference over the volume of the voxel, of those
+        that have both."""
+        found = {}
+        for scan in self.study.scans:
+            water = self._body("fit", scan).get("water_amplitude")
+            sides = self._body("convert", scan).get("voxel_mm")
+            if water and sides:
+                found[scan.site, scan.key] = 1e3 * water / math.prod(sides)
+        return found
 
     def responses(self) -> list[dict]:
         """Percent changes of all units; those without a number are not used."""
         rows = []
         for unit in self.study.units():
             used, reason = self.use(unit)
+            # Within a scan the scale cancels, between two it does not.
+            scales = [self._body("quantify", scan).get("molal_reason") for scan in unit.scans]
+            scaled = "; ".join(filter(None, scales)) if len(scales) > 1 else ""
             for row in self.table("response", "change", unit):
                 there = math.isfinite(row["change_percent"])
+                wrong = scaled if row["quantity"] in ABSOLUTE else ""
                 rows.append(
                     {
                         "site": unit.scan.site,
                         "unit": unit.key,
                         "person": self.study.person(unit.scan),
                         **{name: row[name] for name in TAKEN},
-                        "used": used and there,
-                        "reason": reason or ("" if there else row["reason"]),
+                        "used": used and there and not wrong,
+                        "reason": reason or ("" if there else row["reason"]) or wrong,
                     }
                 )
         return rows
@@ -382,6 +403,13 @@ def _one_condition(rows: Iterable[dict], rest: str) -> list[dict]:
         if row["condition"] == wanted:
             found.append({**row, "condition": rest if resting else "all"})
     return found
+
+
+def _withhold(concentrations: list[dict], reasons: dict[str, str]) -> None:
+    """Take the water-scaled values of these scans out of group statistics, with the reason."""
+    for row in concentrations:
+        if row["quantity"] in ABSOLUTE and row["used"] and (why := reasons.get(row["scan"])):
+            row.update(used=False, reason=why)
 
 
 def _not_estimated(tables: dict[str, list[dict]]) -> list[dict]:
