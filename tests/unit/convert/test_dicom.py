@@ -167,6 +167,17 @@ def test_references_among_the_transients_are_refused(fids, tmp_path):
         read(tmp_path, None)
 
 
+def test_references_at_the_ends_of_other_formats_are_refused_too(fids, tmp_path):
+    """Two before and two after, as CMRR's sequences measure them, converted as one series."""
+    from fmrsflow.synthetic.writers import write_nifti
+
+    data = fids.data.copy()
+    data[[0, 1, 10, 11]] *= 200
+    write_nifti(fids.with_data(data), tmp_path / "series.nii.gz")
+    with pytest.raises(DataError, match="4 of 12 transients .* name the reference in column ref"):
+        read(tmp_path / "series.nii.gz", None)
+
+
 def test_a_movement_within_a_series_is_no_reference(fids, tmp_path):
     data = fids.data.copy()
     data[5] *= 20

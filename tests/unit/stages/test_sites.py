@@ -11,6 +11,9 @@ import pytest
 
 from fmrsflow.errors import DataError
 from fmrsflow.files import file_digest, read_json
+from fmrsflow.report.read import compared, read_scan
+from fmrsflow.report.verdict import verdict
+from fmrsflow.results import Results
 from fmrsflow.sheets import schema
 from fmrsflow.stages.plan import main as plan
 from fmrsflow.stages.sites import main
@@ -130,6 +133,32 @@ def test_a_scan_on_another_scale_gives_ratios_and_no_molal_value(study, tmp_path
     assert (flow["status"] == "excluded") is (what == "exclude")
     changes = [row for row in table(strange, "responses") if row["unit"].startswith(scan.key)]
     assert all((row["used"] == "true") is (what == "care") for row in changes)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_two_rows_of_one_measurement_count_for_neither(study, tmp_path, allowed):
+    """RDA and IMA of one scan under two people: other bytes, the same noise."""
+    copy = tmp_path / "results"
+    shutil.copytree(study.results, copy)
+    config = {**study.config, "results": str(copy), "same_content": allowed}
+    twice = replace(study, config=config)
+    pair = study.scans[4:6]
+    for scan in pair:
+        done = read_json(twice.record_path("convert", {}, scan))
+        job = made.Job("convert", twice, scan, {})
+        job.files.update(done["files"])
+        job.finish("ok", None, None, {**done, "fingerprint": [0.1 * n for n in range(48)]})
+    (tmp_path / "study.json").write_text(twice.save_text())
+    assert main(["--study", str(tmp_path / "study.json"), "main"]) == 0
+    rows = {row["scan"]: row for row in table(twice, "scans")}
+    told = compared(Results(twice), "main")
+    for scan, other in zip(pair, pair[::-1]):
+        row = rows[scan.key]
+        assert (row["status"] == "excluded") is not allowed
+        assert (f"the same measurement as {other.key}" in row["reason"]) is not allowed
+        judged = verdict(read_scan(Results(twice), "main", scan, {}, True, told.get(scan.key, ())))
+        assert (judged.kind == "excluded") is not allowed
+    assert rows[study.scans[6].key]["status"] == "ok"
 
 
 def test_every_table_has_a_data_dictionary_and_its_digest(study):

@@ -12,7 +12,7 @@ import numpy as np
 
 from fmrsflow.convert.averages import dicom_averages
 from fmrsflow.convert.boxes import box_distance_mm
-from fmrsflow.convert.transients import check_one_kind, references, stack
+from fmrsflow.convert.transients import references, stack
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.fids import Fids
 from fmrsflow.words import count
@@ -168,9 +168,14 @@ def joined(
         affine, note = _box(one, whole.affine)
         told = replace(whole.told, averages=one.averages or whole.told.averages)
         whole = replace(whole, affine=affine, told=told)
-        notes = [note] if note else notes
+        notes += [note] if note and note not in notes else []
         if (water := references(whole)).any():
             waters.append(whole.select(water))
+            if leading := int(np.argmin(water)):
+                notes.append(
+                    f"{count(leading, 'transient')} without water suppression before the scan: "
+                    "taken as its water reference; times of events count from the first one after"
+                )
             whole = whole.select(~water)
         scans.append(whole)
     if len(coils := {one.header.get("RxCoil") for one in scans}) > 1:
@@ -186,8 +191,6 @@ def joined(
     result = {"svs": stack(scans, path.name)}
     if waters:
         result["ref"] = stack(waters, path.name)
-    for fids in result.values():
-        check_one_kind(fids, path.name)
     return result, notes
 
 

@@ -48,13 +48,15 @@ def verdict(results: ScanResults) -> Verdict:
         reason = f"{missing[0]} has not run yet, or ended in a fault; the next run does it again"
         return Verdict("failed", "Not finished yet", (reason,))
     first, *later = (results.record(stage) for stage in JUDGED)
-    if reason := excluded(first, results.limits, *later):
+    beside = dict(results.compared)
+    if reason := excluded(first, results.limits, *later) or beside.get("excluded"):
         return Verdict("excluded", LABELS["excluded"], (reason,))
     reasons = (
         *_quality(results),
         *_anatomy(results),
         *_response(results),
         *_warnings(results),
+        *(text for _, text in results.compared),
     )
     kind = "care" if reasons else "use"
     return Verdict(kind, LABELS[kind], tuple(dict.fromkeys(reasons)))

@@ -16,6 +16,7 @@ from fmrsflow.convert.sidecar import sidecar
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.fids import EDITED_UNSUPPORTED, Fids
+from fmrsflow.fingerprint import fingerprint
 
 
 def process(job: Job) -> dict:
@@ -71,6 +72,7 @@ def process(job: Job) -> dict:
         "software": fids.header.get("SoftwareVersions"),
         "sequence": job.site.sequence,
         "format": converted.format,
+        "fingerprint": fingerprint(fids),
         "averages": fids.told.averages,
         "reference": None
         if reference is None

@@ -8,11 +8,13 @@ import io
 import math
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import cached_property
 from zlib import crc32
 
 from fmrsflow import manifests
 from fmrsflow.concentration import ABSOLUTE
 from fmrsflow.exclusion import JUDGED, excluded
+from fmrsflow.fingerprint import twins
 from fmrsflow.plausibility import scale_outliers, water_outliers
 from fmrsflow.question import KEYS, main_key
 from fmrsflow.results import Output, Results, Writer
@@ -72,7 +74,7 @@ def write_tables(study: Study, analysis: str) -> None:
     apart = scale_outliers(_one_condition(concentrations, rest))
     _withhold(concentrations, {scan: text for _, scan, text in apart})
     scale = [
-        _problem(site, scan, "quantify", "warning", text)
+        _problem(site, scan, "sites", "warning", text)
         for site, scan, text in (*apart, *water_outliers(read.water_per_ml()))
     ]
     chosen = _one_condition(concentrations, rest)
@@ -147,8 +149,27 @@ class Reader:
         limits = self.study.config["quality"]
         records = [[self._body(stage, scan) for stage in JUDGED] for scan in scans]
         reasons = [excluded(first, limits, *later) for first, *later in records]
+        reasons += [self._twin(scan) for scan in scans]
         reason = "; ".join(dict.fromkeys(filter(None, reasons)))
         return {"status": "excluded", "failed_at": "sites", "reason": reason} if reason else None
+
+    def _twin(self, scan: Scan) -> str:
+        """Why a scan is another one's measurement; "" where it is its own."""
+        if self.study.config.get("same_content"):
+            return ""
+        other = self._twins.get(scan.key)
+        return (
+            f"the same measurement as {other}, in another file or format (their FIDs are one but "
+            "for scale and phase): it would count twice, and nobody knows whose it is; name each "
+            f"scan's own file in {self.study.config.get('scans_sheet', 'scans.tsv')}"
+            if other
+            else ""
+        )
+
+    @cached_property
+    def _twins(self) -> dict[str, str]:
+        records = {scan.key: self._body("convert", scan) for scan in self.study.scans}
+        return twins({key: record.get("fingerprint") or () for key, record in records.items()})
 
     def use(self, item: Scan | Unit) -> tuple[bool, str]:
         """Whether a scan or unit takes part in group statistics, and why not."""
