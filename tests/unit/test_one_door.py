@@ -57,6 +57,7 @@ ALLOWED = {
     "synthetic/plan.py": ({"read_text"}, "plans"),
     "synthetic/foreign_lines.py": ({"read_text"}, "measured macromolecules of the package"),
     "synthetic/head.py": ({"nib.load"}, "head of an installed package"),
+    "convert/excitations.py": ({"open"}, "the header of a P-file"),
     "synthetic/consortium.py": ({"open"}, "truth that grows while it is written"),
     "arithmetic.py": ({"read_text"}, "/proc/cpuinfo"),
 }

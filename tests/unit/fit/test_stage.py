@@ -65,7 +65,15 @@ def run(tmp_path, basis):
         study = Study(config, {"here": site}, (one,))
         before = Job("convert", study, one, {})
         before.finish(
-            "ok", None, None, {"tr_s": 2.0, "te_s": 0.028, "reference": {} if water else None}
+            "ok",
+            None,
+            None,
+            {
+                "tr_s": 2.0,
+                "te_s": 0.028,
+                "reference": {} if water else None,
+                "excitations_per_transient": 1,
+            },
         )
         kept = np.ones(len(labels), bool) if kept is None else kept
         conditions = list(dict.fromkeys(labels))

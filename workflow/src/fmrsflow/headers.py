@@ -71,6 +71,10 @@ class Told:
         Excitations that one FID of the file is made of.
     gain : float or None
         Of the receiver, in the scanner's own unit.
+    water : tuple of bool
+        Which transients were measured without water suppression; empty where they are of one kind.
+    excitations : int or None
+        Number of excitations of the whole scan.
     notes : tuple of str
         What the file does not say and a reader had to assume, for the record.
     """
@@ -82,6 +86,8 @@ class Told:
     water_suppressed: bool | None = None
     averages: float | None = None
     gain: float | None = None
+    water: tuple[bool, ...] = ()
+    excitations: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -99,7 +105,33 @@ def told(header: Mapping) -> Told:
         water_suppressed=False if cycled else suppressed if isinstance(suppressed, bool) else None,
         averages=_first_number(header, AVERAGES),
         gain=_first_number(header, GAINS),
+        water=_water(header),
+        excitations=_count(header.get("NumberOfTransients")),
     )
+
+
+def _water(header: Mapping) -> tuple[bool, ...]:
+    """Transients without water suppression by the header of the dimension DIM_DYN, which may list a
+    value for each (NIfTI-MRS, dynamic header fields)."""
+    for n in (5, 6, 7):
+        fields = header.get(f"dim_{n}_header")
+        if header.get(f"dim_{n}") != "DIM_DYN" or not isinstance(fields, Mapping):
+            continue
+        values = fields.get("WaterSuppressed")
+        if isinstance(values, Mapping):
+            values = values.get("Value")
+        if isinstance(values, list) and all(isinstance(one, bool) for one in values):
+            return tuple(not one for one in values) if len(set(values)) == 2 else ()
+    return ()
+
+
+def _count(value) -> int | None:
+    """A whole number of 1 and more; None for anything else."""
+    if isinstance(value, Mapping):
+        value = value.get("Value")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if math.isfinite(value) and value >= 1 and value == int(value) else None
 
 
 def vendor_of(manufacturer: str) -> str:

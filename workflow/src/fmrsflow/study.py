@@ -122,6 +122,8 @@ class Scan:
     wm: str = ""
     csf: str = ""
     events: str = ""
+    excitations_per_transient: int | None = None
+    water_transients: str = ""
     condition: str = ""
     bold: str = ""
     bold_events: str = ""

@@ -6,10 +6,12 @@ import math
 import re
 from pathlib import Path
 
-from fmrsflow.convert.formats import companion
+from fmrsflow.convert.mend import spar_entries
 
 HEADER_BYTES = 1 << 16
 """Of an RDA, before its points."""
+
+_OF_RDA = re.compile(rb"^NumberOfAverages\s*:\s*([\d.,]+)", re.MULTILINE)
 
 
 def averages_of(path: Path, kind: str) -> float | None:
@@ -23,10 +25,11 @@ def averages_of(path: Path, kind: str) -> float | None:
         As `formats.recognise` has it.
     """
     if kind == "sdat":
-        return _stated(companion(path, ".spar").read_bytes(), rb"averages")
+        return _positive(spar_entries(path)[1].get("averages"))
     if kind == "rda":
         with path.open("rb") as file:
-            return _stated(file.read(HEADER_BYTES), rb"NumberOfAverages")
+            found = _OF_RDA.search(file.read(HEADER_BYTES))
+        return _positive(found[1].replace(b",", b".").decode()) if found else None
     return None
 
 
@@ -36,15 +39,13 @@ def dicom_averages(header) -> float | None:
         found = {float(one.value) for one in header.iterall() if one.tag == 0x00180083}
     except Exception:  # whatever a damaged header makes of it
         return None
-    value = found.pop() if len(found) == 1 else 0.0
-    return value if 0 < value < math.inf else None
+    return _positive(found.pop()) if len(found) == 1 else None
 
 
-def _stated(header: bytes, key: bytes) -> float | None:
-    """A positive number behind a key and a colon; decimal commas are points."""
-    found = re.search(rb"^\s*" + key + rb"\s*:\s*([\d.,]+)", header, re.MULTILINE)
+def _positive(value) -> float | None:
+    """A positive number, also as text; None where it is none."""
     try:
-        value = float(found[1].replace(b",", b".")) if found else 0.0
+        number = float(value or 0.0)
     except ValueError:
         return None
-    return value if 0 < value < math.inf else None
+    return number if 0 < number < math.inf else None

@@ -22,7 +22,6 @@ from fmrsflow.convert.child import Ended, run_dcm2niix, run_spec2nii
 from fmrsflow.convert.formats import recognise
 from fmrsflow.convert.jmrui import read_jmrui
 from fmrsflow.convert.mend import mended_rda, mended_spar
-from fmrsflow.convert.transients import check_one_kind
 from fmrsflow.errors import DataError, MachineFault, reading_failed
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.headers import Told
@@ -125,7 +124,6 @@ def read(path: Path, site: Site) -> Converted:
     for one in (fids, reference):
         if one is not None:
             _check_numbers(one, path.name)
-            check_one_kind(one, path.name)
     return Converted(fids, reference, kind, tuple(notes), sign_known)
 
 

@@ -10,10 +10,8 @@ shifts and baseline are shared. The mean of the transients is fitted like any sp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
@@ -21,24 +19,18 @@ from fmrsflow.fids import Fids
 from fmrsflow.fit.broad import CREATINE_CH2
 from fmrsflow.fit.change import Coefficients, JointResult, percent_changes
 from fmrsflow.fit.coloured import cut_alike
-from fmrsflow.fit.corrupted import PARTS, conspicuous
 from fmrsflow.fit.design import CONSTANT, Design, check
 from fmrsflow.fit.directions import (
-    GAIN,
     GAUSS2,
     LORENTZ,
     SHAPES,
     TURNS,
     Directions,
-    directions_of,
 )
 from fmrsflow.fit.linear import Columns, Estimate, solve
 from fmrsflow.fit.model import Kind, Model, make_model
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.result import FitResult, make_result
-from fmrsflow.fit.solve import fitted_again, prepared, search, solution
-from fmrsflow.noise import NoiseShape, noise_shape
-from fmrsflow.quality import noise_sd
+from fmrsflow.fit.series import Series, make_series
 
 ROUNDS = 6
 ALIGNED_HZ, ALIGNED_RAD = 0.05, 0.01
@@ -104,48 +96,12 @@ def fit_joint_models(
     for linewidth in linewidths:
         known = fixed and linewidth is not None
         if known:
-            scan = _scan(model, _broadened(fids, linewidth, options), courses, options)
+            series = make_series(model, _broadened(fids, linewidth, options), courses, options)
         else:
-            scan = common = common or _scan(model, fids, courses, options)
+            series = common = common or make_series(model, fids, courses, options)
         kind = "none" if linewidth is None else options.joint_linewidth
-        found.append(_fit(scan, design, None if known else linewidth, respond, kind))
+        found.append(_fit(series, design, None if known else linewidth, respond, kind))
     return found
-
-
-@dataclass(frozen=True)
-class _Mean:
-    """Fit of the mean of some transients.
-
-    scale : the mean was divided by it; stop : why the search stopped; smoothness : of the baseline.
-    """
-
-    scale: float
-    stop: str
-    result: FitResult
-    directions: Directions
-    smoothness: float
-
-
-@dataclass(frozen=True)
-class _Scan:
-    """Transients that take part, and the fit of their mean.
-
-    kept : bool array (n_transients,); shift_hz, phase_deg : arrays (n_transients,), taken off;
-    rows : (n_kept, 2 n_points), less their mean, in the unit and phase of the mean's fit;
-    directions : those of the fit, phase and frequency projected out where these are free; variance,
-    of the noise that the transients show outside of them; noise : SD of a transient's spectrum in
-    the window, in the unit of the FIDs.
-    """
-
-    mean: _Mean
-    kept: np.ndarray
-    shift_hz: np.ndarray
-    phase_deg: np.ndarray
-    rows: np.ndarray
-    directions: Directions
-    aligned: bool
-    variance: float
-    noise: float
 
 
 def _broadened(fids: Fids, linewidth: Design, options: FitOptions) -> Fids:
@@ -163,95 +119,6 @@ def _respond(model: Model, design: Design, responding: tuple[str, ...]) -> np.nd
     may = np.array(may) & ~model.broad
     task = np.array([name in design.contrasts for name in design.names])
     return np.where(task[:, None], may[None], True)
-
-
-def _scan(model: Model, fids: Fids, courses: np.ndarray, options: FitOptions) -> _Scan:
-    """Fit the mean; cut what is conspicuous beside the courses of the model, align where that is
-    free, and fit again until both stand."""
-    aligned = options.joint_alignment == "free"
-    shape = noise_shape(model.band.used(fids))
-    mean = _mean_fit(model, options, fids.mean(), shape, None)
-    n = fids.n_transients
-    kept, taken = np.ones(n, bool), np.zeros((n, 2))
-    moved = fids
-    for _ in range(ROUNDS):
-        spectra = mean.directions.phased(model.band.spectra(moved) / mean.scale)
-        rows = spectra - spectra[kept].mean(axis=0)
-        cut, turns = conspicuous(mean.directions, rows, courses, kept, taken)
-        off = aligned and _scatter(mean.directions, rows[~cut], turns[~cut])
-        if np.array_equal(cut, ~kept) and not off:
-            break
-        kept = ~cut
-        if aligned:
-            taken += turns - turns[kept].mean(axis=0)
-            moved = _turned_back(fids, taken)
-        mean = _mean_fit(model, options, moved.select(kept).mean(), shape, mean)
-    rows = mean.directions.phased(model.band.spectra(moved.select(kept)) / mean.scale)
-    rows -= rows.mean(axis=0)
-    directions = mean.directions.without(TURNS) if aligned else mean.directions
-    return _Scan(
-        mean=mean,
-        kept=kept,
-        shift_hz=taken[:, 1],
-        phase_deg=np.rad2deg(taken[:, 0]),
-        rows=rows,
-        directions=directions,
-        aligned=aligned,
-        variance=_noise_outside(mean.directions, rows),
-        noise=float(np.sqrt(np.mean(noise_sd(model.band.used(fids.select(kept))) ** 2))),
-    )
-
-
-def _scatter(directions: Directions, rows: np.ndarray, turns: np.ndarray) -> bool:
-    """Whether phase (rad) and frequency (Hz) of the transients, `turns` (n, 2), scatter by more
-    than their noise."""
-    base = directions.flat[list(PARTS)]
-    noise = _noise_outside(directions, rows - rows.mean(axis=0))
-    noise *= directions.model.band.oversampling
-    known = noise * np.diag(np.linalg.inv(base @ base.T))[1:3]
-    least = np.array([ALIGNED_RAD, ALIGNED_HZ]) ** 2
-    return bool(np.any(turns.var(axis=0) > np.maximum(2 * known, least)))
-
-
-def _turned_back(fids: Fids, turns: np.ndarray) -> Fids:
-    """Transients less the phase (rad) and frequency (Hz) of `turns` (n_transients, 2)."""
-    back = np.exp(-1j * turns[:, :1] - 2j * np.pi * np.outer(turns[:, 1], fids.time_s))
-    return fids.with_data(fids.transients * back)
-
-
-def _mean_fit(
-    model: Model, options: FitOptions, fids: Fids, shape: NoiseShape, before: _Mean | None
-) -> _Mean:
-    """Fit of a mean; from that of nearly the same one where there is one."""
-    try:
-        data = prepared(model, fids)
-        if before is None:
-            end = search(model, options, data)
-        else:
-            end = fitted_again(model, data, before.smoothness, before.directions.state.theta)
-    except (DataError, LinAlgError) as error:
-        raise DataError(f"the average of all transients: {error}") from None
-    state, target, stop = end
-    result = make_result(solution(model, data, *end), data)
-    if result.status == "failed":
-        raise DataError(f"the average of all transients: {result.reason}")
-    directions = directions_of(model, target, state, shape)
-    return _Mean(data.scale, stop, result, directions, target.smoothness)
-
-
-def _noise_outside(directions: Directions, rows: np.ndarray) -> float:
-    """Variance of the noise of a spectrum, from what rows (n, 2 n_points) of mean zero hold
-    outside of all directions: no scatter of gain, width or frequency is in it, nor what the fit of
-    the mean misses."""
-    # The gain is the sum of amplitudes, but for the baseline. Two signals may be nearly one.
-    size = np.sqrt(np.diag(directions.gram)[:GAIN])
-    values, vectors = np.linalg.eigh(directions.gram[:GAIN, :GAIN] / np.outer(size, size))
-    there = values > 1e-10 * values[-1]
-    turn = (vectors[:, there] / np.sqrt(values[there])).T / size
-    inside = np.sum((rows @ (turn @ directions.flat[:GAIN]).T) ** 2)
-    taken = np.sum((turn @ directions.scatter[:GAIN, :GAIN]) * turn)
-    left = max(float(np.sum(rows**2) - inside), np.finfo(float).eps)
-    return left / ((len(rows) - 1) * (rows.shape[1] - taken))
 
 
 def _columns(
@@ -272,27 +139,27 @@ def _columns(
     return Columns(matrix - matrix.mean(axis=0), chosen, signals)
 
 
-def _fit(scan: _Scan, design: Design, widths: Design | None, respond, kind: str) -> JointResult:
+def _fit(series: Series, design: Design, widths: Design | None, respond, kind: str) -> JointResult:
     """The joint fit from that of the mean."""
-    design = design.select(scan.kept)
-    widths = None if widths is None else widths.select(scan.kept)
-    directions, flat = scan.directions, scan.directions.flat
+    design = design.select(series.kept)
+    widths = None if widths is None else widths.select(series.kept)
+    directions, flat = series.directions, series.directions.flat
     columns = _columns(directions, design, widths, respond)
-    products = scan.rows @ flat.T
-    first = solve(columns, directions, products, scan.variance, gain=False)
+    products = series.rows @ flat.T
+    first = solve(columns, directions, products, series.variance, gain=False)
     # Anew round the widths that were found: their second order is a tenth of a point.
     change = columns.change(first.values, len(flat))
     moved = directions.moved(change)
-    rest = scan.rows - (moved - moved.mean(axis=0))
+    rest = series.rows - (moved - moved.mean(axis=0))
     products = rest @ flat.T + change @ directions.gram
-    found = solve(columns, directions, products, scan.variance, gain=True)
+    found = solve(columns, directions, products, series.variance, gain=True)
     final = columns.change(found.values, len(flat))
     rest = rest - (final - change) @ flat
-    return _result(scan, design, columns, found, final, rest, respond, kind)
+    return _result(series, design, columns, found, final, rest, respond, kind)
 
 
 def _result(
-    scan: _Scan,
+    series: Series,
     design: Design,
     columns: Columns,
     found: Estimate,
@@ -302,15 +169,15 @@ def _result(
     kind: str,
 ) -> JointResult:
     """Amplitudes, changes and narrowing with their errors, in the unit of the FIDs."""
-    mean, directions = scan.mean, scan.directions
+    mean, directions = series.mean, series.directions
     model, state, scale = directions.model, directions.state, mean.scale
-    coefficients = _coefficients(scan, design, columns, found, respond)
+    coefficients = _coefficients(series, design, columns, found, respond)
     names, base, base_se, percent, spread = percent_changes(model.names, design, coefficients)
     narrowing, narrowing_se = _narrowing(state.theta, columns, found, len(directions.rows))
-    course, course_se = _timecourse(scan, change, rest)
+    course, course_se = _timecourse(series, change, rest)
     oversampling = model.band.oversampling
     squares, used = float(np.sum(rest**2)), len(found.values)
-    if scan.aligned:
+    if series.aligned:
         squares -= _taken(mean.directions, rest)
         used += len(TURNS) * (len(rest) - 1)
     freedom = (len(rest) - 1) * model.n_data - used
@@ -328,11 +195,11 @@ def _result(
         linewidth_model=kind,
         timecourse=scale * course,
         timecourse_se=scale * course_se,
-        fqn=float(variance * scale**2 / scan.noise**2) if scan.noise > 0 else float("inf"),
+        fqn=float(variance * scale**2 / series.noise**2) if series.noise > 0 else float("inf"),
         gain_percent=100 * found.gain,
-        kept=scan.kept,
-        shift_hz=scan.shift_hz,
-        phase_deg=scan.phase_deg,
+        kept=series.kept,
+        shift_hz=series.shift_hz,
+        phase_deg=series.phase_deg,
         average=mean.result,
         stop_reason=mean.stop,
     )
@@ -345,10 +212,10 @@ def _taken(directions: Directions, rest: np.ndarray) -> float:
     return float(np.sum(products * np.linalg.solve(turns @ turns.T, products.T).T))
 
 
-def _coefficients(scan, design, columns, found, respond) -> Coefficients:
+def _coefficients(series, design, columns, found, respond) -> Coefficients:
     """Coefficients of signals with those of the constant: the mean less what the other regressors
     make of it. Mean and differences of the transients are independent."""
-    active, state = scan.directions.active, scan.directions.state
+    active, state = series.directions.active, series.directions.state
     k, constant = len(active), design.names.index(CONSTANT)
     others = [c for c in range(len(design.names)) if c != constant]
     inner = np.flatnonzero(columns.direction < k)
@@ -357,7 +224,7 @@ def _coefficients(scan, design, columns, found, respond) -> Coefficients:
     back = np.zeros((k, len(inner)))
     back[signal, np.arange(len(inner))] = -design.matrix[:, others].mean(axis=0)[course] / size
     values, spread = found.values[inner], found.covariance[np.ix_(inner, inner)]
-    covariance = scan.mean.result.covariance[np.ix_(active, active)] / scan.mean.scale**2
+    covariance = series.mean.result.covariance[np.ix_(active, active)] / series.mean.scale**2
     own = covariance / size**2 + back @ spread @ back.T
     return Coefficients(
         columns=np.concatenate([np.full(k, constant), np.array(others, int)[course]]),
@@ -387,10 +254,10 @@ def _narrowing(theta, columns: Columns, found: Estimate, count: int):
     return np.array(values), np.array(errors)
 
 
-def _timecourse(scan: _Scan, change: np.ndarray, rest: np.ndarray):
+def _timecourse(series: Series, change: np.ndarray, rest: np.ndarray):
     """Amplitudes of single transients, (n_transients, n_names): those of the model, and what least
     squares on the shared shapes finds in the residual; and the error of one."""
-    directions = scan.directions
+    directions = series.directions
     active, state = directions.active, directions.state
     rows = directions.flat[: len(active)]
     inverse = np.linalg.pinv(rows @ rows.T, hermitian=True)
@@ -400,5 +267,5 @@ def _timecourse(scan: _Scan, change: np.ndarray, rest: np.ndarray):
     error = np.full(len(state.amplitudes), np.nan)
     k = len(active)
     spread = inverse @ directions.scatter[:k, :k] @ inverse
-    error[active] = np.sqrt(scan.variance * np.diag(spread))
+    error[active] = np.sqrt(series.variance * np.diag(spread))
     return course, error

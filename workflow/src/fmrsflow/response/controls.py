@@ -19,6 +19,9 @@ from fmrsflow.response.unit import UnitScan
 STABLE = ("tCr", "tNAA")
 """Metabolites that no task changes."""
 
+FEWEST_GROUPS = 2
+"""Groups of water in each condition that its change is told from."""
+
 SHIM = "more than BOLD explains: the shim or the head moved with the task"
 
 
@@ -93,6 +96,7 @@ def controls(
         found += _stable(estimates, task, tag, percent)
         found += _widths(scans, rest, task, tag, setting["control_linewidth_hz"])
         found += _frequency(scans, rest, task, tag, setting["control_shift_hz"])
+        found += _water(scans, rest, task, tag, setting)
         found += _matching(estimates, task, tag, percent)
     for course in glutamate:
         found += _over_time(course, rest, tasks, percent)
@@ -162,6 +166,25 @@ def _widths(scans: Sequence[UnitScan], rest, task, tag: str, tolerance: float) -
             value, se = fit["bold_narrowing_hz"], fit["bold_narrowing_se_hz"]
             named = f"BOLD narrowing, joint fit{tag}"
             found.append(control(named, value, se, "Hz", tolerance, SHIM))
+    return found
+
+
+def _water(scans: Sequence[UnitScan], rest, task, tag: str, setting: Mapping) -> list[Control]:
+    """Water that was measured between the transients, task minus rest."""
+    moved = "the receiver, the head or BOLD over the echo time; see the setting water_scaling"
+    found = []
+    for scan in scans:
+        rows = [row for row in scan.water if row["condition"] in (rest, task)]
+        labels = [row["condition"] for row in rows]
+        if min(labels.count(rest), labels.count(task)) < FEWEST_GROUPS:
+            continue
+        for column, name, unit, tolerance, meaning in (
+            ("linewidth_hz", "water linewidth", "Hz", setting["control_linewidth_hz"], SHIM),
+            ("amplitude_percent", "water", "percent", setting["control_percent"], moved),
+        ):
+            values = np.array([row[column] for row in rows])
+            difference, se = mean_difference(values, labels, rest, task)
+            found.append(control(f"{name} change{tag}", difference, se, unit, tolerance, meaning))
     return found
 
 

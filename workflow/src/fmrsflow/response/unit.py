@@ -23,6 +23,8 @@ class UnitScan:
     preprocess, joint : mapping
         Record of preprocess; what the record of the fit says of the joint fit.
     transients, concentrations : rows of these tables
+    water : rows
+        Water over the scan; empty where none was measured between the transients.
     timecourse, joint_rows : rows
         Amplitudes of blocks and table of the joint fit; empty where the scan has one condition.
     joint_fit : dict of arrays or None
@@ -34,6 +36,7 @@ class UnitScan:
     joint: Mapping
     transients: Sequence[Row]
     concentrations: Sequence[Row]
+    water: Sequence[Row] = ()
     timecourse: Sequence[Row] = ()
     joint_rows: Sequence[Row] = ()
     joint_fit: Mapping[str, np.ndarray] | None = None

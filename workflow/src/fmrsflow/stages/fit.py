@@ -11,9 +11,9 @@ from fmrsflow.fit.design import Design, given_design
 from fmrsflow.fit.flags import flags, implausible, joint_flags
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import Transients, designs, fit_scan, fit_together
-from fmrsflow.fit.water import water_amplitude
 from fmrsflow.tables import read_table
 from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
+from fmrsflow.water_amplitude import water_amplitude
 
 
 def process(job: Job) -> dict:
@@ -66,7 +66,9 @@ def _joint(job: Job, options: FitOptions, transients: Transients, basis) -> dict
 def _designs(job: Job, options: FitOptions, transients: Transients) -> tuple[Design, Design | None]:
     """Amplitude and linewidth design over all transients, from the setting's TSV or the events."""
     if not options.joint_design:
-        tr_s = job.record("convert")["tr_s"] or job.site.tr_s or 1.0
+        converted = job.record("convert")
+        tr_s = converted["tr_s"] or job.site.tr_s or 1.0
+        tr_s *= converted["excitations_per_transient"] or 1
         return designs(transients.labels, tr_s, options)
     scan = job.scan
     name = options.joint_design.format(stem=scan.stem, **scan.entities)

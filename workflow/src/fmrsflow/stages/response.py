@@ -74,6 +74,9 @@ def _read(job: Job, scan: Scan) -> UnitScan:
         joint=fit,
         transients=job.table("preprocess", "transients", scan),
         concentrations=job.table("quantify", "concentrations", scan),
+        water=job.table("preprocess", "water", scan)
+        if job.earlier("preprocess", scan).has("water.tsv")
+        else (),
         timecourse=job.table("fit", "timecourse", scan) if several else (),
         joint_rows=job.table("fit", "joint", scan) if fitted else (),
         joint_fit=job.arrays("fit", "joint", scan) if fitted else None,
