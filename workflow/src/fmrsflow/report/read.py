@@ -359,6 +359,7 @@ def _question(results: Results, analysis: str) -> Question:
 SHOWN = (
     "sites",
     "meta",
+    "plateau",
     "variance",
     "cv",
     "equivalence",

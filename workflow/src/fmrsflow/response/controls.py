@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmrsflow.constants import Z95
-from fmrsflow.response.blocks import change_per_block, habituation, halves_of_rest
+from fmrsflow.response.blocks import habituation, halves_of_rest
 from fmrsflow.response.change import Change
 from fmrsflow.response.course import lag_one
-from fmrsflow.response.estimators import ABSOLUTE, Course, Estimate
+from fmrsflow.response.estimators import ABSOLUTE, Estimate
+from fmrsflow.response.timecourse import Course
 from fmrsflow.response.unit import UnitScan
 
 STABLE = ("tCr", "tNAA")
@@ -132,16 +133,13 @@ def _matching(estimates, task: str, tag: str, percent: float) -> list[Control]:
 
 def _over_time(course: Course, rest: str, tasks: Sequence[str], percent: float) -> list[Control]:
     """Glutamate while nothing is done, and from block to block."""
-    measured = (course.amplitude, course.se, course.conditions)
-    halves = halves_of_rest(*measured, rest)
+    halves = halves_of_rest(course, rest)
     meaning = "glutamate changes while nothing is done: drift, or rest is not yet steady"
     named = "Glu, second against first half of rest"
     found = [control(named, halves.percent, halves.se, "percent", percent, meaning)]
-    blocks = change_per_block(*measured, course.time_s, rest)
     for task in tasks:
-        series = [block for block in blocks if block.condition == task]
-        if series:
-            slope = habituation(series)
+        if len(course.of(task)):
+            slope = habituation(course, rest, task)
             meaning = "the response changes from block to block, their mean hides it"
             named = f"Glu, habituation over blocks of {task}"
             found.append(
