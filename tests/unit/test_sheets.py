@@ -49,7 +49,11 @@ def test_a_right_study_is_read_with_defaults_and_in_the_order_of_keys(files):
     assert [scan.key for scan in study.scans] == ["A/sub-01_task-vis", "B/sub-01_task-vis"]
     assert study.sites["B"].field_t == 7.0
     assert study.setting("concentration", "usual")["constants"] == "osprey"
-    assert study.config["quality"] == {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0}
+    assert study.config["quality"] == {
+        "max_fwhm_tcr_ppm": 0.094,
+        "min_snr_tcr": 10.0,
+        "implausible": "care",
+    }
 
 
 def test_the_former_limit_in_hz_is_refused_with_the_name_of_the_new_one(files):

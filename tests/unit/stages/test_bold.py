@@ -345,7 +345,7 @@ def test_accord_over_an_analysis_from_records_alone(bold_data, tmp_path):
             job.finish("ok", None, None, body)
         job = Job("preprocess", study, scan, NAMES)
         rows = [
-            {"kept": True, "condition": ("rest", "t")[j // 16 % 2],
+            {"kept": True, "condition": ("rest", "t")[j // 16 % 2], "time_s": 2.0 * j,
              "linewidth_hz": 6 - 0.3 * (j // 16 % 2) + 0.2 * rng.standard_normal()}
             for j in range(128)
         ]  # fmt: skip

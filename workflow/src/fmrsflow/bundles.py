@@ -419,7 +419,9 @@ def _without_text(value, names: re.Pattern, message: bool = False):
     if isinstance(value, dict):
         return {
             key: _without_text(
-                one, names, message or key in ("warnings", "flags") or key.endswith("reason")
+                one,
+                names,
+                message or key in ("warnings", "flags", "implausible") or key.endswith("reason"),
             )
             for key, one in value.items()
         }
@@ -511,7 +513,8 @@ def _check_records(study: Study, files: dict[str, bytes], name: str) -> None:
         try:
             record = parse_record(files[path], path)
             whole = record["stage"] == stage
-            texts = [record["reason"], *record["warnings"], *record.get("flags", ())]
+            texts = [record["reason"], *record["warnings"]]
+            texts += [*record.get("flags", ()), *record.get("implausible", ())]
             whole &= all(isinstance(text, str | None) for text in texts)
             whole &= record["status"] in ("ok", "failed")
             whole &= record["failed_at"] in (None, *STAGE_SETTINGS)

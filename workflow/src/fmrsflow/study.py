@@ -75,6 +75,8 @@ class Site:
     pulse_delays_s: str | None = None
     water_suppressed: str | None = None
     frequency_mhz: float | None = None
+    frequency_axis: str | None = None
+    te_tolerance_s: float | None = None
 
     @property
     def mhz(self) -> float:

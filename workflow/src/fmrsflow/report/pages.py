@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fmrsflow.plausibility import MAX_DRIFT_HZ, molal_ranges
 from fmrsflow.report import bold_words, figures, spectrum_figures, words
-from fmrsflow.report.ranges import molal_ranges
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import STAGES, ScanResults, View
 from fmrsflow.report.verdict import (
-    MAX_DRIFT_HZ,
     MAX_FQN,
     NEAR,
     broad_hz,
@@ -389,7 +388,14 @@ def _quantities(rows) -> list[str]:
 
 def _spectrum_rows(fit: dict) -> list[dict]:
     """Quality figures of each fitted spectrum."""
-    columns = ("fqn", "mrar_percent", "fitted_fwhm_tcr_hz", "fitted_snr_tcr", "stop_reason")
+    columns = (
+        "fqn",
+        "mrar_percent",
+        "fitted_fwhm_tcr_hz",
+        "fitted_snr_tcr",
+        "baseline_dimension_per_ppm",
+        "stop_reason",
+    )
     return [
         {"name": name} | {column: (fit.get(column) or {}).get(name) for column in columns}
         for name in fit.get("fqn") or {}

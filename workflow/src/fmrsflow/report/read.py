@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -43,9 +43,15 @@ def page_path(study: Study, analysis: str, scan: Scan) -> Path:
 
 
 def read_scan(
-    results: Results, analysis: str, scan: Scan, peers: dict, light: bool = False
+    results: Results,
+    analysis: str,
+    scan: Scan,
+    peers: dict,
+    light: bool = False,
+    compared: Sequence[tuple[str, str]] = (),
 ) -> ScanResults:
-    """What the stages left of a scan under an analysis; `light` without images and FIDs."""
+    """What the stages left of a scan under an analysis; `light` without images and FIDs;
+    `compared`: its entry in what the function of that name gives."""
     study = results.study
     read = _Reader(results, analysis, scan)
     found = {
@@ -86,6 +92,7 @@ def read_scan(
         records=read.records,
         limits=study.config["quality"],
         asked=_question(results, analysis),
+        compared=compared,
         **found,
     )
 
@@ -226,13 +233,22 @@ def peers(results: Results, analysis: str) -> dict[str, list[float]]:
     }
 
 
+def compared(results: Results, analysis: str) -> dict[str, list[tuple[str, str]]]:
+    """What only a comparison of scans tells of each: key -> (`excluded` or `warning`, sentence)."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for row in _tables(results, analysis, ("problems",)).get("problems", ()):
+        if row["stage"] == "sites" and row["kind"] in ("excluded", "warning"):
+            found.setdefault(row["item"], []).append((row["kind"], row["text"]))
+    return found
+
+
 def read_group(results: Results, analysis: str) -> list[tuple[ScanSummary, ScanResults]]:
     """Every scan of a study in short, with the light part of its results."""
     study = results.study
     report = study.results / analysis / "report"
-    found = []
+    found, beside = [], compared(results, analysis)
     for scan in study.scans:
-        light = read_scan(results, analysis, scan, {}, light=True)
+        light = read_scan(results, analysis, scan, {}, True, beside.get(scan.key, ()))
         judged = verdict(light)
         failed = next(
             (r for s, r in light.records.items() if r["status"] != "ok" and s != "anatomy"), {}

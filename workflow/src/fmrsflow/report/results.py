@@ -96,6 +96,8 @@ class ScanResults:
     peers : dict
         Figure of quality -> its values in all scans of the consortium.
     asked : Question
+    compared : sequence of (kind, sentence)
+        What the tables of the sites say of it beside other scans: `excluded` or `warning`.
     """
 
     analysis: str
@@ -125,6 +127,7 @@ class ScanResults:
     bold_runs: Sequence[Row] = ()
     peers: Mapping[str, Sequence[float]] = field(default_factory=dict)
     asked: Question = Question()
+    compared: Sequence[tuple[str, str]] = ()
 
     def record(self, stage: str) -> dict:
         """Record of a stage; empty where there is none or the stage failed."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from fmrsflow.bold import group
 from fmrsflow.bold.tables import slug
 from fmrsflow.errors import DataError
-from fmrsflow.exclusion import excluded
+from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.question import Question
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.study import Scan, Study, Unit, study_option
@@ -81,7 +81,9 @@ def _change(results: Results, unit: Unit, names: dict[str, str]) -> tuple[dict, 
         return {}, rest, f"no change: {reason}"
     rest, limits = response.record.get("rest") or rest, results.study.config["quality"]
     for scan in unit.scans:
-        if reason := excluded(results.of("preprocess", names, scan).record, limits):
+        outputs = [results.of(stage, names, scan) for stage in JUDGED]
+        first, *later = (one.record if one.exists else {} for one in outputs)
+        if reason := excluded(first, limits, *later):
             return {}, rest, f"no change: {reason}"
     row = group.answer_of(response.table("change"), Question.from_settings(setting))
     return row or {}, rest, "" if row else f"no change of {setting['metabolite']}"

@@ -11,6 +11,7 @@ from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.events import odd_timing, without_strays
 from fmrsflow.noise import without_zeros
+from fmrsflow.plausibility import line_reports
 from fmrsflow.preprocess.baseline import BANDS_PPM, level
 from fmrsflow.preprocess.linewidth import match_linewidths
 from fmrsflow.preprocess.outliers import blank_unusable
@@ -75,6 +76,8 @@ def process(job: Job) -> dict:
     mean = averages(done, labels, setting["average"] == "equal")
     matched, matching = match_linewidths(mean.fids, mean.conditions, mean.shares)
     line = quality.fwhm_tcr(mean.whole)
+    for text in (strange := line_reports(line.fwhm_hz, job.site.field_t)):
+        job.warn(text)
     job.save("svs", done.fids)
     job.save("average", mean.fids)
     job.save("matched", matched)
@@ -85,7 +88,7 @@ def process(job: Job) -> dict:
     if scan.course is not None:
         rows = scan.course.rows(timing.tr_s, timing.water_labels(excited))
         job.save("water", rows, WATER)
-    record = record_of(scan, done, mean, matching, line) | noise
+    record = record_of(scan, done, mean, matching, line) | noise | {"implausible": strange}
     parameters = parameters_of(setting, scan, done, appended)
     parameters["baseline"] = {"method": setting["baseline"], "bands_ppm": bands}
     return {**record, "parameters": parameters}
