@@ -21,6 +21,7 @@ from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.files import json_bytes
 from fmrsflow.results import Output, Results, parse_record, record_bytes
 from fmrsflow.sheets import LABEL, SETTING_NAME, check_config, check_value, schema
+from fmrsflow.source_names import column_of
 from fmrsflow.study import (
     ANALYSIS_SETTINGS,
     PATH_COLUMNS,
@@ -132,7 +133,7 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         config=_without_paths(study.config),
         sites={site: study.sites[site]},
         scans=tuple(_without_names(scan) for scan in scans),
-        participants=tuple(row for row in study.participants if row["site"] == site),
+        participants=tuple(_rounded(row) for row in study.participants if row["site"] == site),
     )
     files, outputs = {STUDY: part.save_text().encode()}, {}
     results = Results(study)
@@ -293,6 +294,13 @@ def _without_names(scan: Scan) -> Scan:
     return replace(scan, **{column: WITHHELD for column in PATH_COLUMNS if getattr(scan, column)})
 
 
+def _rounded(row: dict) -> dict:
+    """A row of participants.tsv with whole years: a date of scanning and an age to the day give a
+    date of birth."""
+    age = row.get("age")
+    return row if age is None else {**row, "age": float(round(age))}
+
+
 def _without_paths(config: dict) -> dict:
     """Settings are compared between sites; where their files lie is each site's own affair."""
     kept = _blanked(config, PATH_SETTINGS[""])
@@ -368,16 +376,7 @@ def _unnamed(sources: dict[str, str], scans: tuple[Scan, ...]) -> dict[str, str]
     """Digests of source files by column of scans.tsv; `beside` for what no column names."""
     found: dict[str, list[str]] = {}
     for name, digest in sources.items():
-        column = next(
-            (
-                column
-                for column in PATH_COLUMNS
-                for own in (getattr(scan, column) for scan in scans)
-                if own and PurePosixPath(name).is_relative_to(own)
-            ),
-            "beside",
-        )
-        found.setdefault(column, []).append(digest)
+        found.setdefault(column_of(scans, name) or "beside", []).append(digest)
     return {
         f"{WITHHELD}-{column}-{n}": digest
         for column, digests in sorted(found.items())

@@ -10,6 +10,7 @@ from fmrsflow.bundles import WITHHELD
 from fmrsflow.errors import DataError
 from fmrsflow.files import file_digest
 from fmrsflow.results import read_record
+from fmrsflow.source_names import SourcePaths
 from fmrsflow.study import STAGE_SETTINGS, Study, directory
 from fmrsflow.words import count
 
@@ -25,7 +26,7 @@ def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
         Their study.json; a relative data root is that of the study's folder, wherever this runs.
     """
     seen: dict[Path, str | None] = {}
-    data_root = _study_folder(results, study) / study.data_root
+    sources = SourcePaths(study, _study_folder(results, study) / study.data_root)
 
     def now(path: Path) -> str | None:
         if path not in seen:
@@ -51,7 +52,7 @@ def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
         if merged(study):
             continue
         for name, digest in record.get("sources", {}).items():
-            path = data_root / name
+            path = sources(record.get("scan", {}).get("site", ""), name)
             if path.is_file() and now(path) != digest:
                 yield str(path), f"source changed since {record['stage']} read it"
             elif not path.exists():
