@@ -216,6 +216,12 @@ def test_the_list_of_what_leaves_tells_what_is_of_persons(study, tmp_path, monke
     printed = capsys.readouterr().out
     (line,) = (one for one in printed.splitlines() if one.startswith("of persons"))
     assert "age" in line and "sex" in line and "times of processing" in line
+    manifest = pack(study, "siteA")[1]
+    assert manifest["levels"] == {
+        "participants.tsv sex": ["F"],
+        "trial types and conditions": sorted(made.CONDITIONS),
+    }
+    assert f"  trial types and conditions: {', '.join(sorted(made.CONDITIONS))}\n" in printed
 
 
 def test_ages_leave_in_whole_years(study):
@@ -413,7 +419,9 @@ def test_merged_tables_are_those_of_all_results_but_for_names_of_files(study, tm
         for said, heard in (*zip(SAID, HEARD), ("siteB/Jane_Doe/lost.SDAT", "withheld")):
             text = text.replace(said, heard)
         assert (tmp_path / "merged" / path.relative_to(study.results)).read_text() == text
-    assert "sub-02_mrs.SDAT is not there" in (tmp_path / "merged/main/sites/problems.tsv").read_text()
+    assert (
+        "sub-02_mrs.SDAT is not there" in (tmp_path / "merged/main/sites/problems.tsv").read_text()
+    )
 
 
 def test_verify_finds_merged_results_whole_and_tells_what_is_edited(study, tmp_path, capsys):

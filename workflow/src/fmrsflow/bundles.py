@@ -160,6 +160,7 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         "paths of the configuration",
         "of_persons": f"labels of scans{''.join(f', {one}' for one in columns)}; "
         "scanner model and software; times of processing",
+        "levels": _levels(part, files),
         "files": dict(sorted(digests.items())),
     }
     files[MANIFEST] = json_bytes(manifest)
@@ -168,6 +169,23 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         for name in sorted(files):
             archive.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED)
     return buffer.getvalue(), manifest
+
+
+def _levels(part: Study, files: dict[str, bytes]) -> dict[str, list[str]]:
+    """Words of the site's own that leave, for its consent: what a study calls its tasks,
+    conditions and trial types, and what it says of persons; by where they stand."""
+    found: dict[str, set[str]] = {}
+    for scan in part.scans:
+        for column in ("task", "acq", "condition"):
+            found.setdefault(f"scans.tsv {column}", set()).add(getattr(scan, column))
+    for row in part.participants:
+        for column in ("person", "sex"):
+            found.setdefault(f"participants.tsv {column}", set()).add(row.get(column) or "")
+    for name, content in files.items():
+        if name.endswith("_desc-preprocess_record.json"):
+            conditions = json.loads(content).get("conditions") or ()
+            found.setdefault("trial types and conditions", set()).update(conditions)
+    return {key: sorted(words - {""}) for key, words in found.items() if words - {""}}
 
 
 def unpack(path: str | Path) -> Bundle:

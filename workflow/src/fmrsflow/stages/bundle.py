@@ -28,5 +28,8 @@ def main(argv: list[str]) -> int:
     for kind, number in sorted(kinds.items()):
         print(f"  {number:6d}  {kind}")
     print(f"of persons and scanners leave: {manifest['of_persons']}")
+    print("words of the site that leave; is each meant to?")
+    for where, words in manifest["levels"].items():
+        print(f"  {where}: {', '.join(words)}")
     print(f"stays at the site: {manifest['withheld']}")
     return 0

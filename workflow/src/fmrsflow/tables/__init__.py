@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from numbers import Integral, Real
@@ -105,7 +106,7 @@ def read_table(path: str | Path) -> list[dict[str, str]]:
     """
     path = Path(path)
     header, *lines = _cells(path.read_bytes(), path.name) or [[]]
-    return [dict(zip(header, line)) for line in lines]
+    return [dict(zip(header, map(_as_it_was, line))) for line in lines]
 
 
 def write_table(path: str | Path, rows: Sequence[Row], columns: Columns | None = None) -> None:
@@ -169,10 +170,37 @@ _READ: dict[str, Callable[[str], Any]] = {
     "number": lambda cell: math.nan if cell == MISSING else float(cell),
     "integer": lambda cell: None if cell == MISSING else int(cell),
     "flag": {"true": True, "false": False, MISSING: None}.__getitem__,
-    "text": lambda cell: "" if cell == MISSING else cell,
+    "text": lambda cell: "" if cell == MISSING else _as_it_was(cell),
 }
 
 _TYPES = {"number": Real, "integer": Integral, "flag": bool, "text": str}
+
+
+_FORMULA = re.compile("'*[=+@\uff1d\uff0b\uff20\uff0d-]")
+"""How a cell begins that a spreadsheet runs (the wide signs where Japanese is set), or one that
+`defused` has marked."""
+
+
+def defused(cell: str) -> str:
+    """The cell as a spreadsheet shows it: one that would be run as a formula (`=cmd|...`) gets an
+    apostrophe in front, which the readers of this module take off again; a number stays.
+
+    Examples
+    --------
+    >>> [defused(cell) for cell in ("=1+1", "-0.5", "rest", "'=quoted")]
+    ["'=1+1", '-0.5', 'rest', "''=quoted"]
+    """
+    if not _FORMULA.match(cell):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
+def _as_it_was(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
 
 
 def _is(value, kind: str) -> bool:
@@ -192,4 +220,4 @@ def _cell(value) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return MISSING if value != value else f"{value:.6g}"
-    return " ".join(str(value).split())
+    return defused(" ".join(str(value).split()))
