@@ -49,7 +49,7 @@ def test_one_bad_scan_never_stops_the_others(study):
 
     assert not faults(run_jobs(jobs(study), process))
     assert [one["status"] for one in records(study)] == ["ok", "failed", "ok"]
-    assert records(study)[1]["reason"] == "x.rda: truncated; export it again"
+    assert records(study)[1]["reason"] == "sub-02_mrs.rda: truncated; export it again"
 
 
 def test_a_fault_of_the_program_fails_the_job_loudly_after_the_others(study, capsys):

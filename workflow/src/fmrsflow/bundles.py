@@ -13,8 +13,9 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from fmrsflow.errors import DataError, reading_failed
@@ -108,7 +109,7 @@ class Bundle:
 
     name: str
     study: Study
-    files: dict[str, bytes]
+    files: Mapping[str, bytes]
     software: dict
 
 
@@ -232,7 +233,36 @@ def unpack(path: str | Path) -> Bundle:
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise DataError(f"{name}: {STUDY} is missing or bad; ask the site again") from None
     _check_records(study, content, name)
-    return Bundle(name, study, content, software)
+    return Bundle(name, study, Packed(path, {one: digests[one] for one in content}), software)
+
+
+class Packed(Mapping):
+    """Files of a checked bundle by path, read from it when they are asked for: the bundles of a
+    consortium need not fit into memory together."""
+
+    def __init__(self, path: str | Path, digests: dict[str, str]):
+        self._path, self._digests = path, digests
+
+    @cached_property
+    def _archive(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self._path)
+
+    def __getitem__(self, name: str) -> bytes:
+        digest = self._digests[name]
+        try:
+            content = self._archive.read(name)
+        except _UNREADABLE as error:
+            reason = f"{Path(self._path).name}: {name} cannot be read again ({error})"
+            raise reading_failed(self._path, error, reason) from None
+        if _digest(content) != digest:
+            raise DataError(f"{Path(self._path).name} was changed while it was merged; run again")
+        return content
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._digests)
+
+    def __len__(self) -> int:
+        return len(self._digests)
 
 
 def differences(bundles: list[Bundle]) -> list[dict]:

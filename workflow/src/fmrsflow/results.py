@@ -12,14 +12,15 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 
 from fmrsflow.errors import Damaged, DataError
-from fmrsflow.files import file_digest, json_bytes, plain, write_bytes
+from fmrsflow.files import file_digest, json_bytes, plain, write_bytes, write_parts
 from fmrsflow.study import Item, Study
 from fmrsflow.tables import Columns, Row, columns_of, data_dictionary, parse_table, table_bytes
 
@@ -192,6 +193,11 @@ class Results:
         """What the sites stage left over all analyses."""
         return self._output("sites", self.study.results / "multiverse" / "record.json")
 
+    def release(self) -> None:
+        """Forget what was opened of single scans and sites (not that it was, `inputs`), where a
+        reader goes over thousands of them: a record takes ten times its bytes."""
+        self._opened = {path: one for path, one in self._opened.items() if not one.prefix}
+
     def _output(self, stage: str, path: Path, prefix: str = "") -> Output:
         if path not in self._opened:
             self._opened[path] = Output(stage, self.study.results, path, prefix, self.inputs)
@@ -226,6 +232,24 @@ class Writer:
         if columns:
             self._write(f"{what}.json", json_bytes(data_dictionary(columns)))
         return path
+
+    def save_parts(self, what: str, parts: Iterable[list[Row]], columns: Columns) -> None:
+        """Write a table that need not fit into memory, part by part: the same bytes as `save` of
+        all its rows."""
+        path, digest = self.output.place(f"{what}.tsv"), hashlib.sha256()
+        header = table_bytes([], columns)
+
+        def contents() -> Iterator[bytes]:
+            """The table, digested on its way."""
+            for part in chain(
+                [header], (table_bytes(rows, columns)[len(header) :] for rows in parts)
+            ):
+                digest.update(part)
+                yield part
+
+        write_parts(path, contents())
+        self.files[f"{self.output.prefix}{what}.tsv"] = digest.hexdigest()
+        self._write(f"{what}.json", json_bytes(data_dictionary(columns)))
 
     def finish(self, head: dict, body: dict) -> None:
         """Write the record: `head`, files, inputs, times and software, `body`."""

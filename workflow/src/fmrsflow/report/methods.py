@@ -81,6 +81,19 @@ class _Writer:
         return f"\x02{';'.join(keys)}\x03"
 
 
+def asked_for(stage: str, record: Mapping, first: bool) -> dict:
+    """What `methods` asks for of a record; of the settings only those of the `first`, since an
+    analysis has the same for all."""
+    kept = {
+        "convert": ("n_coils",),
+        "preprocess": ("parameters", "snr_definition"),
+        "anatomy": ("method",),
+        "quantify": ("water", "constants", "tissue"),
+    }
+    names = (*kept.get(stage, ()), *(("settings",) if first else ()))
+    return {name: record[name] for name in names if name in record}
+
+
 def methods(
     sites: Sequence[Site],
     n_scans: int,
@@ -96,8 +109,8 @@ def methods(
     n_scans : int
         Scans in the sheet.
     records : dict
-        Stage -> records of the scans (basis: sites) that passed it; what no record holds is not
-        claimed.
+        Stage -> of the records of the scans (basis: sites) that passed it what is `asked_for`; what
+        no record holds is not claimed.
     software : dict
         `GeneratedBy` entry of the workflow.
     limits : dict

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from numbers import Integral, Real
 from pathlib import Path
+from sys import intern
 from typing import Any, NamedTuple
 
 from fmrsflow.errors import DataError
@@ -170,7 +171,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "number": lambda cell: math.nan if cell == MISSING else float(cell),
     "integer": lambda cell: None if cell == MISSING else int(cell),
     "flag": {"true": True, "false": False, MISSING: None}.__getitem__,
-    "text": lambda cell: "" if cell == MISSING else _as_it_was(cell),
+    "text": lambda cell: _word(cell),
 }
 
 _TYPES = {"number": Real, "integer": Integral, "flag": bool, "text": str}
@@ -197,6 +198,11 @@ def defused(cell: str) -> str:
     except ValueError:
         return f"'{cell}"
     return cell
+
+
+def _word(cell: str) -> str:
+    """A cell of words, each once in memory: a table repeats a few names in every row."""
+    return "" if cell == MISSING else intern(_as_it_was(cell))
 
 
 def _as_it_was(cell: str) -> str:
