@@ -182,16 +182,20 @@ _FORMULA = re.compile("'*[=+@\uff1d\uff0b\uff20\uff0d-]")
 `defused` has marked."""
 
 
+_WORD = re.compile(r"[+-]\w+")
+
+
 def defused(cell: str) -> str:
     """The cell as a spreadsheet shows it: one that would be run as a formula (`=cmd|...`) gets an
-    apostrophe in front, which the readers of this module take off again; a number stays.
+    apostrophe in front, which the readers of this module take off again. A number stays, and a
+    sign before one word, which can call and fetch nothing.
 
     Examples
     --------
-    >>> [defused(cell) for cell in ("=1+1", "-0.5", "rest", "'=quoted")]
-    ["'=1+1", '-0.5', 'rest', "''=quoted"]
+    >>> [defused(cell) for cell in ("=1+1", "-0.5", "-CrCH2", "rest", "'=quoted")]
+    ["'=1+1", '-0.5', '-CrCH2', 'rest', "''=quoted"]
     """
-    if not _FORMULA.match(cell):
+    if not _FORMULA.match(cell) or _WORD.fullmatch(cell):
         return cell
     try:
         float(cell)
