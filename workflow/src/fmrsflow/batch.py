@@ -26,6 +26,7 @@ from fmrsflow.edge import FailedBefore, InputChanged, Job
 from fmrsflow.errors import Damaged, DataError, Unreachable, Unwritable, machine_fault
 from fmrsflow.files import file_digest, write_json
 from fmrsflow.manifests import Entry, Manifest
+from fmrsflow.remake import with_pruned
 from fmrsflow.results import read_record
 from fmrsflow.study import STAGE_SETTINGS, Study, study_option
 
@@ -35,7 +36,7 @@ Process = Callable[[Job], dict]
 def run_job(job: Job, process: Process) -> None:
     """Run a stage for one scan and write its record; expected failures become its status."""
     try:
-        body = process(job)
+        body = with_pruned(job.study, lambda: job.anew(process))
     except FailedBefore as failure:
         job.finish("failed", str(failure), failure.stage, {})
     except Damaged:
@@ -146,7 +147,8 @@ def _entry(job: Job) -> Entry:
 def files_as_they_were(entry: Entry, study: Study) -> bool:
     """Whether the files of an item and those that it was read from are as they were."""
     return all(
-        manifests.state(study.results / name)[:2] == state for name, state in entry.files.items()
+        manifests.state(study.results / name)[:2] == state
+        for name, state in entry.kept(study.results).items()
     ) and all(
         manifests.state(study.data_root / name) == state for name, state in entry.sources.items()
     )

@@ -27,6 +27,7 @@ COMMANDS = {
     "summary": "what a run has done, and what failed",
     "list": "files that the manifests of stages name",
     "clean": "delete what stages made, so that the next run makes it again",
+    "prune": "delete what can be made again, keep tables and records",
     "init": "a new study folder with a commented configuration",
     "check": "all errors of a study's files",
     "index": "write scans.tsv from a BIDS dataset",

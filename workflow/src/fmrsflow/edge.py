@@ -6,6 +6,7 @@ A stage is a function `process(job) -> dict`; batch.py runs it for scans.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +79,12 @@ class Job:
         """What writes the job's files and its record."""
         own = self.results.of(self.stage, self.names, self.item)
         return Writer(own, self.study.software, self.results.inputs, self.started)
+
+    def anew(self, process: Callable[[Job], dict]) -> dict:
+        """What a stage's `process` gives, without the traces of a try that met a pruned file."""
+        for noted in (self.warnings, self.sources, self.asked, self.seeds, self.files):
+            noted.clear()
+        return process(self)
 
     @property
     def files(self) -> dict[str, str]:

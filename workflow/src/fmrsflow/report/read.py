@@ -12,7 +12,7 @@ from urllib.parse import quote
 import numpy as np
 
 from fmrsflow.edge import Job
-from fmrsflow.errors import Damaged, DataError
+from fmrsflow.errors import Damaged, DataError, Pruned
 from fmrsflow.question import Question
 from fmrsflow.report import answers as tables
 from fmrsflow.report.group_figures import FIGURES
@@ -57,9 +57,8 @@ def read_scan(
         "controls": read("response", "table", "controls") or (),
     }
     if light:
-        # The arrays of single metabolites are many times as large as the measured spectra.
         found["sidecar"] = read("convert", "json", "svs") or {}
-        found["fit"] = read("fit", "arrays", "result", names=("ppm", "spectra", "data"))
+        found["fit"] = _light_fit(read)
     else:
         pictures = {name: read("bold", "content", f"{name}.png") for name in BOLD_PICTURES}
         found |= {
@@ -86,6 +85,16 @@ def read_scan(
         asked=_question(results, analysis),
         **found,
     )
+
+
+def _light_fit(read: _Reader) -> dict | None:
+    """Spectra for the small picture of a scan; none where they were pruned, since ten thousand fits
+    for ten thousand small pictures are too much."""
+    try:
+        # The arrays of single metabolites are many times as large as the measured spectra.
+        return read("fit", "arrays", "result", names=("ppm", "spectra", "data"))
+    except Pruned:
+        return None
 
 
 ENDINGS = {"table": ".tsv", "arrays": ".npz", "fids": ".nii.gz", "json": ".json", "content": ""}

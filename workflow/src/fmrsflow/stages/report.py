@@ -11,11 +11,12 @@ from fmrsflow.files import write_bytes
 from fmrsflow.manifests import Entry, Manifest, state
 from fmrsflow.mismatch.benchmark import BENCHMARK, Tables, read_benchmark
 from fmrsflow.mismatch.costs import site_costs, words_of
+from fmrsflow.remake import with_pruned
 from fmrsflow.report import read
-from fmrsflow.report.results import SiteResults
+from fmrsflow.report.results import ScanResults, SiteResults
 from fmrsflow.results import Results, Writer
 from fmrsflow.scan_figures import typical_figures
-from fmrsflow.study import Study, study_option
+from fmrsflow.study import Scan, Study, study_option
 from fmrsflow.tables.report import CHECKLIST
 
 
@@ -56,12 +57,17 @@ def write_scan_pages(study: Study, analysis: str, keys: list[str]) -> dict[str, 
         scan = study.scan(key)
         path = read.page_path(study, analysis, scan)
         try:
-            page = scan_page(read.read_scan(Results(study), analysis, scan, peers))
+            page = scan_page(_read(study, analysis, scan, peers))
             write_bytes(path, page.encode())
             found[key] = Entry("ok", files={str(path.relative_to(study.results)): state(path)[:2]})
         except Exception as error:  # the other pages are drawn
             found[key] = fault(key, "report", error)
     return found
+
+
+def _read(study: Study, analysis: str, scan: Scan, peers: dict) -> ScanResults:
+    """What the page of a scan shows, pruned files made again."""
+    return with_pruned(study, lambda: read.read_scan(Results(study), analysis, scan, peers))
 
 
 def write_group_pages(study: Study, analysis: str) -> None:
