@@ -172,6 +172,16 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
     return buffer.getvalue(), manifest
 
 
+def leaving(study: Study, site: str) -> Iterator[tuple[Output, str]]:
+    """Output and name of every file beside a record that a bundle of the site takes."""
+    part = replace(study, scans=tuple(study.scans_of(site)))
+    results = Results(study)
+    for stage, own, item in _results_of(part):
+        output = results.of(stage, own, item)
+        if output.exists:
+            yield from ((output, name) for name in LEAVES[stage] if output.has(name))
+
+
 def _levels(part: Study, files: dict[str, bytes]) -> dict[str, list[str]]:
     """Words of the site's own that leave, for its consent: what a study calls its tasks,
     conditions and trial types, and what it says of persons; by where they stand."""

@@ -6,7 +6,7 @@ import importlib
 import sys
 
 from fmrsflow import arithmetic
-from fmrsflow.errors import DataError, MachineFault, UsageError, unknown
+from fmrsflow.errors import DataError, MachineFault, Pruned, UsageError, unknown
 
 COMMANDS = {
     "convert": "vendor files to anonymised NIfTI-MRS",
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     except UsageError as error:
         print(f"fmrsflow {argv[0]}: {error}", file=sys.stderr)
         return 2
-    except (DataError, MachineFault) as error:
+    except (DataError, MachineFault, Pruned) as error:
         print(f"fmrsflow {argv[0]}: {error}", file=sys.stderr)
         return 1
 
