@@ -41,9 +41,10 @@ def licence(name: str) -> str:
 
 
 def _first_line(name: str) -> str:
-    """Of the licence that lies in a package."""
+    """That speaks of a licence, of the licence that lies in a package."""
     texts = [one.read_text() for one in files(name) or () if "license" in one.name.lower()]
-    lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for text in texts for line in text.splitlines()]
+    lines = [line for line in lines if re.search("licen[cs]e", line, re.IGNORECASE)]
     return lines[0] if lines else UNKNOWN
 
 
