@@ -198,8 +198,8 @@ class Results:
 
         def pruned() -> Collection[str]:
             """From the manifest of the job that made it (manifests.py, which stands on this)."""
-            job = self.study.job_of(stage, item.key)
             try:
+                job = self.study.job_of(stage, item.key)
                 manifest = json.loads(self.study.manifest_path(stage, names, job).read_bytes())
                 return manifest["entries"][item.key].get("pruned", ())
             except (OSError, ValueError, KeyError):
