@@ -45,7 +45,7 @@ def make_again(study: Study, output: Output) -> None:
     def run() -> None:
         """The stage as it ran; its files alone are wanted."""
         job = Job(stage, study, item, {key: names[key] for key in STAGE_SETTINGS[stage]})
-        job.__dict__["writer"] = _Again(job.results.of(stage, job.names, item), record["files"])
+        job.writer = _Again(job.results.of(stage, job.names, item), record["files"])
         process(job)
 
     try:
@@ -53,10 +53,10 @@ def make_again(study: Study, output: Output) -> None:
     except Damaged:
         raise
     except DataError as error:
-        raise _other(output.record_path, f"cannot be made again ({error})") from None
+        raise _other(output, output.record_path, f"cannot be made again ({error})") from None
     for what in output.names:
         if not output.place(what).exists():
-            raise _other(output.place(what), "was not made again")
+            raise _other(output, output.place(what), "was not made again")
 
 
 class _Again(Writer):
@@ -69,16 +69,14 @@ class _Again(Writer):
     def _write(self, what: str, content: bytes) -> Path:
         path, name = self.output.place(what), self.output.prefix + what
         if self._digests.get(name) != hashlib.sha256(content).hexdigest():
-            raise _other(path, "is made in another way than before it was pruned")
+            raise _other(self.output, path, "is made in another way than before it was pruned")
         if not path.exists():
             write_bytes(path, content)
         self.files[name] = self._digests[name]
         return path
 
 
-def _other(path: Path, what: str) -> Damaged:
-    record = path.with_name(path.name.partition("_desc-")[0])
+def _other(output: Output, path: Path, what: str) -> Damaged:
     return Damaged(
-        f"{path} {what}: delete the records of {record.name} beside it and run again, with the "
-        "program and the input of today"
+        f"{path} {what}: program or data have changed; delete {output.record_path} and run again"
     )
