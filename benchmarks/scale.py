@@ -14,9 +14,9 @@ from pathlib import Path
 from statistics import median
 
 import chain
-from figure import Figure
+from figure import Figure, skipped
 from fmrsflow.files import write_bytes
-from many_sites import replicated, write_sheets
+from many_sites import replicated, replicated_results, write_sheets
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / part) for part in ("faults", "chain", "")]
@@ -32,10 +32,16 @@ def figures(quick: bool) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if quick:
-            yield from _merge(folder, _made_results(folder), 4, 10)
+            made = _made_results(folder)
+            yield from _merge(folder, made, 4, 10)
+            yield from _consortium(folder, made, 4, 10)
+            yield skipped("MB and files a scan", "<= 5, 40", "a whole run of the demo's data")
             return
         yield from _overhead(folder)
         yield from _merge(folder, folder / "results", 20, 50)
+        yield from _consortium(folder, folder / "results", 20, 500)
+    with tempfile.TemporaryDirectory() as name:
+        yield from _space(Path(name))
     yield _same_bytes("Slurm", "tests/cluster/test_slurm.py")
     yield _same_bytes("container", "tests/container/test_image.py")
     with tempfile.TemporaryDirectory() as folder:
@@ -44,10 +50,15 @@ def figures(quick: bool) -> Iterator[Figure]:
 
 def dry_run(folder: Path, *arguments: str) -> tuple[float, float, float]:
     """CPU and wall seconds, peak memory (MB) of `snakemake -n` in a study's folder."""
-    command = [
-        *(sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-n", "-q", "all"),
+    return measured(
+        *("-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-n", "-q", "all"),
         *("--directory", str(folder), "--cores", "2", "--scheduler", "greedy", *arguments),
-    ]
+    )
+
+
+def measured(*arguments: str) -> tuple[float, float, float]:
+    """CPU and wall seconds, peak memory (MB) of a call of Python with these arguments."""
+    command = [sys.executable, *arguments]
     start = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         # Of this process alone: `getrusage` has the largest of all children so far.
@@ -102,6 +113,63 @@ def _merge(folder: Path, results: Path, n_sites: int, n_people: int) -> Iterator
     # CPU time bounds the wall time of an idle machine, and another's load does not change it.
     name = f"merge of {n_sites} bundles x {n_people} scans to the page, CPU s"
     yield Figure(name, cpu, "<= 120", there and cpu <= 120, note)
+
+
+def _consortium(folder: Path, results: Path, n_sites: int, n_people: int) -> Iterator[Figure]:
+    """Tables and pages of a consortium, participants given; unpacking its bundles in the note."""
+    from fmrsflow.bundles import pack, unpack
+    from fmrsflow.study import Study
+
+    study = Study.load(results / "study.json")
+    study = replace(study, config={**study.config, "results": str(results)})
+    (folder / "one.zip").write_bytes(pack(study, min(study.sites))[0])
+    bundle = unpack(folder / "one.zip")
+    frozen = str(replicated_results(bundle, folder / "many", n_sites, n_people))
+    (folder / "some").mkdir()
+    paths = replicated(bundle, folder / "some", 1, min(n_people, 50))
+    made = time.process_time()
+    for content in unpack(paths[0]).files.values():
+        len(content)
+    each = (time.process_time() - made) / min(n_people, 50)
+    n = n_sites * n_people
+    calls = {
+        "sites": measured("-m", "fmrsflow", "sites", "--study", frozen, "main"),
+        "pages": measured("-m", "fmrsflow", "report", "--study", frozen, "main"),
+    }
+    cpu, peak = (sum(one[0] for one in calls.values()), max(one[2] for one in calls.values()))
+    cpu += each * n
+    note = "; ".join(f"{name} {one[0]:.0f} s, {one[2]:.0f} MB" for name, one in calls.items())
+    note += f"; bundles {each * n:.0f} s (from one of {min(n_people, 50)} scans)"
+    name = f"bundles, sites, site and consortium pages of {n} scans, participants given"
+    limit = 0.18 * n if n >= 10_000 else max(60.0, 0.18 * n)
+    yield Figure(f"{name}, CPU s", cpu, f"<= {limit:.0f}", cpu <= limit, note)
+    yield Figure(f"{name}, peak MB", peak, "<= 4000", peak <= 4000)
+
+
+def _space(folder: Path) -> Iterator[Figure]:
+    """Bytes and files of a scan of the demo under one analysis, before and after `prune`, and what
+    Snakemake keeps of it. Bases, tables and pages of sites and consortium are not of a scan."""
+    from chain_tools import snakemake, write_config
+
+    subprocess.run(
+        [sys.executable, "-m", "fmrsflow", "demo", "data"],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+    write_config(folder, batch=4, only_sites=["siemens3t"])
+    snakemake(folder, "--cores", "2")
+    for name, most_mb, most_files in (("", 5.0, 40), ("after prune, ", 0.5, 40)):
+        if name:
+            prune = [sys.executable, "-m", "fmrsflow", "prune"]
+            subprocess.run(prune, cwd=folder, check=True, capture_output=True)
+        files = [path for path in (folder / "results").rglob("sub-*") if path.is_file()]
+        scans = len({path.name.split("_desc-")[0] for path in files if "_desc-" in path.name})
+        size = sum(path.stat().st_size for path in files) / scans / 1e6
+        count = len(files) / scans
+        yield Figure(f"{name}MB a scan, page in it", size, f"<= {most_mb:g}", size <= most_mb)
+        yield Figure(f"{name}files a scan", count, f"<= {most_files}", count <= most_files)
+    kept = [path for path in (folder / ".snakemake").rglob("*") if path.is_file()]
+    note = f"batch 4; {sum(path.stat().st_size for path in kept) / scans / 1e3:.1f} kB"
+    yield Figure("files of .snakemake a scan", len(kept) / scans, "reported", True, note)
 
 
 def _cpu_s() -> float:

@@ -22,6 +22,7 @@ from fmrsflow.batch import faults, run_jobs
 from fmrsflow.edge import Job
 from fmrsflow.files import read_json, write_bytes
 from fmrsflow.provenance import code_digest, dataset_description, software
+from fmrsflow.source_names import source_name
 from fmrsflow.stages import basis, bold
 
 STAGES = digests.STAGES
@@ -201,7 +202,9 @@ def test_a_record_tells_what_was_used_how_by_what_when_and_with_which_seed(study
     assert not faults(run_jobs([Job("preprocess", study, scan, setting)], preprocess))
     first = read_json(study.record_path("convert", {}, scan))
     second = read_json(study.record_path("preprocess", setting, scan))
-    assert first["sources"] == {scan.mrs: hashlib.sha256(b"signal").hexdigest()}
+    assert first["sources"] == {
+        source_name([scan], scan.mrs): hashlib.sha256(b"signal").hexdigest()
+    }
     own, used = sorted(second["inputs"])
     for name, digest in second["inputs"].items():
         assert digest == hashlib.sha256((study.results / name).read_bytes()).hexdigest()

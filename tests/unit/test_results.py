@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import nibabel as nib
 import numpy as np
@@ -22,8 +23,10 @@ from fmrsflow.tables import (
     integer,
     number,
     parse_table,
+    read_table,
     table_bytes,
     text,
+    write_table,
 )
 
 COLUMNS = {
@@ -114,6 +117,35 @@ def test_a_table_of_another_form_is_damage(content, message):
 def test_a_value_that_could_not_be_read_again_is_never_written(row):
     with pytest.raises(ValueError, match="is not of the kind"):
         table_bytes([row], COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *(
+            "=cmd|' /C calc'!A0",
+            "+1+cmd|x",
+            "-2+3+cmd|x",
+            "@SUM(A1)",
+            "\uff1d1+1",
+            "'=1",
+            "''@x",
+            "'-5",
+        ),
+        *("rest", "'quoted' is odd", "a=b", "-0.5", "+3", "-inf", "-1e-05", "-", "-CrCH2", "+A1"),
+    ],
+)
+def test_no_cell_is_run_as_a_formula_and_each_is_read_as_it_was(cell, tmp_path):
+    """As OWASP lists them: a cell that begins with =, +, -, @; white space in front is cut."""
+    columns = {"words": text("w"), "value": number("v")}
+    written = table_bytes([{"words": f"\t{cell}", "value": -1.5}], columns)
+    shown, value = written.decode().splitlines()[1].split("\t")
+    assert value == "-1.5", "a number stays a number"
+    # What still begins with a sign is a number or one word.
+    assert shown[0] not in "=+-@\uff1d" or re.fullmatch(r"[+-](\d+(\.\d+)?(e-\d+)?|\w+)", shown)
+    assert parse_table(written, columns, "x.tsv")[0]["words"] == cell
+    write_table(tmp_path / "sheet.tsv", [{"words": cell, "value": -1.5}])
+    assert read_table(tmp_path / "sheet.tsv") == [{"words": cell, "value": "-1.5"}]
 
 
 def test_a_data_dictionary_gives_descriptions_and_units():

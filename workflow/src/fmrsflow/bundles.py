@@ -13,14 +13,16 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.files import json_bytes
 from fmrsflow.results import Output, Results, parse_record, record_bytes
 from fmrsflow.sheets import LABEL, SETTING_NAME, check_config, check_value, schema
+from fmrsflow.source_names import column_of
 from fmrsflow.study import (
     ANALYSIS_SETTINGS,
     PATH_COLUMNS,
@@ -111,7 +113,7 @@ class Bundle:
 
     name: str
     study: Study
-    files: dict[str, bytes]
+    files: Mapping[str, bytes]
     software: dict
 
 
@@ -136,7 +138,7 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         config=_without_paths(study.config),
         sites={site: study.sites[site]},
         scans=tuple(_without_names(scan) for scan in scans),
-        participants=tuple(row for row in study.participants if row["site"] == site),
+        participants=tuple(_rounded(row) for row in study.participants if row["site"] == site),
     )
     files, outputs = {STUDY: part.save_text().encode()}, {}
     results = Results(study)
@@ -163,6 +165,7 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         "paths of the configuration",
         "of_persons": f"labels of scans{''.join(f', {one}' for one in columns)}; "
         "scanner model and software; times of processing",
+        "levels": _levels(part, files),
         "files": dict(sorted(digests.items())),
     }
     files[MANIFEST] = json_bytes(manifest)
@@ -171,6 +174,33 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         for name in sorted(files):
             archive.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED)
     return buffer.getvalue(), manifest
+
+
+def leaving(study: Study, site: str) -> Iterator[tuple[Output, str]]:
+    """Output and name of every file beside a record that a bundle of the site takes."""
+    part = replace(study, scans=tuple(study.scans_of(site)))
+    results = Results(study)
+    for stage, own, item in _results_of(part):
+        output = results.of(stage, own, item)
+        if output.exists:
+            yield from ((output, name) for name in LEAVES[stage] if output.has(name))
+
+
+def _levels(part: Study, files: dict[str, bytes]) -> dict[str, list[str]]:
+    """Words of the site's own that leave, for its consent: what a study calls its tasks,
+    conditions and trial types, and what it says of persons; by where they stand."""
+    found: dict[str, set[str]] = {}
+    for scan in part.scans:
+        for column in ("task", "acq", "condition"):
+            found.setdefault(f"scans.tsv {column}", set()).add(getattr(scan, column))
+    for row in part.participants:
+        for column in ("person", "sex"):
+            found.setdefault(f"participants.tsv {column}", set()).add(row.get(column) or "")
+    for name, content in files.items():
+        if name.endswith("_desc-preprocess_record.json"):
+            conditions = json.loads(content).get("conditions") or ()
+            found.setdefault("trial types and conditions", set()).update(conditions)
+    return {key: sorted(words - {""}) for key, words in found.items() if words - {""}}
 
 
 def unpack(path: str | Path) -> Bundle:
@@ -217,7 +247,36 @@ def unpack(path: str | Path) -> Bundle:
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise DataError(f"{name}: {STUDY} is missing or bad; ask the site again") from None
     _check_records(study, content, name)
-    return Bundle(name, study, content, software)
+    return Bundle(name, study, Packed(path, {one: digests[one] for one in content}), software)
+
+
+class Packed(Mapping):
+    """Files of a checked bundle by path, read from it when they are asked for: the bundles of a
+    consortium need not fit into memory together."""
+
+    def __init__(self, path: str | Path, digests: dict[str, str]):
+        self._path, self._digests = path, digests
+
+    @cached_property
+    def _archive(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self._path)
+
+    def __getitem__(self, name: str) -> bytes:
+        digest = self._digests[name]
+        try:
+            content = self._archive.read(name)
+        except _UNREADABLE as error:
+            reason = f"{Path(self._path).name}: {name} cannot be read again ({error})"
+            raise reading_failed(self._path, error, reason) from None
+        if _digest(content) != digest:
+            raise DataError(f"{Path(self._path).name} was changed while it was merged; run again")
+        return content
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._digests)
+
+    def __len__(self) -> int:
+        return len(self._digests)
 
 
 def differences(bundles: list[Bundle]) -> list[dict]:
@@ -297,6 +356,13 @@ def _without_names(scan: Scan) -> Scan:
     return replace(scan, **{column: WITHHELD for column in PATH_COLUMNS if getattr(scan, column)})
 
 
+def _rounded(row: dict) -> dict:
+    """A row of participants.tsv with whole years: a date of scanning and an age to the day give a
+    date of birth."""
+    age = row.get("age")
+    return row if age is None else {**row, "age": float(round(age))}
+
+
 def _without_paths(config: dict) -> dict:
     """Settings are compared between sites; where their files lie is each site's own affair."""
     kept = _blanked(config, PATH_SETTINGS[""])
@@ -372,16 +438,7 @@ def _unnamed(sources: dict[str, str], scans: tuple[Scan, ...]) -> dict[str, str]
     """Digests of source files by column of scans.tsv; `beside` for what no column names."""
     found: dict[str, list[str]] = {}
     for name, digest in sources.items():
-        column = next(
-            (
-                column
-                for column in PATH_COLUMNS
-                for own in (own for scan in scans for own in scan.files(column))
-                if PurePosixPath(name).is_relative_to(own)
-            ),
-            "beside",
-        )
-        found.setdefault(column, []).append(digest)
+        found.setdefault(column_of(scans, name) or "beside", []).append(digest)
     return {
         f"{WITHHELD}-{column}-{n}": digest
         for column, digests in sorted(found.items())

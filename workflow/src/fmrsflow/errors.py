@@ -57,6 +57,21 @@ class Unwritable(MachineFault):
         )
 
 
+class Pruned(Exception):
+    """A file of our own results was deleted by `fmrsflow prune`. No failure of anything: whoever
+    reads it has its stage make it again (`remake.make_again`).
+
+    Attributes
+    ----------
+    output : results.Output
+        Of the stage that made it.
+    """
+
+    def __init__(self, path, output):
+        super().__init__(f"{path} was pruned; `fmrsflow {output.stage}` makes it again")
+        self.output = output
+
+
 class UsageError(Exception):
     """The command line names something that does not exist; the message says what does."""
 

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fmrsflow.errors import Unwritable
@@ -54,19 +55,42 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     Unwritable
         Disk full, read-only, no leave to write.
     """
+    write_parts(path, (content,))
+
+
+def write_parts(path: str | Path, parts: Iterable[bytes]) -> None:
+    """The same of a content that comes in parts; what fails while they are made is raised as it
+    is."""
     path = Path(path)
     try:
-        _replace(path, content)
+        _replace(path, _made(parts))
+    except _NotMade as failure:
+        raise failure.error from None
     except OSError as error:
         raise Unwritable(path, error) from error
 
 
-def _replace(path: Path, content: bytes) -> None:
+class _NotMade(Exception):
+    """An error of what makes the content, not of the file."""
+
+    def __init__(self, error: OSError):
+        super().__init__(str(error))
+        self.error = error
+
+
+def _made(parts: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        yield from parts
+    except OSError as error:
+        raise _NotMade(error) from error
+
+
+def _replace(path: Path, parts: Iterable[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines(parts)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:

@@ -12,14 +12,15 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 
-from fmrsflow.errors import Damaged, DataError
-from fmrsflow.files import file_digest, json_bytes, plain, write_bytes
+from fmrsflow.errors import Damaged, DataError, Pruned
+from fmrsflow.files import file_digest, json_bytes, plain, write_bytes, write_parts
 from fmrsflow.study import Item, Study
 from fmrsflow.tables import Columns, Row, columns_of, data_dictionary, parse_table, table_bytes
 
@@ -48,11 +49,17 @@ class Output:
     inputs : dict
         Name -> digest of every file that was opened, its record among them; shared by the outputs
         that one reader opens.
+    made_for : (dict, Item) or None
+        Named settings and item, of an output of a scan, response unit or site.
+    pruned : callable
+        Names below the results of its files that `fmrsflow prune` has deleted.
 
     Raises
     ------
     Damaged
         By every method that reads: the record or file is missing, damaged or was edited.
+    Pruned
+        The file was deleted by `fmrsflow prune`.
     FileNotFoundError
         The stage has not run (see `exists`), or did not write that file (see `has`).
     """
@@ -62,6 +69,8 @@ class Output:
     record_path: Path
     prefix: str = ""
     inputs: dict[str, str] = field(default_factory=dict)
+    made_for: tuple[dict[str, str], Item] | None = None
+    pruned: Callable[[], Collection[str]] = tuple
 
     @property
     def exists(self) -> bool:
@@ -155,6 +164,8 @@ class Output:
         return self.record["files"][self.prefix + what]
 
     def _checked(self, path: Path, found: str | None, digest: str) -> Path:
+        if found is None and str(path.relative_to(self.results)) in self.pruned():
+            raise Pruned(path, self)
         if found != digest:
             what = "missing" if found is None else "not what was written (damaged or replaced)"
             raise Damaged(f"{path} is {what}; delete {self.record_path} and run again")
@@ -182,7 +193,20 @@ class Results:
     def of(self, stage: str, names: dict[str, str], item: Item) -> Output:
         """Output of a stage for a scan, a response unit or a site (basis) under named settings."""
         path = self.study.record_path(stage, names, item)
-        return self._output(stage, path, path.name.removesuffix("record.json"))
+        output = self._output(stage, path, path.name.removesuffix("record.json"))
+        output.made_for = (names, item)
+
+        def pruned() -> Collection[str]:
+            """From the manifest of the job that made it (manifests.py, which stands on this)."""
+            try:
+                job = self.study.job_of(stage, item.key)
+                manifest = json.loads(self.study.manifest_path(stage, names, job).read_bytes())
+                return manifest["entries"][item.key].get("pruned", ())
+            except (OSError, ValueError, KeyError):
+                return ()
+
+        output.pruned = pruned
+        return output
 
     def group(self, stage: str, analysis: str) -> Output:
         """What a stage (`sites`, `bold`, `report`) left of a whole analysis."""
@@ -191,6 +215,11 @@ class Results:
     def multiverse(self) -> Output:
         """What the sites stage left over all analyses."""
         return self._output("sites", self.study.results / "multiverse" / "record.json")
+
+    def release(self) -> None:
+        """Forget what was opened of single scans and sites (not that it was, `inputs`), where a
+        reader goes over thousands of them: a record takes ten times its bytes."""
+        self._opened = {path: one for path, one in self._opened.items() if not one.prefix}
 
     def _output(self, stage: str, path: Path, prefix: str = "") -> Output:
         if path not in self._opened:
@@ -226,6 +255,24 @@ class Writer:
         if columns:
             self._write(f"{what}.json", json_bytes(data_dictionary(columns)))
         return path
+
+    def save_parts(self, what: str, parts: Iterable[list[Row]], columns: Columns) -> None:
+        """Write a table that need not fit into memory, part by part: the same bytes as `save` of
+        all its rows."""
+        path, digest = self.output.place(f"{what}.tsv"), hashlib.sha256()
+        header = table_bytes([], columns)
+
+        def contents() -> Iterator[bytes]:
+            """The table, digested on its way."""
+            for part in chain(
+                [header], (table_bytes(rows, columns)[len(header) :] for rows in parts)
+            ):
+                digest.update(part)
+                yield part
+
+        write_parts(path, contents())
+        self.files[f"{self.output.prefix}{what}.tsv"] = digest.hexdigest()
+        self._write(f"{what}.json", json_bytes(data_dictionary(columns)))
 
     def finish(self, head: dict, body: dict) -> None:
         """Write the record: `head`, files, inputs, times and software, `body`."""

@@ -350,12 +350,37 @@ class Study:
         """Map of GM, WM or CSF that the built-in segmentation writes for a scan's T1w."""
         return self.path("segment", self.segment_owner(scan), f"desc-segment_{tissue}.nii.gz")
 
+    @cached_property
+    def _unit_of(self) -> dict[str, Unit]:
+        return {scan.key: unit for unit in self._units for scan in unit.scans}
+
+    def unit_of(self, scan: Scan) -> Unit:
+        """The response unit that a scan belongs to."""
+        return self._unit_of[scan.key]
+
+    @cached_property
+    def _by_site(self) -> dict[str, list[Scan]]:
+        found: dict[str, list[Scan]] = {name: [] for name in self.sites}
+        for scan in self.scans:
+            found.setdefault(scan.site, []).append(scan)
+        return found
+
+    def scans_of(self, site: str) -> list[Scan]:
+        """Scans of a site, in the order of the sheet."""
+        return self._by_site.get(site, [])
+
+    @cached_property
+    def _persons(self) -> dict[tuple[str, str], str]:
+        found: dict[tuple[str, str], str] = {}
+        for row in self.participants:
+            if row.get("person"):
+                found.setdefault((row["site"], row["subject"]), row["person"])
+        return found
+
     def person(self, scan: Scan) -> str:
         """Identity across sites: that of participants.tsv, else site and subject."""
-        for row in self.participants:
-            if (row["site"], row["subject"]) == (scan.site, scan.subject) and row.get("person"):
-                return row["person"]
-        return f"{scan.site}/{scan.subject}"
+        key = (scan.site, scan.subject)
+        return self._persons.get(key) or f"{scan.site}/{scan.subject}"
 
     def items(self, stage: str) -> tuple[Item, ...]:
         """What a stage works on, in the order of the sheets: sites, scans or response units."""

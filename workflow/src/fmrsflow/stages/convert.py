@@ -200,7 +200,6 @@ def _links(job: Job, reference: Fids | None) -> dict[str, str | None]:
         "ReferenceSignal": None
         if reference is None
         else f"bids::{folder}_desc-convert_mrsref.nii.gz",
-        "AnatomicalImage": f"bids::{job.scan.t1w}" if job.scan.t1w else None,
     }
 
 

@@ -6,10 +6,12 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from fmrsflow import manifests
 from fmrsflow.bundles import WITHHELD
 from fmrsflow.errors import DataError
 from fmrsflow.files import file_digest
 from fmrsflow.results import read_record
+from fmrsflow.source_names import SourcePaths
 from fmrsflow.study import STAGE_SETTINGS, Study, directory
 from fmrsflow.words import count
 
@@ -25,7 +27,9 @@ def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
         Their study.json; a relative data root is that of the study's folder, wherever this runs.
     """
     seen: dict[Path, str | None] = {}
-    data_root = _study_folder(results, study) / study.data_root
+    sources = SourcePaths(study, _study_folder(results, study) / study.data_root)
+
+    gone = pruned(results)
 
     def now(path: Path) -> str | None:
         if path not in seen:
@@ -45,17 +49,29 @@ def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
         expected = {record_path.parent / name: made for name, made in files.items()}
         expected |= {results / name: made for name, made in record.get("inputs", {}).items()}
         for path, digest in expected.items():
+            if now(path) is None and path in gone:
+                continue
             if now(path) != digest:
                 verb = "missing" if now(path) is None else "changed"
                 yield str(path), f"{verb} since {record['stage']} recorded it"
         if merged(study):
             continue
         for name, digest in record.get("sources", {}).items():
-            path = data_root / name
+            path = sources(record.get("scan", {}).get("site", ""), name)
             if path.is_file() and now(path) != digest:
                 yield str(path), f"source changed since {record['stage']} read it"
             elif not path.exists():
                 yield str(path), "source is no longer there"
+
+
+def pruned(results: Path) -> set[Path]:
+    """Files that `fmrsflow prune` has deleted and nothing has made again."""
+    found: set[Path] = set()
+    for path in results.glob("**/batches/*.json"):
+        manifest = manifests.read(path)
+        for entry in manifest.entries.values() if manifest else ():
+            found |= {results / name for name in entry.pruned}
+    return {path for path in found if not path.exists()}
 
 
 def repair(results: Path, found: list[tuple[str, str]]) -> list[Path]:
@@ -135,6 +151,8 @@ def main(argv: list[str]) -> int:
     if arguments.repair:
         for path in repair(results, found):
             print(f"{path}\tdeleted: the next run makes it again")
+    if gone := len(pruned(results)):
+        print(f"{count(gone, 'file')} pruned: made again when something asks for it")
     records = sum(1 for _ in results.rglob("*record.json"))
     print(f"{count(records, 'record')}, {count(len(found), 'change')}")
     return 1 if found else 0

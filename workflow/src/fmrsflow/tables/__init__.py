@@ -11,10 +11,12 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from numbers import Integral, Real
 from pathlib import Path
+from sys import intern
 from typing import Any, NamedTuple
 
 from fmrsflow.errors import DataError
@@ -105,7 +107,7 @@ def read_table(path: str | Path) -> list[dict[str, str]]:
     """
     path = Path(path)
     header, *lines = _cells(path.read_bytes(), path.name) or [[]]
-    return [dict(zip(header, line)) for line in lines]
+    return [dict(zip(header, map(_as_it_was, line))) for line in lines]
 
 
 def write_table(path: str | Path, rows: Sequence[Row], columns: Columns | None = None) -> None:
@@ -169,10 +171,46 @@ _READ: dict[str, Callable[[str], Any]] = {
     "number": lambda cell: math.nan if cell == MISSING else float(cell),
     "integer": lambda cell: None if cell == MISSING else int(cell),
     "flag": {"true": True, "false": False, MISSING: None}.__getitem__,
-    "text": lambda cell: "" if cell == MISSING else cell,
+    "text": lambda cell: _word(cell),
 }
 
 _TYPES = {"number": Real, "integer": Integral, "flag": bool, "text": str}
+
+
+_FORMULA = re.compile("'*[=+@\uff1d\uff0b\uff20\uff0d-]")
+"""How a cell begins that a spreadsheet runs (the wide signs where Japanese is set), or one that
+`defused` has marked."""
+
+
+_WORD = re.compile(r"[+-]\w+")
+
+
+def defused(cell: str) -> str:
+    """The cell as a spreadsheet shows it: one that would be run as a formula (`=cmd|...`) gets an
+    apostrophe in front, which the readers of this module take off again. A number stays, and a
+    sign before one word, which can call and fetch nothing.
+
+    Examples
+    --------
+    >>> [defused(cell) for cell in ("=1+1", "-0.5", "-CrCH2", "rest", "'=quoted")]
+    ["'=1+1", '-0.5', '-CrCH2', 'rest', "''=quoted"]
+    """
+    if not _FORMULA.match(cell) or _WORD.fullmatch(cell):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
+def _word(cell: str) -> str:
+    """A cell of words, each once in memory: a table repeats a few names in every row."""
+    return "" if cell == MISSING else intern(_as_it_was(cell))
+
+
+def _as_it_was(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
 
 
 def _is(value, kind: str) -> bool:
@@ -192,4 +230,4 @@ def _cell(value) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return MISSING if value != value else f"{value:.6g}"
-    return " ".join(str(value).split())
+    return defused(" ".join(str(value).split()))
