@@ -14,6 +14,7 @@ from fmrsflow.convert.boxes import box_distance_mm
 from fmrsflow.convert.transients import check_one_kind, references, stack
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.fids import Fids
+from fmrsflow.headers import vendor_of
 from fmrsflow.words import count
 
 _SPECTROSCOPY = {
@@ -75,6 +76,8 @@ class Instance:
         The first of them where they are of the standard, whose sign is ours.
     voxel : array (4, 4) or None
         Box of three slabs of localisation, mm, RAS+.
+    vendor : str
+        As in sites.tsv, by the header's own Manufacturer; "" where it names none of those.
     """
 
     path: Path
@@ -86,6 +89,7 @@ class Instance:
     n_samples: int | None
     first: np.ndarray | None
     voxel: np.ndarray | None
+    vendor: str = ""
 
 
 def instances(path: Path) -> tuple[list[Instance], list[str]]:
@@ -253,6 +257,7 @@ def _instance(file: Path, shown: str, header) -> Instance:
         None if samples is None else _length(header, samples) // 8,
         _first_samples(header, samples) if standard else None,
         _slab_box(header),
+        vendor_of(_text(header, "Manufacturer")),
     )
 
 

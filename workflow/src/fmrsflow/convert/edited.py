@@ -38,7 +38,10 @@ def edited_states(fids: Fids) -> str:
     n = fids.n_transients
     if n < 4:
         return ""
-    ratios = _log_ratios(fids)
+    windows = _windows(fids)
+    if not all(window.any() for window in windows):
+        return ""  # a width that holds neither
+    ratios = _log_ratios(fids, windows)
     number = np.arange(n)
     patterns = {
         "odd and even transients": number % 2 == 0,
@@ -58,11 +61,15 @@ def edited_states(fids: Fids) -> str:
     return ""
 
 
-def _log_ratios(fids: Fids) -> np.ndarray:
+def _windows(fids: Fids) -> list[np.ndarray]:
+    """Points of NAA, and of tCr and tCho."""
+    ppm = fids.ppm + CARRIER_PPM - fids.carrier_ppm
+    return [(ppm >= low) & (ppm <= high) for low, high in (NAA_PPM, STAYING_PPM)]
+
+
+def _log_ratios(fids: Fids, windows: list[np.ndarray]) -> np.ndarray:
     """Logarithm of NAA's height over that of tCr or tCho in each transient, (n,)."""
     decay = np.exp(-np.pi * WIDTH_HZ * fids.time_s)
-    ppm = fids.ppm + CARRIER_PPM - fids.carrier_ppm
-    windows = [(ppm >= low) & (ppm <= high) for low, high in (NAA_PPM, STAYING_PPM)]
     found = np.empty(fids.n_transients)
     for j in range(fids.n_transients):
         power = (np.abs(to_spectrum(fids.data[j] * decay)) ** 2).sum(axis=0)

@@ -13,6 +13,7 @@ from fmrsflow.convert.formats import companion
 from fmrsflow.convert.pairs import check_onset, check_pair
 from fmrsflow.convert.reader import Converted, read, without_frequency_error
 from fmrsflow.convert.sidecar import sidecar
+from fmrsflow.convert.transients import check_one_kind
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.fids import EDITED_UNSUPPORTED, Fids
@@ -24,12 +25,14 @@ def process(job: Job) -> dict:
     converted = read(_with_companion(job, path), job.site)
     for note in converted.notes:
         job.warn(note)
+    if job.site.water_suppressed != "no":
+        check_one_kind(converted.fids, path.name)
     try:
-        fids, reversed_ = checks.right_way_round(
-            without_frequency_error(converted.fids), job.warn, converted.sign_known
-        )
+        fids = without_frequency_error(converted.fids)
         for note in fids.told.notes:
             job.warn(note)
+        checks.check_axes(fids, job.site)
+        fids, reversed_ = checks.right_way_round(fids, job.warn, converted.sign_known)
         if states := edited_states(fids):
             raise DataError(f"{states}: {EDITED_UNSUPPORTED}")
         fids = checks.against_site(fids, job.site, job.warn)

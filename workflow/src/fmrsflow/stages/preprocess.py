@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fmrsflow import quality
 from fmrsflow.batch import stage_main
+from fmrsflow.convert.checks import pattern
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.events import odd_timing
+from fmrsflow.fids import Fids
 from fmrsflow.noise import without_zeros
 from fmrsflow.preprocess.linewidth import match_linewidths
+from fmrsflow.preprocess.offset import without_offset
 from fmrsflow.preprocess.outliers import blank_unusable
-from fmrsflow.preprocess.scan import averages, combined, correct
+from fmrsflow.preprocess.scan import Combined, averages, combined, correct
 from fmrsflow.preprocess.start import check_start
 from fmrsflow.preprocess.summary import (
     noise_figures,
@@ -23,6 +28,10 @@ from fmrsflow.preprocess.water import UNSUPPRESSED
 from fmrsflow.study import conditions as conditions_of
 from fmrsflow.tables.preprocess import TRANSIENTS
 
+LEAST_HEIGHT = 0.9
+"""Height of the singlets after eddy-current correction over that before: below, the reference is
+not that of the scan. Measured pairs of four vendors' formats, 1.5T to 7T, stand at 0.98 to 1.04."""
+
 
 def process(job: Job) -> dict:
     """Preprocess one scan; see docs/preprocess.md."""
@@ -33,10 +42,24 @@ def process(job: Job) -> dict:
     tr_s = converted["tr_s"] or job.site.tr_s
     labels = _conditions(job, raw.n_transients, tr_s)
     unusable = blank_unusable(raw)
+    if copies := unusable.count("copy"):
+        job.warn(
+            f"{copies} of {len(unusable)} transients hold the samples of an earlier one and are "
+            "left out: noise never repeats itself; export the scan again"
+        )
     measured = without_zeros(raw)
     appended = raw.n_points - measured.n_points
+    measured = _without_offset(job, measured, "the scan")
+    if reference is not None:
+        reference = _without_offset(job, reference, "the water reference")
     scan = combined(measured, reference, setting["eddy"])
     del raw, measured  # a third of a gigabyte where there are many coils
+    if scan.eddy is not None and (share := _height_after_eddy(scan)) < LEAST_HEIGHT:
+        job.warn(
+            f"eddy-current correction takes {1 - share:.0%} off the height of NAA, creatine and "
+            "choline, which it should sharpen: is the water reference of this scan, and of the "
+            "same sign of frequency?"
+        )
     if reference is None and setting["eddy"]:
         job.warn("no water reference: eddy currents are not corrected")
     done = correct(scan.fids, labels, unusable, setting)
@@ -66,6 +89,23 @@ def process(job: Job) -> dict:
     job.save("transients", transient_rows(done, mean, labels, tr_s, line.fwhm_hz), TRANSIENTS)
     record = record_of(scan, done, mean, matching, line) | noise
     return {**record, "parameters": parameters_of(setting, scan, done, appended)}
+
+
+def _without_offset(job: Job, fids: Fids, what: str) -> Fids:
+    fids, share = without_offset(fids)
+    if share:
+        job.warn(
+            f"the FIDs of {what} stand on a constant of {share:.2g} of their largest point, an "
+            "offset of receiver or export; it is taken off"
+        )
+    return fids
+
+
+def _height_after_eddy(scan: Combined) -> float:
+    """Height of the singlets after eddy-current correction over that before."""
+    turned = np.exp(1j * scan.eddy.phase_rad[: scan.fids.n_points])
+    before = scan.fids.with_data(scan.fids.data * turned)
+    return pattern(scan.fids)[0] / pattern(before)[0]
 
 
 def _conditions(job: Job, n_transients: int, tr_s: float | None) -> list[str | None]:
