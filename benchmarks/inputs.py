@@ -72,8 +72,10 @@ def figures(quick: bool) -> Iterator[Figure]:
 
 def helpful(words: str) -> bool:
     """Whether a refusal names a file or a row, and says what to do."""
+    if re.search(r"(row \d+: \w+: .*\(|unknown column .*(known are|did you mean))", words):
+        return True  # the cell, its value and what may stand there
     place = re.search(r"\.(nii|SDAT|sdat|SPAR|rda|RAW|txt|mrui|dcm|tsv|yaml)\b|_svs|_mrsref", words)
-    return bool(place) and any(re.search(rf"\b{word}\b", words) for word in TO_DO)
+    return bool(place) and any(re.search(rf"\b{word}\b", words, re.IGNORECASE) for word in TO_DO)
 
 
 def _without_numbers(words: str) -> str:

@@ -134,7 +134,7 @@ class Given:
         """Scan, reference, events and anatomy."""
         anatomy = data / self.site["site"] / f"sub-{self.row['subject']}" / "anat"
         anatomy.mkdir(parents=True, exist_ok=True)
-        for path in (base.folder / self.site["vendor"]).iterdir():
+        for path in (base.folder / FORMATS[self.format].vendor).iterdir():
             shutil.copy(path, anatomy / path.name.replace("sub-01", f"sub-{self.row['subject']}"))
         for column, fids, fields in (
             ("mrs", self.fids, self.fields),

@@ -161,7 +161,9 @@ class Kit:
         series = bool(given.row["events"])
         usual = {_plain(one) for one in self.undisturbed(given.format, series).warnings}
         flags = tuple(one for one in found.warnings if _plain(one) not in usual)
-        truth = self.undisturbed("sdat" if given.site["vendor"] == "Philips" else "nifti", series)
+        truth = self.undisturbed(
+            "sdat" if FORMATS[given.format].vendor == "Philips" else "nifti", series
+        )
         wrong, moved = compared(found.values, truth.values, case.less_noise)
         if flags:
             return Outcome(case.name, FLAGGED, flags, moved)
@@ -200,7 +202,7 @@ class Kit:
             if other == own[0] and _same(arrays, own[1]):
                 converted = tuple(_record(folder, "convert", key)["warnings"])
                 return Numbers(found.values, converted + found.warnings, found.failed)
-        bases = self.work / "bases" / given.site["vendor"]
+        bases = self.work / "bases" / FORMATS[given.format].vendor
         basis = _basis_row(study.sites[study.scans[0].site])
         stages = LATER
         if basis == _basis_row(_study_of(bases).sites[study.scans[0].site]):

@@ -125,8 +125,8 @@ def instances(path: Path) -> tuple[list[Instance], list[str]]:
     if len(series := Counter(one.series for one in found)) > 1:
         sizes = ", ".join(str(size) for size in series.values())
         raise DataError(
-            f"{path.name} holds {len(series)} series of spectroscopy ({sizes} files); one folder "
-            "for each scan, and the water reference in column ref"
+            f"{path.name} holds {len(series)} series of spectroscopy ({sizes} files); put one "
+            "scan into each folder, and name that of the water reference in column ref"
         )
     notes = []
     if others:
