@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TextIO
 
 from fmrsflow import manifests
@@ -28,7 +28,7 @@ from fmrsflow.files import file_digest, write_json
 from fmrsflow.manifests import Entry, Manifest
 from fmrsflow.remake import with_pruned
 from fmrsflow.results import read_record
-from fmrsflow.study import STAGE_SETTINGS, Study, study_option
+from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS, Scan, Study, study_option
 
 Process = Callable[[Job], dict]
 
@@ -52,8 +52,18 @@ def run_job(job: Job, process: Process) -> None:
 
 
 def _failed(job: Job, failure: DataError) -> None:
-    job.finish("failed", " ".join(str(failure).split()), job.stage, {})
+    job.finish("failed", _with_file(job, " ".join(str(failure).split())), job.stage, {})
     print(f"{job.item.key}: {job.stage}: {job.said(str(failure))}", file=sys.stderr)
+
+
+def _with_file(job: Job, reason: str) -> str:
+    """A reason that names no file of its scan, with the name of the scan's file before it."""
+    if not isinstance(job.item, Scan):
+        return reason
+    names = [PurePath(name).name for column in PATH_COLUMNS for name in job.item.files(column)]
+    # Without its ending: beside an SDAT lies a SPAR.
+    told = any(name.partition(".")[0] in reason for name in names)
+    return reason if told else f"{names[0]}: {reason}"
 
 
 def run_jobs(jobs: Iterable[Job], process: Process) -> dict[str, Entry]:

@@ -107,7 +107,7 @@ def missing_files(study: Study) -> list[str]:
     """Files that scans.tsv names and that are not there, one line each."""
     return [
         f"{study.config['scans_sheet']}: {scan.key}: {column}: there is no "
-        f"{name} below {study.data_root}"
+        f"{name} below {study.data_root}; mend the path or bring the file"
         for scan in study.scans
         for column in PATH_COLUMNS
         for name in scan.files(column)
@@ -268,7 +268,13 @@ def _read_sheet(path: str, columns: dict, problems: list[str]) -> list[dict]:
         problems.append(f"{path}: {error}")
         return []
     if not rows:
-        problems.append(f"{path}: holds no row")
+        problems.append(f"{path}: holds no row; write a header and a row for each")
+        return []
+    rows = [{_unquoted(key): _unquoted(text) for key, text in row.items()} for row in rows]
+    if len(rows[0]) == 1 and (found := re.search("[,;]", next(iter(rows[0])))):
+        problems.append(
+            f"{path}: its columns are parted by {found[0]!r}; save it as text with tabs for them"
+        )
         return []
     for column in rows[0]:
         if column not in columns:
@@ -292,6 +298,12 @@ def _read_sheet(path: str, columns: dict, problems: list[str]) -> list[dict]:
                 found[column] = value
         checked.append(found)
     return checked
+
+
+def _unquoted(text: str) -> str:
+    """A cell without the quotes that some programs put round every cell."""
+    quoted = len(text) > 1 and text[0] == text[-1] == '"'
+    return text[1:-1].replace('""', '"') if quoted else text
 
 
 def typed(text: str, rule: dict):
@@ -350,7 +362,7 @@ def _read_scans(config: dict, sites: dict[str, Site], problems: list) -> list[tu
                 "come from there: empty the column condition"
             )
         if len({bool(scan.gm), bool(scan.wm), bool(scan.csf)}) > 1:
-            problems.append(f"{sheet} row {number}: gm, wm and csf are named all or none")
+            problems.append(f"{sheet} row {number}: name all of gm, wm and csf, or none")
         problems += [f"{sheet} row {number}: {one}" for one in _run_problems(scan)]
         scans.append((number, scan))
     problems += _unit_problems(sheet, scans)

@@ -152,9 +152,11 @@ def _cells(content: bytes, name: str) -> list[list[str]]:
     try:
         decoded = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise DataError(f"{name} is not a UTF-8 text table") from None
+        raise DataError(f"{name} is not a UTF-8 text table; save it as one") from None
     if "\0" in decoded:
-        raise DataError(f"{name} is not a text table (it holds a zero byte)")
+        raise DataError(
+            f"{name} is not a text table (it holds a zero byte); save it as one, in UTF-8"
+        )
     lines = csv.reader(io.StringIO(decoded), delimiter="\t", quoting=csv.QUOTE_NONE)
     found = [[cell.strip() for cell in line] for line in lines]
     found = [line for line in found if any(line)]
@@ -162,7 +164,7 @@ def _cells(content: bytes, name: str) -> list[list[str]]:
         if len(line) != len(found[0]):
             raise DataError(
                 f"{name} line {number_} has {len(line)} cells where the header has "
-                f"{len(found[0])}; cells are parted by tabs"
+                f"{len(found[0])}; put a tab between cells and n/a into empty ones"
             )
     return found
 
