@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from fmrsflow import bundle_files
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.files import json_bytes
 from fmrsflow.results import Output, Results, parse_record, record_bytes
@@ -213,6 +214,7 @@ def unpack(path: str | Path) -> Bundle:
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise DataError(f"{name}: {STUDY} is missing or bad; ask the site again") from None
     _check_records(study, content, name)
+    _check_files(study, content, name)
     return Bundle(name, study, content, software)
 
 
@@ -517,6 +519,47 @@ def _check_records(study: Study, files: dict[str, bytes], name: str) -> None:
             whole = False
         if not whole:
             raise DataError(f"{name}: {path} is missing or no record of {stage}; ask again")
+
+
+def _check_files(study: Study, files: dict[str, bytes], name: str) -> None:
+    """Every file is one that leaves a site and that its record names, and can be opened as what it
+    is (bundle_files.py).
+
+    Raises
+    ------
+    DataError
+        With the first that is not.
+    """
+    known = set()
+    for stage, own, item in _results_of(study):
+        output = Results(study).of(stage, own, item)
+        path = _below(study, output.record_path)
+        known.add(path)
+        record = bundle_files.parse_json(files[path], f"{name}: {path}")
+        bundle_files.check_record(record, stage, f"{name}: {path}")
+        if record.get("scan") != item.entities:
+            raise DataError(f"{name}: {path} is the record of another scan; refused")
+        for what in LEAVES[stage]:
+            file = _below(study, output.place(what))
+            if record["files"].get(PurePosixPath(file).name) != _digest(files.get(file, b"")):
+                if file in files or PurePosixPath(file).name in record["files"]:
+                    raise DataError(f"{name}: {file} is not what its record names; ask again")
+                continue
+            known.add(file)
+            _check_file(stage, what, files[file], f"{name}: {file}")
+    if odd := sorted(set(files) - known):
+        raise DataError(f"{name}: {odd[0]} is no file that leaves a site; refused")
+
+
+def _check_file(stage: str, what: str, content: bytes, shown: str) -> None:
+    if what.endswith(".tsv"):
+        bundle_files.check_table(content, stage, what.removesuffix(".tsv"), shown)
+    elif what.endswith(".npz"):
+        bundle_files.check_arrays(content, shown)
+    elif what.endswith(".nii.gz"):
+        bundle_files.check_fids(content, shown)
+    else:
+        bundle_files.parse_json(content, shown)
 
 
 def _comparable(bundle: Bundle) -> dict[str, str]:

@@ -154,6 +154,12 @@ class Job:
                 "mend the path or bring the file",
                 path,
             )
+        if not (os.path.isfile(path) or os.path.isdir(path)):
+            raise Unreachable(
+                f"{name} (column {column}) is neither a file nor a folder but a pipe or a device; "
+                "bring the file",
+                path,
+            )
         members = {}
         for number, member in enumerate(_files_below(path, name), start=1):
             # By number, since scanners name the files of a folder after the person.

@@ -52,6 +52,9 @@ _TRUTHS = ("WaterSuppressed",)
 _OWN_FIELDS = {"MagneticFieldStrength": "Nominal field of the magnet, T (DICOM (0018,0087))"}
 """Fields that the standard does not define: it asks for an object of value and description."""
 
+_LONGEST_HEADER = 1 << 24
+"""Bytes of a header extension above which it is not parsed; those of vendors' files have 1e5."""
+
 _WATER_PPM = 0.15
 """Largest distance from `CARRIER_PPM` at which a stated centre still means water: files put it at
 4.65, 4.68 or 4.7 ppm."""
@@ -429,7 +432,10 @@ def to_nifti(fids: Fids, **fields):
 def _header_extension(image) -> dict:
     for extension in image.header.extensions:
         if extension.get_code() == 44:
-            header = json.loads(extension.get_content())
+            content = extension.get_content()
+            if len(content) > _LONGEST_HEADER:
+                raise DataError(f"a NIfTI-MRS header of {len(content) / 1e6:.0f} MB; damaged?")
+            header = json.loads(content)
             for key in ("SpectrometerFrequency", "ResonantNucleus"):
                 if not header.get(key):
                     raise DataError(f"the NIfTI-MRS header lacks {key}")

@@ -19,7 +19,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from fmrsflow.errors import Damaged, DataError
-from fmrsflow.files import file_digest, json_bytes, plain, write_bytes
+from fmrsflow.files import NoFile, file_digest, json_bytes, plain, read_regular, write_bytes
 from fmrsflow.study import Item, Study
 from fmrsflow.tables import Columns, Row, columns_of, data_dictionary, parse_table, table_bytes
 
@@ -48,6 +48,8 @@ class Output:
     inputs : dict
         Name -> digest of every file that was opened, its record among them; shared by the outputs
         that one reader opens.
+    entities : dict, optional
+        Site and BIDS entities of whose record it must be.
 
     Raises
     ------
@@ -62,6 +64,8 @@ class Output:
     record_path: Path
     prefix: str = ""
     inputs: dict[str, str] = field(default_factory=dict)
+    entities: dict[str, str] | None = None
+    _damage: dict[tuple[str, ...], str] = field(default_factory=dict, repr=False)
 
     @property
     def exists(self) -> bool:
@@ -72,14 +76,38 @@ class Output:
     def record(self) -> dict:
         """The record, checked against its own digest."""
         try:
-            content = self.record_path.read_bytes()
+            content = read_regular(self.record_path)
         except FileNotFoundError:
             raise FileNotFoundError(
                 f"{self.record_path} is not there: {self.stage} has not run, or ended in a fault"
             ) from None
+        except NoFile as error:
+            raise Damaged(f"{self.record_path}: {error.strerror}; delete it, run again") from None
         record = parse_record(content, self.record_path)
+        if self.entities is not None and record.get("scan", self.entities) != self.entities:
+            raise Damaged(
+                f"{self.record_path} is the record of another scan, copied or renamed; delete it "
+                "and run again"
+            )
         self._note(self.record_path, hashlib.sha256(content).hexdigest())
         return record
+
+    def damage(self, *files: str) -> str:
+        """Why the record or one of these files cannot be believed; "" where all are whole. Files
+        that the stage did not write are none."""
+        if files not in self._damage:
+            self._damage[files] = self._damage_of(files)
+        return self._damage[files]
+
+    def _damage_of(self, files: Iterable[str]) -> str:
+        try:
+            written = self.names
+            for what in files:
+                if what in written:
+                    self.path(what)
+        except (Damaged, OSError) as error:
+            return str(error)
+        return ""
 
     @property
     def names(self) -> list[str]:
@@ -99,7 +127,7 @@ class Output:
         path, digest = self.place(what), self._digest(what)
         try:
             found = file_digest(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NoFile):
             found = None
         return self._checked(path, found, digest)
 
@@ -107,8 +135,8 @@ class Output:
         """Bytes of a file: a picture, or a file that is passed on as it is."""
         path, digest = self.place(what), self._digest(what)
         try:
-            content = path.read_bytes()
-        except FileNotFoundError:
+            content = read_regular(path)
+        except (FileNotFoundError, NoFile):
             content = None
         found = None if content is None else hashlib.sha256(content).hexdigest()
         self._checked(path, found, digest)
@@ -182,7 +210,7 @@ class Results:
     def of(self, stage: str, names: dict[str, str], item: Item) -> Output:
         """Output of a stage for a scan, a response unit or a site (basis) under named settings."""
         path = self.study.record_path(stage, names, item)
-        return self._output(stage, path, path.name.removesuffix("record.json"))
+        return self._output(stage, path, path.name.removesuffix("record.json"), item.entities)
 
     def group(self, stage: str, analysis: str) -> Output:
         """What a stage (`sites`, `bold`, `report`) left of a whole analysis."""
@@ -192,9 +220,13 @@ class Results:
         """What the sites stage left over all analyses."""
         return self._output("sites", self.study.results / "multiverse" / "record.json")
 
-    def _output(self, stage: str, path: Path, prefix: str = "") -> Output:
+    def _output(
+        self, stage: str, path: Path, prefix: str = "", entities: dict[str, str] | None = None
+    ) -> Output:
         if path not in self._opened:
-            self._opened[path] = Output(stage, self.study.results, path, prefix, self.inputs)
+            self._opened[path] = Output(
+                stage, self.study.results, path, prefix, self.inputs, entities
+            )
         return self._opened[path]
 
 
@@ -295,7 +327,10 @@ def parse_record(content: bytes, name: str | Path) -> dict:
 
 def read_record(path: Path) -> dict:
     """A record of whatever stage, checked as `parse_record` does."""
-    return parse_record(path.read_bytes(), path)
+    try:
+        return parse_record(read_regular(path), path)
+    except NoFile as error:
+        raise Damaged(f"{path}: {error.strerror}; delete it and run again") from None
 
 
 def record_bytes(record: dict) -> bytes:

@@ -14,7 +14,8 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, SIEMENS_MHZ
-from fmrsflow.errors import DataError, UsageError, unknown
+from fmrsflow.errors import DataError, UsageError, reading_failed, unknown
+from fmrsflow.files import text_of
 
 STAGE_SETTINGS = {
     "convert": (),
@@ -404,9 +405,11 @@ class Study:
             No such file, or a damaged one.
         """
         try:
-            return cls.from_text(Path(path).read_text())
+            return cls.from_text(text_of(path))
         except FileNotFoundError:
             raise DataError(f"{path} is not there: nothing has run, or it lies elsewhere") from None
+        except OSError as error:
+            raise reading_failed(path, error, f"{path}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise DataError(f"{path} is damaged; the next run writes it anew") from None
 

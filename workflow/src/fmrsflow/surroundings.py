@@ -64,6 +64,6 @@ def _links(study: Study) -> list[str]:
         for scan in study.scans
         for column in PATH_COLUMNS
         if (name := getattr(scan, column))
-        and (study.data_root / name).exists()
+        and os.path.exists(study.data_root / name)
         and not Path(os.path.realpath(study.data_root / name)).is_relative_to(root)
     ]

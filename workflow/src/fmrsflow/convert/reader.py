@@ -3,7 +3,6 @@ NIfTI-MRS."""
 
 from __future__ import annotations
 
-import gzip
 import re
 import shutil
 import struct
@@ -24,7 +23,7 @@ from fmrsflow.convert.mend import mended_rda, mended_spar
 from fmrsflow.errors import DataError, MachineFault, reading_failed
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.headers import Told
-from fmrsflow.images import check_size
+from fmrsflow.images import check_file, check_size
 from fmrsflow.scratch import scratch
 from fmrsflow.study import Site
 
@@ -47,6 +46,7 @@ UNREADABLE = (
     TypeError,
     OverflowError,
     AttributeError,
+    RecursionError,
     struct.error,
     zlib.error,
 )
@@ -54,10 +54,10 @@ UNREADABLE = (
 `images.MOST_BYTES` is none of it."""
 
 
-_NAMELIST_END = re.compile(r"[$&]END\b|^\s*/\s*$", re.IGNORECASE | re.MULTILINE)
+_NAMELIST_END = re.compile(r"[$&]END\b|^[ \t]*/[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
 """Ends of a Fortran namelist, as LCModel and compilers since write it."""
 
-_NAMELIST_NUMBER = re.compile(r"(\w+)\s*=\s*([-+]?[.\d]+(?:[EeDd][-+]?\d+)?)")
+_NAMELIST_NUMBER = re.compile(r"\b(\w+)\s*=\s*([-+]?[.\d]+(?:[EeDd][-+]?\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,7 @@ def load(path: Path) -> Fids:
     import nibabel as nib
 
     try:
-        if path.name.endswith(".gz"):
-            _check_gzip(path)
+        check_file(path)
         image = nib.load(path)
         if image.get_data_dtype().kind != "c":
             raise DataError(f"holds {image.get_data_dtype()}, not complex FIDs; damaged?")
@@ -144,13 +143,6 @@ def load(path: Path) -> Fids:
             f"{path.name}: truncated or damaged NIfTI-MRS ({_first_line(error)}); copy it again"
         )
         raise reading_failed(path, error, reason) from None
-
-
-def _check_gzip(path: Path) -> None:
-    """Read to the end, where the checksum stands: nibabel stops at the last point."""
-    with gzip.open(path) as file:
-        while file.read(1 << 20):
-            pass
 
 
 def read_lcmodel_raw(path: Path, site: Site) -> Fids:

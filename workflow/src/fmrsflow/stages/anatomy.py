@@ -12,6 +12,9 @@ from fmrsflow.errors import DataError
 from fmrsflow.fids import voxel_affine
 from fmrsflow.report.voxel_figure import voxel_figure
 
+WHOLE = 0.9
+"""Sum of GM, WM and CSF over the voxel below which maps are doubted: the voxel lies in the head."""
+
 
 def process(job: Job) -> dict:
     """Lay the MRS voxel of a scan on its tissue maps."""
@@ -37,6 +40,11 @@ def process(job: Job) -> dict:
         raise DataError(
             f"GM, WM and CSF fill only {100 * found.total:.0f} % of the MRS voxel (limit "
             f"{100 * setting['min_tissue']:.0f} %): the voxel lies outside the head of this T1w"
+        )
+    if found.total < WHOLE:
+        job.warn(
+            f"GM, WM and CSF fill {100 * found.total:.0f} % of the MRS voxel: maps that lack a "
+            "part of it, or damaged ones; the fractions are those of the part that they cover"
         )
     if job.scan.t1w:
         _draw(job, voxel, maps, found)

@@ -22,6 +22,9 @@ from fmrsflow.tables.sites import TABLES
 
 SCAN_STAGES = ("convert", "preprocess", "fit", "quantify")
 
+TABLES_READ = {"quantify": ("concentrations.tsv",), "response": ("change.tsv",)}
+"""Tables of scans and response units that the tables of the sites are made from."""
+
 TAKEN = (
     "metabolite",
     "estimator",
@@ -109,9 +112,12 @@ class Reader:
         return self.results.of(stage, self.names, item)
 
     def record(self, stage: str, item: Scan | Unit) -> dict:
-        """Record of a stage; in the place of one that is not there what the fault left."""
+        """Record of a stage; in the place of one that is not there what the fault left, and in
+        that of one that is damaged, or whose table is, a fault that says so."""
         output = self.output(stage, item)
         if output.exists:
+            if damage := output.damage(*TABLES_READ.get(stage, ())):
+                return {"status": "fault", "failed_at": stage, "reason": damage}
             return output.record
         job = self.study.job_of(stage, item.key)
         manifest = manifests.read(self.study.manifest_path(stage, self.names, job))
@@ -124,7 +130,9 @@ class Reader:
     def table(self, stage: str, what: str, item: Scan | Unit) -> list[Row]:
         """Table of a stage; empty where it was not written."""
         output = self.output(stage, item)
-        return output.table(what) if output.exists and output.has(f"{what}.tsv") else []
+        if not output.exists or output.damage(f"{what}.tsv") or not output.has(f"{what}.tsv"):
+            return []
+        return output.table(what)
 
     def last(self, scan: Scan) -> tuple[str, dict]:
         """Last stage that did its work ("" where none), and what holds the status of the scan."""
@@ -276,7 +284,10 @@ class Reader:
             for text in record.get("warnings", ())
         ]
         status = record.get("status")
-        began = record.get("failed_at") == stage and (status != "fault" or item.key not in lost)
+        at = record.get("failed_at")
+        # The segmentation of a T1w may serve several scans: each of them lacks its fractions.
+        own = at == stage or (stage, at) == ("anatomy", "segment")
+        began = own and (status != "fault" or item.key not in lost)
         if status in ("failed", "fault") and began:
             rows.append(_problem(item.site, item.key, stage, status, record["reason"]))
         if status == "fault":
