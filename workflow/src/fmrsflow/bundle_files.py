@@ -136,7 +136,8 @@ _ARRAYS = {
     "parameters": ("f", "sq"),
     "parameters_se": ("f", "sq"),
 }
-"""Arrays of `result.npz`: kinds, and an axis a letter (spectra, metabolites, points, parameters)."""
+"""Arrays of `result.npz`: kinds, and an axis a letter (spectra, metabolites, points, q for
+parameters)."""
 
 _SHOWN = {"ppm", "spectra", "names", "data", "fit", "baseline", "residual", "metabolites"}
 """Those that pages draw."""

@@ -13,13 +13,14 @@ import json
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from fmrsflow import bundle_files
+from fmrsflow import bundle_files, versions
 from fmrsflow.errors import DataError, reading_failed
-from fmrsflow.files import json_bytes
+from fmrsflow.files import json_bytes, open_regular
 from fmrsflow.results import Output, Results, parse_record, record_bytes
 from fmrsflow.sheets import LABEL, SETTING_NAME, check_config, check_value, schema
 from fmrsflow.study import (
@@ -30,6 +31,8 @@ from fmrsflow.study import (
     Study,
     Unit,
 )
+from fmrsflow.surroundings import long_names
+from fmrsflow.versions import NOT_NUMERICAL
 
 FORMAT = 1
 MANIFEST = "MANIFEST.json"
@@ -181,7 +184,7 @@ def unpack(path: str | Path) -> Bundle:
     """
     name = Path(path).name
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             if len(entries) > MOST_FILES or sum(one.file_size for one in entries) > MOST_BYTES:
                 raise DataError(f"{name}: larger than a bundle of one site can be; not unpacked")
@@ -219,8 +222,9 @@ def unpack(path: str | Path) -> Bundle:
 
 
 def differences(bundles: list[Bundle]) -> list[dict]:
-    """Settings and software in which bundles differ from the first, a row each."""
-    rows = []
+    """Settings, code of the stages and libraries in which bundles differ from the first, and
+    records of a bundle from its own study.json, a row each."""
+    rows = [row for bundle in bundles for row in _versions(bundle)]
     first = bundles[0]
     wanted = _comparable(first)
     for other in bundles[1:]:
@@ -239,16 +243,17 @@ def differences(bundles: list[Bundle]) -> list[dict]:
 
 
 def duplicates(bundles: list[Bundle]) -> list[str]:
-    """Sites that stand in more than one bundle, and scans of two bundles that were made of the
-    same raw data, a line each."""
-    places: dict[str, list[str]] = {}
+    """Sites that stand in more than one bundle, also in other capitals (some file systems make one
+    folder of both), and scans of two bundles that were made of the same raw data, a line each."""
+    places: dict[str, list[tuple[str, str]]] = {}
     for bundle in bundles:
         for site in bundle.study.sites:
-            places.setdefault(site, []).append(bundle.name)
+            places.setdefault(site.lower(), []).append((site, bundle.name))
     twice = [
-        f"site {site} stands in {', '.join(names)}"
-        for site, names in sorted(places.items())
-        if len(names) > 1
+        f"site {' and '.join(dict.fromkeys(site for site, _ in own))} stands in "
+        f"{', '.join(name for _, name in own)}"
+        for _, own in sorted(places.items())
+        if len(own) > 1
     ]
     return twice or _same_data(bundles)
 
@@ -463,6 +468,10 @@ def _check_names(study: Study, files: dict[str, bytes], name: str) -> None:
     bad += [one for one in names if not SETTING_NAME.fullmatch(one)]
     if bad:
         raise DataError(f"{name}: {bad[0]!r} is no label of a study; refused")
+    if long := long_names(study):
+        raise DataError(f"{name}: {long[0]}; refused")
+    if len({scan.key.lower() for scan in study.scans}) < len(study.scans):
+        raise DataError(f"{name}: a scan stands twice, or in other capitals; refused")
     foreign = {scan.site for scan in study.scans} - {site}
     foreign |= {row["site"] for row in study.participants} - {site}
     foreign |= {path for path in files if PurePosixPath(path).parts[1:2] != (site,)}
@@ -576,5 +585,21 @@ def _comparable(bundle: Bundle) -> dict[str, str]:
             flat[prefix] = json.dumps(value)
 
     walk("", {key: one for key, one in bundle.study.config.items() if key not in skipped})
-    walk("software", bundle.software)
+    libraries = bundle.software.get("Dependencies") or {}
+    libraries = {key: one for key, one in libraries.items() if key not in NOT_NUMERICAL}
+    walk("software", {"code": bundle.software.get("Stages"), "libraries": libraries})
     return flat
+
+
+def _versions(bundle: Bundle) -> Iterator[dict]:
+    """Rows of what some records of a bundle were made by and its study.json does not say."""
+    for stage in LEAVES:
+        found: Counter[str] = Counter()
+        own = [entry for entry in _results_of(bundle.study) if entry[0] == stage]
+        for _, names, item in own:
+            path = _below(bundle.study, bundle.study.record_path(stage, names, item))
+            record = parse_record(bundle.files[path], path)
+            found.update(versions.differences(record, bundle.study, stage, names))
+        for one, count in found.items():
+            text = versions.made_by_two(stage, count, len(own), one)
+            yield {"what": f"records of {stage}", "bundle": bundle.name, "has": text}

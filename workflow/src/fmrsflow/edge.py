@@ -15,7 +15,7 @@ from fmrsflow.errors import DataError, Unreachable, reading_failed
 from fmrsflow.events import events_of
 from fmrsflow.files import file_digest
 from fmrsflow.results import Output, Results, Writer, now
-from fmrsflow.study import STAGE_SETTINGS, Item, Scan, Site, Study, Unit
+from fmrsflow.study import Item, Scan, Site, Study, Unit
 from fmrsflow.tables import Columns, Row, read_table
 
 
@@ -110,13 +110,8 @@ class Job:
 
     @cached_property
     def settings(self) -> dict[str, dict]:
-        """Resolved settings by stage: the named ones that this stage depends on, and its section
-        of the configuration where it has but one (`anatomy`, `bold`)."""
-        named = {stage: self.study.setting(stage, name) for stage, name in self.names.items()}
-        section = "anatomy" if self.stage == "segment" else self.stage
-        if section in self.study.config and not STAGE_SETTINGS[self.stage]:
-            named[section] = self.study.config[section]
-        return named
+        """Resolved settings by stage (`Study.settings_of`)."""
+        return self.study.settings_of(self.stage, self.names)
 
     def seed(self, what: str, scan: Scan | None = None) -> int:
         """Seed of random numbers from the scan's name and their purpose; told in the record."""

@@ -267,10 +267,16 @@ class Writer:
             "inputs": dict(sorted(self.inputs.items())),
             "startedAtTime": self.started,
             "endedAtTime": now(),
-            "GeneratedBy": [self.software] if self.software else [],
+            "GeneratedBy": [self._made_by()] if self.software else [],
             **body,
         }
         write_bytes(self.output.record_path, record_bytes(record))
+
+    def _made_by(self) -> dict:
+        """The software, and of its stages the digest of this one's code."""
+        made = {key: one for key, one in self.software.items() if key != "Stages"}
+        own = self.software.get("Stages", {}).get(self.output.stage)
+        return made | ({"StageDigest": own} if own else {})
 
     def _write(self, what: str, content: bytes) -> Path:
         path = self.output.place(what)

@@ -325,6 +325,11 @@ def _read_sites(config: dict, problems: list[str]) -> dict[str, Site]:
         name = row.pop("site")
         if name in sites:
             problems.append(f"{sheet} row {number}: site {name} stands twice; keep one row")
+        elif twin := next((one for one in sites if one.lower() == name.lower()), None):
+            problems.append(
+                f"{sheet} row {number}: sites {twin} and {name} differ in capitals alone; some "
+                "file systems make one folder of both"
+            )
         sites[name] = Site(name=name, **row)
     return sites
 
@@ -346,12 +351,13 @@ def _read_scans(config: dict, sites: dict[str, Site], problems: list) -> list[tu
                 f"{sheet} row {number}: site {scan.site} is not in {config['sites_sheet']}"
                 f"{_nearest(scan.site, sites)}"
             )
-        if scan.key in rows_of:
+        # Without capitals, which some file systems do not tell apart.
+        if (key := scan.key.lower()) in rows_of:
             problems.append(
-                f"{sheet} row {number}: the scan {scan.key} stands in row {rows_of[scan.key]} too; "
-                "give them different session, task, acq or run"
+                f"{sheet} row {number}: the scan {scan.key} stands in row {rows_of[key]} too, or "
+                "differs in capitals alone; give them different session, task, acq or run"
             )
-        rows_of.setdefault(scan.key, number)
+        rows_of.setdefault(key, number)
         if scan.events and scan.condition:
             problems.append(
                 f"{sheet} row {number}: names events and a condition; with events the conditions "

@@ -284,6 +284,15 @@ class Study:
         """The named setting of a stage, complete; KeyError where there is none."""
         return self.config[stage][name]
 
+    def settings_of(self, stage: str, names: dict[str, str]) -> dict[str, dict]:
+        """Resolved settings of a stage: the named ones, and its section of the configuration where
+        it has but one (`anatomy`, `bold`)."""
+        own = {one: self.setting(one, name) for one, name in names.items()}
+        section = "anatomy" if stage == "segment" else stage
+        if section in self.config and not STAGE_SETTINGS[stage]:
+            own[section] = self.config[section]
+        return own
+
     @cached_property
     def _units(self) -> tuple[Unit, ...]:
         groups: dict[tuple, list[Scan]] = {}

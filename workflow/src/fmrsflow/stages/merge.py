@@ -26,13 +26,16 @@ def main(argv: list[str]) -> int:
         action="store_true",
         help="merge in spite of other settings or software, which are listed all the same",
     )
+    parser.add_argument(
+        "--keep-going", action="store_true", help="leave out bundles that are refused"
+    )
     arguments = parser.parse_args(argv)
     results = Path(arguments.results)
     if results.exists() and any(results.iterdir()):
         print(f"fmrsflow merge: {results} is not empty; name a new folder", file=sys.stderr)
         return 2
-    bundles = _checked(arguments.bundles, arguments.allow_differences)
-    if bundles is None:
+    bundles = _checked(arguments.bundles, arguments.allow_differences, arguments.keep_going)
+    if not bundles:
         return 1
     study = combine(bundles, str(results))
     for bundle in bundles:
@@ -63,15 +66,22 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _checked(paths: list[str], allow: bool) -> list[Bundle] | None:
+def _checked(paths: list[str], allow: bool, keep_going: bool) -> list[Bundle]:
+    """The bundles to merge; none where a problem forbids it. `keep_going` leaves out those that
+    cannot be read, not those that contradict each other: which of two is right, a person says."""
     bundles, problems = [], []
     for path in paths:
         try:
             bundles.append(unpack(path))
         except DataError as error:
-            problems.append(str(error))
+            if keep_going:
+                print(f"fmrsflow merge: left out: {error}", file=sys.stderr)
+            else:
+                problems.append(str(error))
+    if keep_going and not bundles:
+        problems.append("no bundle is left")
     problems += duplicates(bundles)
-    differing = differences(bundles) if len(bundles) > 1 else []
+    differing = differences(bundles) if bundles else []
     for row in differing:
         print("\t".join(f"{key}: {value}" for key, value in row.items()), file=sys.stderr)
     if differing and not allow:
@@ -81,4 +91,4 @@ def _checked(paths: list[str], allow: bool) -> list[Bundle] | None:
         )
     for problem in problems:
         print(f"fmrsflow merge: {problem}", file=sys.stderr)
-    return None if problems else bundles
+    return [] if problems else bundles

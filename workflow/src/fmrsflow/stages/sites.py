@@ -6,11 +6,12 @@ from __future__ import annotations
 import argparse
 import io
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from zlib import crc32
 
-from fmrsflow import manifests
+from fmrsflow import manifests, versions
 from fmrsflow.exclusion import excluded
 from fmrsflow.plausibility import scale_outliers
 from fmrsflow.question import KEYS, main_key
@@ -264,7 +265,27 @@ class Reader:
             rows += self._problems_of("response", unit, lost)
             for text in self.record("response", unit).get("flags", ()):
                 rows.append(_problem(unit.scan.site, unit.key, "response", "control", text))
-        return rows
+        return rows + self._versions()
+
+    def _versions(self) -> list[dict]:
+        """A row for what some records of a site and stage were not made by, as the others were."""
+        total: Counter[tuple[str, str]] = Counter()
+        found: Counter[tuple[str, str, str]] = Counter()
+        for stage in ("convert", "anatomy", *SCAN_STAGES[1:], "response"):
+            for item in self.study.units() if stage == "response" else self.study.scans:
+                record = self.record(stage, item)
+                if "settings" not in record:  # none is there
+                    continue
+                total[item.site, stage] += 1
+                for one in versions.differences(record, self.study, stage, self.names):
+                    found[item.site, stage, one] += 1
+        return [
+            _problem(
+                site, site, stage, "versions",
+                versions.made_by_two(stage, count, total[site, stage], one),
+            )
+            for (site, stage, one), count in found.items()
+        ]  # fmt: skip
 
     def _failed_bases(self) -> list[dict]:
         """A row a site whose basis failed, with all its scans; from the records of the fits, since
