@@ -241,6 +241,24 @@ def _table(value) -> bool:
     return value is None or isinstance(value, dict)
 
 
+def _tissue(value) -> bool:
+    """Fractions and their SD, and where they are from."""
+    return value is None or (
+        _table(value)
+        and all(_word(one) if key == "origin" else _number(one) for key, one in value.items())
+    )
+
+
+def _joint(value) -> bool:
+    """The joint fit: figures are numbers, whatever else it says of itself."""
+    return value is None or (
+        _table(value)
+        and all(_number(value.get(key)) for key in ("bold_narrowing_hz", "bold_narrowing_se_hz"))
+        and _word(value.get("status"))
+        and _word(value.get("reason"))
+    )
+
+
 _COUNT = _map_of(lambda value: isinstance(value, int) and not isinstance(value, bool))
 
 _RECORD: dict[str, dict[str, Check]] = {
@@ -285,9 +303,9 @@ _RECORD: dict[str, dict[str, Check]] = {
         **dict.fromkeys(
             ("water_amplitude", "water_amplitude_se", "water_amplitude_model_sd"), _number
         ),
-        "joint": _table,
+        "joint": _joint,
     },
-    "quantify": {"constants": _word, "tissue": _table, "water": _table},
+    "quantify": {"constants": _word, "tissue": _tissue, "water": _map_of(_number)},
     "response": {
         "rest": _word,
         **dict.fromkeys(("tasks", "scans", "flags"), _list_of(_word)),
