@@ -19,7 +19,7 @@ from fmrsflow.files import write_bytes
 from many_sites import replicated, replicated_results, write_sheets
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / part) for part in ("faults", "chain", "")]
+sys.path[:0] = [str(ROOT / "tests" / part) for part in ("faults", "chain", "unit/bold", "")]
 
 PEOPLE = 24
 """People at each of the two sites of the study that the overhead is measured on."""
@@ -46,6 +46,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     yield _same_bytes("container", "tests/container/test_image.py")
     with tempfile.TemporaryDirectory() as folder:
         yield from _faults(Path(folder))
+        yield from _one_bad_thing(Path(folder))
 
 
 def dry_run(folder: Path, *arguments: str) -> tuple[float, float, float]:
@@ -231,12 +232,51 @@ def _same_bytes(where: str, test: str) -> Figure:
 def _faults(work: Path) -> Iterator[Figure]:
     import faults
 
-    killed = faults.kills(20, work, seed=1)
+    killed = faults.kills(20, work, seed=17)
     good = killed.number("same bytes")
     note = "; ".join(f"{n} {outcome}" for outcome, n in killed.outcomes.items())
     yield Figure("kills resumed to the same bytes", f"{good} of {killed.tried}", "20 of 20",
                  good == killed.tried == 20, note)  # fmt: skip
-    mutated = faults.mutations(200, work, seed=1)
+    mutated = faults.mutations(400, work, seed=17)
     note = "; ".join(f"{n} {outcome}" for outcome, n in mutated.outcomes.items())
     yield Figure("mutated inputs that did harm", f"{len(mutated.harm)} of {mutated.tried}", "0",
-                 not mutated.harm and mutated.tried == 200, note)  # fmt: skip
+                 not mutated.harm and mutated.tried == 400, note)  # fmt: skip
+
+
+def _one_bad_thing(work: Path) -> Iterator[Figure]:
+    """One bad thing stops nothing and is not believed (docs/scale.md#when-something-breaks)."""
+    from bad_inputs import KINDS, N_SCANS, bad_inputs
+    from hostile_bundles import hostile_bundles
+    from hostile_texts import run
+    from image_mutations import mutated_images
+    from small_study import finished_study
+
+    from fmrsflow.bundles import pack, unpack
+    from fmrsflow.study import Study
+
+    images = mutated_images(200, work, seed=1)
+    yield _of_faults("mutated images and participants that did harm", images, 200)
+    bad = bad_inputs(work)
+    name = f"bad inputs of {len(KINDS)} kinds among {N_SCANS} scans: others lost, or no reason"
+    yield _of_faults(name, bad, len(KINDS) + 1)
+    base, _ = finished_study(work)
+    study = Study.load(base / "results" / "study.json")
+    study = replace(study, config={**study.config, "results": str(base / "results")})
+    (work / "measured.zip").write_bytes(pack(study, min(study.sites))[0])
+    first, second = replicated(unpack(work / "measured.zip"), work, 2, 2)
+    hostile = hostile_bundles(first, second, work)
+    name = "hostile bundles not refused by name, nor merged rightly in 10 s"
+    yield _of_faults(name, hostile, 38, more=True)
+    slowest = max(run(100_000), key=lambda one: one[1])
+    faults = [what for what, _, ended in run(1000) if ended.startswith(("fault", "message"))]
+    note = f"{slowest[0]}; {len(faults)} ended in a fault of the program"
+    yield Figure("longest parser on 100 kB of hostile text, CPU s", slowest[1], "<= 1",
+                 slowest[1] <= 1 and not faults, note)  # fmt: skip
+
+
+def _of_faults(name: str, counts, tried: int, more: bool = False) -> Figure:
+    """Figure of a series of faults, none of which may do harm."""
+    note = "; ".join(f"{n} {outcome}" for outcome, n in counts.outcomes.items())
+    whole = counts.tried >= tried if more else counts.tried == tried
+    value = f"{len(counts.harm)} of {counts.tried}"
+    return Figure(name, value, "0", whole and not counts.harm, note)

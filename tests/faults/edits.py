@@ -136,13 +136,14 @@ def _dicom_edit(path: Path, rng: np.random.Generator) -> tuple[bytes, str]:
 def _nifti_edit(content: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
     """A damaged header in a gzip file that is whole: its checksum tells nothing."""
     plain = gzip.decompress(content)
-    start = plain.index(b"{")
-    end = plain.index(b"}", start) + 1
-    if rng.random() < 0.5:
+    start = plain.find(b"{", 0, 4096)  # of an MRS file's extension; images have none
+    if start < 0 or rng.random() < 0.5:
         changed = bytearray(plain)
-        place, bit = int(rng.integers(540)), int(rng.integers(8))
+        header = 348 if start < 0 else 540
+        place, bit = int(rng.integers(header)), int(rng.integers(8))
         changed[place] ^= 1 << bit
         return gzip.compress(bytes(changed), 1, mtime=0), f"bit {bit} of header byte {place}"
+    end = plain.index(b"}", start) + 1
     text, told = _text_edit(plain[start:end], end - start, rng)
     # The extension keeps its length, as that of an editor which knows the format.
     text = text[: end - start].ljust(end - start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 
 import nibabel as nib
@@ -12,8 +13,8 @@ import pytest
 
 from fmrsflow.errors import Damaged, DataError
 from fmrsflow.fids import Fids
-from fmrsflow.files import file_digest
-from fmrsflow.results import Results, Writer, read_record
+from fmrsflow.files import file_digest, write_bytes
+from fmrsflow.results import Results, Writer, read_record, record_bytes
 from fmrsflow.study import Scan, Site, Study
 from fmrsflow.tables import (
     MISSING,
@@ -279,3 +280,25 @@ def test_groups_and_bases_are_read_by_the_same_door(study):
     writer.save("figures/forest.png", b"picture")
     writer.finish({"stage": "sites"}, {})
     assert Results(study).group("sites", "main").content("figures/forest.png") == b"picture"
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+@pytest.mark.parametrize("what", ["record.json", "svs.nii.gz", "transients.tsv"])
+def test_a_folder_or_a_pipe_in_the_place_of_a_file_is_damage_and_never_waits(
+    study, left, make, what
+):
+    path = left.place(what)
+    path.unlink()
+    make(path)
+    output = Results(study).of("preprocess", NAMES, SCAN)
+    assert path.name in output.damage("svs.nii.gz", "transients.tsv")
+    with pytest.raises(Damaged, match=path.name):
+        output.content(what) if what != "record.json" else output.record
+
+
+def test_a_record_under_the_name_of_another_scan_is_refused(study, left):
+    record = read_record(left.record_path) | {"scan": SCAN.entities | {"subject": "02"}}
+    write_bytes(left.record_path, record_bytes(record))
+    with pytest.raises(Damaged, match="record of another scan"):
+        assert Results(study).of("preprocess", NAMES, SCAN).record
+    assert read_record(left.record_path)["scan"]["subject"] == "02"

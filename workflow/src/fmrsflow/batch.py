@@ -112,6 +112,8 @@ def _fault(job: Job, error: Exception) -> Entry:
     """A fault; an old record goes, since later stages would take it for today's."""
     try:
         job.record_path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        pass  # no later stage takes a folder for a record
     except OSError as refused:
         raise Unwritable(job.record_path, refused) from refused
     entry = fault(job.item.key, job.stage, error)

@@ -13,13 +13,15 @@ import json
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from fmrsflow import bundle_files, versions
 from fmrsflow.errors import DataError, reading_failed
-from fmrsflow.files import json_bytes
+from fmrsflow.files import json_bytes, open_regular
 from fmrsflow.results import Output, Results, parse_record, record_bytes
 from fmrsflow.sheets import LABEL, SETTING_NAME, check_config, check_value, schema
 from fmrsflow.source_names import column_of
@@ -31,6 +33,8 @@ from fmrsflow.study import (
     Study,
     Unit,
 )
+from fmrsflow.surroundings import long_names
+from fmrsflow.versions import NOT_NUMERICAL
 
 FORMAT = 1
 MANIFEST = "MANIFEST.json"
@@ -214,7 +218,7 @@ def unpack(path: str | Path) -> Bundle:
     """
     name = Path(path).name
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             if len(entries) > MOST_FILES or sum(one.file_size for one in entries) > MOST_BYTES:
                 raise DataError(f"{name}: larger than a bundle of one site can be; not unpacked")
@@ -247,6 +251,7 @@ def unpack(path: str | Path) -> Bundle:
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise DataError(f"{name}: {STUDY} is missing or bad; ask the site again") from None
     _check_records(study, content, name)
+    _check_files(study, content, name)
     return Bundle(name, study, Packed(path, {one: digests[one] for one in content}), software)
 
 
@@ -280,8 +285,9 @@ class Packed(Mapping):
 
 
 def differences(bundles: list[Bundle]) -> list[dict]:
-    """Settings and software in which bundles differ from the first, a row each."""
-    rows = []
+    """Settings, code of the stages and libraries in which bundles differ from the first, and
+    records of a bundle from its own study.json, a row each."""
+    rows = [row for bundle in bundles for row in _versions(bundle)]
     first = bundles[0]
     wanted = _comparable(first)
     for other in bundles[1:]:
@@ -300,16 +306,17 @@ def differences(bundles: list[Bundle]) -> list[dict]:
 
 
 def duplicates(bundles: list[Bundle]) -> list[str]:
-    """Sites that stand in more than one bundle, and scans of two bundles that were made of the
-    same raw data, a line each."""
-    places: dict[str, list[str]] = {}
+    """Sites that stand in more than one bundle, also in other capitals (some file systems make one
+    folder of both), and scans of two bundles that were made of the same raw data, a line each."""
+    places: dict[str, list[tuple[str, str]]] = {}
     for bundle in bundles:
         for site in bundle.study.sites:
-            places.setdefault(site, []).append(bundle.name)
+            places.setdefault(site.lower(), []).append((site, bundle.name))
     twice = [
-        f"site {site} stands in {', '.join(names)}"
-        for site, names in sorted(places.items())
-        if len(names) > 1
+        f"site {' and '.join(dict.fromkeys(site for site, _ in own))} stands in "
+        f"{', '.join(name for _, name in own)}"
+        for _, own in sorted(places.items())
+        if len(own) > 1
     ]
     return twice or _same_data(bundles)
 
@@ -524,6 +531,10 @@ def _check_names(study: Study, files: dict[str, bytes], name: str) -> None:
     bad += [one for one in names if not SETTING_NAME.fullmatch(one)]
     if bad:
         raise DataError(f"{name}: {bad[0]!r} is no label of a study; refused")
+    if long := long_names(study):
+        raise DataError(f"{name}: {long[0]}; refused")
+    if len({scan.key.lower() for scan in study.scans}) < len(study.scans):
+        raise DataError(f"{name}: a scan stands twice, or in other capitals; refused")
     foreign = {scan.site for scan in study.scans} - {site}
     foreign |= {row["site"] for row in study.participants} - {site}
     foreign |= {path for path in files if PurePosixPath(path).parts[1:2] != (site,)}
@@ -583,6 +594,47 @@ def _check_records(study: Study, files: dict[str, bytes], name: str) -> None:
             raise DataError(f"{name}: {path} is missing or no record of {stage}; ask again")
 
 
+def _check_files(study: Study, files: dict[str, bytes], name: str) -> None:
+    """Every file is one that leaves a site and that its record names, and can be opened as what it
+    is (bundle_files.py).
+
+    Raises
+    ------
+    DataError
+        With the first that is not.
+    """
+    known = set()
+    for stage, own, item in _results_of(study):
+        output = Results(study).of(stage, own, item)
+        path = _below(study, output.record_path)
+        known.add(path)
+        record = bundle_files.parse_json(files[path], f"{name}: {path}")
+        bundle_files.check_record(record, stage, f"{name}: {path}")
+        if record.get("scan") != item.entities:
+            raise DataError(f"{name}: {path} is the record of another scan; refused")
+        for what in LEAVES[stage]:
+            file = _below(study, output.place(what))
+            if record["files"].get(PurePosixPath(file).name) != _digest(files.get(file, b"")):
+                if file in files or PurePosixPath(file).name in record["files"]:
+                    raise DataError(f"{name}: {file} is not what its record names; ask again")
+                continue
+            known.add(file)
+            _check_file(stage, what, files[file], f"{name}: {file}")
+    if odd := sorted(set(files) - known):
+        raise DataError(f"{name}: {odd[0]} is no file that leaves a site; refused")
+
+
+def _check_file(stage: str, what: str, content: bytes, shown: str) -> None:
+    if what.endswith(".tsv"):
+        bundle_files.check_table(content, stage, what.removesuffix(".tsv"), shown)
+    elif what.endswith(".npz"):
+        bundle_files.check_arrays(content, shown)
+    elif what.endswith(".nii.gz"):
+        bundle_files.check_fids(content, shown)
+    else:
+        bundle_files.parse_json(content, shown)
+
+
 def _comparable(bundle: Bundle) -> dict[str, str]:
     """Everything of configuration and software that must agree, as flat text."""
     skipped = {*PATH_SETTINGS[""], "only_sites", "same_content", "batch"}
@@ -597,5 +649,21 @@ def _comparable(bundle: Bundle) -> dict[str, str]:
             flat[prefix] = json.dumps(value)
 
     walk("", {key: one for key, one in bundle.study.config.items() if key not in skipped})
-    walk("software", bundle.software)
+    libraries = bundle.software.get("Dependencies") or {}
+    libraries = {key: one for key, one in libraries.items() if key not in NOT_NUMERICAL}
+    walk("software", {"code": bundle.software.get("Stages"), "libraries": libraries})
     return flat
+
+
+def _versions(bundle: Bundle) -> Iterator[dict]:
+    """Rows of what some records of a bundle were made by and its study.json does not say."""
+    for stage in LEAVES:
+        found: Counter[str] = Counter()
+        own = [entry for entry in _results_of(bundle.study) if entry[0] == stage]
+        for _, names, item in own:
+            path = _below(bundle.study, bundle.study.record_path(stage, names, item))
+            record = parse_record(bundle.files[path], path)
+            found.update(versions.differences(record, bundle.study, stage, names))
+        for one, count in found.items():
+            text = versions.made_by_two(stage, count, len(own), one)
+            yield {"what": f"records of {stage}", "bundle": bundle.name, "has": text}

@@ -17,7 +17,7 @@ from fmrsflow.events import events_of
 from fmrsflow.files import file_digest
 from fmrsflow.results import Output, Results, Writer, now
 from fmrsflow.source_names import Said, files_below
-from fmrsflow.study import STAGE_SETTINGS, Item, Scan, Site, Study, Unit
+from fmrsflow.study import Item, Scan, Site, Study, Unit
 from fmrsflow.tables import Columns, Row, read_table
 
 
@@ -123,13 +123,8 @@ class Job:
 
     @cached_property
     def settings(self) -> dict[str, dict]:
-        """Resolved settings by stage: the named ones that this stage depends on, and its section
-        of the configuration where it has but one (`anatomy`, `bold`)."""
-        named = {stage: self.study.setting(stage, name) for stage, name in self.names.items()}
-        section = "anatomy" if self.stage == "segment" else self.stage
-        if section in self.study.config and not STAGE_SETTINGS[self.stage]:
-            named[section] = self.study.config[section]
-        return named
+        """Resolved settings by stage (`Study.settings_of`)."""
+        return self.study.settings_of(self.stage, self.names)
 
     def seed(self, what: str, scan: Scan | None = None) -> int:
         """Seed of random numbers from the scan's name and their purpose; told in the record."""
@@ -166,6 +161,12 @@ class Job:
             raise Unreachable(
                 f"{name} is not there (column {column} of scans.tsv, below data_root); "
                 "mend the path or bring the file",
+                path,
+            )
+        if not (os.path.isfile(path) or os.path.isdir(path)):
+            raise Unreachable(
+                f"{name} (column {column}) is neither a file nor a folder but a pipe or a device; "
+                "bring the file",
                 path,
             )
         members = {}

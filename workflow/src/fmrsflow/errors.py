@@ -51,9 +51,12 @@ class Unwritable(MachineFault):
     """An output cannot be written: disk full, no leave to write, read-only."""
 
     def __init__(self, path, error: OSError):
+        mend = "make room or get leave to write there"
+        if error.errno in (errno.EISDIR, errno.ENOTEMPTY, errno.ENOTDIR, errno.EEXIST):
+            mend = "a folder or file stands in its way: delete that"
         super().__init__(
-            f"{path} cannot be written ({error.strerror or error}); make room or get leave to "
-            "write there, then run the same command again"
+            f"{path} cannot be written ({error.strerror or error}); {mend}, then run the same "
+            "command again"
         )
 
 

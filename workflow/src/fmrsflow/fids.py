@@ -56,6 +56,9 @@ _OWN_FIELDS = {"MagneticFieldStrength": "Nominal field of the magnet, T (DICOM (
 _WIDTH_TOLERANCE = 0.01
 """Relative difference up to which SpectralWidth, which is rounded, is that of the dwell time."""
 
+_LONGEST_HEADER = 1 << 24
+"""Bytes of a header extension above which it is not parsed; those of vendors' files have 1e5."""
+
 _WATER_PPM = 0.15
 """Largest distance from `CARRIER_PPM` at which a stated centre still means water: files put it at
 4.65, 4.68 or 4.7 ppm."""
@@ -496,7 +499,10 @@ def header_extension(image) -> dict:
     """
     for extension in image.header.extensions:
         if extension.get_code() == 44:
-            header = _fields(extension.get_content())
+            content = extension.get_content()
+            if len(content) > _LONGEST_HEADER:
+                raise DataError(f"a NIfTI-MRS header of {len(content) / 1e6:.0f} MB; damaged?")
+            header = _fields(content)
             for key in ("SpectrometerFrequency", "ResonantNucleus"):
                 if not header.get(key):
                     raise DataError(

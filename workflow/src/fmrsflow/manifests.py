@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fmrsflow.errors import DataError
-from fmrsflow.files import file_digest
+from fmrsflow.files import file_digest, read_regular
 from fmrsflow.results import read_record
 
 State = list[int]
@@ -102,8 +102,7 @@ class Manifest:
 def read(path: str | Path) -> Manifest | None:
     """The manifest in a file; None where there is none, or none that can be read."""
     try:
-        with open(path, "rb") as file:
-            content = json.load(file)
+        content = json.loads(read_regular(path))
         entries = {key: Entry(**entry) for key, entry in content.pop("entries").items()}
         return Manifest(**content, entries=entries)
     except FileNotFoundError:

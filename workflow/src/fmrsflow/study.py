@@ -15,7 +15,8 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, SIEMENS_MHZ
-from fmrsflow.errors import DataError, UsageError, unknown
+from fmrsflow.errors import DataError, UsageError, reading_failed, unknown
+from fmrsflow.files import text_of
 
 STAGE_SETTINGS = {
     "convert": (),
@@ -318,6 +319,15 @@ class Study:
         """The named setting of a stage, complete; KeyError where there is none."""
         return self.config[stage][name]
 
+    def settings_of(self, stage: str, names: dict[str, str]) -> dict[str, dict]:
+        """Resolved settings of a stage: the named ones, and its section of the configuration where
+        it has but one (`anatomy`, `bold`)."""
+        own = {one: self.setting(one, name) for one, name in names.items()}
+        section = "anatomy" if stage == "segment" else stage
+        if section in self.config and not STAGE_SETTINGS[stage]:
+            own[section] = self.config[section]
+        return own
+
     @cached_property
     def _units(self) -> tuple[Unit, ...]:
         groups: dict[tuple, list[Scan]] = {}
@@ -466,9 +476,11 @@ class Study:
             No such file, or a damaged one.
         """
         try:
-            return cls.from_text(Path(path).read_text())
+            return cls.from_text(text_of(path))
         except FileNotFoundError:
             raise DataError(f"{path} is not there: nothing has run, or it lies elsewhere") from None
+        except OSError as error:
+            raise reading_failed(path, error, f"{path}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise DataError(f"{path} is damaged; the next run writes it anew") from None
 

@@ -28,7 +28,7 @@ _FIELD_TOLERANCE = 0.1
 """Relative difference of frequency over field from that of a nucleus up to which it is that."""
 
 _SIGNAL = re.compile(r"^Signal (?:number: )?\d+ out of (\d+) in file\s*$", re.MULTILINE)
-_ENTRY = re.compile(r"^(\w+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_ENTRY = re.compile(r"^(\w+):(.*)$", re.MULTILINE)
 
 _BINARY_HEADER = 64
 """Numbers (big-endian float64) before the samples of a binary file."""
@@ -87,7 +87,8 @@ def _text(name: str, content: bytes) -> tuple[np.ndarray, dict[str, float]]:
     first = _SIGNAL.search(text)
     if not first:
         raise DataError(f"{name}: no line 'Signal 1 out of 1 in file'; truncated, export it again")
-    header = dict(_ENTRY.findall(text[: first.start()]))
+    entries = _ENTRY.findall(text[: first.start()])
+    header = {key: value.strip(" \t") for key, value in entries}
     for key in ("PointsInDataset", "SamplingInterval", "TransmitterFrequency"):
         if _number(header.get(key)) is None:
             raise DataError(f"{name}: its header lacks a number for {key}; export it again")

@@ -15,8 +15,8 @@ from fmrsflow.convert.formats import companion
 from fmrsflow.convert.voxels import refuse_rda_grid, refuse_spar_grid
 from fmrsflow.errors import DataError
 
-_SPAR_LINE = re.compile(r"^\s*([^:!]+?)\s*:\s*(.*?)\s*$")
-_RDA_LINE = re.compile(r"^([\w\[\],]+):[ \t]*(.*?)\s*$")
+_SPAR_KEY = re.compile(r"[^!]+")
+_RDA_KEY = re.compile(r"[\w\[\],]+")
 _RDA_END = re.compile(rb">>> End of header <<<\r?\n")
 
 _SPAR_GEOMETRY = tuple(
@@ -131,7 +131,7 @@ def spar_entries(path: Path) -> tuple[Path, dict[str, str]]:
     """The SPAR of an SDAT and its entries, decimal commas as points."""
     spar = companion(path, ".spar")
     lines = decoded(spar.read_bytes()).splitlines()
-    entries = dict(match.groups() for line in lines if (match := _SPAR_LINE.match(line)))
+    entries = _entries((line.lstrip() for line in lines), _SPAR_KEY)
     return spar, {key.lower(): _with_point(value) for key, value in entries.items()}
 
 
@@ -148,7 +148,7 @@ def mended_rda(path: Path, folder: Path) -> tuple[Path, list[str]]:
     end = _RDA_END.search(content)
     header = content[: end.start()] if end else content
     lines = re.split(r"\r\n|\n|\r", decoded(header))
-    entries = dict(match.groups() for line in lines if (match := _RDA_LINE.match(line)))
+    entries = _entries(lines, _RDA_KEY)
     points = _number(entries.get("VectorSize"))
     if not end or not points or points < 1:
         raise DataError(
@@ -187,6 +187,17 @@ def mended_rda(path: Path, folder: Path) -> tuple[Path, list[str]]:
         f">>> Begin of header <<<\r\n{text}>>> End of header <<<\r\n".encode() + samples
     )
     return mended, notes
+
+
+def _entries(lines: Iterable[str], key: re.Pattern) -> dict[str, str]:
+    """`key: value` of lines; others are left out. Parted at the first colon, not by one pattern:
+    its time would grow with the third power of the spaces in a line."""
+    parted = (line.partition(":") for line in lines)
+    return {
+        name.rstrip(): value.strip()
+        for name, colon, value in parted
+        if colon and key.fullmatch(name.rstrip())
+    }
 
 
 def decoded(content: bytes) -> str:

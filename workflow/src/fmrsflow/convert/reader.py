@@ -3,7 +3,6 @@ NIfTI-MRS."""
 
 from __future__ import annotations
 
-import gzip
 import re
 import shutil
 import struct
@@ -27,7 +26,7 @@ from fmrsflow.convert.samples import check_samples
 from fmrsflow.errors import DataError, MachineFault, reading_failed
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.headers import Told
-from fmrsflow.images import check_size
+from fmrsflow.images import check_file, check_size
 from fmrsflow.scratch import scratch
 from fmrsflow.study import Site
 
@@ -48,6 +47,7 @@ UNREADABLE = (
     TypeError,
     OverflowError,
     AttributeError,
+    RecursionError,
     struct.error,
     zlib.error,
 )
@@ -58,7 +58,7 @@ UNREADABLE = (
 _NAMELIST_END = re.compile(r"[$&]END\b|(?:^|[ \t,])/[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
 """Ends of a Fortran namelist, as LCModel and compilers since write it."""
 
-_NAMELIST_NUMBER = re.compile(r"(\w+)\s*=\s*([-+]?[.\d]+(?:[EeDd][-+]?\d+)?)")
+_NAMELIST_NUMBER = re.compile(r"\b(\w+)\s*=\s*([-+]?[.\d]+(?:[EeDd][-+]?\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,7 @@ def load(path: Path) -> Fids:
     import nibabel as nib
 
     try:
+        check_file(path)
         with _named_as_it_is(path) as file:
             image = nib.load(file)
             if image.get_data_dtype().kind != "c":
@@ -160,8 +161,6 @@ def _named_as_it_is(path: Path) -> Iterator[Path]:
     and keep its name."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    if packed:
-        _check_gzip(path)
     if packed == path.name.lower().endswith(".gz"):
         yield path
         return
@@ -169,13 +168,6 @@ def _named_as_it_is(path: Path) -> Iterator[Path]:
         copy = folder / f"scan.nii{'.gz' if packed else ''}"
         shutil.copyfile(path, copy)
         yield copy
-
-
-def _check_gzip(path: Path) -> None:
-    """Read to the end, where the checksum stands: nibabel stops at the last point."""
-    with gzip.open(path) as file:
-        while file.read(1 << 20):
-            pass
 
 
 def read_lcmodel_raw(path: Path, site: Site) -> Fids:

@@ -134,7 +134,7 @@ class _Reader:
             try:
                 self.records[stage] = output.record
                 self.outputs[stage] = output
-            except Damaged as damage:
+            except (Damaged, OSError) as damage:
                 self._failed(stage, damage)
 
     def __call__(self, stage: str, kind: str, what: str, **more):
@@ -145,11 +145,11 @@ class _Reader:
             return None
         try:
             return getattr(self.outputs[stage], kind)(what, **more)
-        except Damaged as damage:
+        except (Damaged, OSError) as damage:
             self._failed(stage, damage)
             return None
 
-    def _failed(self, stage: str, damage: Damaged) -> None:
+    def _failed(self, stage: str, damage: Damaged | OSError) -> None:
         self.records[stage] = self.records.get(stage, {}) | {
             "status": "failed",
             "reason": str(damage),
@@ -384,8 +384,11 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
         "methods paragraph (Markdown)": "methods.md",
         "references (BibTeX)": "references.bib",
     } | {f"MRSinMRS checklist of {name}": quote(f"mrsinmrs-{name}.tsv") for name in study.sites}
-    records = {**group.records, "basis": _bases(results, analysis, study.sites.values())}
+    bases, damaged = _bases(results, analysis, study.sites.values())
+    records = {**group.records, "basis": bases}
     short = {one.scan.key: one for own in group.scans.values() for one in own}
+    found = _tables(results, analysis)
+    found["problems"] = [*found.get("problems", ()), *damaged]
     return ConsortiumResults(
         analysis=analysis,
         scans=[short[scan.key] for scan in study.scans],
@@ -409,18 +412,23 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
         bold_pairs=bold.table("concordance") if bold.exists else (),
         bold_tests=bold.table("concordance_test") if bold.exists else (),
         site_pages=site_pages,
-        **tables.answers(_tables(results, analysis), curve, asked, study.sites, site_pages),
+        **tables.answers(found, curve, asked, study.sites, site_pages),
     )
 
 
-def _bases(results: Results, analysis: str, sites: Iterable[Site]) -> list[dict]:
-    """Records of the bases of sites, of those that are there."""
-    found = []
+def _bases(results: Results, analysis: str, sites: Iterable[Site]) -> tuple[list[dict], list[Row]]:
+    """Records of the bases of sites, of those that are there, and a problem for a damaged one."""
+    found, damaged = [], []
     for site in sites:
         output = results.of("basis", results.study.config["analyses"][analysis], site)
-        if output.exists and output.record["status"] == "ok":
+        if not output.exists:
+            continue
+        if damage := output.damage():
+            told = {"stage": "basis", "kind": "fault", "text": damage}
+            damaged.append({"site": site.name, "item": site.name, **told})
+        elif output.record["status"] == "ok":
             found.append(output.record)
-    return found
+    return found, damaged
 
 
 def _question(results: Results, analysis: str) -> Question:

@@ -6,12 +6,13 @@ from __future__ import annotations
 import argparse
 import io
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
 from zlib import crc32
 
-from fmrsflow import manifests
+from fmrsflow import manifests, versions
 from fmrsflow.concentration import ABSOLUTE
 from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.fingerprint import twins
@@ -24,6 +25,9 @@ from fmrsflow.tables import Row
 from fmrsflow.tables.sites import TABLES
 
 SCAN_STAGES = ("convert", "preprocess", "fit", "quantify")
+
+TABLES_READ = {"quantify": ("concentrations.tsv",), "response": ("change.tsv",)}
+"""Tables of scans and response units that the tables of the sites are made from."""
 
 TAKEN = (
     "metabolite",
@@ -53,6 +57,9 @@ ASKED = {
     *("implausible", "molal_reason", "water_amplitude", "voxel_mm", "fingerprint"),
 }
 """Keys of records that tables ask for, of whatever stage."""
+
+VERSIONS = "(versions)"
+"""Stands for what `versions.differences` finds."""
 
 
 def main(argv: list[str]) -> int:
@@ -165,8 +172,9 @@ class Reader:
         return self.results.of(stage, self.names, item)
 
     def record(self, stage: str, item: Scan | Unit) -> dict:
-        """Record of a stage, as far as tables ask for it (`ASKED`); in the place of one that is not
-        there what the fault left."""
+        """Record of a stage, as far as tables ask for it (`ASKED`), with what it was not made by as
+        the others were (`VERSIONS`); in the place of one that is not there what the fault left, and
+        in that of one that is damaged, or whose table is, a fault that says so."""
         if (stage, item.key) not in self._records:
             self._records[stage, item.key] = self._read(stage, item)
             # Whole records of ten thousand scans would fill the memory.
@@ -176,7 +184,11 @@ class Reader:
     def _read(self, stage: str, item: Scan | Unit) -> dict:
         output = self.output(stage, item)
         if output.exists:
-            return {key: one for key, one in output.record.items() if key in ASKED}
+            if damage := output.damage(*TABLES_READ.get(stage, ())):
+                return {"status": "fault", "failed_at": stage, "reason": damage}
+            record = output.record
+            other = versions.differences(record, self.study, stage, self.names)
+            return {key: one for key, one in record.items() if key in ASKED} | {VERSIONS: other}
         job = self.study.job_of(stage, item.key)
         manifest = manifests.read(self.study.manifest_path(stage, self.names, job))
         if manifest is None and stage == "anatomy":
@@ -188,7 +200,8 @@ class Reader:
     def table(self, stage: str, what: str, item: Scan | Unit) -> list[Row]:
         """Table of a stage; empty where it was not written."""
         output = self.output(stage, item)
-        rows = output.table(what) if output.exists and output.has(f"{what}.tsv") else []
+        there = output.exists and not output.damage(f"{what}.tsv") and output.has(f"{what}.tsv")
+        rows = output.table(what) if there else []
         self.results.release()
         return rows
 
@@ -364,7 +377,27 @@ class Reader:
             rows += self._problems_of("response", unit, lost)
             for text in self.record("response", unit).get("flags", ()):
                 rows.append(_problem(unit.scan.site, unit.key, "response", "control", text))
-        return rows
+        return rows + self._versions()
+
+    def _versions(self) -> list[dict]:
+        """A row for what some records of a site and stage were not made by, as the others were."""
+        total: Counter[tuple[str, str]] = Counter()
+        found: Counter[tuple[str, str, str]] = Counter()
+        for stage in ("convert", "anatomy", *SCAN_STAGES[1:], "response"):
+            for item in self.study.units() if stage == "response" else self.study.scans:
+                record = self.record(stage, item)
+                if VERSIONS not in record:  # none is there
+                    continue
+                total[item.site, stage] += 1
+                for one in record[VERSIONS]:
+                    found[item.site, stage, one] += 1
+        return [
+            _problem(
+                site, site, stage, "versions",
+                versions.made_by_two(stage, count, total[site, stage], one),
+            )
+            for (site, stage, one), count in found.items()
+        ]  # fmt: skip
 
     def _failed_bases(self) -> list[dict]:
         """A row a site whose basis failed, with all its scans; from the records of the fits, since
@@ -384,7 +417,10 @@ class Reader:
             for text in record.get("warnings", ())
         ]
         status = record.get("status")
-        began = record.get("failed_at") == stage and (status != "fault" or item.key not in lost)
+        at = record.get("failed_at")
+        # The segmentation of a T1w may serve several scans: each of them lacks its fractions.
+        own = at == stage or (stage, at) == ("anatomy", "segment")
+        began = own and (status != "fault" or item.key not in lost)
         if status in ("failed", "fault") and began:
             rows.append(_problem(item.site, item.key, stage, status, record["reason"]))
         if status == "fault":

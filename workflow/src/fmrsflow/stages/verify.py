@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from fmrsflow import manifests
+from fmrsflow import manifests, versions
 from fmrsflow.bundles import WITHHELD
 from fmrsflow.errors import DataError
 from fmrsflow.files import file_digest
@@ -39,10 +40,11 @@ def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
     for name in sorted(expected_records(study)):
         if not (results / name).exists():
             yield str(results / name), "record is missing: deleted, or the run did not come to it"
+    yield from made_by_two_versions(results, study)
     for record_path in sorted(results.rglob("*record.json")):
         try:
             record = read_record(record_path)
-        except DataError:
+        except (DataError, OSError):
             yield str(record_path), "damaged or edited since it was written"
             continue
         files = record.get("files", {})
@@ -74,6 +76,28 @@ def pruned(results: Path) -> set[Path]:
     return {path for path in found if not path.exists()}
 
 
+def made_by_two_versions(results: Path, study: Study) -> Iterator[tuple[str, str]]:
+    """(folder of a stage, in what some of its records differ from study.json and what to do);
+    a record of another scan by itself."""
+    for stage in STAGE_SETTINGS:
+        for names in study.choices(stage):
+            found: Counter[str] = Counter()
+            total = 0
+            for item in study.items(stage):
+                path = results / study.record_path(stage, names, item).relative_to(study.results)
+                try:
+                    record = read_record(path)
+                except (DataError, OSError):
+                    continue  # reported by itself
+                total += 1
+                found.update(versions.differences(record, study, stage, names))
+                if record.get("scan") != item.entities:
+                    yield str(path), "the record of another scan, copied or renamed"
+            for one, count_ in found.items():
+                folder = str(results / directory(stage, names))
+                yield folder, versions.made_by_two(stage, count_, total, one)
+
+
 def repair(results: Path, found: list[tuple[str, str]]) -> list[Path]:
     """Delete the record of each damaged file, so that the next run misses it and makes its scan
     again; the records that were deleted. Records of what merely read a damaged file stay."""
@@ -82,9 +106,11 @@ def repair(results: Path, found: list[tuple[str, str]]) -> list[Path]:
     for path in sorted(results.rglob("*record.json")):
         try:
             files = read_record(path)["files"]
-        except DataError:
+        except (DataError, OSError):
             files = {}
-        if path in damaged or damaged & {path.parent / name for name in files}:
+        if not path.is_dir() and (
+            path in damaged or damaged & {path.parent / name for name in files}
+        ):
             path.unlink()
             gone.append(path)
     return gone

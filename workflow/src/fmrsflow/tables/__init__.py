@@ -20,7 +20,7 @@ from sys import intern
 from typing import Any, NamedTuple
 
 from fmrsflow.errors import DataError
-from fmrsflow.files import json_bytes, write_bytes
+from fmrsflow.files import json_bytes, read_regular, write_bytes
 
 MISSING = "n/a"
 """A missing value in a table (BIDS)."""
@@ -106,7 +106,7 @@ def read_table(path: str | Path) -> list[dict[str, str]]:
         A row of another length than the header, or not text.
     """
     path = Path(path)
-    header, *lines = _cells(path.read_bytes(), path.name) or [[]]
+    header, *lines = _cells(read_regular(path), path.name) or [[]]
     return [dict(zip(header, map(_as_it_was, line))) for line in lines]
 
 
@@ -158,7 +158,13 @@ def _cells(content: bytes, name: str) -> list[list[str]]:
             f"{name} is not a text table (it holds a zero byte); save it as one, in UTF-8"
         )
     lines = csv.reader(io.StringIO(decoded), delimiter="\t", quoting=csv.QUOTE_NONE)
-    found = [[cell.strip() for cell in line] for line in lines]
+    try:
+        found = [[cell.strip() for cell in line] for line in lines]
+    except csv.Error:
+        raise DataError(
+            f"{name} line {lines.line_num} holds a cell of more than {csv.field_size_limit()} "
+            "letters: no table of this workflow"
+        ) from None
     found = [line for line in found if any(line)]
     for number_, line in enumerate(found[1:], start=2):
         if len(line) != len(found[0]):
