@@ -181,7 +181,7 @@ class Together:
                 for name, one in self.changes.items()
             },
             "gain_sd_percent": (100 * self.unit.gain_sd).tolist(),
-            "fwhm_hz": self.unit.widths_hz(),
+            "fwhm_hz": self.unit.widths_hz,
             "kept_share": [float(part.series.kept.mean()) for part in parts],
             "stop_reason": self.unit.stop,
         }
