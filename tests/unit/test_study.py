@@ -79,6 +79,17 @@ def test_a_block_that_starts_between_excitations_takes_the_next():
     assert conditions(blocks((3.9, 2.0)), 4, 2.0) == ["rest", "rest", "task", "rest"]
 
 
+def test_an_event_between_excitations_belongs_to_the_next():
+    """1 s stimuli at TR 3 s: the response is read out after the stimulus."""
+    labels = conditions(blocks((1.2, 1.0), (6.0, 1.0), (10.5, 1.0)), 6, 3.0)
+    assert labels == ["rest", "task", "task", "rest", "task", "rest"]
+
+
+def test_an_event_before_the_scan_or_behind_it_takes_no_transient():
+    labels = conditions(blocks((-5.5, 1.0), (2.2, 1.5), (11.2, 0.5)), 4, 3.0)
+    assert labels == ["rest", "task", "rest", "rest"]
+
+
 def test_lag_leaves_out_transients_after_each_change():
     labels = conditions(blocks((4.0, 6.0)), 8, 2.0, lag_s=3.0)
     assert labels == ["rest", "rest", None, None, "task", None, None, "rest"]

@@ -65,7 +65,15 @@ def run(tmp_path, basis):
         study = Study(config, {"here": site}, (one,))
         before = Job("convert", study, one, {})
         before.finish(
-            "ok", None, None, {"tr_s": 2.0, "te_s": 0.028, "reference": {} if water else None}
+            "ok",
+            None,
+            None,
+            {
+                "tr_s": 2.0,
+                "te_s": 0.028,
+                "reference": {} if water else None,
+                "excitations_per_transient": 1,
+            },
         )
         kept = np.ones(len(labels), bool) if kept is None else kept
         conditions = list(dict.fromkeys(labels))
@@ -146,6 +154,25 @@ def test_blocks_follow_the_conditions(run, scan):
     assert [float(row["time_s"]) for row in rows] == [7.0, 23.0, 39.0, 55.0]
 
 
+def test_means_are_there_without_a_joint_fit(run, scan):
+    outcome = run(scan, joint=False)
+    assert outcome.record["joint"]["status"] == "absent"
+    means = outcome.after.arrays("fit", "means")
+    assert list(means["conditions"]) == ["rest", "task"]
+    rest, task = means["matched_level"] + means["matched_values"]
+    k = list(means["matched_names"]).index("Glu")
+    assert 100 * (task[k] / rest[k] - 1) == pytest.approx(6.0, abs=5.0)
+    rows = [row for row in outcome.table("timecourse") if row["metabolite"] == "Glu"]
+    assert [row["condition"] for row in rows] == ["rest", "task", "rest", "task"]
+
+
+def test_one_transient_has_a_fit_and_nothing_to_compare(run, scan):
+    outcome = run(scan.select([0]), labels=["all"])
+    assert outcome.record["status"] == "ok"
+    assert outcome.table("timecourse") == []
+    assert any("one transient alone" in text for text in outcome.record["warnings"])
+
+
 def test_blocks_of_a_set_size(run, scan):
     rows = [
         r
@@ -198,6 +225,27 @@ def test_a_design_of_the_user_is_followed(run, scan, tmp_path):
     outcome = run(scan, joint_design="{stem}_design.tsv")
     assert outcome.record["joint"]["status"] == "ok"
     assert {row["contrast"] for row in outcome.table("joint")} == {"stimulus"}
+    # Nothing in it says what the width does: it follows the conditions, as without a TSV.
+    narrowing = outcome.record["joint"]["bold_narrowing_hz"]
+    own = run(scan).record["joint"]["bold_narrowing_hz"]
+    assert narrowing == pytest.approx(own, rel=1e-4)  # drifts are rounded
+
+
+def test_a_given_design_has_no_narrowing_where_the_setting_says_so(run, scan, tmp_path):
+    lines = ["constant\ta\tb\tdrift_1"]
+    first = np.arange(32) < 16
+    lines += [
+        f"1\t{x * f:g}\t{x * (1 - f):g}\t{d:.4f}"
+        for x, f, d in zip(BOX, first, np.linspace(-1, 1, 32))
+    ]
+    (tmp_path / "design.tsv").write_text("\n".join(lines) + "\n")
+    outcome = run(
+        scan, joint_design="design.tsv", joint_linewidth="none", joint_contrasts=["both = mean *"]
+    )
+    rows = outcome.table("joint")
+    assert {row["linewidth_model"] for row in rows} == {"none"}
+    change = {row["contrast"]: row["change_percent"] for row in rows if row["metabolite"] == "Glu"}
+    assert change["both"] == pytest.approx((change["a"] + change["b"]) / 2)
 
 
 def test_tables_have_a_data_dictionary(run, scan):

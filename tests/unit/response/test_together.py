@@ -99,7 +99,7 @@ def make(basis):
 def test_a_baseline_scan_and_one_with_events_give_one_change(make, basis):
     scans = [make(["rest"] * 24, 1.0, 1, bad=(3,)), make(EVENTS, 1.4, 2)]
     scales = [Scale(0.5, 1000.0, 0.005), Scale(0.5 / 1.4, 1400.0, 0.005)]
-    found = fit_scans(scans, [basis] * 2, scales, "rest", ["task"], [2.0] * 2, FitOptions())
+    found = fit_scans(scans, [basis] * 2, scales, "rest", ["task"], FitOptions())
     rows = {(one.metabolite, one.quantity): one for one in found.estimates(["Glu", "tCr"])}
     assert {quantity for _, quantity in rows} == {"molal", "raw", "ratio_stable", "ratio_tcr"}
     assert ("tCr", "ratio_stable") not in rows and ("tCr", "ratio_tcr") not in rows
@@ -119,7 +119,7 @@ def test_a_water_of_another_scan_is_flagged(make, basis):
     ways = {}
     for name, factor in (("right", 1.4), ("wrong", 1.0)):
         scales = [Scale(0.5, 1000.0, 0.005), Scale(0.5 / factor, 1000.0 * factor, 0.005)]
-        found = fit_scans(scans, [basis] * 2, scales, "rest", ["task"], [2.0] * 2, FitOptions())
+        found = fit_scans(scans, [basis] * 2, scales, "rest", ["task"], FitOptions())
         (ways[name],) = found.gain_controls(["a", "b"], 1.0)
     assert ways["right"].flag == ""
     assert "one of the waters is not that of its scan" in ways["wrong"].flag
@@ -129,4 +129,4 @@ def test_a_water_of_another_scan_is_flagged(make, basis):
 def test_a_scan_without_the_units_conditions_is_refused(make, basis):
     scans = [make(["rest"] * 24, 1.0, 1), make(["other"] * 24, 1.0, 2)]
     with pytest.raises(DataError, match="no transient of its conditions"):
-        fit_scans(scans, [basis] * 2, [None] * 2, "rest", ["task"], [2.0] * 2, FitOptions())
+        fit_scans(scans, [basis] * 2, [None] * 2, "rest", ["task"], FitOptions())

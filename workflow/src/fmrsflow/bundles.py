@@ -40,6 +40,8 @@ LEAVES = {
     "preprocess": (
         "transients.tsv",
         "transients.json",
+        "water.tsv",
+        "water.json",
         "average.nii.gz",
         "matched.nii.gz",
     ),
@@ -58,6 +60,8 @@ LEAVES = {
         "change.json",
         "controls.tsv",
         "controls.json",
+        "plateaus.tsv",
+        "plateaus.json",
     ),
 }
 """Files of each stage that a bundle holds beside its records; whatever is not listed stays."""

@@ -24,6 +24,10 @@ ESTIMATORS = ("blocks", "joint", "timecourse")
 QUANTITIES = ("molal", "ratio_tcr", "ratio_stable", "raw")
 """In the order in which one stands in for another."""
 
+LEAST_READ = 0.5
+"""Least share of a plateau that task less rest must hold by the design, where the response lags
+like BOLD, for the plateau to be stated: no metabolite is known to respond faster."""
+
 
 @dataclass(frozen=True)
 class Question:

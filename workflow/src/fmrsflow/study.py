@@ -8,6 +8,7 @@ the sheets, written once at the start of a run, so that no stage parses YAML or 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
@@ -120,6 +121,8 @@ class Scan:
     wm: str = ""
     csf: str = ""
     events: str = ""
+    excitations_per_transient: int | None = None
+    water_transients: str = ""
     condition: str = ""
     bold: str = ""
     bold_events: str = ""
@@ -464,6 +467,9 @@ def conditions(
 ) -> list[str | None]:
     """Condition of each transient by its time of excitation (docs/science.md#conditions).
 
+    An event within which no excitation lies is that of the first one after its onset: the
+    response to a brief stimulus is read out when it has ended.
+
     Parameters
     ----------
     events : sequence of dict
@@ -513,6 +519,11 @@ def conditions(
         inside = [name for onset, end, name in spans if onset <= time < end]
         late = lag_s > 0 and any(0 <= time - edge < lag_s for edge in changes)
         labels.append(None if late else inside[0] if inside else rest)
+    for onset, end, name in spans:
+        # A microsecond of tolerance, as above.
+        first = math.ceil((onset - 1e-6) / tr_s)
+        if 0 <= first < n_transients and first * tr_s + 1e-6 >= end and labels[first] == rest:
+            labels[first] = name
     return labels
 
 

@@ -96,6 +96,8 @@ class ScanOfUnit:
         Courses of the width within the scan.
     drifts : array (n_transients, n_drifts)
         Courses of every amplitude that are no response.
+    places : int array (n_transients,) or None
+        In the order of acquisition; None without gaps.
     """
 
     fids: Fids
@@ -103,6 +105,7 @@ class ScanOfUnit:
     courses: np.ndarray
     widths: np.ndarray
     drifts: np.ndarray
+    places: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -217,7 +220,7 @@ def fit_unit(
             models[key] = make_model(fids, Kind(basis), options)
         courses = np.column_stack([scan.courses, scan.widths, scan.drifts])
         cut.append(fids)
-        found.append(make_series(models[key], fids, courses, options))
+        found.append(make_series(models[key], fids, courses, options, scan.places))
     names = {model.names for model in models.values()}
     if len(names) > 1:
         raise DataError("the scans of the unit have bases of different metabolites")
@@ -759,9 +762,9 @@ def _sd_of_mean_gain(series: Series) -> float:
     noise = max(series.variance * directions.model.band.oversampling, 1e-10 * size)
     course = (series.rows @ directions.flat[GAIN])[:, None]
     weights, sizes = [], []
-    apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    apart = np.abs(np.subtract.outer(series.places, series.places))
     for point in gains.grid():
-        weighting = gains.weighting(course, point, size / noise)
+        weighting = gains.weighting(course, point, size / noise, series.places)
         left = float(weighting.products[0, 0]) / size / noise
         weights.append(np.log(point.prior) - 0.5 * (weighting.logdet + left))
         correlated = float(np.mean(point.correlation**apart)) if point.size else 0.0

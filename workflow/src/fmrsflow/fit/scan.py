@@ -1,4 +1,4 @@
-"""The fits of one scan: averages of conditions, blocks over time, all transients together."""
+"""The fits of one scan: averages of conditions, all transients together."""
 
 from __future__ import annotations
 
@@ -9,13 +9,24 @@ from functools import cached_property
 import numpy as np
 
 from fmrsflow.basis.files import Basis
+from fmrsflow.errors import DataError
+from fmrsflow.events import reference_of
 from fmrsflow.fids import Fids
 from fmrsflow.fit.average import fit_average
 from fmrsflow.fit.change import JointResult
-from fmrsflow.fit.design import Design, condition_design, linewidth_design
+from fmrsflow.fit.design import (
+    BOXCAR,
+    Design,
+    Timing,
+    combined,
+    condition_design,
+    linewidth_design,
+)
 from fmrsflow.fit.joint import fit_joint_models
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import PAIRS, FitResult
+from fmrsflow.fit.series import Series
+from fmrsflow.fit.shapes import Shape
 from fmrsflow.fit.solve import fit_spectra
 from fmrsflow.metabolites import sums_of
 from fmrsflow.noise import noise_shape
@@ -93,19 +104,9 @@ class Transients:
 
 @dataclass(frozen=True)
 class ScanFit:
-    """Fits of the averages of a scan, and of its blocks.
-
-    Attributes
-    ----------
-    spectra : dict
-        Condition, `<condition>:matched` or `all` -> FitResult.
-    blocks : list of (transients, FitResult)
-    transients : Transients
-    """
+    """Fits of the averages of a scan: condition, `<condition>:matched` or `all` -> FitResult."""
 
     spectra: dict[str, FitResult]
-    blocks: list[tuple[np.ndarray, FitResult]]
-    transients: Transients
 
     @property
     def whole(self) -> FitResult:
@@ -115,24 +116,6 @@ class ScanFit:
     def amplitudes(self) -> list[dict]:
         """Rows of amplitudes.tsv."""
         return [row for name, one in self.spectra.items() for row in one.to_table(name)]
-
-    def timecourse(self) -> list[dict]:
-        """Rows of timecourse.tsv."""
-        rows = []
-        for number, (block, one) in enumerate(self.blocks):
-            names, amplitudes, covariance = one.with_sums()
-            for name, amplitude, variance in zip(names, amplitudes, np.diag(covariance)):
-                rows.append(
-                    {
-                        "block": number,
-                        "condition": self.transients.labels[block[0]],
-                        "time_s": float(self.transients.time_s[block].mean()),
-                        "metabolite": name,
-                        "amplitude": float(amplitude),
-                        "se": float(np.sqrt(variance)),
-                    }
-                )
-        return rows
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Curves, amplitudes and parameters of every spectrum."""
@@ -188,7 +171,7 @@ def fit_scan(
     options: FitOptions,
     others: Sequence[Basis] = (),
 ) -> ScanFit:
-    """Fit the averages of a scan and its blocks.
+    """Fit the averages of a scan.
 
     Parameters
     ----------
@@ -212,13 +195,7 @@ def fit_scan(
     results = _fit_averages(averages, names.index(WHOLE), basis, options, others)
     own = options.engine == "fmrsflow" and matched is not None
     coloured = _coloured(matched, conditions) if own else ()
-    spectra = _with_whole_noise(dict(zip(names, results)), coloured)
-    blocks = transients.blocks(options.timecourse_transients)
-    means = [transients.mean(block).data for block in blocks]
-    fitted = []
-    if means:
-        fitted = _fit_blocks(average.with_data(np.concatenate(means)), spectra, basis, options)
-    return ScanFit(spectra, list(zip(blocks, fitted)), transients)
+    return ScanFit(_with_whole_noise(dict(zip(names, results)), coloured))
 
 
 def _fit_averages(
@@ -230,19 +207,6 @@ def _fit_averages(
         return fit_with_engine(fids, basis, options)
     if options.models == "average":
         return fit_average(fids, basis, options, others, like=whole)
-    return fit_spectra(fids, basis, options)
-
-
-def _fit_blocks(fids: Fids, spectra: Mapping, basis: Basis, options: FitOptions):
-    """One model a block, with the baseline's stiffness of the whole scan: blocks are compared with
-    each other, and what a model gets wrong is common to them."""
-    if options.engine != "fmrsflow":
-        from fmrsflow.fit.engines import fit_with_engine
-
-        return fit_with_engine(fids, basis, options)
-    if spectra[WHOLE].status == "ok" and options.baseline == "spline":
-        size = spectra[WHOLE].baseline_dimension_per_ppm
-        options = replace(options, baseline_smoothness="fixed", baseline_dimension_per_ppm=size)
     return fit_spectra(fids, basis, options)
 
 
@@ -273,15 +237,46 @@ def _with_whole_noise(
 
 
 def designs(
-    labels: Sequence[str | None], tr_s: float, options: FitOptions
+    labels: Sequence[str | None], timing: Timing | float, options: FitOptions
 ) -> tuple[Design, Design]:
-    """Amplitude and linewidth design over all transients, from their conditions."""
+    """Amplitude and linewidth design over all transients, from their conditions and events.
+
+    Raises
+    ------
+    DataError
+        One condition, no condition `joint_rest`, or contrasts that the design lacks.
+    """
+    rest = joint_rest(labels, options)
+    shape, order = options.joint_shape, options.joint_drift_order
+    design = condition_design(labels, rest, timing, shape, order, options.joint_fir_s)
+    nested, regressor = options.joint_linewidth_events, options.joint_linewidth_regressor
+    width = linewidth_design(labels, rest, timing, regressor, nested)
+    return combined(design, options.joint_contrasts), width
+
+
+def joint_rest(labels: Sequence[str | None], options: FitOptions) -> str:
+    """The condition that changes of the joint fit refer to."""
     present = [label for label in dict.fromkeys(labels) if label is not None]
-    rest = REST if REST in present else present[0]
-    return (
-        condition_design(labels, rest, tr_s, options.joint_regressor, options.joint_drift_order),
-        linewidth_design(labels, rest, tr_s, options.joint_linewidth_regressor),
-    )
+    if options.joint_rest and options.joint_rest not in present:
+        raise DataError(
+            f"no condition {options.joint_rest} (setting joint_rest) among {', '.join(present)}"
+        )
+    return reference_of(present, options.joint_rest or REST)
+
+
+def shape_designs(
+    labels: Sequence[str | None], timing: Timing, options: FitOptions
+) -> dict[str, Design]:
+    """A design for each shape of the response, boxcar and haemodynamic first, then those of
+    `joint_shapes`; empty where there is only one condition."""
+    if len(set(labels) - {None}) < 2:
+        return {}
+    rest, order = joint_rest(labels, options), options.joint_drift_order
+    box = condition_design(labels, rest, timing, BOXCAR, order)
+    order = len(box.names) - len(box.contrasts) - 1
+    names = [Shape.named(one).name for one in ("hrf", *options.joint_shapes)]
+    found = {name: condition_design(labels, rest, timing, name, order) for name in names}
+    return {BOXCAR: box} | found
 
 
 def fit_together(
@@ -290,11 +285,46 @@ def fit_together(
     width: Design | None,
     basis: Basis,
     options: FitOptions,
+    series: Series | None = None,
+    shapes: Mapping[str, Design] | None = None,
 ) -> list[JointResult]:
-    """Joint fit with the linewidth model of the setting, and without as a control."""
+    """Joint fit with the linewidth model of the setting, and without as a control; the first also
+    under other shapes of the response."""
     used = transients.used
     widths: list[Design | None] = [None]
     if options.joint_linewidth != "none" and width is not None:
         widths.insert(0, width.select(used))
-    fids, design = transients.fids.select(used), design.select(used)
-    return fit_joint_models(fids, basis, design, widths, options, options.joint_respond)
+    fids, design, places = transients.fids.select(used), design.select(used), np.flatnonzero(used)
+    others = {name: one.select(used) for name, one in (shapes or {}).items()}
+    return fit_joint_models(
+        fids, basis, design, widths, options, options.joint_respond, places, series, others
+    )
+
+
+def engine_timecourse(
+    transients: Transients, axes: Fids, basis: Basis, options: FitOptions
+) -> list[dict]:
+    """Rows of timecourse.tsv from an engine's fits of the averages of blocks; `axes` has theirs."""
+    from fmrsflow.fit.engines import fit_with_engine
+
+    blocks = transients.blocks(options.timecourse_transients)
+    if not blocks:
+        return []
+    data = np.concatenate([transients.mean(block).data for block in blocks])
+    rows = []
+    for number, (block, one) in enumerate(
+        zip(blocks, fit_with_engine(axes.with_data(data), basis, options))
+    ):
+        names, amplitudes, covariance = one.with_sums()
+        rows += [
+            {
+                "block": number,
+                "condition": transients.labels[block[0]],
+                "time_s": float(transients.time_s[block].mean()),
+                "metabolite": name,
+                "amplitude": float(amplitude),
+                "se": float(np.sqrt(variance)),
+            }
+            for name, amplitude, variance in zip(names, amplitudes, np.diag(covariance))
+        ]
+    return rows

@@ -10,7 +10,7 @@ import numpy as np
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
-from fmrsflow.fit.design import condition_design, linewidth_design
+from fmrsflow.fit.design import Timing, condition_design, linewidth_design
 from fmrsflow.fit.flags import LEAST_KEPT
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.pair import Scaling, ScanOfUnit, UnitChange, UnitFit, fit_unit
@@ -193,14 +193,13 @@ def fit_scans(
     scales: Sequence[Scale | None],
     rest: str,
     tasks: Sequence[str],
-    tr_s: Sequence[float],
     options: FitOptions,
 ) -> Together:
     """Fit the scans of a unit in one model.
 
     Parameters
     ----------
-    transients, bases, scales, tr_s
+    transients, bases, scales
         Of each scan; a basis on its axes, None for a scan without molal values.
     rest : str
         Condition that changes refer to; no scan need hold it beside a task.
@@ -211,10 +210,7 @@ def fit_scans(
     DataError
         The scans cannot be fitted together.
     """
-    scans = [
-        _scan(one, basis, rest, tasks, seconds, options)
-        for one, basis, seconds in zip(transients, bases, tr_s)
-    ]
+    scans = [_scan(one, basis, rest, tasks, options) for one, basis in zip(transients, bases)]
     unit = fit_unit(scans, tasks, options, options.joint_respond)
     ways = scalings(scales, unit.gain_sd, unit.start_gain)
     changes = {}
@@ -232,7 +228,6 @@ def _scan(
     basis: Basis,
     rest: str,
     tasks: Sequence[str],
-    tr_s: float,
     options: FitOptions,
 ) -> ScanOfUnit:
     """Transients of the unit's conditions with the courses of their design."""
@@ -245,17 +240,21 @@ def _scan(
     courses = np.array([[float(label == task) for task in tasks] for label in labels])
     widths = np.linspace(-1, 1, n)[:, None]
     if len(present) > 1 and rest in present:
-        design = condition_design(labels, rest, tr_s, options.joint_regressor, 0)
+        time_s = transients.time_s
+        if not np.isfinite(time_s).all():
+            time_s = np.arange(n) * (transients.fids.tr_s or 1.0)
+        timing = Timing.of_labels(labels, time_s)
+        design = condition_design(labels, rest, timing, options.joint_shape, 0)
         for column, task in enumerate(tasks):
             if task in design.names:
                 courses[:, column] = design.matrix[:, design.names.index(task)]
-        widths = linewidth_design(labels, rest, tr_s, options.joint_linewidth_regressor).matrix
+        widths = linewidth_design(labels, rest, timing, options.joint_linewidth_regressor).matrix
     if options.joint_linewidth == "none":
         widths = widths[:, :0]
     x = np.linspace(-1, 1, n)
     legendre = np.polynomial.legendre.Legendre.basis
     orders = range(1, options.joint_drift_order + 1)
     drifts = np.column_stack([legendre(order)(x) for order in orders] or [np.zeros((n, 0))])
-    return ScanOfUnit(
-        transients.fids.select(used), basis, courses[used], widths[used], drifts[used]
-    )
+    places = np.flatnonzero(used)
+    fids = transients.fids.select(used)
+    return ScanOfUnit(fids, basis, courses[used], widths[used], drifts[used], places)

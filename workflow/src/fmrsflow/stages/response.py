@@ -12,10 +12,12 @@ from fmrsflow.errors import DataError
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.response.blocks import block_rows
 from fmrsflow.response.controls import controls
-from fmrsflow.response.estimators import blocks, courses, joint, timecourse
+from fmrsflow.response.estimators import blocks, joint, timecourse
+from fmrsflow.response.plateaus import boxcar_reads, plateau_rows
+from fmrsflow.response.timecourse import courses
 from fmrsflow.response.unit import UnitScan, conditions
 from fmrsflow.study import Scan
-from fmrsflow.tables.response import BLOCKS, CHANGE, CONTROLS
+from fmrsflow.tables.response import BLOCKS, CHANGE, CONTROLS, PLATEAUS
 
 
 def process(job: Job) -> dict:
@@ -36,7 +38,7 @@ def process(job: Job) -> dict:
             "rest and task are different scans: their linewidths are not matched, see the control "
             "on linewidth"
         )
-    shown, glutamate = [], []
+    shown, glutamate, plateaus = [], [], []
     alone = sum(bool(scan.tasks(tasks)) for scan in scans) == 1
     if not alone and any(scan.tasks(tasks) for scan in scans):
         job.warn("time courses of several scans are not put together: no change by `timecourse`")
@@ -44,14 +46,22 @@ def process(job: Job) -> dict:
         here = scan.tasks(tasks)
         if not here:
             continue
-        if together is None and scan.joint_fit is None:
+        if together is not None or not alone:
+            pass  # one scan has no change of the unit
+        elif scan.joint_fit is None:
             job.warn(f"no joint fit: {scan.joint['reason']}")
-        elif together is None and alone:
+        elif (other := scan.joint.get("rest") or rest) != rest:
+            job.warn(
+                f"no changes of the joint fit: they refer to {other}, those of the study to {rest} "
+                f"(fit setting joint_rest: {rest})"
+            )
+        else:
+            plateaus += plateau_rows(scan, rest, setting["metabolites"])
             found += joint(scan, rest, here, setting, partial(job.seed, scan=own))
-        by_name = courses(scan)
+        by_name, ratios = courses(scan), courses(scan, over="tCr")
         for course in (by_name[name] for name in setting["metabolites"] if name in by_name):
             if alone:
-                found += timecourse(course, by_name.get("tCr"), rest, here, setting)
+                found += timecourse(course, ratios.get(course.metabolite), rest, here, setting)
             shown += block_rows(course, rest)
             glutamate += [course] if course.metabolite == "Glu" else []
     if not any(one.estimator == "blocks" and one.quantity == "molal" for one in found):
@@ -66,11 +76,13 @@ def process(job: Job) -> dict:
     job.save("change", [one.to_row(rest) for one in found], CHANGE)
     job.save("controls", [vars(one) for one in checked], CONTROLS)
     job.save("blocks", shown, BLOCKS)
+    job.save("plateaus", plateaus, PLATEAUS)
     return {
         "rest": rest,
         "tasks": tasks,
         "scans": [scan.key for scan in scans],
         "flags": [one.flag for one in checked if one.flag],
+        "boxcar_reads": boxcar_reads(plateaus),
         **({} if together is None else {"joint": together.summary()}),
     }
 
@@ -85,16 +97,15 @@ def _together(job: Job, scans: Sequence[UnitScan], rest: str, tasks: Sequence[st
 
     if options.joint_design:
         job.warn("the joint fit of several scans takes conditions, not the table of joint_design")
-    transients, bases, scales, tr_s = [], [], [], []
+    transients, bases, scales = [], [], []
     for own, scan in zip(job.unit.scans, scans):
         fids = job.fids("preprocess", "svs", own)
         transients.append(Transients.from_rows(fids, scan.transients))
         bases.append(job.basis().resampled(fids.dwell_s, fids.n_points, fids.frequency_mhz))
         water = job.record("quantify", own)["water"]
         scales.append(scale_of(scan.concentrations, water))
-        tr_s.append(job.record("convert", own)["tr_s"] or job.site.tr_s or 1.0)
     try:
-        found = fit_scans(transients, bases, scales, rest, tasks, tr_s, options)
+        found = fit_scans(transients, bases, scales, rest, tasks, options)
     except DataError as failure:
         job.warn(f"no joint fit of the scans: {failure}")
         return None
@@ -109,15 +120,20 @@ def _read(job: Job, scan: Scan) -> UnitScan:
     several = len(done["conditions"]) > 1
     fit = job.record("fit", scan)["joint"]
     fitted = several and fit["status"] == "ok"
+    together = several and job.earlier("fit", scan).has("means.npz")
     return UnitScan(
         key=scan.key,
         preprocess=done,
         joint=fit,
         transients=job.table("preprocess", "transients", scan),
         concentrations=job.table("quantify", "concentrations", scan),
+        water=job.table("preprocess", "water", scan)
+        if job.earlier("preprocess", scan).has("water.tsv")
+        else (),
         timecourse=job.table("fit", "timecourse", scan) if several else (),
         joint_rows=job.table("fit", "joint", scan) if fitted else (),
         joint_fit=job.arrays("fit", "joint", scan) if fitted else None,
+        means=job.arrays("fit", "means", scan) if together else None,
     )
 
 
