@@ -758,8 +758,8 @@ def _sd_of_mean_gain(series: Series) -> float:
     """SD that the gains of a scan's transients give their mean, from how they scatter."""
     # A drift of the width is no gain.
     directions = series.directions.without(SHAPES)
-    n, size = len(series.rows), float(directions.gram[GAIN, GAIN])
-    noise = max(series.variance * directions.model.band.oversampling, 1e-10 * size)
+    size = float(directions.gram[GAIN, GAIN])
+    noise = max(series.variance * directions.model.band.oversampling, FAINTEST * size)
     course = (series.rows @ directions.flat[GAIN])[:, None]
     weights, sizes = [], []
     apart = np.abs(np.subtract.outer(series.places, series.places))
