@@ -357,11 +357,14 @@ class Reader:
 
     def plateaus(self) -> list[dict]:
         """Plateaus of all units under shapes of the response."""
+        from fmrsflow.sites.arms import in_arm
+
         rows = []
         for unit in self.study.units():
             used, _ = self.use(unit)
             same = {"site": unit.scan.site, "person": self.study.person(unit.scan), "used": used}
-            rows += [{**same, **row} for row in self.table("response", "plateaus", unit)]
+            found = self.table("response", "plateaus", unit)
+            rows += [in_arm({**same, **row}, unit.arm) for row in found]
         return rows
 
     def problems(self) -> list[dict]:
