@@ -129,3 +129,18 @@ def test_a_named_reference_comes_first(tmp_path):
     assert record["status"] == "ok" and not record["reference"]["over_time"]
     assert record["water_transients"] == PLACES and record["n_transients"] == 48
     assert any("left out, as there is another" in one for one in record["warnings"])
+
+
+@pytest.mark.parametrize(("n", "status"), [(12, "ok"), (3, "failed")])
+def test_a_reference_before_each_transient(tmp_path, n, status):
+    nib.save(to_nifti(series([], n=12)), tmp_path / "a.nii.gz")
+    water = series(range(n), n=n)
+    nib.save(to_nifti(water), tmp_path / "w.nii.gz")
+    record, _ = converted(
+        SITE, tmp_path, tmp_path / "out", "a.nii.gz", "w.nii.gz", water_transients="each"
+    )
+    assert record["status"] == status
+    if status == "ok":
+        assert record["reference"]["over_time"] and record["water_before_each"]
+    else:
+        assert "each of 12 transients, and the reference holds 3" in record["reason"]

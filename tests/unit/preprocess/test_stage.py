@@ -42,7 +42,15 @@ class Outcome:
 
 
 def run(
-    folder, svs, reference=None, events=None, condition="", each=1, water_at=(), **setting
+    folder,
+    svs,
+    reference=None,
+    events=None,
+    condition="",
+    each=1,
+    water_at=(),
+    first=False,
+    **setting,
 ) -> Outcome:
     """Write what `convert` would have written, run the stage."""
     defaults = {
@@ -63,10 +71,11 @@ def run(
     before.save("svs", svs)
     if reference is not None:
         before.save("mrsref", reference)
-    over_time = len(water_at) > 0
+    over_time = first or len(water_at) > 0
     shown = {"te_s": 0.03, "tr_s": 2.0, "n_transients": 1, "over_time": over_time}
     shown = None if reference is None else shown
     times = {"excitations_per_transient": each, "water_transients": list(water_at)}
+    times["water_before_each"] = first
     before.finish("ok", None, None, {"te_s": 0.03, "tr_s": 2.0, "reference": shown, **times})
     job = Job("preprocess", study, scan, {"preprocess": "p"})
     run_job(job, process)
@@ -488,3 +497,17 @@ def test_water_between_the_transients_is_followed(sim, tmp_path, scaling):
 def test_scaling_without_water_over_the_scan_is_told(sim, tmp_path):
     found = run(tmp_path, sim.scan(n=16, seed=6).fids, water_scaling="block")
     assert any("no water was measured over the scan" in one for one in found.record["warnings"])
+
+
+def test_water_before_each_phase_cycle(sim, tmp_path):
+    """Twenty phase cycles of 16 after one of water each, TR 2 s: 34 s from one to the next."""
+    svs = averaged(sim.scan(n=320, drift_hz=0, seed=9).fids, 16)
+    water = 2e4 * np.exp(-np.pi * 8 * svs.time_s) * np.ones((20, 1))
+    events = "onset\tduration\ttrial_type\n340\t170\theat\n"
+    found = run(tmp_path, svs, svs.with_data(water), events, each=16, first=True)
+    labels = [row["condition"] for row in found.rows()]
+    assert labels == ["rest"] * 10 + ["heat"] * 5 + ["rest"] * 5
+    assert [row["time_s"] for row in found.rows()[:2]] == [17.0, 51.0]
+    table = found.after.table("preprocess", "water")
+    assert [row["time_s"] for row in table[:3]] == [0.0, 34.0, 68.0] and len(table) == 20
+    assert [row["condition"] for row in table] == labels

@@ -14,6 +14,7 @@ EACH, GROUPS, TWO = 16, 6, 2
 """Transients between two groups of water, groups, water transients a group."""
 
 PLACES = np.concatenate([np.arange(TWO) + g * (EACH + TWO) for g in range(GROUPS)])
+TIMING = Timing.of(EACH * GROUPS, 1, 2.0, PLACES)
 SIZE = 1 + 0.01 * np.array([0, 1, -1, 2, 0, -2])
 WIDTH_HZ = 8.0 - 0.4 * (np.arange(GROUPS) % 2)
 CURRENT = np.array([2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
@@ -38,8 +39,9 @@ def water() -> Fids:
 
 
 def test_amplitude_width_and_t2star_are_those_of_the_lines(water):
-    course = water_course(water, PLACES)
-    rows = course.rows(np.arange(GROUPS) * 36.0, ["rest", "task"] * (GROUPS // 2))
+    course = water_course(water, TIMING)
+    rows = course.rows(2.0, ["rest", "task"] * (GROUPS // 2))
+    assert [row["time_s"] for row in rows[:2]] == [1.0, 37.0]
     truth = 100 * SIZE / SIZE.mean()
     for j, row in enumerate(rows):
         assert row["n_transients"] == TWO
@@ -53,7 +55,7 @@ def test_amplitude_width_and_t2star_are_those_of_the_lines(water):
 def test_frequency_of_the_groups_is_told(water):
     time = water.time_s
     still = [np.exp(-1j * eddy(time, one)) for one in np.repeat(CURRENT, TWO)]
-    course = water_course(water.with_data(water.transients * still), PLACES)
+    course = water_course(water.with_data(water.transients * still), TIMING)
     assert np.allclose(course.shift_hz, 0.3 * (np.arange(GROUPS) - (GROUPS - 1) / 2), atol=2e-3)
 
 
@@ -63,16 +65,15 @@ def test_a_line_that_does_not_decay_has_no_t2star():
 
 
 def test_each_transient_gets_the_eddy_currents_of_its_time(water, sim):
-    timing = Timing.of(EACH * GROUPS, PLACES, 1, 2.0)
     clean = sim.clean()
     time = clean.time_s
     before = np.repeat(np.arange(GROUPS), EACH)
     turned = clean.transients * np.exp(1j * np.array([eddy(time, CURRENT[g]) for g in before]))
     scan = clean.with_data(turned)
-    course = water_course(water, PLACES)
-    near = course.nearest(timing.rows)
+    course = water_course(water, TIMING)
+    near = course.nearest(TIMING.scan_at)
     assert (near == before).mean() > 0.5
-    found = combined(scan, water, True, timing)
+    found = combined(scan, water, True, TIMING)
     # What is left of the phase, after a shift and a constant that alignment takes off.
     used = slice(0, 250)
     for row, group, truth in zip(found.fids.transients, near, before):
@@ -87,13 +88,12 @@ def test_each_transient_gets_the_eddy_currents_of_its_time(water, sim):
 
 
 def test_scaling_takes_the_receiver_off(water, sim):
-    timing = Timing.of(EACH * GROUPS, PLACES, 1, 2.0)
-    course = water_course(water, PLACES)
-    gain = np.interp(timing.rows, course.middle, SIZE / SIZE.mean())
+    course = water_course(water, TIMING)
+    gain = np.interp(TIMING.scan_at, course.at, SIZE / SIZE.mean())
     clean = sim.clean()
     scan = clean.with_data(clean.transients * gain[:, None])
-    scaled = combined(scan, water, False, timing, scale=True).fids
+    scaled = combined(scan, water, False, TIMING, scale=True).fids
     size = np.abs(scaled.transients[:, 0]) / np.abs(clean.transients[0, 0])
     assert np.abs(size - 1).max() < 5e-4
-    plain = combined(scan, water, False, timing).fids
+    plain = combined(scan, water, False, TIMING).fids
     assert np.array_equal(plain.data, scan.data)

@@ -279,7 +279,7 @@ def _read_sheet(path: str, columns: dict, problems: list[str]) -> list[dict]:
                 if rule.get("required") and column in row:
                     problems.append(f"{path} row {number}: {column} is empty: {rule['meaning']}")
                 continue
-            value, problem = check_value(_typed(text, rule.get("type", "str")), rule)
+            value, problem = check_value(typed(text, rule), rule)
             if problem:
                 problems.append(f"{path} row {number}: {column}: {problem} ({rule['meaning']})")
             else:
@@ -288,7 +288,9 @@ def _read_sheet(path: str, columns: dict, problems: list[str]) -> list[dict]:
     return checked
 
 
-def _typed(text: str, kind: str):
+def typed(text: str, rule: dict):
+    """A cell as the type of its column; as it is where it is none."""
+    kind = rule.get("type", "str")
     if kind in ("int", "float"):
         try:
             return _TYPES[kind](text)

@@ -14,6 +14,9 @@ from fmrsflow.fids import Fids
 ALIKE = 1.5
 """Water is as strong each time within this factor: a movement is no water."""
 
+EACH = "each"
+"""In column `water_transients`: the reference holds one for each transient, measured before it."""
+
 FEWEST = 2
 """Strong transients between others that are taken for water without being named."""
 
@@ -29,7 +32,8 @@ def water_rows(fids: Fids, named: str, suppressed: bool) -> np.ndarray:
     fids : Fids
         As measured.
     named : str
-        Column `water_transients`: numbers from 0 with semicolons between them, or `first/step`.
+        Column `water_transients`: numbers from 0 with semicolons between them, or `first/step`;
+        `EACH` names none of the scan's own.
     suppressed : bool
         False where the scan has no water suppression at all: then nothing is looked for.
 
@@ -39,6 +43,8 @@ def water_rows(fids: Fids, named: str, suppressed: bool) -> np.ndarray:
         The column or header names none, all, or transients that the scan does not have.
     """
     n = fids.n_transients
+    if named == EACH:
+        return np.zeros(n, bool)
     if named:
         return _chosen(named, n)
     if fids.told.water:
@@ -84,8 +90,8 @@ def _chosen(named: str, n: int) -> np.ndarray:
         numbers = [int(one) for one in text.split(";")]
     else:
         raise DataError(
-            f"column water_transients: {named!r} is neither numbers with semicolons between them "
-            "(0;17;34) nor first/step (0/17)"
+            f"column water_transients: {named!r} is none of numbers with semicolons between "
+            "them (0;17;34), first/step (0/17) and each"
         )
     if not numbers or max(numbers) >= n or len(set(numbers)) == n:
         raise DataError(

@@ -154,14 +154,14 @@ def combined(
     if weights is not None:
         reference = combine(reference, weights)
     reference = reference.with_data(reference.data[:, :, : fids.n_points])
-    course = None if timing is None else water_course(reference, timing.water)
+    course = None if timing is None else water_course(reference, timing)
     reference = align(reference)[0].mean()
     if course is not None and scale:
-        fids = course.scaled(fids, timing.rows)
+        fids = course.scaled(fids, timing.scan_at)
     if not correct_eddies:
         return Combined(fids, reference, weights, None, course)
     phase = eddy_phase(reference)
-    clean = course.corrected(fids, timing.rows) if course else correct_eddy(fids, phase)
+    clean = course.corrected(fids, timing.scan_at) if course else correct_eddy(fids, phase)
     return Combined(clean, correct_eddy(reference, phase), weights, phase, course)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from fmrsflow.fids import Fids
 from fmrsflow.preprocess.align import align
 from fmrsflow.preprocess.eddy import correct_eddy, eddy_phase
+from fmrsflow.preprocess.timing import Timing
 from fmrsflow.quality import half_height_width
 from fmrsflow.water_amplitude import SKIP_S, USED_SHARE, water_amplitude
 
@@ -24,8 +25,8 @@ class WaterCourse:
 
     Attributes
     ----------
-    places : tuple of int arrays
-        Those of each group in the series.
+    at, sizes : arrays (n_groups,)
+        Mean number of the excitations of each group, and its number of transients.
     fids : Fids
         Mean of each group, aligned with the others, without eddy currents, (n_groups, 1, n_points).
     phases : tuple of EddyPhase
@@ -34,23 +35,19 @@ class WaterCourse:
         Frequency before the alignment, relative to the mean.
     """
 
-    places: tuple[np.ndarray, ...]
+    at: np.ndarray
+    sizes: np.ndarray
     fids: Fids
     phases: tuple
     shift_hz: np.ndarray
 
-    @property
-    def middle(self) -> np.ndarray:
-        """Mean place of each group, (n_groups,)."""
-        return np.array([one.mean() for one in self.places])
+    def nearest(self, at: np.ndarray) -> np.ndarray:
+        """Group that stands nearest to each excitation number, the earlier one of two, (n,)."""
+        return np.abs(np.asarray(at)[:, None] - self.at).argmin(axis=1)
 
-    def nearest(self, places: np.ndarray) -> np.ndarray:
-        """Group that stands nearest to each place, the earlier one of two, (n,)."""
-        return np.abs(np.asarray(places)[:, None] - self.middle).argmin(axis=1)
-
-    def corrected(self, fids: Fids, places: np.ndarray) -> Fids:
-        """Transients at these places less the eddy currents of the group nearest to each."""
-        near = self.nearest(places)
+    def corrected(self, fids: Fids, at: np.ndarray) -> Fids:
+        """Transients excited then less the eddy currents of the group nearest to each."""
+        near = self.nearest(at)
         data = np.empty(fids.data.shape, complex)
         for group in np.unique(near):
             mine = near == group
@@ -69,21 +66,21 @@ class WaterCourse:
         values = np.array([one.value for one in found])
         return values / values.mean(), np.array([one.se for one in found]) / values.mean()
 
-    def scaled(self, fids: Fids, places: np.ndarray) -> Fids:
+    def scaled(self, fids: Fids, at: np.ndarray) -> Fids:
         """Transients over the water at their time, that of the groups before and after in
         proportion; on the scale of the mean water."""
         relative, _ = self.amplitudes()
-        return fids.with_data(fids.data / np.interp(places, self.middle, relative)[:, None, None])
+        return fids.with_data(fids.data / np.interp(at, self.at, relative)[:, None, None])
 
-    def rows(self, time_s: np.ndarray | None, labels: list) -> list[dict]:
-        """Rows of water.tsv; `labels` and `time_s` are those of the groups."""
+    def rows(self, tr_s: float | None, labels: list) -> list[dict]:
+        """Rows of water.tsv; `labels` are the conditions of the groups."""
         relative, errors = self.amplitudes()
         return [
             {
                 "group": j,
-                "time_s": None if time_s is None else time_s[j],
+                "time_s": None if tr_s is None else self.at[j] * tr_s,
                 "condition": labels[j],
-                "n_transients": len(self.places[j]),
+                "n_transients": self.sizes[j],
                 "amplitude_percent": 100 * relative[j],
                 "se_percent": 100 * errors[j],
                 "linewidth_hz": half_height_width(self.fids.select([j])),
@@ -94,28 +91,28 @@ class WaterCourse:
         ]
 
 
-def water_course(reference: Fids, places: np.ndarray) -> WaterCourse:
+def water_course(reference: Fids, timing: Timing) -> WaterCourse:
     """Groups of a reference that was measured over the scan.
 
     Parameters
     ----------
     reference : Fids
-        Coils combined, a transient for each place.
-    places : int array (n_water,)
+        Coils combined, a transient for each of `timing.water`.
 
     Raises
     ------
     DataError
         A group holds no water.
     """
-    runs = np.split(np.arange(len(places)), np.flatnonzero(np.diff(places) > 1) + 1)
+    groups = timing.water_groups
     aligned, alignment = align(reference)
-    means = aligned.with_data(np.stack([aligned.transients[run].mean(axis=0) for run in runs]))
-    phases = tuple(eddy_phase(means.select([j])) for j in range(len(runs)))
+    means = aligned.with_data(np.stack([aligned.transients[one].mean(axis=0) for one in groups]))
+    phases = tuple(eddy_phase(means.select([j])) for j in range(len(groups)))
     clean = [correct_eddy(means.select([j]), one).transients[0] for j, one in enumerate(phases)]
-    shift = np.array([alignment.shift_hz[run].mean() for run in runs])
+    shift = np.array([alignment.shift_hz[one].mean() for one in groups])
     return WaterCourse(
-        tuple(np.asarray(places)[run] for run in runs),
+        timing.water_at,
+        np.array([len(one) for one in groups]),
         means.with_data(np.stack(clean)),
         phases,
         shift - shift.mean(),

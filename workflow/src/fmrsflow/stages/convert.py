@@ -11,7 +11,7 @@ from fmrsflow.convert import checks
 from fmrsflow.convert.edited import edited_states
 from fmrsflow.convert.excitations import excitations
 from fmrsflow.convert.formats import companion
-from fmrsflow.convert.interleaved import between, parted, water_rows
+from fmrsflow.convert.interleaved import EACH, between, parted, water_rows
 from fmrsflow.convert.pairs import check_onset, check_pair
 from fmrsflow.convert.reader import Converted, read, without_frequency_error
 from fmrsflow.convert.sidecar import sidecar
@@ -54,6 +54,7 @@ def process(job: Job) -> dict:
         job.save("mrsref", reference)
         job.save("mrsref", sidecar(reference))
     interleaved = own is not None and between(water)
+    before_each = _before_each(job, fids, reference)
     job.save("svs", fids)
     job.save("svs", sidecar(fids, **_links(job, reference)))
     return {
@@ -65,6 +66,7 @@ def process(job: Job) -> dict:
         "n_transients": fids.n_transients,
         "excitations_per_transient": each,
         "water_transients": np.flatnonzero(water).tolist() if interleaved else [],
+        "water_before_each": before_each,
         "n_coils": fids.n_coils,
         "voxel_mm": checks.voxel_mm(fids),
         "vendor": fids.header.get("Manufacturer", job.site.vendor),
@@ -78,7 +80,7 @@ def process(job: Job) -> dict:
             "te_s": reference.te_s,
             "tr_s": reference.tr_s,
             "n_transients": reference.n_transients,
-            "over_time": reference_is_own and interleaved,
+            "over_time": before_each or (reference_is_own and interleaved),
         },
     }
 
@@ -104,6 +106,26 @@ def _excitations(job: Job, path: Path, converted: Converted) -> int | None:
             "column excitations_per_transient of scans.tsv; without it no events are assigned"
         )
     return found
+
+
+def _before_each(job: Job, fids: Fids, reference: Fids | None) -> bool:
+    """Whether the sheet says that the reference was measured before each transient of the scan.
+
+    Raises
+    ------
+    DataError
+        There is no reference, or it has another number of transients.
+    """
+    if job.scan.water_transients != EACH:
+        return False
+    found = 0 if reference is None else reference.n_transients
+    if found != fids.n_transients:
+        raise DataError(
+            f"column water_transients says that water was measured before each of "
+            f"{fids.n_transients} transients, and the reference holds {found}: name the reference "
+            "with one for each, or empty the column"
+        )
+    return True
 
 
 def _parted(job: Job, converted: Converted) -> tuple[Fids, Fids | None, np.ndarray]:

@@ -23,7 +23,6 @@ from fmrsflow.preprocess.summary import (
 )
 from fmrsflow.preprocess.timing import Timing
 from fmrsflow.preprocess.water import UNSUPPRESSED
-from fmrsflow.preprocess.water_course import WaterCourse
 from fmrsflow.study import conditions as conditions_of
 from fmrsflow.tables.preprocess import TRANSIENTS, WATER
 from fmrsflow.words import count
@@ -37,7 +36,7 @@ def process(job: Job) -> dict:
     reference = job.fids("convert", "mrsref") if converted["reference"] else None
     timing = _timing(job, raw.n_transients)
     excited = _conditions(job, timing)
-    labels = timing.labels(excited, timing.rows)
+    labels = timing.labels(excited)
     for text in _mixed(excited, labels, timing):
         job.warn(text)
     unusable = blank_unusable(raw)
@@ -78,10 +77,11 @@ def process(job: Job) -> dict:
     job.save("matched", matched)
     if scan.reference is not None:
         job.save("mrsref", scan.reference)
-    times = timing.time_s(timing.rows) if timing.tr_s else None
+    times = timing.scan_at * timing.tr_s if timing.tr_s else None
     job.save("transients", transient_rows(done, mean, labels, times, line.fwhm_hz), TRANSIENTS)
     if scan.course is not None:
-        job.save("water", _water(scan.course, timing, excited), WATER)
+        rows = scan.course.rows(timing.tr_s, timing.water_labels(excited))
+        job.save("water", rows, WATER)
     record = record_of(scan, done, mean, matching, line) | noise
     return {**record, "parameters": parameters_of(setting, scan, done, appended)}
 
@@ -107,7 +107,8 @@ def _timing(job: Job, n_transients: int) -> Timing:
             "(see the warning of convert): events cannot be assigned to transients; say it in "
             "column excitations_per_transient of scans.tsv"
         )
-    return Timing.of(n_transients, converted["water_transients"], each or 1, tr_s)
+    water, first = converted["water_transients"], converted["water_before_each"]
+    return Timing.of(n_transients, each or 1, tr_s, water, first)
 
 
 def _conditions(job: Job, timing: Timing) -> list[str | None]:
@@ -125,26 +126,16 @@ def _conditions(job: Job, timing: Timing) -> list[str | None]:
 
 def _mixed(excited: Sequence, labels: Sequence, timing: Timing) -> list[str]:
     """What to say of transients that hold excitations of several conditions."""
-    each = timing.each
     mixed = sum(
-        label is None and None not in excited[each * place : each * (place + 1)]
-        for label, place in zip(labels, timing.rows)
+        label is None and None not in [excited[number] for number in row]
+        for label, row in zip(labels, timing.scan)
     )
     if not mixed:
         return []
     return [
-        f"{count(mixed, 'transient')} of {each} excitations lie across the edge of an event: they "
-        "belong to no condition"
+        f"{count(mixed, 'transient')} of {timing.each} excitations lie across the edge of an "
+        "event: they belong to no condition"
     ]
-
-
-def _water(course: WaterCourse, timing: Timing, excited: Sequence[str | None]) -> list[dict]:
-    """Rows of water.tsv."""
-    labels = []
-    for places in course.places:
-        there = set(timing.labels(excited, places))
-        labels.append(there.pop() if len(there) == 1 else None)
-    return course.rows(timing.time_s(course.middle) if timing.tr_s else None, labels)
 
 
 main = stage_main("preprocess", process)
