@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fmrsflow.errors import DataError
-from fmrsflow.events import events_of, odd_timing
+from fmrsflow.events import events_of, odd_timing, reference_of, without_strays
 
 GOOD = {"onset": "16", "duration": "16", "trial_type": "task"}
 
@@ -85,3 +85,43 @@ def test_events_that_are_not_of_this_scan_are_told(events, words):
 @pytest.mark.parametrize("tr_s", [1.5, 2.0, 3.0])
 def test_usual_designs_pass_in_silence(events, tr_s):
     assert odd_timing(events, 320, tr_s) == []
+
+
+def spans(*names):
+    return [{"onset": 8.0 * j, "duration": 8.0, "trial_type": n} for j, n in enumerate(names)]
+
+
+@pytest.mark.parametrize("stray", [1, 3, 6])
+def test_a_few_transients_outside_of_all_events_are_no_rest(stray):
+    labels = ["baseline"] * 30 + ["task"] * 30 + ["rest"] * stray
+    found, text = without_strays(labels, spans("baseline", "task"))
+    assert found == ["baseline"] * 30 + ["task"] * 30 + [None] * stray
+    assert f"{stray} transient" in text and "number 60" in text
+
+
+@pytest.mark.parametrize(
+    "labels, events",
+    [
+        (["rest"] * 7 + ["task"] * 93, spans("task")),
+        (["rest"] * 2 + ["task"] * 10, spans("task")),
+        (["rest"] * 4 + ["task"] * 60, spans("rest", "task")),
+        (["baseline"] * 4 + ["task"] * 60, spans("baseline", "task")),
+    ],
+    ids=["more than a few", "a tenth of few", "rest is an event", "none"],
+)
+def test_rest_is_left_where_it_is_meant(labels, events):
+    assert without_strays(labels, events) == (labels, "")
+
+
+@pytest.mark.parametrize(
+    "names, reference",
+    [
+        (["task", "rest"], "rest"),
+        (["task", "baseline"], "baseline"),
+        (["High", "Fixation"], "Fixation"),
+        (["eyes", "hands"], "eyes"),
+    ],
+)
+def test_changes_refer_to_the_condition_in_which_nothing_is_done(names, reference):
+    assert reference_of(names) == reference
+    assert reference_of([*names, "mine"], "mine") == "mine"

@@ -79,6 +79,17 @@ def test_a_block_that_starts_between_excitations_takes_the_next():
     assert conditions(blocks((3.9, 2.0)), 4, 2.0) == ["rest", "rest", "task", "rest"]
 
 
+def test_an_event_between_excitations_belongs_to_the_next():
+    """1 s stimuli at TR 3 s: the response is read out after the stimulus."""
+    labels = conditions(blocks((1.2, 1.0), (6.0, 1.0), (10.5, 1.0)), 6, 3.0)
+    assert labels == ["rest", "task", "task", "rest", "task", "rest"]
+
+
+def test_an_event_before_the_scan_or_behind_it_takes_no_transient():
+    labels = conditions(blocks((-5.5, 1.0), (2.2, 1.5), (11.2, 0.5)), 4, 3.0)
+    assert labels == ["rest", "task", "rest", "rest"]
+
+
 def test_lag_leaves_out_transients_after_each_change():
     labels = conditions(blocks((4.0, 6.0)), 8, 2.0, lag_s=3.0)
     assert labels == ["rest", "rest", None, None, "task", None, None, "rest"]
@@ -105,3 +116,36 @@ def test_rounding_of_onsets_does_not_move_a_transient():
 
 def test_batches_keep_order_and_lose_nothing():
     assert batches(range(5), 2) == [(0, 1), (2, 3), (4,)]
+
+
+def test_scans_that_the_sheet_names_as_one_unit_are_one_whatever_their_session_and_run():
+    study = make_study(
+        scan(session="1", task="rest", run="1", condition="rest", unit="pain"),
+        scan(session="1", task="pain", run="2", events="e.tsv", unit="pain", arm="stimulus"),
+        scan(session="1", task="pain", run="3", events="e.tsv"),
+        scan(site="B", task="rest", condition="rest", unit="pain"),
+    )
+    assert [(unit.key, len(unit.scans)) for unit in study.units()] == [
+        ("A/sub-01_unit-pain", 2),
+        ("A/sub-01_ses-1_task-pain_run-3", 1),
+        ("B/sub-01_unit-pain", 1),
+    ]
+    assert study.units()[0].members == [
+        "A/sub-01_ses-1_task-rest_run-1",
+        "A/sub-01_ses-1_task-pain_run-2",
+    ]
+
+
+def test_sessions_and_regions_of_a_person_are_never_mixed_up():
+    study = make_study(
+        *(
+            scan(session=session, acq=acq, task=task, condition=task)
+            for session in ("1", "2", "3")
+            for acq in ("left", "right")
+            for task in ("rest", "memory")
+        )
+    )
+    assert len(study.units()) == 6
+    for unit in study.units():
+        assert {one.condition for one in unit.scans} == {"rest", "memory"}
+        assert len({(one.session, one.acq) for one in unit.scans}) == 1

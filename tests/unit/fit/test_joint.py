@@ -9,9 +9,10 @@ import pytest
 
 from fmrsflow.concentration import quantities
 from fmrsflow.errors import DataError
-from fmrsflow.fit.design import Design, condition_design, linewidth_design
+from fmrsflow.fit.design import Design, Timing, condition_design, linewidth_design
 from fmrsflow.fit.joint import fit_joint, fit_joint_models
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.scan import designs, shape_designs
 from fmrsflow.fit.series import of_transients
 from fmrsflow.fit.solve import fit_spectra
 from fmrsflow.quality import voigt_fwhm
@@ -281,3 +282,29 @@ def test_a_scan_of_noise_is_no_change(clean, basis):
     white = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
     with pytest.raises(DataError, match="creatine"):
         _fit(replace(clean, data=white), basis)
+
+
+def test_plateaus_and_likelihoods_tell_shapes_apart(scan, basis):
+    """A response that rises with 15 s, read at TR 2 s: the plateau is right under its own shape,
+    and a boxcar reads of it what the design says."""
+    time_s = 2.0 * np.arange(32)
+    rise = np.zeros(32)
+    level = 0.0
+    for j, label in enumerate(np.repeat(LABELS, 200)):  # steps of 10 ms
+        if j % 200 == 0:
+            rise[j // 200] = level
+        level += 0.01 / 15.0 * ((label == "task") - level)
+    fids = scan(glu=6.0, narrowing=0.0, snr=400.0, seed=4, box=rise)
+    timing = Timing.of_labels(LABELS, time_s)
+    options = FitOptions()
+    design, width = designs(LABELS, timing, options)
+    shapes = shape_designs(LABELS, timing, options)
+    found = fit_joint_models(fids, basis, design, (width,), options, shapes=shapes)[0]
+    told, k = found.plateaus, found.names.index("Glu")
+    assert told.shapes == ("boxcar", "hrf", "exponential_15s", "exponential_30s")
+    assert told.shapes[int(told.log_likelihood.argmax())] == "exponential_15s"
+    error = np.sqrt(told.covariance[2, 0, k, k])
+    assert told.change_percent[2, 0, k] == pytest.approx(6.0, abs=3 * error)
+    np.testing.assert_array_equal(told.change_percent[0], found.change_percent)
+    reads = found.change_percent[0, k] / 6.0
+    assert told.boxcar_reads[2, 0] == pytest.approx(reads, abs=0.08)

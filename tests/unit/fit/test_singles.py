@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fmrsflow.fids import Fids
+from fmrsflow.fit.design import Timing
 from fmrsflow.fit.directions import SHAPES, TURNS
 from fmrsflow.fit.means import Means
 from fmrsflow.fit.options import FitOptions
@@ -43,9 +44,9 @@ def transients(fids: Fids, kept=None, labels=LABELS) -> Transients:
 
 def means(given: Transients, basis, **options):
     options = FitOptions(**options)
-    plain = plain_designs(given.labels, 2.0, options)
+    plain = plain_designs(given.labels, Timing.of_labels(given.labels, given.time_s), options)
     series = series_of_scan(given, basis, options, plain)
-    return means_of_scan(given, series, 2.0, options)
+    return means_of_scan(given, series, Timing.of_labels(given.labels, given.time_s), options)
 
 
 def change(found: Means, name: str) -> float:
@@ -72,7 +73,7 @@ def test_noise_free_changes_return_whoever_responds(scan, basis):
 def test_amplitudes_are_least_squares_of_every_transient(scan, basis):
     """On the rows as they are, with a column for each direction of each transient."""
     given = transients(scan(narrowing=0.0, snr=40.0, seed=3))
-    designs = plain_designs(given.labels, 2.0, OPTIONS)
+    designs = plain_designs(given.labels, Timing.of_labels(given.labels, given.time_s), OPTIONS)
     series = series_of_scan(given, basis, OPTIONS, designs)
     own = [one.matrix[series.kept] for one in designs]
     _, plain = singles(series, *own)

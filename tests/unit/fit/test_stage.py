@@ -225,6 +225,27 @@ def test_a_design_of_the_user_is_followed(run, scan, tmp_path):
     outcome = run(scan, joint_design="{stem}_design.tsv")
     assert outcome.record["joint"]["status"] == "ok"
     assert {row["contrast"] for row in outcome.table("joint")} == {"stimulus"}
+    # Nothing in it says what the width does: it follows the conditions, as without a TSV.
+    narrowing = outcome.record["joint"]["bold_narrowing_hz"]
+    own = run(scan).record["joint"]["bold_narrowing_hz"]
+    assert narrowing == pytest.approx(own, rel=1e-4)  # drifts are rounded
+
+
+def test_a_given_design_has_no_narrowing_where_the_setting_says_so(run, scan, tmp_path):
+    lines = ["constant\ta\tb\tdrift_1"]
+    first = np.arange(32) < 16
+    lines += [
+        f"1\t{x * f:g}\t{x * (1 - f):g}\t{d:.4f}"
+        for x, f, d in zip(BOX, first, np.linspace(-1, 1, 32))
+    ]
+    (tmp_path / "design.tsv").write_text("\n".join(lines) + "\n")
+    outcome = run(
+        scan, joint_design="design.tsv", joint_linewidth="none", joint_contrasts=["both = mean *"]
+    )
+    rows = outcome.table("joint")
+    assert {row["linewidth_model"] for row in rows} == {"none"}
+    change = {row["contrast"]: row["change_percent"] for row in rows if row["metabolite"] == "Glu"}
+    assert change["both"] == pytest.approx((change["a"] + change["b"]) / 2)
 
 
 def test_tables_have_a_data_dictionary(run, scan):

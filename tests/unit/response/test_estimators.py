@@ -12,6 +12,7 @@ from fmrsflow.errors import DataError
 from fmrsflow.fit.means import Means
 from fmrsflow.response.controls import controls
 from fmrsflow.response.estimators import blocks, joint, timecourse
+from fmrsflow.response.plateaus import boxcar_reads, plateau_rows
 from fmrsflow.response.timecourse import courses
 from fmrsflow.response.unit import UnitScan, conditions
 
@@ -277,6 +278,32 @@ def test_a_change_between_scans_holds_the_waters_of_both():
     drawn = 100 * (task / rest - 1).std()
     # The formula is of first order: it leaves out the water's error squared, 0.1 %.
     assert change_of(*scans).se == pytest.approx(drawn, rel=0.01)
+
+
+def test_contrasts_that_are_no_task_come_out_and_the_observed_difference_beside_them():
+    """A response by delays: no column is the task, and its difference stands in all the same."""
+    one = scan()
+    fit = one.joint_fit
+    fit["contrasts"] = np.array(["task_0s", "late"])
+    fit["change_percent"] = np.array([[0.0, 1.0, 0.0], [0.5, 7.0, 0.5]])
+    fit["change_covariance"] = np.repeat(fit["change_covariance"], 2, axis=0)
+    fit["shapes"], fit["shape_contrasts"] = np.array(["boxcar", "hrf"]), np.array(["task"])
+    fit["plateau_percent"] = np.array([[[0.0, 4.0, 0.0]], [[0.0, 9.0, 0.0]]])
+    fit["plateau_covariance"] = np.full((2, 1, 3, 3), 0.01) + 0.2 * np.eye(3)
+    found = joint(one, "rest", ["task"], SETTING, seed=len)
+    glu = [e for e in found if e.metabolite == "Glu" and e.matched]
+    raw, ratio = (
+        {e.task: e.change.percent for e in glu if e.quantity == quantity}
+        for quantity in ("raw", "ratio_tcr")
+    )
+    assert raw == {"task_0s": 1.0, "late": 7.0, "task": 4.0}
+    assert ratio["late"] == pytest.approx(100 * (1.07 / 1.005 - 1))
+    fit |= {"log_likelihood": np.zeros(2), "boxcar_reads": np.array([[1.0], [0.8]])}
+    fit["se_ratio"] = np.ones((2, 1))
+    table = plateau_rows(one, "rest", ["Glu", "tCr"])
+    glu = [row for row in table if (row["metabolite"], row["quantity"]) == ("Glu", "raw")]
+    assert [row["change_percent"] for row in glu] == [4.0, 9.0]
+    assert boxcar_reads(table) == {"task-rest": {"hrf": 0.8}}
 
 
 def test_one_condition_is_no_response():

@@ -92,3 +92,32 @@ def test_a_link_that_leads_above_the_data_root_is_told(measured, tmp_path):
     (tmp_path / "data" / "a.nii.gz").unlink()
     (tmp_path / "data" / "a.nii.gz").symlink_to("b.nii.gz")
     assert not troubles(study)
+
+
+@pytest.mark.parametrize("block_s, stated", [(64, True), (8, False)])
+def test_what_a_design_can_show_is_said_before_the_scan(
+    tmp_path, monkeypatch, capsys, block_s, stated
+):
+    """Blocks of 64 s show .83 of a response that lags like BOLD, those of 8 s the reverse of it."""
+    monkeypatch.chdir(tmp_path)
+    head = "site\tvendor\tfield_t\tsequence\tte_s\ttr_s\tprotocol\ttransients\n"
+    (tmp_path / "sites.tsv").write_text(head + "a\tPhilips\t7\tPRESS\t0.036\t4\town\t64\n")
+    scans = "site\tsubject\ttask\tmrs\tevents\n"
+    (tmp_path / "scans.tsv").write_text(
+        scans + "".join(f"a\t0{j}\tvisual\tm{j}.nii\te.tsv\n" for j in (1, 2))
+    )
+    for j in (1, 2):
+        (tmp_path / f"m{j}.nii").write_bytes(bytes([j]))
+    onsets = range(block_s, 256, 2 * block_s if stated else 3 * block_s)
+    lines = [f"{onset}\t{block_s}\tvisual\n" for onset in onsets]
+    (tmp_path / "e.tsv").write_text("onset\tduration\ttrial_type\n" + "".join(lines))
+    sheets = "data_root: .\nsites_sheet: sites.tsv\nscans_sheet: scans.tsv\n"
+    stages = ("preprocess", "basis", "fit", "concentration", "response")
+    sheets += "primary: main\nanalyses: {main: {%s}}\n"
+    sheets %= ", ".join(f"{one}: a" for one in stages)
+    (tmp_path / "c.yaml").write_text(sheets + "".join(f"{one}: {{a: {{}}}}\n" for one in stages))
+    main(["c.yaml"])
+    out, err = capsys.readouterr()
+    assert "and 1 more like it: visual, 64 transients of 4 s" in out, err
+    assert ("0.83 (hrf)" in out) is stated
+    assert ("no plateau will be stated" in out) is not stated

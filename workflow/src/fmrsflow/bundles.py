@@ -60,6 +60,8 @@ LEAVES = {
         "change.json",
         "controls.tsv",
         "controls.json",
+        "plateaus.tsv",
+        "plateaus.json",
     ),
 }
 """Files of each stage that a bundle holds beside its records; whatever is not listed stays."""

@@ -14,6 +14,12 @@ NEEDED = "the columns onset and duration (both in s) and trial_type are needed"
 SMALL_SHARE = 0.25
 """Events that end before this share of a scan leave most of it without a task."""
 
+RESTING = ("rest", "baseline", "fixation", "off", "control", "null")
+"""Names of conditions in which nothing is done, capitals aside."""
+
+MOST_STRAYS, STRAY_SHARE = 6, 0.1
+"""Most transients outside of all events, and their largest share of a scan, that are no rest."""
+
 ROUNDING = 0.02
 """Share of a scan by which its last event may end late: durations are rounded to TRs."""
 
@@ -94,6 +100,44 @@ def odd_timing(events: Sequence[Mapping], length_s: float, tr_s: float) -> list[
     if end < SMALL_SHARE * length_s:
         return [f"{told}: are the onsets in seconds, and of this scan?"]
     return []
+
+
+def reference_of(names: Sequence[str], rest: str = RESTING[0]) -> str:
+    """The condition of a scan that changes refer to: `rest`, else one whose name says that nothing
+    is done in it (`RESTING`), else the first."""
+    plain = {name.lower(): name for name in reversed(names)}
+    named = [plain[name] for name in RESTING if name in plain]
+    return rest if rest in names else (named or names)[0]
+
+
+def without_strays(
+    labels: Sequence[str | None], events: Sequence[Mapping], rest: str = "rest"
+) -> tuple[list[str | None], str]:
+    """Conditions in which a few transients outside of all events are none, and what to say of it
+    ("" where there are no such transients).
+
+    Where events hold nearly the whole scan, what is left between or behind them is no rest that a
+    task could be compared with: a protocol of `baseline` and `task` that begins a transient late
+    would else have its changes from one or two transients.
+
+    Parameters
+    ----------
+    labels : sequence of str or None
+        From `study.conditions`.
+    events : sequence of mapping
+        Those that the labels come from. Where one is called `rest`, so is all that lies outside.
+    """
+    stray = [j for j, label in enumerate(labels) if label == rest]
+    if any(row["trial_type"] == rest for row in events):
+        return list(labels), ""
+    if not 0 < len(stray) <= min(MOST_STRAYS, STRAY_SHARE * len(labels)):
+        return list(labels), ""
+    found = [None if label == rest else label for label in labels]
+    which = ", ".join(str(j) for j in stray)
+    return found, (
+        f"no event holds {count(len(stray), 'transient')} of {len(labels)} (number {which}, from 0)"
+        f": too few to be {rest}, left out; an event {rest} in events.tsv would keep them"
+    )
 
 
 def _seconds(text: str, column: str, where: str) -> float:

@@ -42,10 +42,21 @@ def double_gamma(
 
 def response(time_s: np.ndarray) -> np.ndarray:
     """h(t) with its area from 0 to `LENGTH_S` scaled to 1, 0 outside of it; 1/s."""
+    area = _area(LENGTH_S)
+    return np.where(np.asarray(time_s) <= LENGTH_S, double_gamma(time_s), 0.0) / area
+
+
+def step_response(time_s: np.ndarray) -> np.ndarray:
+    """Integral of `response` from the onset to times after it: response to a stimulation without
+    end, 1 from `LENGTH_S` on; exceeds 1 before the undershoot."""
+    return _area(np.clip(np.asarray(time_s, float), 0.0, LENGTH_S)) / _area(LENGTH_S)
+
+
+def _area(time_s):
+    """Integral of the double gamma function from 0 on."""
     from scipy.special import gammainc
 
-    area = gammainc(DELAY_S, LENGTH_S) - gammainc(UNDERSHOOT_S, LENGTH_S) / RATIO
-    return np.where(np.asarray(time_s) <= LENGTH_S, double_gamma(time_s), 0.0) / area
+    return gammainc(DELAY_S, time_s) - gammainc(UNDERSHOOT_S, time_s) / RATIO
 
 
 def kernel(

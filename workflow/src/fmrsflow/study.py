@@ -8,6 +8,7 @@ the sheets, written once at the start of a run, so that no stage parses YAML or 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
@@ -126,6 +127,8 @@ class Scan:
     bold: str = ""
     bold_events: str = ""
     bold_confounds: str = ""
+    unit: str = ""
+    arm: str = ""
 
     @property
     def entities(self) -> dict[str, str]:
@@ -153,7 +156,8 @@ class Scan:
 
 @dataclass(frozen=True)
 class Unit:
-    """Scans that give one response: one scan with events, or scans of different condition."""
+    """Scans that give one response: one scan with events, scans of different condition, or those
+    that the sheet names as one unit."""
 
     scans: tuple[Scan, ...]
 
@@ -174,8 +178,11 @@ class Unit:
 
     @property
     def stem(self) -> str:
-        """The stem of the scan with events; without task where a unit is made of conditions."""
+        """The stem of the scan with events; without task where a unit is made of conditions, with
+        the label of the unit where the sheet gives one."""
         first = self.scans[0]
+        if first.unit:
+            return f"{_stem(first.subject, '', '', '', '')}_unit-{first.unit}"
         task = "" if first.condition else first.task
         return _stem(first.subject, first.session, task, first.acq, first.run)
 
@@ -188,6 +195,16 @@ class Unit:
     def folder(self) -> str:
         """Folder of the unit below that of a stage."""
         return self.scan.folder
+
+    @property
+    def members(self) -> list[str]:
+        """Keys of its scans."""
+        return [scan.key for scan in self.scans]
+
+    @property
+    def arm(self) -> str:
+        """Arm of a paired design; "" where the sheet gives none."""
+        return self.scan.arm
 
 
 Item = Site | Scan | Unit
@@ -291,6 +308,8 @@ class Study:
         for scan in self.scans:
             own = scan.task if scan.events or not scan.condition else None
             key = (scan.site, scan.subject, scan.session, scan.acq, scan.run, own)
+            if scan.unit:
+                key = (scan.site, scan.subject, "unit", scan.unit)
             groups.setdefault(key, []).append(scan)
         return tuple(Unit(tuple(scans)) for scans in groups.values())
 
@@ -448,6 +467,9 @@ def conditions(
 ) -> list[str | None]:
     """Condition of each transient by its time of excitation (docs/science.md#conditions).
 
+    An event within which no excitation lies is that of the first one after its onset: the
+    response to a brief stimulus is read out when it has ended.
+
     Parameters
     ----------
     events : sequence of dict
@@ -497,6 +519,11 @@ def conditions(
         inside = [name for onset, end, name in spans if onset <= time < end]
         late = lag_s > 0 and any(0 <= time - edge < lag_s for edge in changes)
         labels.append(None if late else inside[0] if inside else rest)
+    for onset, end, name in spans:
+        # A microsecond of tolerance, as above.
+        first = math.ceil((onset - 1e-6) / tr_s)
+        if 0 <= first < n_transients and first * tr_s + 1e-6 >= end and labels[first] == rest:
+            labels[first] = name
     return labels
 
 

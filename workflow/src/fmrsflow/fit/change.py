@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmrsflow.fit.design import CONSTANT, Design
+from fmrsflow.fit.plateaus import Plateaus
 from fmrsflow.fit.result import FitResult
 from fmrsflow.metabolites import sums_of
 
@@ -22,6 +23,7 @@ class JointResult:
     baseline_amplitude, baseline_se : arrays (n_names,)
         Amplitude where all regressors but the constant are zero.
     contrasts : tuple of str
+        Those of the design, then its sums and means of them.
     change_percent, change_se_percent : arrays (n_contrasts, n_names)
         100 coefficient / baseline amplitude; NaN where the metabolite may not respond or is
         absent.
@@ -47,6 +49,8 @@ class JointResult:
     average : FitResult
         Fit of the mean of all transients, where the joint fit started.
     stop_reason : str
+    plateaus : Plateaus or None
+        Changes under other shapes of the response, where these were asked for.
     """
 
     names: tuple[str, ...]
@@ -68,6 +72,7 @@ class JointResult:
     phase_deg: np.ndarray
     average: FitResult
     stop_reason: str
+    plateaus: Plateaus | None = None
 
     def to_table(self) -> list[dict]:
         """Rows of the joint table: a contrast and a metabolite or sum each."""
@@ -95,6 +100,7 @@ class JointResult:
             "transients": transients[self.kept],
             "timecourse": self.timecourse,
             "timecourse_se": self.timecourse_se,
+            **({} if self.plateaus is None else self.plateaus.arrays()),
         }
 
     def summary(self) -> dict:
@@ -135,19 +141,19 @@ def percent_changes(singles: tuple[str, ...], design: Design, coefficients: Coef
     columns, signals = coefficients.columns, coefficients.signals
     values, inner = coefficients.values, coefficients.covariance
 
-    def pick(column: str) -> np.ndarray:
-        """Matrix (n_groups, n_coefficients) that sums a column's coefficients."""
-        place = design.names.index(column)
-        member = np.array([[name in parts for name in singles] for _, parts in groups], float)
-        return member[:, signals] * (columns == place)
+    member = np.array([[name in parts for name in singles] for _, parts in groups], float)
 
-    base_pick = pick(CONSTANT)
+    def pick(weights: np.ndarray) -> np.ndarray:
+        """Matrix (n_groups, n_coefficients) that sums the coefficients of weighed columns."""
+        return member[:, signals] * weights[columns]
+
+    base_pick = pick(np.array([name == CONSTANT for name in design.names], float))
     base = base_pick @ values
     base_se = np.sqrt(np.einsum("gi,ij,gj->g", base_pick, inner, base_pick))
     changes, spreads = [], []
     with np.errstate(divide="ignore", invalid="ignore"):
-        for contrast in design.contrasts:
-            task_pick = pick(contrast)
+        for weights in design.reported.values():
+            task_pick = pick(weights)
             there = task_pick.any(axis=1) & (base > 0)
             ratio = np.where(there, (task_pick @ values) / base, np.nan)
             # First order: d(b/a) = (db - (b/a) da) / a.

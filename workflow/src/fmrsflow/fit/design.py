@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 
 import numpy as np
 
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
-from fmrsflow.haemodynamics import kernel
+from fmrsflow.fit.shapes import ROUNDING_S, Shape
 
 CONSTANT = "constant"
 NUISANCE = ("drift", "cosine")
@@ -18,8 +20,18 @@ NUISANCE = ("drift", "cosine")
 LINEWIDTH = "linewidth_"
 """Columns of a given design that belong to the linewidth begin so."""
 
-FINE_S = 0.1
-"""Grid on which regressors are convolved with the haemodynamic response."""
+BOXCAR, FIR = "boxcar", "fir"
+
+_COMBINATION = re.compile(r"(\S+)\s*=\s*(mean|sum)\s+(\S.*)")
+
+LEAST_FIR_S = 16.0
+"""Least time after an onset that `fir` covers: the response to a brief event is over by then."""
+
+CHOSEN = -1
+"""Order of a drift that the design chooses (`best_drift`)."""
+
+DRIFT_COST = 0.05
+"""Share by which a quadratic drift may make the error of a response larger."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +42,13 @@ class Design:
     ----------
     names : tuple of str
     matrix : array (n_transients, n_columns)
+    combinations : mapping of str to array (n_columns,)
+        Sums and means of contrasts by name (`combined`): the weight of each column.
     """
 
     names: tuple[str, ...]
     matrix: np.ndarray
+    combinations: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.matrix.ndim != 2 or self.matrix.shape[1] != len(self.names):
@@ -46,17 +61,79 @@ class Design:
         """Columns that are neither the constant nor a drift."""
         return tuple(n for n in self.names if n != CONSTANT and not n.startswith(NUISANCE))
 
+    @property
+    def reported(self) -> dict[str, np.ndarray]:
+        """Weight of each column in each change that is told: contrasts, then combinations."""
+        own = {name: np.array([name == n for n in self.names], float) for name in self.contrasts}
+        return own | dict(self.combinations)
+
     def select(self, rows) -> Design:
         """The rows of these transients."""
-        return Design(self.names, self.matrix[rows])
+        return replace(self, matrix=self.matrix[rows])
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When transients were excited and events took place, s on one clock.
+
+    Attributes
+    ----------
+    time_s : array (n_transients,)
+        Times of excitation, in their order; steps may differ.
+    events : sequence of mapping
+        `onset`, `duration`, `trial_type` (events.events_of).
+    within_s : array (n_excitations,)
+        Times of the excitations that a transient is the mean of, from its own.
+    """
+
+    time_s: np.ndarray
+    events: Sequence[Mapping]
+    within_s: np.ndarray = field(default_factory=lambda: np.zeros(1))
+
+    @classmethod
+    def of_labels(cls, labels: Sequence[str | None], time_s: np.ndarray) -> Timing:
+        """An event for each run of a condition, up to the next transient."""
+        timing = cls(np.asarray(time_s, float), ())
+        edges = [j for j in range(1, len(labels)) if labels[j] != labels[j - 1]]
+        times = [*timing.time_s, timing.time_s[-1] + timing.step_s]
+        events = [
+            {"onset": times[j], "duration": times[end] - times[j], "trial_type": labels[j]}
+            for j, end in zip([0, *edges], [*edges, len(labels)])
+            if labels[j] is not None
+        ]
+        return replace(timing, events=events)
+
+    def spans(self, *names: str) -> list[tuple[float, float]]:
+        """(onset, duration) of the events of these trial types."""
+        return [(e["onset"], e["duration"]) for e in self.events if e["trial_type"] in names]
+
+    def course(self, shape: str, *names: str) -> np.ndarray:
+        """Response to the events of these trial types in a shape, mean over the excitations of each
+        transient, (n_transients,)."""
+        excited = self.time_s[:, None] + self.within_s
+        found = Shape.named(shape).course(self.spans(*names), excited.ravel())
+        return found.reshape(excited.shape).mean(axis=1)
+
+    @property
+    def step_s(self) -> float:
+        """Usual time from one transient to the next."""
+        return float(np.median(np.diff(self.time_s))) if len(self.time_s) > 1 else 1.0
+
+    def drifts(self, order: int) -> np.ndarray:
+        """Legendre polynomials over the scan, of mean zero, (n_transients, order)."""
+        time = self.time_s - self.time_s[0]
+        x = 2 * time / max(time[-1], np.finfo(float).tiny) - 1
+        columns = np.polynomial.legendre.legvander(x, order)[:, 1:]
+        return columns - columns.mean(axis=0)
 
 
 def condition_design(
     labels: Sequence[str | None],
     rest: str,
-    tr_s: float = 1.0,
-    regressor: str = "boxcar",
+    timing: Timing | float = 1.0,
+    shape: str = BOXCAR,
     drift_order: int = 1,
+    fir_s: float = 0.0,
 ) -> Design:
     """Constant, a response for each condition but rest, polynomial drift.
 
@@ -66,13 +143,16 @@ def condition_design(
         Condition of each transient, in the order of acquisition; None counts as rest here.
     rest : str
         The condition that percent changes refer to.
-    tr_s : float
-        For `hrf`.
-    regressor : "boxcar", "hrf" or "fir"
-        `hrf` has a plateau of 1; `fir` has a column per transient after each onset, up to the
-        longest block.
+    timing : Timing or float
+        Events and times of excitation; a TR (s) where runs of labels are the events.
+    shape : str
+        `boxcar` is 1 where the label says so: its change is the observed difference of task and
+        rest. Other shapes (`shapes.Shape.named`) have a plateau of 1 and follow the events. `fir`
+        has a column for each step between transients after an onset.
     drift_order : int
-        Legendre polynomials over the scan, of mean zero.
+        Legendre polynomials over the scan, of mean zero; CHOSEN: `best_drift`.
+    fir_s : float
+        Window of `fir` after an onset, s; 0: the longest event, at least LEAST_FIR_S.
 
     Raises
     ------
@@ -84,34 +164,91 @@ def condition_design(
         raise DataError(
             f"one condition only ({', '.join(tasks) or rest}): there is no contrast to fit"
         )
-    n = len(labels)
-    names, columns = [CONSTANT], [np.ones(n)]
+    if not isinstance(timing, Timing):
+        timing = Timing.of_labels(labels, timing * np.arange(len(labels)))
+    names, columns = [], []
     for task in tasks:
-        box = np.array([label == task for label in labels], float)
-        if regressor == "fir":
-            for delay, column in enumerate(_fir(box)):
-                names.append(f"{task}_{delay}")
-                columns.append(column)
+        if shape == FIR:
+            found = _fir(timing.spans(task), timing, fir_s)
+            names += [f"{task}_{delay:g}s" for delay in found]
+            columns += found.values()
         else:
             names.append(task)
-            columns.append(convolved(box, tr_s) if regressor == "hrf" else box)
-    x = np.linspace(-1, 1, n)
-    for order in range(1, drift_order + 1):
-        names.append(f"drift_{order}")
-        column = np.polynomial.legendre.Legendre.basis(order)(x)
-        columns.append(column - column.mean())
-    return Design(tuple(names), np.stack(columns, axis=1))
+            columns.append(_course(shape, labels, (task,), timing))
+    if drift_order == CHOSEN:
+        drift_order = best_drift(np.stack(columns, axis=1), timing)
+    drifts = timing.drifts(drift_order)
+    return Design(
+        (CONSTANT, *names, *(f"drift_{order}" for order in range(1, drift_order + 1))),
+        np.column_stack([np.ones(len(labels)), *columns, drifts]),
+    )
 
 
 def linewidth_design(
-    labels: Sequence[str | None], rest: str, tr_s: float = 1.0, regressor: str = "boxcar"
+    labels: Sequence[str | None],
+    rest: str,
+    timing: Timing | float = 1.0,
+    shape: str = BOXCAR,
+    nested: Sequence[str] = (),
 ) -> Design:
     """One regressor of the BOLD response for all conditions but rest together, and a linear drift:
-    the shim wanders, and what is not in the model of the width stands in the amplitudes."""
-    box = np.array([label is not None and label != rest for label in labels], float)
-    column = convolved(box, tr_s) if regressor == "hrf" else box
-    drift = np.linspace(-1, 1, len(labels)) if len(labels) > 1 else np.zeros(len(labels))
-    return Design(("bold", "drift_1"), np.stack([column, drift], axis=1))
+    the shim wanders, and what is not in the model of the width stands in the amplitudes.
+
+    `nested` names the trial types that it follows in place of the conditions; they may lie within
+    other events (a block of metabolites with pauses between its stimuli).
+
+    Raises
+    ------
+    DataError
+        No event of a trial type of `nested`.
+    """
+    if not isinstance(timing, Timing):
+        timing = Timing.of_labels(labels, timing * np.arange(len(labels)))
+    if nested:
+        for name in nested:
+            if not timing.spans(name):
+                raise DataError(f"no event of trial type {name} (setting joint_linewidth_events)")
+        column = timing.course(shape, *nested)
+    else:
+        tasks = tuple({name for name in labels if name is not None and name != rest})
+        column = _course(shape, labels, tasks, timing)
+    return Design(("bold", "drift_1"), np.column_stack([column, timing.drifts(1)]))
+
+
+def best_drift(courses: np.ndarray, timing: Timing) -> int:
+    """Order of the drift: 2, or 1 where that makes the standard error of a response larger by more
+    than `DRIFT_COST`; `courses` (n_transients, n_responses)."""
+
+    def errors(order):
+        """Standard errors of the responses, in units of the noise."""
+        design = np.column_stack([courses, np.ones(len(courses)), timing.drifts(order)])
+        inverse = np.linalg.pinv(design.T @ design, hermitian=True)
+        return np.sqrt(np.diag(inverse)[: courses.shape[1]])
+
+    return 2 if np.all(errors(2) <= (1 + DRIFT_COST) * errors(1)) else 1
+
+
+def _course(
+    shape: str, labels: Sequence[str | None], tasks: Sequence[str], timing: Timing
+) -> np.ndarray:
+    if shape == BOXCAR:
+        return np.array([label in tasks for label in labels], float)
+    return timing.course(shape, *tasks)
+
+
+def _fir(spans: Sequence[tuple[float, float]], timing: Timing, window_s: float):
+    """Delay after an onset -> its column, for steps as long as those between transients."""
+    step = timing.step_s
+    window = window_s or max(LEAST_FIR_S, *(duration for _, duration in spans))
+    found = {}
+    for k in range(max(1, int(np.ceil(window / step - ROUNDING_S)))):
+        column = np.zeros(len(timing.time_s))
+        for onset, _ in spans:
+            since = timing.time_s - onset + ROUNDING_S
+            column += (since >= k * step) & (since < (k + 1) * step)
+        if column.any():
+            found[k * step] = column
+    return found
 
 
 def given_design(rows: list[dict[str, str]], n_transients: int) -> tuple[Design, Design | None]:
@@ -151,19 +288,49 @@ def given_design(rows: list[dict[str, str]], n_transients: int) -> tuple[Design,
     return amplitude, Design(tuple(n for n, w in zip(names, widths) if w), matrix[:, chosen])
 
 
-def convolved(box: np.ndarray, tr_s: float) -> np.ndarray:
-    """A boxcar over transients convolved with the haemodynamic response; a long block reaches 1."""
-    repeat = max(1, int(round(tr_s / FINE_S)))
-    fine = np.convolve(np.repeat(box, repeat), kernel(FINE_S, first_s=FINE_S / 2))
-    return fine[: len(box) * repeat : repeat]
+def width_of_contrasts(design: Design, timing: Timing) -> Design:
+    """Linewidth design of a scan without events: the sum of the contrasts of a given design, and a
+    linear drift."""
+    contrasts = [design.names.index(name) for name in design.contrasts]
+    column = design.matrix[:, contrasts].sum(axis=1)
+    return Design(("bold", "drift_1"), np.column_stack([column, timing.drifts(1)]))
 
 
-def _fir(box: np.ndarray) -> list[np.ndarray]:
-    """A column for each delay after the onset of a block."""
-    since = np.full(len(box), -1)
-    for j in np.flatnonzero(box):
-        since[j] = since[j - 1] + 1 if j and box[j - 1] else 0
-    return [(since == delay).astype(float) for delay in range(since.max() + 1)]
+def combined(design: Design, texts: Sequence[str]) -> Design:
+    """A design with sums and means of its contrasts.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        `late = mean task_8s task_12s` or `all = sum a_*`: a name, what is done, contrasts (`*`
+        stands for anything).
+
+    Raises
+    ------
+    DataError
+        Another form, a name that is taken, or no such contrast.
+    """
+    found = {}
+    for text in texts:
+        match = _COMBINATION.fullmatch(text.strip())
+        if not match:
+            raise DataError(
+                f"joint_contrasts: {text!r} is not of the form `late = mean task_8s task_12s` or "
+                "`all = sum a b`"
+            )
+        name, how, members = match.groups()
+        if name in design.names or name in found:
+            raise DataError(f"joint_contrasts: {name} is the name of a regressor or combination")
+        chosen = np.zeros(len(design.names))
+        for member in members.split():
+            own = [one for one in design.contrasts if fnmatchcase(one, member)]
+            if not own:
+                raise DataError(
+                    f"joint_contrasts: no contrast {member} in {', '.join(design.contrasts)}"
+                )
+            chosen[[design.names.index(one) for one in own]] = 1.0
+        found[name] = chosen / chosen.sum() if how == "mean" else chosen
+    return replace(design, combinations=found)
 
 
 def check(fids: Fids, design: Design, linewidth: Design | None) -> None:

@@ -9,7 +9,8 @@ shifts and baseline are shared. The mean of the transients is fitted like any sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,12 +31,8 @@ from fmrsflow.fit.directions import (
 from fmrsflow.fit.linear import Columns, Estimate, solve
 from fmrsflow.fit.model import Kind, Model, make_model
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.plateaus import Plateaus, readings
 from fmrsflow.fit.series import Series, make_series
-
-ROUNDS = 6
-ALIGNED_HZ, ALIGNED_RAD = 0.05, 0.01
-"""Most fits of the mean while transients are cut and aligned, and the scatter of frequency and
-phase below which they are aligned: the solve follows to first order what is left."""
 
 
 def fit_joint(
@@ -86,9 +83,14 @@ def fit_joint_models(
     responding: tuple[str, ...] = (),
     places: np.ndarray | None = None,
     common: Series | None = None,
+    shapes: Mapping[str, Design] | None = None,
 ) -> list[JointResult]:
     """`fit_joint` under several models of the linewidth; what they share is computed once, or was
-    before: `common`, of the same transients (`series.of_transients`)."""
+    before: `common`, of the same transients (`series.of_transients`).
+
+    `shapes` are designs of one set of columns, with the response in other shapes: the first result
+    holds the plateaus under each, round its own widths.
+    """
     options = options or FitOptions()
     fids, basis = cut_alike(fids, basis)
     model = common.mean.directions.model if common else make_model(fids, Kind(basis), options)
@@ -98,6 +100,10 @@ def fit_joint_models(
         check(fids, design, linewidth)
     courses = np.concatenate([one.matrix for one in (design, *linewidths) if one], axis=1)
     found = []
+    others = {
+        name: (one, _respond(model, one, responding, options.joint_macromolecules == "free"))
+        for name, one in (shapes or {}).items()
+    }
     for linewidth in linewidths:
         known = fixed and linewidth is not None
         if known:
@@ -106,7 +112,8 @@ def fit_joint_models(
         else:
             series = common = common or make_series(model, fids, courses, options, places)
         kind = "none" if linewidth is None else options.joint_linewidth
-        found.append(_fit(series, design, None if known else linewidth, respond, kind))
+        free = None if known else linewidth
+        found.append(_fit(series, design, free, respond, kind, {} if found else others))
     return found
 
 
@@ -146,12 +153,29 @@ def _columns(
     return Columns(matrix - matrix.mean(axis=0), chosen, signals)
 
 
-def _fit(series: Series, design: Design, widths: Design | None, respond, kind: str) -> JointResult:
+def _fit(
+    series: Series,
+    design: Design,
+    widths: Design | None,
+    respond: np.ndarray,
+    kind: str,
+    shapes: Mapping[str, tuple[Design, np.ndarray]],
+) -> JointResult:
     """The joint fit from that of the mean."""
     design = design.select(series.kept)
     widths = None if widths is None else widths.select(series.kept)
+    columns = _columns(series.directions, design, widths, respond)
+    found, final, rest, products = solved(series, columns)
+    result = _result(series, design, columns, found, final, rest, respond, kind)
+    if not shapes:
+        return result
+    return replace(result, plateaus=_plateaus(series, shapes, widths, products))
+
+
+def solved(series: Series, columns: Columns) -> tuple[Estimate, np.ndarray, np.ndarray, np.ndarray]:
+    """Coefficients of columns, how far they move each transient in each direction, what is left of
+    the transients, and their products with the directions, round the widths that were found."""
     directions, flat = series.directions, series.directions.flat
-    columns = _columns(directions, design, widths, respond)
     products = series.rows @ flat.T
     first = solve(columns, directions, products, series.variance, gain=False)
     # Anew round the widths that were found: their second order is a tenth of a point.
@@ -161,8 +185,43 @@ def _fit(series: Series, design: Design, widths: Design | None, respond, kind: s
     products = rest @ flat.T + change @ directions.gram
     found = solve(columns, directions, products, series.variance, True, series.places)
     final = columns.change(found.values, len(flat))
-    rest = rest - (final - change) @ flat
-    return _result(series, design, columns, found, final, rest, respond, kind)
+    return found, final, rest - (final - change) @ flat, products
+
+
+def _plateaus(
+    series: Series,
+    shapes: Mapping[str, tuple[Design, np.ndarray]],
+    widths: Design | None,
+    products: np.ndarray,
+) -> Plateaus:
+    """Changes and likelihood under each shape, from the products round the widths of the fit."""
+    directions, names = series.directions, series.directions.model.names
+    box = next(iter(shapes.values()))[0].select(series.kept)
+    fitted, changes, spreads, likelihoods, read = [], [], [], [], []
+    for shape, (whole, respond) in shapes.items():
+        design = whole.select(series.kept)
+        columns = _columns(directions, design, widths, respond)
+        try:
+            found = solve(columns, directions, products, series.variance, True, series.places)
+        except DataError:  # of a response that is over within a transient nothing may be left
+            continue
+        fitted.append(shape)
+        coefficients = _coefficients(series, design, columns, found, respond)
+        told, _, _, percent, spread = percent_changes(names, design, coefficients)
+        changes.append(percent)
+        spreads.append(spread)
+        likelihoods.append(found.log_likelihood)
+        read.append(readings(box, design))
+    return Plateaus(
+        shapes=tuple(fitted),
+        contrasts=box.contrasts,
+        names=told,
+        change_percent=np.array(changes),
+        covariance=np.array(spreads),
+        log_likelihood=np.array(likelihoods),
+        boxcar_reads=np.array([reads for reads, _ in read]),
+        se_ratio=np.array([ratio for _, ratio in read]),
+    )
 
 
 def _result(
@@ -193,7 +252,7 @@ def _result(
         names=names,
         baseline_amplitude=scale * base,
         baseline_se=scale * base_se,
-        contrasts=design.contrasts,
+        contrasts=tuple(design.reported),
         change_percent=percent,
         change_se_percent=np.sqrt(np.einsum("cii->ci", spread)),
         change_covariance=spread,

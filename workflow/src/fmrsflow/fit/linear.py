@@ -51,13 +51,15 @@ class Columns:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Coefficients of the columns, their covariance, the gain's SD (mean over the grid), and how
-    likely each point of the grid is."""
+    """Coefficients of the columns, their covariance, the gain's SD (mean over the grid), how likely
+    each point of the grid is, and the log likelihood: that of the coefficients, mean over the grid,
+    less what all columns share."""
 
     values: np.ndarray
     covariance: np.ndarray
     gain: float
     likely: tuple[tuple[gains.Gain, float], ...]
+    log_likelihood: float
 
 
 def solve(
@@ -100,7 +102,7 @@ def solve(
     normal = plain[pairs] * gram[np.ix_(direction, direction)]
     right = (columns.courses.T @ products)[course, direction]
     own = share[direction]
-    found, likelihoods = [], []
+    found, likelihoods, largest = [], [], []
     points = list(gains.grid()) if gain else [gains.Gain(0.0, 0.0)]
     for point in points:
         weighting = gains.weighting(both, point, size / noise, places)
@@ -115,6 +117,7 @@ def solve(
         values = scale * cho_solve(factor, scale * side)
         logdet = 2 * np.log(np.diag(factor[0]) / scale).sum()
         left = (extra[count, count] / size - side @ values) / noise
+        largest.append(np.log(point.prior) - 0.5 * (weighting.logdet + left))
         likelihoods.append(np.log(point.prior) - 0.5 * (weighting.logdet + logdet + left))
         found.append((point, values, factor, scale, weighting))
     weights = np.exp(np.array(likelihoods) - max(likelihoods))
@@ -131,7 +134,8 @@ def solve(
             covariance += weight * _coloured(columns, directions, weighting, inverse, variance)
     gain_sd = sum(weight * point.size for weight, (point, *_) in zip(weights, found))
     likely = tuple((point, float(w)) for w, (point, *_) in zip(weights, found))
-    return Estimate(mean, covariance, float(gain_sd), likely)
+    likelihood = max(largest) + np.log(np.sum(np.exp(np.array(largest) - max(largest))))
+    return Estimate(mean, covariance, float(gain_sd), likely, float(likelihood))
 
 
 def _coloured(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from fmrsflow.fit.shapes import TIMED, Shape
+
 ENGINES = ("fmrsflow", "fsl_mrs", "lcmodel")
 MACROMOLECULES = ("auto", "basis", "parametric", "none")
 BASELINES = ("spline", "polynomial", "none")
@@ -11,7 +13,7 @@ SMOOTHNESS = ("gcv", "aic", "fixed")
 MODELS = ("average", "single")
 LINESHAPES = ("auto", "voigt", "free")
 LINEWIDTHS = ("free", "fixed", "none")
-REGRESSORS = ("boxcar", "hrf", "fir")
+REGRESSORS = ("boxcar", "hrf", "trapezoid", "exponential", "fir")
 ALIGNMENTS = ("preprocess", "free")
 RESPONDING = ("fixed", "free")
 
@@ -40,8 +42,15 @@ class FitOptions:
     timecourse_transients: int = 0
     joint: bool = True
     joint_regressor: str = "boxcar"
+    joint_rise_s: float = 30.0
+    joint_delay_s: float = 0.0
+    joint_fir_s: float = 0.0
+    joint_shapes: tuple[str, ...] = ("exponential_15s", "exponential_30s")
+    joint_rest: str = ""
+    joint_contrasts: tuple[str, ...] = ()
     joint_linewidth: str = "free"
     joint_linewidth_regressor: str = "hrf"
+    joint_linewidth_events: tuple[str, ...] = ()
     joint_narrowing_hz: float = 0.0
     joint_drift_order: int = 1
     joint_alignment: str = "free"
@@ -72,6 +81,17 @@ class FitOptions:
             raise ValueError(
                 f"fit range {self.range_low_ppm} to {self.range_high_ppm} ppm does not rise"
             )
+
+        for name in self.joint_shapes:
+            Shape.named(name)
+
+    @property
+    def joint_shape(self) -> str:
+        """Name of the shape of the response (`shapes.Shape.name`), or `fir`."""
+        kind = self.joint_regressor
+        if kind in ("boxcar", "fir"):
+            return kind
+        return Shape(kind, self.joint_rise_s if kind in TIMED else 0.0, self.joint_delay_s).name
 
     @classmethod
     def from_settings(cls, settings: dict) -> FitOptions:

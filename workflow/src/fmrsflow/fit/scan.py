@@ -9,14 +9,24 @@ from functools import cached_property
 import numpy as np
 
 from fmrsflow.basis.files import Basis
+from fmrsflow.errors import DataError
+from fmrsflow.events import reference_of
 from fmrsflow.fids import Fids
 from fmrsflow.fit.average import fit_average
 from fmrsflow.fit.change import JointResult
-from fmrsflow.fit.design import Design, condition_design, linewidth_design
+from fmrsflow.fit.design import (
+    BOXCAR,
+    Design,
+    Timing,
+    combined,
+    condition_design,
+    linewidth_design,
+)
 from fmrsflow.fit.joint import fit_joint_models
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import PAIRS, FitResult
 from fmrsflow.fit.series import Series
+from fmrsflow.fit.shapes import Shape
 from fmrsflow.fit.solve import fit_spectra
 from fmrsflow.metabolites import sums_of
 from fmrsflow.noise import noise_shape
@@ -227,15 +237,46 @@ def _with_whole_noise(
 
 
 def designs(
-    labels: Sequence[str | None], tr_s: float, options: FitOptions
+    labels: Sequence[str | None], timing: Timing | float, options: FitOptions
 ) -> tuple[Design, Design]:
-    """Amplitude and linewidth design over all transients, from their conditions."""
+    """Amplitude and linewidth design over all transients, from their conditions and events.
+
+    Raises
+    ------
+    DataError
+        One condition, no condition `joint_rest`, or contrasts that the design lacks.
+    """
+    rest = joint_rest(labels, options)
+    shape, order = options.joint_shape, options.joint_drift_order
+    design = condition_design(labels, rest, timing, shape, order, options.joint_fir_s)
+    nested, regressor = options.joint_linewidth_events, options.joint_linewidth_regressor
+    width = linewidth_design(labels, rest, timing, regressor, nested)
+    return combined(design, options.joint_contrasts), width
+
+
+def joint_rest(labels: Sequence[str | None], options: FitOptions) -> str:
+    """The condition that changes of the joint fit refer to."""
     present = [label for label in dict.fromkeys(labels) if label is not None]
-    rest = REST if REST in present else present[0]
-    return (
-        condition_design(labels, rest, tr_s, options.joint_regressor, options.joint_drift_order),
-        linewidth_design(labels, rest, tr_s, options.joint_linewidth_regressor),
-    )
+    if options.joint_rest and options.joint_rest not in present:
+        raise DataError(
+            f"no condition {options.joint_rest} (setting joint_rest) among {', '.join(present)}"
+        )
+    return reference_of(present, options.joint_rest or REST)
+
+
+def shape_designs(
+    labels: Sequence[str | None], timing: Timing, options: FitOptions
+) -> dict[str, Design]:
+    """A design for each shape of the response, boxcar and haemodynamic first, then those of
+    `joint_shapes`; empty where there is only one condition."""
+    if len(set(labels) - {None}) < 2:
+        return {}
+    rest, order = joint_rest(labels, options), options.joint_drift_order
+    box = condition_design(labels, rest, timing, BOXCAR, order)
+    order = len(box.names) - len(box.contrasts) - 1
+    names = [Shape.named(one).name for one in ("hrf", *options.joint_shapes)]
+    found = {name: condition_design(labels, rest, timing, name, order) for name in names}
+    return {BOXCAR: box} | found
 
 
 def fit_together(
@@ -245,15 +286,18 @@ def fit_together(
     basis: Basis,
     options: FitOptions,
     series: Series | None = None,
+    shapes: Mapping[str, Design] | None = None,
 ) -> list[JointResult]:
-    """Joint fit with the linewidth model of the setting, and without as a control."""
+    """Joint fit with the linewidth model of the setting, and without as a control; the first also
+    under other shapes of the response."""
     used = transients.used
     widths: list[Design | None] = [None]
     if options.joint_linewidth != "none" and width is not None:
         widths.insert(0, width.select(used))
     fids, design, places = transients.fids.select(used), design.select(used), np.flatnonzero(used)
+    others = {name: one.select(used) for name, one in (shapes or {}).items()}
     return fit_joint_models(
-        fids, basis, design, widths, options, options.joint_respond, places, series
+        fids, basis, design, widths, options, options.joint_respond, places, series, others
     )
 
 

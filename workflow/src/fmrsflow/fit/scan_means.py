@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from fmrsflow.basis.files import Basis
-from fmrsflow.fit.design import Design
+from fmrsflow.events import reference_of
+from fmrsflow.fit.design import Design, Timing, condition_design, linewidth_design
 from fmrsflow.fit.means import Means
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.scan import Transients, designs
+from fmrsflow.fit.scan import REST, Transients
 from fmrsflow.fit.series import Series, of_transients
 from fmrsflow.fit.singles import singles
 
@@ -83,12 +84,12 @@ class ScanMeans:
 
 
 def means_of_scan(
-    transients: Transients, series: Series, tr_s: float, options: FitOptions
+    transients: Transients, series: Series, timing: Timing, options: FitOptions
 ) -> ScanMeans:
     """Means of the conditions and of the blocks of a scan."""
     kept = np.flatnonzero(transients.used)[series.kept]
     labels = [transients.labels[j] for j in kept]
-    design, width = plain_designs(transients.labels, tr_s, options)
+    design, width = plain_designs(transients.labels, timing, options)
     free, plain = singles(series, design.matrix[kept], width.matrix[kept])
     conditions = tuple(dict.fromkeys(labels))
     groups = [np.flatnonzero([one == name for one in labels]) for name in conditions]
@@ -109,12 +110,16 @@ def means_of_scan(
 
 
 def plain_designs(
-    labels: Sequence[str | None], tr_s: float, options: FitOptions
+    labels: Sequence[str | None], timing: Timing, options: FitOptions
 ) -> tuple[Design, Design]:
     """Conditions and a linear drift, of amplitudes and of the width: what is no scatter. A scan of
     one condition has the drift alone."""
-    if len(set(labels) - {None}) > 1:
-        options = replace(options, joint_regressor="boxcar", joint_drift_order=1)
-        return designs(labels, tr_s, options)
-    drift = Design(("drift_1",), np.linspace(-1, 1, len(labels))[:, None])
-    return drift, drift
+    present = [label for label in dict.fromkeys(labels) if label is not None]
+    if len(present) < 2:
+        drift = Design(("drift_1",), timing.drifts(1))
+        return drift, drift
+    rest, regressor = reference_of(present, REST), options.joint_linewidth_regressor
+    return (
+        condition_design(labels, rest, timing),
+        linewidth_design(labels, rest, timing, regressor, options.joint_linewidth_events),
+    )

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from fmrsflow.question import KEYS, Question
 from fmrsflow.report.alike import alike
+from fmrsflow.report.plateau import plateau_words
 from fmrsflow.report.render import signed
 from fmrsflow.report.results import Effect
 from fmrsflow.study import Site
@@ -56,7 +57,10 @@ def answers(
         "shares": _shares(_of(tables.get("variance", ()), asked)),
         "power": [row for row in tables.get("power", ()) if _known(row, "power")],
         "power_words": _power_words(tables.get("power", ())),
-        "caveats": _caveats(tables, asked),
+        "caveats": [
+            *filter(None, [plateau_words(tables.get("plateau", ()), asked)]),
+            *_caveats(tables, asked),
+        ],
         "cv": [row for row in tables.get("cv", ()) if row["quantity"] == "molal"],
         "problems": _problems(tables.get("problems", ())),
         "tiles": _tiles(meta),

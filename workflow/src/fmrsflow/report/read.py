@@ -343,6 +343,7 @@ def _question(results: Results, analysis: str) -> Question:
 SHOWN = (
     "sites",
     "meta",
+    "plateau",
     "variance",
     "cv",
     "equivalence",

@@ -13,6 +13,7 @@ from fmrsflow.tables import Row
 QUANTITIES = {
     "molal": "concentrations (mmol per kg tissue water)",
     "ratio_tcr": "ratios to total creatine",
+    "ratio_stable": "scaled to what does not respond",
     "ratio_tnaa": "ratios to total NAA",
     "molar": "concentrations (mmol per litre)",
     "alpha_corrected": "tissue-corrected concentrations",
@@ -53,12 +54,13 @@ def response_words(results: ScanResults, quantities: Sequence[str]) -> str:
     if row is None:
         return "Percent change of each metabolite by each estimator, with 95 % intervals."
     low, high = row["low_percent"], row["high_percent"]
+    seen = _seen(results, row["contrast"])
     start = (
         f"{results.asked.words.capitalize()}, {row['task']} against {row['rest']}: "
         f"{signed(row['change_percent'])} %"
     )
     if not low <= high:
-        return f"{start}, with no closed interval. tNAA and tCr are negative controls."
+        return f"{start}, with no closed interval. tNAA and tCr are negative controls.{seen}"
     meaning = (
         "the interval holds zero: this scan alone shows no change"
         if low <= 0 <= high
@@ -66,7 +68,20 @@ def response_words(results: ScanResults, quantities: Sequence[str]) -> str:
     )
     return (
         f"{start} (95 % interval {signed(low)} to {signed(high)} %); {meaning}. tNAA and tCr are "
-        "negative controls."
+        f"negative controls.{seen}"
+    )
+
+
+def _seen(results: ScanResults, contrast: str) -> str:
+    """How much of a plateau the difference of task and rest holds, by the design; "" where it is
+    not known."""
+    reads = (results.record("response").get("boxcar_reads") or {}).get(contrast)
+    if not reads:
+        return ""
+    parts = ", ".join(f"{value:.2f} ({name.replace('_', ' ')})" for name, value in reads.items())
+    return (
+        f" By this design the difference of task and rest holds {parts} of what a long stimulation "
+        "would reach, by the shape of the response."
     )
 
 

@@ -207,14 +207,51 @@ def joint(
                 for quantity in ABSOLUTE
             ]
             if name != "tCr" and "tCr" in names:
-                pair = [k, names.index("tCr")]
-                ratio = (
-                    ratio_of_changes(*change[pair], spread[np.ix_(pair, pair)])
-                    if np.isfinite(change[pair]).all()
-                    else cannot("the joint fit found no tCr or none of the metabolite")
-                )
+                ratio = change_of(names, change, spread, name, "ratio_tcr")
                 found.append(Estimate(name, "joint", modelled, "ratio_tcr", task, ratio))
-    return found + (_without_narrowing(scan.joint_rows, wanted, tasks) if modelled else [])
+    found += _of_other_contrasts(fit, wanted, rest, tasks, modelled)
+    shown = [*tasks, *(name for name in contrasts if name not in tasks)]
+    return found + (_without_narrowing(scan.joint_rows, wanted, shown) if modelled else [])
+
+
+def _of_other_contrasts(
+    fit: Mapping[str, np.ndarray], wanted, rest: str, tasks: Sequence[str], modelled: bool
+) -> list[Estimate]:
+    """Changes of contrasts that are no task (delays, columns of a design, their sums and means),
+    and the observed difference of tasks that are no contrast."""
+    names, contrasts = ([str(name) for name in fit[key]] for key in ("names", "contrasts"))
+    several = {
+        name: (fit["change_percent"][c], fit["change_covariance"][c])
+        for c, name in enumerate(contrasts)
+        if name not in tasks
+    }
+    # Shapes of a response know the conditions; the first is the boxcar.
+    observed = [str(name) for name in fit["shape_contrasts"]] if "shapes" in fit else []
+    for c, name in enumerate(observed):
+        if name in tasks and name not in contrasts:
+            several[name] = (fit["plateau_percent"][0, c], fit["plateau_covariance"][0, c])
+    found = []
+    for contrast, (change, spread) in several.items():
+        for name in wanted:
+            for quantity in (*ABSOLUTE, "ratio_tcr"):
+                if (name, quantity) != ("tCr", "ratio_tcr"):
+                    own = change_of(names, change, spread, name, quantity)
+                    found.append(Estimate(name, "joint", modelled, quantity, contrast, own))
+    return found
+
+
+def change_of(
+    names: Sequence[str], change: np.ndarray, spread: np.ndarray, name: str, quantity: str
+) -> Change:
+    """Change of a metabolite or of its ratio to tCr, from those of all `names` and their
+    covariance."""
+    k = names.index(name)
+    if quantity != "ratio_tcr":
+        return linear_change(float(change[k]), math.sqrt(spread[k, k]))
+    pair = [k, names.index("tCr")] if "tCr" in names else [k]
+    if len(pair) < 2 or not np.isfinite(change[pair]).all():
+        return cannot("the joint fit found no tCr or none of the metabolite")
+    return ratio_of_changes(*change[pair], spread[np.ix_(pair, pair)])
 
 
 def _without_narrowing(rows: Sequence[Row], wanted, tasks) -> list[Estimate]:

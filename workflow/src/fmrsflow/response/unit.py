@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmrsflow.errors import DataError
+from fmrsflow.events import reference_of
 
 Row = Mapping
 """A typed row of a table."""
@@ -52,8 +53,8 @@ class UnitScan:
 
 
 def conditions(scans: Sequence[UnitScan], rest: str) -> tuple[str, list[str]]:
-    """The condition that changes refer to (`rest`, or the first where there is none of that name)
-    and the tasks, in the order in which they ran.
+    """The condition that changes refer to (`rest`, or the one that `events.reference_of` takes for
+    it) and the tasks, in the order in which they ran.
 
     Raises
     ------
@@ -64,7 +65,8 @@ def conditions(scans: Sequence[UnitScan], rest: str) -> tuple[str, list[str]]:
     if len(names) < 2:
         raise DataError(
             f"one condition only ({', '.join(names)}): a change needs rest and a task, from "
-            "events.tsv or from two scans of different `condition` in scans.tsv"
+            "events.tsv or from two scans of different `condition` in scans.tsv, of one session, "
+            "acq and run or of one `unit`"
         )
-    reference = rest if rest in names else names[0]
+    reference = reference_of(names, rest)
     return reference, [name for name in names if name != reference]

@@ -6,10 +6,12 @@ import argparse
 import sys
 
 from fmrsflow.errors import DataError
+from fmrsflow.events import events_of, without_strays
 from fmrsflow.identity import same_measurements
 from fmrsflow.sheets import StudyError, missing_files, read_config, read_study
-from fmrsflow.study import Study
+from fmrsflow.study import Study, conditions
 from fmrsflow.surroundings import troubles
+from fmrsflow.tables import read_table
 from fmrsflow.words import count
 
 
@@ -29,8 +31,11 @@ def main(argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     missing = [] if study.config["synthetic"] else missing_files(study)
-    wrong = [*_sequences(study), *same_measurements(study), *troubles(study)]
+    unread, designs = ([], []) if study.config["synthetic"] else _designs(study)
+    wrong = [*_settings(study), *_sequences(study), *same_measurements(study), *unread]
+    wrong += troubles(study)
     print("\n".join([*wrong, *missing]), file=sys.stderr)
+    print("".join(f"{line}\n" for line in designs), end="")
     print(
         ", ".join(
             [
@@ -59,3 +64,71 @@ def _sequences(study: Study) -> list[str]:
         except DataError as error:
             found.append(f"sites.tsv: site {site.name}: {error}")
     return found
+
+
+def _settings(study: Study) -> list[str]:
+    """Fit settings whose shapes of a response mean nothing."""
+    from fmrsflow.fit.options import FitOptions
+
+    found = []
+    for name in {analysis["fit"]: None for analysis in study.config["analyses"].values()}:
+        try:
+            FitOptions.from_settings(study.setting("fit", name))
+        except ValueError as error:
+            found.append(f"fit setting {name}: {error}")
+    return found
+
+
+def _designs(study: Study) -> tuple[list[str], list[str]]:
+    """Events that cannot be read, and for each design what it can show of a response."""
+    unread, scans = [], {}
+    for scan in study.scans:
+        path = study.data_root / scan.events
+        if not scan.events or not path.is_file():
+            continue
+        try:
+            events = events_of(read_table(path), scan.events)
+        except DataError as error:
+            unread.append(f"{scan.key}: {error}")
+            continue
+        site = study.sites[scan.site]
+        spans = tuple((row["onset"], row["duration"], row["trial_type"]) for row in events)
+        key = (site.tr_s, site.transients, spans)
+        scans.setdefault(key, (events, []))[1].append(scan.key)
+    found = []
+    for (tr_s, transients, _), (events, keys) in scans.items():
+        where = f"{keys[0]}" + (f" and {len(keys) - 1} more like it" if keys[1:] else "")
+        if not tr_s:
+            found.append(f"{where}: no repetition time in sites.tsv, so no word on its design")
+            continue
+        found += [
+            f"{where}: {said}"
+            for said in dict.fromkeys(
+                line
+                for analysis in study.config["analyses"].values()
+                for line in _foreseen(study, analysis, events, tr_s, transients)
+            )
+        ]
+    return unread, found
+
+
+def _foreseen(study: Study, analysis: dict, events, tr_s: float, transients) -> list[str]:
+    """What an analysis can show of the response to these events."""
+    import numpy as np
+
+    from fmrsflow.fit.design import Timing
+    from fmrsflow.fit.foreseen import foreseen, length_of, words
+    from fmrsflow.fit.options import FitOptions
+
+    try:
+        setting = study.setting("preprocess", analysis["preprocess"])
+        options = FitOptions.from_settings(study.setting("fit", analysis["fit"]))
+        own = [row for row in events if row["trial_type"] not in setting["nested_events"]]
+        n = transients or length_of(own, tr_s)
+        labels, _ = without_strays(conditions(own, n, tr_s, setting["lag_s"]), own)
+        shown = foreseen(labels, Timing(tr_s * np.arange(n), events), options)
+    except (DataError, ValueError) as error:
+        return [str(error)]
+    return [
+        f"{task}, {n} transients of {tr_s:g} s: {words(shapes)}" for task, shapes in shown.items()
+    ]

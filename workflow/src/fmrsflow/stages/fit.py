@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
-from fmrsflow.fit.design import Design, given_design
+from fmrsflow.fit.design import (
+    Design,
+    Timing,
+    combined,
+    given_design,
+    linewidth_design,
+    width_of_contrasts,
+)
 from fmrsflow.fit.flags import flags, joint_flags
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.scan import Transients, designs, engine_timecourse, fit_scan, fit_together
+from fmrsflow.fit.scan import (
+    Transients,
+    designs,
+    engine_timecourse,
+    fit_scan,
+    fit_together,
+    joint_rest,
+    shape_designs,
+)
 from fmrsflow.fit.scan_means import means_of_scan, plain_designs, series_of_scan
 from fmrsflow.tables import read_table
 from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
@@ -50,22 +67,21 @@ def process(job: Job) -> dict:
 def _together(job: Job, options: FitOptions, transients: Transients, basis) -> dict:
     """Joint fit, and means of conditions and blocks, from one fit of all transients; what the
     record says of the joint fit."""
-    converted = job.record("convert")
-    tr_s = converted["tr_s"] or job.site.tr_s or 1.0
-    tr_s *= converted["excitations_per_transient"] or 1
-    design = width = None
+    timing = _timing(job, transients)
+    design = width = rest = shapes = None
     joint = {"status": "absent", "reason": "switched off (setting joint)"}
     try:
         if options.joint:
-            design, width = _designs(job, options, transients, tr_s)
+            design, width, rest = _designs(job, options, transients.labels, timing)
+            shapes = shape_designs(transients.labels, timing, options)
     except Unreachable:
         raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
         joint = _failed(failure)
-    both = plain_designs(transients.labels, tr_s, options) if design is None else (design, width)
+    both = plain_designs(transients.labels, timing, options) if design is None else (design, width)
     try:
         series = series_of_scan(transients, basis, options, [one for one in both if one])
-        means = means_of_scan(transients, series, tr_s, options)
+        means = means_of_scan(transients, series, timing, options)
     except DataError as failure:
         job.warn(f"no model of all transients, each condition has a fit of its own: {failure}")
         job.save("timecourse", [], TIMECOURSE)
@@ -75,32 +91,60 @@ def _together(job: Job, options: FitOptions, transients: Transients, basis) -> d
     if design is None:
         return joint
     try:
-        fits = fit_together(transients, design, width, basis, options, series)
+        fits = fit_together(transients, design, width, basis, options, series, shapes)
     except DataError as failure:
         return _failed(failure)
     for flag in joint_flags(fits[0]):
         job.warn(flag)
     job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
     job.save("joint", fits[0].arrays(np.flatnonzero(transients.used)))
-    return {"status": "ok", "reason": None, **fits[0].summary(), "design": list(design.names)}
+    told = {**fits[0].summary(), "design": list(design.names), "rest": rest}
+    return {"status": "ok", "reason": None, **told}
 
 
 def _failed(failure: DataError) -> dict:
     return {"status": "failed", "reason": " ".join(str(failure).split())}
 
 
+def _timing(job: Job, transients: Transients) -> Timing:
+    """When transients were excited, and events took place: without any, runs of a condition."""
+    converted, events, time_s = job.record("convert"), job.events(), transients.time_s
+    each = converted["excitations_per_transient"] or 1
+    tr_s = converted["tr_s"] or job.site.tr_s or 1.0
+    if not np.isfinite(time_s).all():  # no repetition time, and so no events
+        time_s = np.arange(len(time_s)) * tr_s * each
+    if events is None:
+        return Timing.of_labels(transients.labels, time_s)
+    return Timing(time_s, events, tr_s * (np.arange(each) - (each - 1) / 2))
+
+
 def _designs(
-    job: Job, options: FitOptions, transients: Transients, tr_s: float
-) -> tuple[Design, Design | None]:
-    """Amplitude and linewidth design over all transients, from the setting's TSV or the events."""
+    job: Job, options: FitOptions, labels: Sequence[str | None], timing: Timing
+) -> tuple[Design, Design | None, str | None]:
+    """Amplitude and linewidth design over all transients, from the setting's TSV or the events, and
+    the condition that changes refer to (None where the TSV says it)."""
     if not options.joint_design:
-        return designs(transients.labels, tr_s, options)
+        return *designs(labels, timing, options), joint_rest(labels, options)
     scan = job.scan
     name = options.joint_design.format(stem=scan.stem, **scan.entities)
     path, root = job.study.data_root / name, job.study.data_root.resolve()
     if not (path.is_file() and path.resolve().is_relative_to(root)):
         raise Unreachable(f"{name} (setting joint_design) is not below the data root", path)
-    return given_design(read_table(job.beside(path)), len(transients.labels))
+    design, width = given_design(read_table(job.beside(path)), len(labels))
+    if width is None:
+        width = _width(design, labels, timing, options)
+    return combined(design, options.joint_contrasts), width, None
+
+
+def _width(
+    design: Design, labels: Sequence[str | None], timing: Timing, options: FitOptions
+) -> Design:
+    """Linewidth design beside a given one that says nothing of it: from events, where there are
+    any, else from its own contrasts."""
+    if len(set(labels) - {None}) < 2 and not options.joint_linewidth_events:
+        return width_of_contrasts(design, timing)
+    rest, regressor = joint_rest(labels, options), options.joint_linewidth_regressor
+    return linewidth_design(labels, rest, timing, regressor, options.joint_linewidth_events)
 
 
 def _water(job: Job) -> dict:

@@ -8,7 +8,7 @@ from fmrsflow import quality
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
-from fmrsflow.events import odd_timing
+from fmrsflow.events import odd_timing, without_strays
 from fmrsflow.noise import without_zeros
 from fmrsflow.preprocess.linewidth import match_linewidths
 from fmrsflow.preprocess.outliers import blank_unusable
@@ -116,12 +116,17 @@ def _conditions(job: Job, timing: Timing) -> list[str | None]:
     events = job.events()
     if events is None:
         return [job.scan.condition or "all"] * timing.n_excitations
+    setting = job.settings["preprocess"]
+    events = [row for row in events if row["trial_type"] not in setting["nested_events"]]
     stimuli = [row for row in events if row["trial_type"] != "rest"]
     length_s = timing.n_excitations * timing.tr_s
     for text in odd_timing(stimuli, length_s, timing.each * timing.tr_s):
         job.warn(text)
-    lag_s = job.settings["preprocess"]["lag_s"]
-    return conditions_of(events, timing.n_excitations, timing.tr_s, lag_s)
+    labels = conditions_of(events, timing.n_excitations, timing.tr_s, setting["lag_s"])
+    labels, text = without_strays(labels, events)
+    if text:
+        job.warn(text)
+    return labels
 
 
 def _mixed(excited: Sequence, labels: Sequence, timing: Timing) -> list[str]:

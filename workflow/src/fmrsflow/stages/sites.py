@@ -57,6 +57,7 @@ def write_tables(study: Study, analysis: str) -> None:
     """Write results/<analysis>/sites/: every table, the figures, and last of all the record."""
     from fmrsflow.sites.answer import changes, grouped
     from fmrsflow.sites.levels import agreement, levels
+    from fmrsflow.sites.plateau import plateaus
 
     settings = study.config["sites"]
     results = Results(study)
@@ -68,6 +69,7 @@ def write_tables(study: Study, analysis: str) -> None:
     rest = study.setting("response", read.names["response"])["rest"]
     seed = crc32(f"{analysis} {len(tables['responses'])}".encode())
     tables |= changes(tables["responses"], sheet, settings, seed)
+    tables["plateau"] = plateaus(read.plateaus(), sheet)
     chosen = _one_condition(concentrations, rest)
     scale = [
         _problem(site, scan, "quantify", "warning", text)
@@ -225,9 +227,13 @@ class Reader:
         return rows
 
     def responses(self) -> list[dict]:
-        """Percent changes of all units; those without a number are not used."""
-        rows = []
+        """Percent changes of all units, and differences of paired ones; those without a number are
+        not used."""
+        from fmrsflow.sites.arms import Place, with_arms
+
+        rows, places = [], {}
         for unit in self.study.units():
+            places[unit.key] = Place(unit.arm, unit.scan.acq)
             used, reason = self.use(unit)
             for row in self.table("response", "change", unit):
                 there = math.isfinite(row["change_percent"])
@@ -241,6 +247,15 @@ class Reader:
                         "reason": reason or ("" if there else row["reason"]),
                     }
                 )
+        return with_arms(rows, places, self.study.config["sites"].get("pair", ""))
+
+    def plateaus(self) -> list[dict]:
+        """Plateaus of all units under shapes of the response."""
+        rows = []
+        for unit in self.study.units():
+            used, _ = self.use(unit)
+            same = {"site": unit.scan.site, "person": self.study.person(unit.scan), "used": used}
+            rows += [{**same, **row} for row in self.table("response", "plateaus", unit)]
         return rows
 
     def problems(self) -> list[dict]:

@@ -8,16 +8,20 @@ CHANGE = {
     "metabolite": text("metabolite or sum"),
     "estimator": text(
         "`blocks`: averages of conditions; `timecourse`: linear model of conditions and drift on "
-        "amplitudes of blocks; `joint`: linear model of all transients"
+        "amplitudes of blocks; `joint`: linear model of all transients, of all scans of the unit"
     ),
     "matched": flag(
         "linewidth difference between conditions taken out (`blocks`, `timecourse`: width free in "
-        "each; `joint`: narrowing in the model); false is the control without"
+        "each; `joint`: narrowing in the model, or a width for each scan); false is the control "
+        "without"
     ),
-    "quantity": text("molal, ratio_tcr or raw"),
+    "quantity": text(
+        "molal, ratio_tcr or raw; `ratio_stable` (`joint` of several scans): scaled to all that is "
+        "taken not to respond"
+    ),
     "contrast": text("`<task>-<rest>`"),
     "rest": text("condition that the change refers to"),
-    "task": text("condition whose change it is"),
+    "task": text("condition whose change it is; of `joint` also another contrast of its design"),
     "change_percent": number("100 (task - rest) / rest", "percent"),
     "se_percent": number("its standard error: noise and gain of the transients", "percent"),
     "low_percent": number(
@@ -51,4 +55,28 @@ BLOCKS = {
     "se_percent": number("its standard error", "percent"),
 }
 
-TABLES = {"change": CHANGE, "controls": CONTROLS, "blocks": BLOCKS}
+PLATEAUS = {
+    "scan": text("scan of the joint fit"),
+    "metabolite": text("metabolite or sum"),
+    "quantity": text("raw (a molal change within a scan is the same) or ratio_tcr"),
+    "contrast": text("`<task>-<rest>`"),
+    "shape": text(
+        "assumed shape of the response; under `boxcar` the change is the observed difference"
+    ),
+    "change_percent": number("change at the plateau of a response of this shape", "percent"),
+    "se_percent": number("its standard error", "percent"),
+    "log_likelihood": number(
+        "of the scan under this shape, up to what its shapes have in common; sites pool it"
+    ),
+    "boxcar_reads": number(
+        "share of a plateau of this shape that the observed difference shows, by the design"
+    ),
+    "se_ratio": number("se of the plateau over that of the difference, by the design"),
+}
+
+TABLES = {
+    "change": CHANGE,
+    "controls": CONTROLS,
+    "blocks": BLOCKS,
+    "plateaus": PLATEAUS,
+}

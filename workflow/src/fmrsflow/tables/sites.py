@@ -5,13 +5,16 @@ from __future__ import annotations
 from fmrsflow.scan_figures import FIGURES
 from fmrsflow.tables import Column, flag, integer, number, text
 
+WEIGHED = "weighed"
+"""In plateau.tsv in the place of a shape: the mean over them."""
+
 _P = "percent"
 
 _QUESTION = {
     "metabolite": text("metabolite or sum"),
     "estimator": text("blocks, joint or timecourse"),
     "matched": flag("linewidth difference between conditions taken out; false is the control"),
-    "quantity": text("molal, ratio_tcr or raw"),
+    "quantity": text("molal, ratio_tcr, ratio_stable or raw"),
     "contrast": text("`<task>-<rest>`"),
 }
 _SCAN = {
@@ -129,6 +132,26 @@ TABLES = {
         "prediction_high_percent": number("upper end: where a further site would lie", _P),
         "method": text("how the mean was taken"),
         **_REASON,
+    },
+    "plateau": {
+        "metabolite": text("metabolite or sum"),
+        "quantity": text("raw (a molal change within a scan is the same) or ratio_tcr"),
+        "contrast": text("`<task>-<rest>`"),
+        "shape": text(
+            "assumed shape of the response; `boxcar`: the observed difference; `weighed`: the mean "
+            "over shapes"
+        ),
+        "weight": number("likelihood of the shape, pooled over the scans, of sum 1"),
+        "n_sites": integer("sites"),
+        "n": integer("scans"),
+        **_CHANGE_SE,
+        "boxcar_reads": number(
+            "share of a plateau of this shape that the observed difference shows, median of scans"
+        ),
+        "se_ratio": number("error of the plateau over that of the difference, median of scans"),
+        "scan_sd_percent": number("root mean square error of one scan", _P),
+        "shown": flag("pages state this plateau (row `weighed`)"),
+        "reason": text("why they do not"),
     },
     "variance": {
         "outcome": text("change (percent change) or concentration"),

@@ -1,0 +1,181 @@
+"""The plateau of a response whose shape is not known: shapes weighed over all scans of a study.
+
+One scan hardly tells how fast its metabolites respond, and the shape that fits it best is the true
+one too seldom to have an interval hold (docs/science.md#shapes). So the likelihoods of the shapes
+are pooled over the scans, and the plateau is the mean over shapes by their weights, its error that
+of the mean over sites and the spread between shapes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fmrsflow.question import LEAST_READ
+from fmrsflow.sites.answer import pool, sample_of
+from fmrsflow.sites.variance import decompose, site_means
+from fmrsflow.tables.sites import WEIGHED
+
+KEYS = ("metabolite", "quantity", "contrast")
+
+SLOW = "hrf"
+"""The shape of the BOLD response."""
+
+MOST_SD_PERCENT = 1.5
+"""Largest standard error of the plateau of one scan, percentage points."""
+
+Rows = list[dict]
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """Shapes weighed over scans.
+
+    Attributes
+    ----------
+    weight : array (n_shapes,)
+        exp(sum of the log likelihoods), of sum one: all shapes have as many parameters, and
+        Akaike's weights are those of the likelihood.
+    change_percent, se_percent : arrays (n_scans,)
+        Plateau of each scan by these weights, and its error under a given shape.
+    between_percent : float
+        SD between shapes of their means over scans, by the weights.
+    """
+
+    weight: np.ndarray
+    change_percent: np.ndarray
+    se_percent: np.ndarray
+    between_percent: float
+
+    @property
+    def scan_sd_percent(self) -> float:
+        """Root mean square error of the plateau of one scan."""
+        return float(np.sqrt(np.mean(self.se_percent**2)))
+
+
+def weighed(change: np.ndarray, se: np.ndarray, log_likelihood: np.ndarray) -> Weighed:
+    """Plateaus of scans under shapes, arrays (n_scans, n_shapes) each, weighed over the scans."""
+    total = log_likelihood.sum(axis=0)
+    weight = np.exp(total - total.max())
+    weight /= weight.sum()
+    means = change.mean(axis=0)
+    between = weight @ (means - weight @ means) ** 2
+    return Weighed(weight, change @ weight, np.sqrt(se**2 @ weight), float(np.sqrt(between)))
+
+
+def withheld(reads: float, scan_sd_percent: float) -> str:
+    """Why no plateau is stated first ("" where it can be).
+
+    Parameters
+    ----------
+    reads : float
+        Share of the plateau that the observed difference holds under SLOW.
+    scan_sd_percent : float
+    """
+    if not reads >= LEAST_READ:
+        return (
+            f"the design hardly sees a plateau: task less rest holds {reads:.2f} of it where the "
+            "response lags like BOLD"
+        )
+    if not scan_sd_percent <= MOST_SD_PERCENT:
+        return (
+            f"under the likely shapes of the response one scan has a standard error of "
+            f"{scan_sd_percent:.1f} points, more than {MOST_SD_PERCENT:g}"
+        )
+    return ""
+
+
+def plateaus(rows: Sequence[Mapping], sites: Mapping[str, Mapping]) -> Rows:
+    """Rows of plateau.tsv: for each metabolite, quantity and contrast the mean over sites under
+    each shape, and that over the shapes.
+
+    Parameters
+    ----------
+    rows : rows of plateaus.tsv of all units, with `site`, `person` and `used`
+    sites : site -> mapping with `vendor`
+    """
+    groups: dict[tuple, list[Mapping]] = {}
+    for row in rows:
+        if row["used"]:
+            groups.setdefault(tuple(row[name] for name in KEYS), []).append(row)
+    return [one for key, own in groups.items() for one in _rows_of(key, own, sites)]
+
+
+def _rows_of(key: tuple, rows: Sequence[Mapping], sites: Mapping[str, Mapping]) -> Rows:
+    scans: dict[str, dict[str, Mapping]] = {}
+    for row in rows:
+        scans.setdefault(row["scan"], {})[row["shape"]] = row
+    numbers = ("change_percent", "se_percent", "log_likelihood", "boxcar_reads", "se_ratio")
+    scans = {
+        name: own
+        for name, own in scans.items()
+        if all(math.isfinite(row[column]) for row in own.values() for column in numbers)
+    }
+    if not scans:
+        return []
+    first = next(iter(scans.values()))
+    shapes = [shape for shape in first if all(shape in own for own in scans.values())]
+    table = {
+        column: np.array([[own[shape][column] for shape in shapes] for own in scans.values()])
+        for column in numbers
+    }
+    found = weighed(*(table[column] for column in numbers[:3]))
+    reads, ratio = (np.median(table[column], axis=0) for column in numbers[3:])
+    people = [own[shapes[0]] for own in scans.values()]
+    same = dict(zip(KEYS, key))
+    made = []
+    for s, shape in enumerate(shapes):
+        changes = table["change_percent"][:, s], table["se_percent"][:, s]
+        made.append(
+            {
+                **same,
+                "shape": shape,
+                "weight": float(found.weight[s]),
+                **_mean(*changes, people, sites),
+                "boxcar_reads": float(reads[s]),
+                "se_ratio": float(ratio[s]),
+                "scan_sd_percent": float(np.sqrt(np.mean(changes[1] ** 2))),
+                "shown": None,
+                "reason": "",
+            }
+        )
+    slow = float(reads[shapes.index(SLOW)]) if SLOW in shapes else math.nan
+    why = withheld(slow, found.scan_sd_percent)
+    whole = _mean(found.change_percent, found.se_percent, people, sites, found.between_percent)
+    last = {
+        **same,
+        "shape": WEIGHED,
+        "weight": 1.0,
+        **whole,
+        "boxcar_reads": float(reads @ found.weight),
+        "se_ratio": float(ratio @ found.weight),
+        "scan_sd_percent": found.scan_sd_percent,
+        "shown": not why,
+        "reason": why,
+    }
+    return [*made, last]
+
+
+def _mean(change, se, people: Sequence[Mapping], sites, between_percent: float = 0.0) -> dict:
+    """Mean over sites with its interval, an error that all scans share counted in."""
+    rows = [
+        {**one, "change_percent": value, "se_percent": error}
+        for one, value, error in zip(people, change, se)
+    ]
+    sample = sample_of(rows, sites)
+    parts = decompose(sample, intervals=False, drop=("vendor",))
+    found = pool(sample, site_means(sample, parts), parts)
+    names = ("change_percent", "se_percent", "low_percent", "high_percent")
+    mean, own, low, high = (found.get(name, math.nan) for name in names)
+    wider = math.hypot(own, between_percent) / own if own else math.nan
+    return {
+        "n_sites": found["n_sites"],
+        "n": found["n"],
+        "change_percent": mean,
+        "se_percent": own * wider,
+        "low_percent": mean + (low - mean) * wider,
+        "high_percent": mean + (high - mean) * wider,
+    }
