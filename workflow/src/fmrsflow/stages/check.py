@@ -14,6 +14,9 @@ from fmrsflow.surroundings import troubles
 from fmrsflow.tables import read_table
 from fmrsflow.words import count
 
+MOST_DESIGNS = 12
+"""Designs, those of most scans, that are looked at: events may be random in each scan."""
+
 
 def main(argv: list[str]) -> int:
     """Print every problem; exit code 1 where there is one."""
@@ -96,7 +99,8 @@ def _designs(study: Study) -> tuple[list[str], list[str]]:
         key = (site.tr_s, site.transients, spans)
         scans.setdefault(key, (events, []))[1].append(scan.key)
     found = []
-    for (tr_s, transients, _), (events, keys) in scans.items():
+    several = sorted(scans.items(), key=lambda one: -len(one[1][1]))
+    for (tr_s, transients, _), (events, keys) in several[:MOST_DESIGNS]:
         where = f"{keys[0]}" + (f" and {len(keys) - 1} more like it" if keys[1:] else "")
         if not tr_s:
             found.append(f"{where}: no repetition time in sites.tsv, so no word on its design")
@@ -109,6 +113,8 @@ def _designs(study: Study) -> tuple[list[str], list[str]]:
                 for line in _foreseen(study, analysis, events, tr_s, transients)
             )
         ]
+    if several[MOST_DESIGNS:]:
+        found.append(f"{len(several) - MOST_DESIGNS} more designs are not looked at")
     return unread, found
 
 
