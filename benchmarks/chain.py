@@ -62,9 +62,9 @@ def _creatine() -> Iterator[Figure]:
     from fmrsflow.convert.reader import read
     from fmrsflow.fit.options import FitOptions
     from fmrsflow.fit.solve import fit_spectra
-    from fmrsflow.fit.water import water_amplitude
     from fmrsflow.stages.basis import make
     from fmrsflow.study import Site
+    from fmrsflow.water_amplitude import water_amplitude
 
     site = Site("challenge", "Siemens", 3.0, "PRESS", 0.03, 20.0, "own", te1_s=0.011)
     stem = "Cr_10mM_test_water_scaling"

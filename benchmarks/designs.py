@@ -16,13 +16,19 @@ import numpy as np
 
 import fit
 import foreign
+import pairs
 from figure import Figure, skipped
 from fmrsflow.basis.files import Basis
 from fmrsflow.fids import Fids
 from fmrsflow.fit.change import JointResult
-from fmrsflow.fit.design import condition_design, linewidth_design
+from fmrsflow.fit.design import Timing, condition_design, linewidth_design
 from fmrsflow.fit.joint import fit_joint
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.scan import Transients, fit_scan, fit_together
+from fmrsflow.fit.scan_means import means_of_scan, plain_designs, series_of_scan
+from fmrsflow.response.change import Change
+from fmrsflow.response.timecourse import by_condition, changes_over_time, courses
+from fmrsflow.response.unit import UnitScan
 from fmrsflow.synthetic.foreign import Course, Foreign, draw_series
 from fmrsflow.synthetic.scanner import boxcar, haemodynamic
 
@@ -84,11 +90,39 @@ class Scan:
         fids, basis = make(self, seed)
         return _troubled(self, fids, seed), basis
 
+    @property
+    def labels(self) -> list[str]:
+        """Condition of each transient."""
+        return ["task" if one > 0.5 else "rest" for one in self.courses()[0]]
+
+    def transients(self, seed: int) -> tuple[Transients, Basis]:
+        """A draw as the fit stage gets it."""
+        fids, basis = self.draw(seed)
+        every, time_s = np.ones(self.n, bool), TR_S * np.arange(self.n)
+        labels = tuple(self.labels)
+        return Transients(fids, labels, every, every.astype(float), time_s), basis
+
+    def compare(self, seed: int) -> dict[tuple[str, str], Change]:
+        """Changes of Glu and tCr by `blocks` and by `timecourse`, default settings."""
+        given, basis = self.transients(seed)
+        options = FitOptions()
+        plain = plain_designs(given.labels, _timing(given), options)
+        series = series_of_scan(given, basis, options, plain)
+        means = means_of_scan(given, series, _timing(given), options).arrays()
+        unit = UnitScan("", {}, {}, (), (), means=means)
+        over_time, setting = courses(unit), {"drift_order": 1, "interval": "fieller"}
+        found = {}
+        for name in ("Glu", "tCr"):
+            one = by_condition(unit, name, True)
+            found["blocks", name] = one.between("rest", "task", "fieller")
+            (change,) = changes_over_time(over_time[name], "rest", ["task"], setting)
+            found["timecourse", name] = change
+        return found
+
     def fit(self, seed: int) -> JointResult:
         """Joint fit of a draw by the default settings."""
         fids, basis = self.draw(seed)
-        labels = ["task" if one > 0.5 else "rest" for one in self.courses()[0]]
-        options = FitOptions()
+        labels, options = self.labels, FitOptions()
         width = linewidth_design(labels, "rest", TR_S, options.joint_linewidth_regressor)
         return fit_joint(fids, basis, condition_design(labels, "rest", TR_S), width, options)
 
@@ -119,7 +153,17 @@ def figures(quick: bool) -> Iterator[Figure]:
             yield from _null(f"{name}, null", Scan(family, field, glu=0.0), next(seeds))
     for title, scan in TROUBLES.items():
         yield from _covered(f"own 7T, mixed, {title}", scan, next(seeds))
+    for family in (False, True):
+        for field in fit.FIELDS:
+            name = f"{'foreign' if family else 'own'} {field}"
+            six = Scan(family, field, n=96)
+            yield from _means(f"{name}, 6 blocks", six, next(seeds))
+            null = replace(six, block_s=32.0, glu=0.0)
+            yield from _means(f"{name}, 12 blocks, null", null, next(seeds))
+    gain = Scan(n=96, block_s=32.0, gain_cv=0.02, gain_correlation=0.8)
+    yield from _means("own 7T, 12 blocks, gain 2 %, AR .8", gain, next(seeds))
     yield from _speed()
+    yield from pairs.figures(quick)
     yield from _not_built()
 
 
@@ -166,10 +210,23 @@ def judged(title: str, scan: Scan, seeds: range) -> Iterator[Figure]:
     for name, one in found.items():
         yield _bias(f"{title}, {name}: bias, points", one, note)
         yield _coverage(f"{title}, {name}: coverage %", one, 93.0)
-        reach = 2 / (2 * len(seeds)) ** 0.5
-        good = 0.95 - reach <= one.ratio <= 1.05 + reach
-        size = f"SD {one.error.std(ddof=1):.2f}"
-        yield Figure(f"{title}, {name}: SD / SE", one.ratio, "0.95-1.05", bool(good), size)
+        yield _size(f"{title}, {name}: SD / SE", one, 1.05)
+
+
+def _means(title: str, scan: Scan, seeds: range) -> Iterator[Figure]:
+    """Errors of `blocks` and `timecourse`; where nothing changes, their mean as well."""
+    truth = {"Glu": scan.glu, "tCr": 0.0}
+    found = [scan.compare(seed) for seed in seeds]
+    for estimator, name in found[0]:
+        changes = [one[estimator, name] for one in found]
+        error = np.array([change.percent - truth[name] for change in changes])
+        one = Errors(error, np.array([change.se for change in changes]))
+        named, note = f"{title}, `{estimator}`, {name}", f"{len(seeds)} scans"
+        if not scan.glu:
+            yield _bias(f"{named}: mean change, points", one, note)
+        note = f"bias {one.error.mean():+.2f} +- {one.bias_se:.2f}, {note}"
+        yield replace(_coverage(f"{named}: coverage %", one, 93.0), note=note)
+        yield _size(f"{named}: SD / SE", one, 1.08)
 
 
 def _null(title: str, scan: Scan, seeds: range) -> Iterator[Figure]:
@@ -197,6 +254,14 @@ def _coverage(name: str, errors: Errors, least: float) -> Figure:
     return Figure(name, errors.coverage, f"{least:g}-97", good)
 
 
+def _size(name: str, errors: Errors, most: float) -> Figure:
+    """Whether the errors are as large as they are said to be."""
+    reach = 2 / (2 * len(errors.error)) ** 0.5
+    good = 0.95 - reach <= errors.ratio <= most + reach
+    note = f"SD {errors.error.std(ddof=1):.2f}"
+    return Figure(name, errors.ratio, f"0.95-{most:g}", bool(good), note)
+
+
 def _speed() -> Iterator[Figure]:
     for n, limit in ((64, 0.15), (320, 0.25)):
         scan = Scan(n=n)
@@ -206,14 +271,32 @@ def _speed() -> Iterator[Figure]:
         width = linewidth_design(labels, "rest", TR_S, "hrf")
         spent = fit.cpu_s(lambda f=fids, b=basis, d=design, w=width: fit_joint(f, b, d, w), 3)
         yield Figure(f"joint fit, {n} transients, CPU s", spent, f"<= {limit:g}", spent <= limit)
+    scan = Scan()
+    given, basis = scan.transients(SEED)
+    spent = fit.cpu_s(lambda: _whole_stage(given, basis), 3)
+    name = f"all fits of a scan of {scan.n} transients, CPU s"
+    yield Figure(name, spent, "<= 1", spent <= 1.0)
+
+
+def _timing(given: Transients) -> Timing:
+    return Timing.of_labels(given.labels, given.time_s)
+
+
+def _whole_stage(given: Transients, basis: Basis) -> None:
+    """Averages of conditions, plain and matched, means and joint fit, as the stage makes them."""
+    options, names = FitOptions(), ["rest", "task"]
+    rows = [np.array([label == name for label in given.labels]) for name in names]
+    average = given.fids.with_data(np.concatenate([given.mean(one).data for one in rows]))
+    fit_scan(given, names, average, average.broadened(0.2, 0.0), basis, options)
+    plain = plain_designs(given.labels, _timing(given), options)
+    series = series_of_scan(given, basis, options, plain)
+    means_of_scan(given, series, _timing(given), options)
+    fit_together(given, *plain, basis, options, series)
 
 
 def _not_built() -> Iterator[Figure]:
     rest = {
-        "`blocks`, `timecourse` of the same model: coverage %": "93-97",
-        "two scans: SD / SD of separate fits": "<= 0.8",
         "time-resolved water of Archibald 2020: bias, points": "within +-0.3",
-        "joint fit of two scans of 128 transients, CPU s": "<= 0.4",
         "rows of 8 excitations: silent": "0",
     }
     for name, target in rest.items():

@@ -25,12 +25,12 @@ from fmrsflow.fids import Fids
 from fmrsflow.fit.average import fit_average
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult
-from fmrsflow.fit.water import water_amplitude
 from fmrsflow.metabolites import propagated, with_sums
 from fmrsflow.preprocess.scan import combined, correct
 from fmrsflow.sheets import schema
 from fmrsflow.stages.basis import make
 from fmrsflow.study import Site
+from fmrsflow.water_amplitude import water_amplitude
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"

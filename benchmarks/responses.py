@@ -116,7 +116,7 @@ class Timed(Scan):
         options = FitOptions()
         design, width = designs(self.labels, self.timing, options)
         shapes = shape_designs(self.labels, self.timing, options)
-        return fit_joint_models(fids, basis, design, (width,), options, (), shapes)[0]
+        return fit_joint_models(fids, basis, design, (width,), options, shapes=shapes)[0]
 
 
 def figures(quick: bool) -> Iterator[Figure]:

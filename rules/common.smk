@@ -168,9 +168,13 @@ def fit_minutes(wildcards, attempt):
 
 
 def measured(wildcards):
-    """Manifests of the concentrations that a batch of units stands on."""
-    scans = [scan for unit in batch_of("response", wildcards) for scan in unit.scans]
-    return manifests_of("quantify", dict(wildcards), scans)
+    """Manifests of the concentrations that a batch of units stands on; those of several scans are
+    fitted together, with the basis of their site."""
+    units = batch_of("response", wildcards)
+    found = manifests_of("quantify", dict(wildcards), [one for unit in units for one in unit.scans])
+    if any(len(unit.scans) > 1 for unit in units):
+        found += manifests_of("basis", dict(wildcards), [STUDY.sites[units[0].site]])
+    return found
 
 
 def bold_files(wildcards):

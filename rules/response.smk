@@ -11,9 +11,9 @@ rule response:
     conda:
         "../envs/core.yaml"
     resources:
-        mem_mb=memory(800),
-        runtime=minutes(10, 0.25, "response"),
+        mem_mb=memory(1500),
+        runtime=minutes(10, 0.5, "response"),
     params:
-        batch=batch("response"),
+        batch=batch("response", "members"),
     shell:
         call("response")

@@ -279,9 +279,9 @@ def test_the_creatine_pair_of_the_challenge_gives_10_82_mm(shared_data):
     from fmrsflow.convert.reader import read
     from fmrsflow.fit.options import FitOptions
     from fmrsflow.fit.solve import fit_spectra
-    from fmrsflow.fit.water import water_amplitude
     from fmrsflow.stages.basis import make
     from fmrsflow.study import Site
+    from fmrsflow.water_amplitude import water_amplitude
 
     folder = shared_data / "fitting-challenge" / "cr-10mM"
     site = Site("challenge", "Siemens", 3.0, "PRESS", 0.03, 20.0, "own", te1_s=0.011)

@@ -58,6 +58,13 @@ ALLOWED = {
     "synthetic/plan.py": ({"read_text"}, "plans"),
     "synthetic/foreign_lines.py": ({"read_text"}, "measured macromolecules of the package"),
     "synthetic/head.py": ({"nib.load"}, "head of an installed package"),
+    "convert/excitations.py": ({"open"}, "the header of a P-file"),
+    "intake/bids.py": ({"open", "read_bytes", "json.loads"}, "a dataset that the user names"),
+    "intake/people.py": ({"read_table"}, "a dataset that the user names"),
+    "intake/protocol.py": ({"nib.load"}, "a dataset that the user names"),
+    "intake/vendor.py": ({"nib.load", "open"}, "a folder that the user names"),
+    "intake/sheets.py": ({"read_bytes", "read_table"}, "sheets of the study"),
+    "stages/init.py": ({"read_table"}, "list that an earlier call left"),
     "synthetic/consortium.py": ({"open"}, "truth that grows while it is written"),
     "arithmetic.py": ({"read_text"}, "/proc/cpuinfo"),
 }

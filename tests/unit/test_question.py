@@ -63,3 +63,16 @@ def test_key_and_question_stand_for_each_other():
 
 def test_the_question_has_words():
     assert Question("tNAA").words == "total NAA"
+
+
+def test_a_pair_of_arms_is_asked_for_before_either_arm():
+    asked = Question.from_settings({**SETTINGS, "pair": "on-off"})
+    rows = [row(contrast=f"a-rest ({arms})") for arms in ("on", "off", "on-off")]
+    assert asked.best(rows) is rows[2]
+    assert asked.arms == ("on", "off")
+    assert Question(**rows[2]).arms == ("on", "off")
+    # A scan alone has changes without arms: they answer next best.
+    assert asked.best([row()]) == row()
+    assert Question.from_settings(SETTINGS).arms is None
+    assert Question(**row()).arms is None
+    assert Question(**rows[0]).arms is None

@@ -277,3 +277,33 @@ def test_a_file_of_another_person_or_session_is_told(files, sheet, words):
 )
 def test_files_of_the_row_or_of_the_same_folder_as_the_scan_pass(files, sheet):
     assert read_study(files(scans=sheet)).scans
+
+
+ARMS = """site	subject	session	task	mrs	events	unit	arm
+A	01	1	vis	a/1.rda	a/1.tsv	one	stimulus
+A	01	2	vis	a/2.rda	a/2.tsv	two	control
+"""
+
+
+def test_arms_of_a_pair_are_read_with_their_scans(files):
+    study = read_study({**files(scans=ARMS), "sites": {"pair": "stimulus-control"}})
+    assert [unit.arm for unit in study.units()] == ["stimulus", "control"]
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        ("stimulus-sham", "no scan of scans.tsv is in arm sham (column arm); there are control, s"),
+        ("stimulus", "'stimulus' is not of the form A-B"),
+    ],
+)
+def test_a_pair_that_the_sheet_does_not_hold_is_refused(files, pair, said):
+    config = files(scans=ARMS)
+    (problem,) = problems({**config, "sites": {"pair": pair}})
+    assert said in problem
+
+
+def test_a_unit_of_two_arms_is_refused(files):
+    mixed = ARMS.replace("two", "one")
+    (problem,) = problems(files(scans=mixed))
+    assert "row 3: arm control of unit one, whose scan of row 2 has stimulus" in problem

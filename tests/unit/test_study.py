@@ -116,3 +116,36 @@ def test_rounding_of_onsets_does_not_move_a_transient():
 
 def test_batches_keep_order_and_lose_nothing():
     assert batches(range(5), 2) == [(0, 1), (2, 3), (4,)]
+
+
+def test_scans_that_the_sheet_names_as_one_unit_are_one_whatever_their_session_and_run():
+    study = make_study(
+        scan(session="1", task="rest", run="1", condition="rest", unit="pain"),
+        scan(session="1", task="pain", run="2", events="e.tsv", unit="pain", arm="stimulus"),
+        scan(session="1", task="pain", run="3", events="e.tsv"),
+        scan(site="B", task="rest", condition="rest", unit="pain"),
+    )
+    assert [(unit.key, len(unit.scans)) for unit in study.units()] == [
+        ("A/sub-01_unit-pain", 2),
+        ("A/sub-01_ses-1_task-pain_run-3", 1),
+        ("B/sub-01_unit-pain", 1),
+    ]
+    assert study.units()[0].members == [
+        "A/sub-01_ses-1_task-rest_run-1",
+        "A/sub-01_ses-1_task-pain_run-2",
+    ]
+
+
+def test_sessions_and_regions_of_a_person_are_never_mixed_up():
+    study = make_study(
+        *(
+            scan(session=session, acq=acq, task=task, condition=task)
+            for session in ("1", "2", "3")
+            for acq in ("left", "right")
+            for task in ("rest", "memory")
+        )
+    )
+    assert len(study.units()) == 6
+    for unit in study.units():
+        assert {one.condition for one in unit.scans} == {"rest", "memory"}
+        assert len({(one.session, one.acq) for one in unit.scans}) == 1

@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from fmrsflow.convert import child
 from fmrsflow.convert.boxes import box_distance_mm
+from fmrsflow.convert.interleaved import water_rows
 from fmrsflow.convert.reader import load, read
 from fmrsflow.convert.sidecar import sidecar
 from fmrsflow.errors import DataError, MachineFault
@@ -159,12 +160,12 @@ def test_two_series_in_a_folder_are_refused(fids, tmp_path):
         read(tmp_path, None)
 
 
-def test_references_among_the_transients_are_refused(fids, tmp_path):
+def test_references_at_the_ends_of_a_series_are_told_apart(fids, tmp_path):
     data = fids.data.copy()
     data[[0, 1, 10, 11]] *= 200
     write_dicom(fids.with_data(data), tmp_path)
-    with pytest.raises(DataError, match=r"4 of 12 transients \(the first of them number 1\)"):
-        read(tmp_path, None)
+    found = water_rows(read(tmp_path, None).fids, "", True)
+    assert np.flatnonzero(found).tolist() == [0, 1, 10, 11]
 
 
 def test_a_movement_within_a_series_is_no_reference(fids, tmp_path):

@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from fmrsflow.convert.interleaved import water_rows
 from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError
 from fmrsflow.fids import from_nifti
@@ -125,10 +126,10 @@ def test_what_is_cut_or_lacks_a_number_is_refused_by_its_cause(signals, tmp_path
         read(write(tmp_path / "a.txt", edit(text(signals))), None)
 
 
-def test_water_among_the_signals_is_refused(signals, tmp_path):
+def test_water_among_the_signals_is_told_apart(signals, tmp_path):
     signals[1] *= 100
-    with pytest.raises(DataError, match="1 of 2 transients .* water references among them"):
-        read(write(tmp_path / "a.txt", text(signals)), None)
+    found = read(write(tmp_path / "a.txt", text(signals)), None).fids
+    assert water_rows(found, "", True).tolist() == [False, True]
 
 
 def test_cut_first_points_are_told(signals, tmp_path):

@@ -12,6 +12,7 @@ from fmrsflow.errors import DataError, MachineFault, Unreachable
 from fmrsflow.fit import engines
 from fmrsflow.fit.engines import COMMANDS, _raw, _read_lcmodel, find_command, fit_with_engine
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.scan import Transients, engine_timecourse
 
 TABLE = """
 $$CONC  4 lines in following concentration table = NCONC+1
@@ -115,3 +116,21 @@ def test_an_engine_that_is_no_program_is_a_fault_of_the_machine(noisy, basis, tm
     path.chmod(0o755)
     with pytest.raises(MachineFault, match="cannot be started"):
         fit_with_engine(noisy(1, 200.0, 1), basis, FitOptions(engine="lcmodel", command=str(path)))
+
+
+def test_blocks_of_an_engine_are_fitted_one_by_one(noisy, basis, tmp_path):
+    """A row a block and metabolite, with what the engine wrote of it; rejected transients count for
+    nothing in the time of a block."""
+    (tmp_path / "table").write_text(TABLE)
+    copies = f"cp {tmp_path}/table out.table; echo >> {tmp_path}/runs"
+    options = FitOptions(engine="lcmodel", command=command(tmp_path, copies))
+    fids, kept = noisy(6, 200.0, 1), np.array([True, True, True, True, False, True])
+    labels = ("rest", "rest", "task", "task", "rest", "rest")
+    given = Transients(fids, labels, kept, kept.astype(float), 2.0 * np.arange(6))
+    rows = engine_timecourse(given, fids, basis, options)
+    glu = [row for row in rows if row["metabolite"] == "Glu"]
+    assert (tmp_path / "runs").read_text().count("\n") == len(glu) == 3
+    assert [row["condition"] for row in glu] == ["rest", "task", "rest"]
+    assert [row["time_s"] for row in glu] == [1.0, 5.0, 10.0]
+    assert {row["amplitude"] for row in glu} == {glu[0]["amplitude"]}
+    assert glu[0]["se"] == pytest.approx(0.05 * glu[0]["amplitude"])

@@ -13,6 +13,7 @@ from fmrsflow.fit.design import Design, Timing, condition_design, linewidth_desi
 from fmrsflow.fit.joint import fit_joint, fit_joint_models
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import designs, shape_designs
+from fmrsflow.fit.series import of_transients
 from fmrsflow.fit.solve import fit_spectra
 from fmrsflow.quality import voigt_fwhm
 
@@ -205,9 +206,38 @@ def test_only_chosen_metabolites_respond(scan, basis):
     assert told == {"Glu", "Lac", "Glx"}
 
 
-def test_macromolecules_never_respond(scan, basis):
-    result = _fit(scan(snr=40.0), basis)
-    assert np.isnan(result.change_percent[0, result.names.index("MM09")])
+def test_transients_that_were_fitted_before_give_the_same(scan, basis):
+    """And a gain knows the gaps between them: its error is not that of neighbours."""
+    fids, places = scan(snr=40.0, seed=5), np.cumsum(np.tile([1, 9], 16))
+    design, width = condition_design(LABELS, "rest"), linewidth_design(LABELS, "rest")
+    courses = np.concatenate([design.matrix, width.matrix], axis=1)
+    series = of_transients(fids, basis, courses, FitOptions(), places)
+    given = (fids, basis, design, [width], FitOptions(), (), places)
+    (alone,), (again,) = fit_joint_models(*given), fit_joint_models(*given, common=series)
+    np.testing.assert_array_equal(again.change_percent, alone.change_percent)
+    np.testing.assert_array_equal(again.change_covariance, alone.change_covariance)
+    (close,) = fit_joint_models(*given[:-1])
+    assert not np.array_equal(close.change_covariance, alone.change_covariance)
+
+
+@pytest.mark.parametrize("everything", [True, False], ids=["all signals", "macromolecules"])
+def test_macromolecules_are_a_reference_unless_they_may_respond(
+    clean, basis, truth, noisy, everything
+):
+    """Of 4 % in all signals or in macromolecules alone, at an SNR at which the data say so: held
+    fixed, macromolecules make it a gain, which comes off all others; free, everything is as it is.
+    """
+    share = np.array([everything or name.startswith("MM") for name in basis.names])
+    amplitudes = truth * (1 + 0.04 * np.outer(BOX, share))
+    fids = replace(clean, data=(amplitudes @ basis.fids)[:, None]).broadened(3.0, 4.0)
+    fids = noisy(len(BOX), 400.0, 3, fids)
+    fixed, free = (_fit(fids, basis, joint_macromolecules=one) for one in ("fixed", "free"))
+    expected = np.array([4.0 if everything else 0.0, 4.0])
+    tcr, mm20 = places = [free.names.index(name) for name in ("tCr", "MM20")]
+    error = free.change_se_percent[0, places]
+    assert np.all(np.abs(free.change_percent[0, places] - expected) < 3 * error)
+    assert np.isnan(fixed.change_percent[0, mm20])
+    assert fixed.change_percent[0, tcr] == pytest.approx(expected[0] - 4.0, abs=0.6)
 
 
 def test_free_frequency_and_phase_are_followed(scan, basis):
@@ -269,7 +299,7 @@ def test_plateaus_and_likelihoods_tell_shapes_apart(scan, basis):
     options = FitOptions()
     design, width = designs(LABELS, timing, options)
     shapes = shape_designs(LABELS, timing, options)
-    found = fit_joint_models(fids, basis, design, (width,), options, (), shapes)[0]
+    found = fit_joint_models(fids, basis, design, (width,), options, shapes=shapes)[0]
     told, k = found.plateaus, found.names.index("Glu")
     assert told.shapes == ("boxcar", "hrf", "exponential_15s", "exponential_30s")
     assert told.shapes[int(told.log_likelihood.argmax())] == "exponential_15s"

@@ -9,7 +9,7 @@ import pytest
 
 from fmrsflow.errors import DataError
 from fmrsflow.fit.directions import GAIN, GAUSS2, LORENTZ, PHASE, SHIFT, TURNS, directions_of
-from fmrsflow.fit.gain import Gain, weighting
+from fmrsflow.fit.gain import Gain, correlation, weighting
 from fmrsflow.fit.linear import Columns, solve
 from fmrsflow.fit.model import Kind, make_model
 from fmrsflow.fit.options import FitOptions
@@ -67,15 +67,21 @@ def test_directions_without_some_are_at_right_angles_to_them(directions):
     np.testing.assert_allclose(directions.model.band.oversampling * rest.gram, rest.scatter)
 
 
+GAPS = np.cumsum(np.random.default_rng(9).integers(1, 6, N))
+
+
+@pytest.mark.parametrize("index", [np.arange(N), GAPS], ids=["every transient", "gaps"])
 @pytest.mark.parametrize("size, rho", [(0.0025, 0.0), (0.02, 0.8), (0.1, 0.95)])
-def test_weighting_is_that_of_the_whole_matrix(size, rho):
+def test_weighting_is_that_of_the_whole_matrix(size, rho, index):
+    """Two transients with k - 1 between them that take no part correlate by rho^k."""
     strength = 3e4
-    index = np.arange(N)
-    whole = np.eye(N) + size**2 * strength * rho ** np.abs(index[:, None] - index)
+    correlated = np.where(np.eye(N), 1.0, rho ** np.abs(index[:, None] - index))
+    np.testing.assert_array_equal(correlation(index, rho), correlated)
+    whole = np.eye(N) + size**2 * strength * correlated
     inverse = np.linalg.inv(whole)
     ones = inverse.sum(axis=1)
     inverse -= np.outer(ones, ones) / ones.sum()
-    found = weighting(COURSES, Gain(size, rho), strength)
+    found = weighting(COURSES, Gain(size, rho), strength, index)
     expected = COURSES.T @ inverse @ COURSES - COURSES.T @ COURSES
     np.testing.assert_allclose(found.products, expected, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(COURSES.T @ found.applied, expected, rtol=1e-8, atol=1e-9)
@@ -136,6 +142,24 @@ def test_errors_under_gain_are_those_of_the_whole_covariance(columns, directions
     ratio = np.sqrt(np.diag(found.covariance) / np.diag(expected))
     assert ratio == pytest.approx(1.0, abs=0.25)
     assert found.gain == pytest.approx(size, rel=0.6)
+
+
+def test_gaps_are_in_the_likelihood_of_a_gain(columns, directions):
+    """A gain that runs on from one transient to the next is uncorrelated where ten lie between."""
+    index = np.arange(10 * N)
+    course = 0.03 * np.linalg.cholesky(0.8 ** np.abs(index[:, None] - index))
+    gains = (course @ np.random.default_rng(8).standard_normal(10 * N))[::10]
+    rows = np.outer(gains - gains.mean(), directions.flat[GAIN])
+    products = rows @ directions.flat.T
+    found = solve(columns, directions, products, 1e-7, gain=True, places=10 * np.arange(N))
+    close = solve(columns, directions, products, 1e-7, gain=True)
+
+    def mean_correlation(estimate):
+        return sum(weight * point.correlation for point, weight in estimate.likely)
+
+    # Alone, they look like white noise; ten apart, correlations up to 0.8 do as well.
+    assert mean_correlation(close) < 0.3 < mean_correlation(found)
+    assert sum(weight for _, weight in found.likely) == pytest.approx(1.0)
 
 
 def test_noise_that_is_not_white_is_counted_as_it_is(columns, directions):

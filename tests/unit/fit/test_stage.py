@@ -65,7 +65,15 @@ def run(tmp_path, basis):
         study = Study(config, {"here": site}, (one,))
         before = Job("convert", study, one, {})
         before.finish(
-            "ok", None, None, {"tr_s": 2.0, "te_s": 0.028, "reference": {} if water else None}
+            "ok",
+            None,
+            None,
+            {
+                "tr_s": 2.0,
+                "te_s": 0.028,
+                "reference": {} if water else None,
+                "excitations_per_transient": 1,
+            },
         )
         kept = np.ones(len(labels), bool) if kept is None else kept
         conditions = list(dict.fromkeys(labels))
@@ -144,6 +152,25 @@ def test_blocks_follow_the_conditions(run, scan):
     rows = [row for row in run(scan).table("timecourse") if row["metabolite"] == "Glu"]
     assert [row["condition"] for row in rows] == ["rest", "task", "rest", "task"]
     assert [float(row["time_s"]) for row in rows] == [7.0, 23.0, 39.0, 55.0]
+
+
+def test_means_are_there_without_a_joint_fit(run, scan):
+    outcome = run(scan, joint=False)
+    assert outcome.record["joint"]["status"] == "absent"
+    means = outcome.after.arrays("fit", "means")
+    assert list(means["conditions"]) == ["rest", "task"]
+    rest, task = means["matched_level"] + means["matched_values"]
+    k = list(means["matched_names"]).index("Glu")
+    assert 100 * (task[k] / rest[k] - 1) == pytest.approx(6.0, abs=5.0)
+    rows = [row for row in outcome.table("timecourse") if row["metabolite"] == "Glu"]
+    assert [row["condition"] for row in rows] == ["rest", "task", "rest", "task"]
+
+
+def test_one_transient_has_a_fit_and_nothing_to_compare(run, scan):
+    outcome = run(scan.select([0]), labels=["all"])
+    assert outcome.record["status"] == "ok"
+    assert outcome.table("timecourse") == []
+    assert any("one transient alone" in text for text in outcome.record["warnings"])
 
 
 def test_blocks_of_a_set_size(run, scan):

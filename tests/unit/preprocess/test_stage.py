@@ -21,6 +21,7 @@ from fmrsflow.study import Scan, Site, Study
 from fmrsflow.tables import read_table
 
 SCHEMA = Path(__file__).resolve().parents[3] / "workflow" / "schemas" / "preprocess.yaml"
+NO_REFERENCE = "no water reference: eddy currents are not corrected"
 EVENTS = "onset\tduration\ttrial_type\n64\t64\ttask\n"
 
 
@@ -40,7 +41,17 @@ class Outcome:
         return self.after.table("preprocess", "transients")
 
 
-def run(folder, svs, reference=None, events=None, condition="", **setting) -> Outcome:
+def run(
+    folder,
+    svs,
+    reference=None,
+    events=None,
+    condition="",
+    each=1,
+    water_at=(),
+    first=False,
+    **setting,
+) -> Outcome:
     """Write what `convert` would have written, run the stage."""
     defaults = {
         name: entry["default"] for name, entry in yaml.safe_load(SCHEMA.read_text()).items()
@@ -60,8 +71,12 @@ def run(folder, svs, reference=None, events=None, condition="", **setting) -> Ou
     before.save("svs", svs)
     if reference is not None:
         before.save("mrsref", reference)
-    shown = None if reference is None else {"te_s": 0.03, "tr_s": 2.0, "n_transients": 1}
-    before.finish("ok", None, None, {"te_s": 0.03, "tr_s": 2.0, "reference": shown})
+    over_time = first or len(water_at) > 0
+    shown = {"te_s": 0.03, "tr_s": 2.0, "n_transients": 1, "over_time": over_time}
+    shown = None if reference is None else shown
+    times = {"excitations_per_transient": each, "water_transients": list(water_at)}
+    times["water_before_each"] = first
+    before.finish("ok", None, None, {"te_s": 0.03, "tr_s": 2.0, "reference": shown, **times})
     job = Job("preprocess", study, scan, {"preprocess": "p"})
     run_job(job, process)
     return Outcome(job)
@@ -409,3 +424,90 @@ def test_a_good_line_at_7t_is_no_reason_to_leave_a_scan_out(shared_data, sim, tm
     assert excluded(record, limits) == ""
     # The same in Hz at 3T is no good line.
     assert "ppm" in excluded({**record, "fwhm_tcr_ppm": record["fwhm_tcr_hz"] / 123.2}, limits)
+
+
+def averaged(fids: Fids, each: int) -> Fids:
+    """Means of so many transients in a row."""
+    return fids.with_data(fids.transients.reshape(-1, each, fids.n_points).mean(axis=1))
+
+
+def test_transients_of_several_excitations_are_timed_by_them(sim, tmp_path):
+    """Sixteen means of eight at a TR of 2 s: a block of 64 s is four of them, not thirty-two."""
+    svs = averaged(sim.scan(n=128, drift_hz=0, seed=6).fids, 8)
+    found = run(tmp_path, svs, events=EVENTS, each=8)
+    rows = found.rows()
+    assert [row["condition"] for row in rows] == ["rest"] * 4 + ["task"] * 4 + ["rest"] * 8
+    assert [row["time_s"] for row in rows[:2]] == [7.0, 23.0]
+    assert found.record["warnings"] == [NO_REFERENCE]
+    assert not found.record["parameters"]["eddy"]["applied"]
+
+
+def test_a_mean_over_the_edge_of_an_event_is_told(sim, tmp_path):
+    svs = averaged(sim.scan(n=128, drift_hz=0, seed=6).fids, 8)
+    events = "onset\tduration\ttrial_type\n72\t64\ttask\n"
+    found = run(tmp_path, svs, events=events, each=8)
+    labels = [row["condition"] for row in found.rows()]
+    assert labels == ["rest"] * 4 + [""] + ["task"] * 3 + [""] + ["rest"] * 7
+    assert any(
+        "2 transients of 8 excitations lie across" in one for one in found.record["warnings"]
+    )
+
+
+def test_unknown_excitations_take_no_events(sim, tmp_path):
+    svs = sim.scan(n=16, drift_hz=0, seed=6).fids
+    found = run(tmp_path, svs, events=EVENTS, each=None)
+    assert found.record["status"] == "failed"
+    assert "column excitations_per_transient" in found.record["reason"]
+    assert run(tmp_path, svs, each=None).record["status"] == "ok"
+
+
+@pytest.mark.parametrize("scaling", ["scan", "block"])
+def test_water_between_the_transients_is_followed(sim, tmp_path, scaling):
+    """A water transient before each 16; the receiver gains 5 % from one group to the next."""
+    groups, each = 4, 16
+    scan = sim.scan(n=groups * each, drift_hz=0, water=0.5, seed=8)
+    time = scan.clean.time_s
+    gain = 1 + 0.05 * np.arange(groups)
+    water = 2e4 * gain[:, None] * np.exp(-np.pi * 8 * time)
+    places = np.arange(groups) * (each + 1)
+    rows = np.setdiff1d(np.arange(groups * (each + 1)), places)
+    course = np.interp(rows, places, gain)
+    svs = scan.fids.with_data(scan.fids.transients * course[:, None])
+    found = run(
+        tmp_path,
+        svs,
+        scan.fids.with_data(water),
+        "onset\tduration\ttrial_type\n34\t34\ttask\n",
+        water_at=places,
+        water_scaling=scaling,
+    )
+    table = found.after.table("preprocess", "water")
+    assert [row["amplitude_percent"] for row in table] == pytest.approx(
+        100 * gain / gain.mean(), rel=1e-3
+    )
+    assert [row["condition"] for row in table] == ["rest", "task", "rest", "rest"]
+    assert [row["time_s"] for row in table] == [0.0, 34.0, 68.0, 102.0]
+    assert [row["time_s"] for row in found.rows()[:3]] == [2.0, 4.0, 6.0]
+    size = np.abs(found.fids("svs").transients[:, :200]).mean(axis=1)
+    slope = np.polyfit(course / course.mean(), size / size.mean(), 1)[0]
+    # Each value has 1 % of noise, the course an SD of 4 %: an SE of 0.03.
+    assert slope == pytest.approx(1.0 if scaling == "scan" else 0.0, abs=0.1)
+
+
+def test_scaling_without_water_over_the_scan_is_told(sim, tmp_path):
+    found = run(tmp_path, sim.scan(n=16, seed=6).fids, water_scaling="block")
+    assert any("no water was measured over the scan" in one for one in found.record["warnings"])
+
+
+def test_water_before_each_phase_cycle(sim, tmp_path):
+    """Twenty phase cycles of 16 after one of water each, TR 2 s: 34 s from one to the next."""
+    svs = averaged(sim.scan(n=320, drift_hz=0, seed=9).fids, 16)
+    water = 2e4 * np.exp(-np.pi * 8 * svs.time_s) * np.ones((20, 1))
+    events = "onset\tduration\ttrial_type\n340\t170\theat\n"
+    found = run(tmp_path, svs, svs.with_data(water), events, each=16, first=True)
+    labels = [row["condition"] for row in found.rows()]
+    assert labels == ["rest"] * 10 + ["heat"] * 5 + ["rest"] * 5
+    assert [row["time_s"] for row in found.rows()[:2]] == [17.0, 51.0]
+    table = found.after.table("preprocess", "water")
+    assert [row["time_s"] for row in table[:3]] == [0.0, 34.0, 68.0] and len(table) == 20
+    assert [row["condition"] for row in table] == labels

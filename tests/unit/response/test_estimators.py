@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fmrsflow.errors import DataError
+from fmrsflow.fit.means import Means
 from fmrsflow.response.controls import controls
-from fmrsflow.response.estimators import blocks, courses, joint, timecourse
+from fmrsflow.response.estimators import blocks, joint, timecourse
 from fmrsflow.response.plateaus import boxcar_reads, plateau_rows
+from fmrsflow.response.timecourse import courses
 from fmrsflow.response.unit import UnitScan, conditions
 
 SETTING = {
@@ -99,11 +102,11 @@ def changes(estimates, name):
 
 
 def everything(one: UnitScan):
-    by_name = courses(one)
+    by_name, ratios = courses(one), courses(one, "tCr")
     found = blocks([one], "rest", ["task"], SETTING)
     found += joint(one, "rest", ["task"], SETTING, seed=len)
     for name in SETTING["metabolites"]:
-        found += timecourse(by_name[name], by_name["tCr"], "rest", ["task"], SETTING)
+        found += timecourse(by_name[name], ratios.get(name), "rest", ["task"], SETTING)
     return found, by_name
 
 
@@ -126,6 +129,93 @@ def test_a_basis_without_pcr_has_total_creatine_in_every_estimator():
         for one in controls([scan()], found, [by_name["Glu"]], "rest", ["task"], SETTING)
     ]
     assert "tCr change, blocks" in named and "tCr change, joint" in named
+
+
+def together(one: UnitScan, glu=(0.0, 4.0), gain=0.0) -> UnitScan:
+    """The scan with means of one model: levels of 10 and 8, a gain that moves the task alone."""
+    names = ("Glu", "Cr", "tCr", "Asp")
+    level, noise = np.array([10.0, 8.0, 8.0, 0.0]), 0.04 * np.eye(4)
+    noise[1:3, 1:3] = 0.04
+    moved = np.array([0.0, gain]) - gain / 2
+
+    def of(conditions) -> Means:
+        task = np.array([label == "task" for label in conditions], float)
+        share = np.where(task, glu[1], glu[0])[:, None] / 100 * np.eye(4)[0]
+        relative = (1 + share) * (1 + moved[task.astype(int), None])
+        values = level * (relative / relative.mean(axis=0) - 1)
+        values[:, 3] = np.nan
+        spread = (0.02 * (task - task.mean())) ** 2
+        counts = np.full(len(task), 32 // len(task))
+        root = np.sqrt(spread) * np.sign(task - 0.5)
+        return Means(
+            names, level, 0.01 * np.eye(4), counts, values, noise, level, np.outer(root, root)
+        )
+
+    conditions, blocks = ("rest", "task"), ("rest", "task") * 4
+    arrays = {
+        "conditions": np.array(conditions),
+        "block_conditions": np.array(blocks),
+        "block_time_s": 8.0 * np.arange(8),
+        **of(conditions).arrays("matched"),
+        **of(conditions).arrays("unmatched"),
+        **of(blocks).arrays("blocks"),
+    }
+    return replace(one, means=arrays)
+
+
+def test_conditions_of_one_scan_are_compared_in_one_model():
+    """Noise of 0.2 in each of 32 transients, a gain of 2 % between conditions: in an absolute
+    change, not in a ratio; the fits of single averages (4 % of Glu, 1 % SE) take no part."""
+    setting = {**SETTING, "metabolites": ["Glu", "tCr", "Asp", "Lac"]}
+    one = together(scan(), glu=(0.0, 6.0), gain=0.02)
+    found = {
+        (o.metabolite, o.estimator, o.matched, o.quantity): o.change
+        for o in blocks([one], "rest", ["task"], setting)
+    }
+    # There is no molal concentration and no ratio in the table of the scan.
+    assert {key[3] for key in found} == {"raw"}
+    assert not any(key[0] == "Lac" for key in found)
+    glu = found["Glu", "blocks", True, "raw"]
+    ratio = 1.06 * 1.01 / 0.99
+    assert glu.percent == pytest.approx(100 * (ratio - 1))
+    # To first order, task - ratio rest over rest, whose mean is 10: a gain of one half of 2 % each
+    # way, noise of 16 transients each, and an error of 0.1 of what they share.
+    rest = 20 / (1 + ratio)
+    parts = (0.1 * (1 + ratio), 0.2 * math.sqrt((1 + ratio**2) / 16), 0.1 * (ratio - 1))
+    assert glu.se == pytest.approx(100 * math.hypot(*parts) / rest, rel=0.002)
+    assert "holds none" in found["Asp", "blocks", True, "raw"].reason
+    rows = [*one.concentrations, {**one.concentrations[0], "quantity": "ratio_tcr"}]
+    (over, *_) = (
+        o.change
+        for o in blocks([replace(one, concentrations=rows)], "rest", ["task"], setting)
+        if o.quantity == "ratio_tcr"
+    )
+    assert over.percent == pytest.approx(6.0)
+    # Gain is in neither, and noise of the differences in both.
+    noise = 0.2 * math.sqrt((1 + 1.06**2) / 16) * (1 + 1.06) / 2
+    level = (1.06 - 1) * 0.1 * (1 + 1.06) / 2
+    parts = (noise / 10, noise / 8, level / 10, level / 8)
+    assert over.se == pytest.approx(100 * math.hypot(*parts), rel=0.01)
+
+
+def test_blocks_and_time_course_of_one_model_agree():
+    """Without a drift the same differences are in both, and the errors are of one size."""
+    one = together(scan(), glu=(0.0, 6.0))
+    found = blocks([one], "rest", ["task"], SETTING)
+    by_name, ratios = courses(one), courses(one, "tCr")
+    found += timecourse(by_name["Glu"], ratios["Glu"], "rest", ["task"], SETTING)
+    changes = {(o.estimator, o.matched): o.change for o in found if o.metabolite == "Glu"
+               and o.quantity == "raw"}  # fmt: skip
+    assert set(changes) == {("blocks", True), ("blocks", False), ("timecourse", True)}
+    plain, over_time = changes["blocks", True], changes["timecourse", True]
+    assert over_time.percent == pytest.approx(plain.percent, abs=1e-6)
+    assert over_time.se == pytest.approx(plain.se, rel=1e-3)
+
+
+def test_a_condition_of_which_nothing_was_kept_is_named():
+    found = blocks([together(scan())], "rest", ["task", "other"], SETTING)
+    bad = next(o for o in found if o.task == "other")
+    assert bad.change.reason == "cannot be estimated because no transient of other was kept"
 
 
 def test_the_joint_fit_without_narrowing_stands_beside_as_a_control():

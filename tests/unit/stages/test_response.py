@@ -32,6 +32,7 @@ def two_scan_study(tmp_path) -> Study:
     config = {"results": str(tmp_path), "data_root": str(tmp_path)}
     config |= {stage: {name: {}} for stage, name in NAMES.items()}
     config["response"] = {"r": SETTING}
+    config["fit"] = {"f": {"joint": False}}
     return Study(config, sites, scans)
 
 

@@ -40,6 +40,8 @@ LEAVES = {
     "preprocess": (
         "transients.tsv",
         "transients.json",
+        "water.tsv",
+        "water.json",
         "average.nii.gz",
         "matched.nii.gz",
     ),

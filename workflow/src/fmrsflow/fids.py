@@ -242,7 +242,7 @@ def from_nifti(image) -> Fids:
         Not a NIfTI-MRS single-voxel image, edited spectra, or a dimension (phase cycle) that this
         workflow does not process.
     """
-    header = _header_extension(image)
+    header = header_extension(image)
     said = told(header)
     if said.edited:
         raise DataError(f"{said.edited}: {EDITED_UNSUPPORTED}")
@@ -426,7 +426,14 @@ def to_nifti(fids: Fids, **fields):
     return image
 
 
-def _header_extension(image) -> dict:
+def header_extension(image) -> dict:
+    """Header of a NIfTI-MRS image (extension 44).
+
+    Raises
+    ------
+    DataError
+        There is none, or it lacks what the standard asks for.
+    """
     for extension in image.header.extensions:
         if extension.get_code() == 44:
             header = json.loads(extension.get_content())

@@ -6,6 +6,7 @@ the door, and only what is derived here goes on.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ class Told:
         Why this is a series of edited spectra.
     water_suppressed : bool or None
         False too where water was kept by metabolite cycling.
+    water : tuple of bool
+        Which transients were measured without water suppression; empty where they are of one kind.
+    excitations : int or None
+        Number of excitations of the whole scan.
     notes : tuple of str
         What the file does not say and a reader had to assume, for the record.
     """
@@ -63,6 +68,8 @@ class Told:
     named_family: str = ""
     edited: str = ""
     water_suppressed: bool | None = None
+    water: tuple[bool, ...] = ()
+    excitations: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -78,7 +85,33 @@ def told(header: Mapping) -> Told:
         named_family=family_of(free),
         edited=edited(header, [*technical, *free]),
         water_suppressed=False if cycled else suppressed if isinstance(suppressed, bool) else None,
+        water=_water(header),
+        excitations=_count(header.get("NumberOfTransients")),
     )
+
+
+def _water(header: Mapping) -> tuple[bool, ...]:
+    """Transients without water suppression by the header of the dimension DIM_DYN, which may list a
+    value for each (NIfTI-MRS, dynamic header fields)."""
+    for n in (5, 6, 7):
+        fields = header.get(f"dim_{n}_header")
+        if header.get(f"dim_{n}") != "DIM_DYN" or not isinstance(fields, Mapping):
+            continue
+        values = fields.get("WaterSuppressed")
+        if isinstance(values, Mapping):
+            values = values.get("Value")
+        if isinstance(values, list) and all(isinstance(one, bool) for one in values):
+            return tuple(not one for one in values) if len(set(values)) == 2 else ()
+    return ()
+
+
+def _count(value) -> int | None:
+    """A whole number of 1 and more; None for anything else."""
+    if isinstance(value, Mapping):
+        value = value.get("Value")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if math.isfinite(value) and value >= 1 and value == int(value) else None
 
 
 def vendor_of(manufacturer: str) -> str:

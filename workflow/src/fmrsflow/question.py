@@ -21,7 +21,7 @@ KEYS = ("metabolite", "estimator", "matched", "quantity", "contrast")
 ESTIMATORS = ("blocks", "joint", "timecourse")
 """In the order in which one stands in for another."""
 
-QUANTITIES = ("molal", "ratio_tcr", "raw")
+QUANTITIES = ("molal", "ratio_tcr", "ratio_stable", "raw")
 """In the order in which one stands in for another."""
 
 LEAST_READ = 0.5
@@ -31,7 +31,8 @@ like BOLD, for the plateau to be stated: no metabolite is known to respond faste
 
 @dataclass(frozen=True)
 class Question:
-    """What a study asks first: one value of each column of `KEYS`; "" is any contrast."""
+    """What a study asks first: one value of each column of `KEYS`; of the contrast how it ends, ""
+    is any."""
 
     metabolite: str = "Glu"
     estimator: str = "blocks"
@@ -42,12 +43,22 @@ class Question:
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Question:
         """The question of the settings of schemas/sites.yaml."""
-        return cls(settings["metabolite"], settings["estimator"], True, settings["quantity"])
+        contrast = f"({settings['pair']})" if settings.get("pair") else ""
+        asked = (settings[name] for name in ("metabolite", "estimator", "quantity"))
+        metabolite, estimator, quantity = asked
+        return cls(metabolite, estimator, True, quantity, contrast)
 
     @property
     def words(self) -> str:
         """The metabolite in words."""
         return in_words(self.metabolite)
+
+    @property
+    def arms(self) -> tuple[str, str] | None:
+        """The two arms whose difference is asked for; None where a change is."""
+        ending = self.contrast.rpartition("(")[2].rstrip(")")
+        first, dash, second = ending.partition("-")
+        return (first, second) if dash and self.contrast.endswith(")") else None
 
     def rank(self, row: Mapping[str, Any]) -> tuple[int, bool, int, bool]:
         """How far a row on the metabolite is from the question; all zero where it answers it."""
@@ -55,7 +66,7 @@ class Question:
             _place(row["estimator"], self.estimator, ESTIMATORS),
             row["matched"] != self.matched,
             _place(row["quantity"], self.quantity, QUANTITIES),
-            self.contrast not in ("", row["contrast"]),
+            not row["contrast"].endswith(self.contrast),
         )
 
     def answered_by(self, row: Mapping[str, Any]) -> bool:

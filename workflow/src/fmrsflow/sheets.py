@@ -69,6 +69,7 @@ def read_study(config: dict, name: str = "config.yaml") -> Study:
     participants = tuple(row for _, row in people)
     problems += identity.scan_problems(complete["scans_sheet"], rows, participants)
     every = [scan for _, scan in rows]
+    problems += _pair_problems(complete, [scan for _, scan in rows], name)
     problems += identity.participant_problems(complete.get("participants_sheet"), people, every)
     if problems:
         raise StudyError(problems)
@@ -279,7 +280,7 @@ def _read_sheet(path: str, columns: dict, problems: list[str]) -> list[dict]:
                 if rule.get("required") and column in row:
                     problems.append(f"{path} row {number}: {column} is empty: {rule['meaning']}")
                 continue
-            value, problem = check_value(_typed(text, rule.get("type", "str")), rule)
+            value, problem = check_value(typed(text, rule), rule)
             if problem:
                 problems.append(f"{path} row {number}: {column}: {problem} ({rule['meaning']})")
             else:
@@ -288,7 +289,9 @@ def _read_sheet(path: str, columns: dict, problems: list[str]) -> list[dict]:
     return checked
 
 
-def _typed(text: str, kind: str):
+def typed(text: str, rule: dict):
+    """A cell as the type of its column; as it is where it is none."""
+    kind = rule.get("type", "str")
     if kind in ("int", "float"):
         try:
             return _TYPES[kind](text)
@@ -344,7 +347,41 @@ def _read_scans(config: dict, sites: dict[str, Site], problems: list) -> list[tu
         if len({bool(scan.gm), bool(scan.wm), bool(scan.csf)}) > 1:
             problems.append(f"{sheet} row {number}: gm, wm and csf are named all or none")
         scans.append((number, scan))
+    problems += _unit_problems(sheet, scans)
     return scans
+
+
+def _pair_problems(config: dict, scans: list[Scan], name: str) -> list[str]:
+    """A pair that is none, or of arms that no scan is in."""
+    pair = config["sites"].get("pair")
+    if not pair or not scans:
+        return []
+    arms = pair.split("-") if isinstance(pair, str) else []
+    if len(arms) != 2 or not all(LABEL.fullmatch(arm) for arm in arms):
+        return [f"{name}: sites: pair: {pair!r} is not of the form A-B"]
+    known = sorted({scan.arm for scan in scans if scan.arm})
+    return [
+        f"{name}: sites: pair: no scan of {config['scans_sheet']} is in arm {arm} (column arm); "
+        f"there are {_names(known)}"
+        for arm in arms
+        if arm not in known
+    ]
+
+
+def _unit_problems(sheet: str, rows: list[tuple[int, Scan]]) -> list[str]:
+    """Units whose scans are of several arms."""
+    first: dict[tuple, tuple[int, Scan]] = {}
+    found = []
+    for number, scan in rows:
+        if not scan.unit:
+            continue
+        row, other = first.setdefault((scan.site, scan.subject, scan.unit), (number, scan))
+        if scan.arm != other.arm:
+            found.append(
+                f"{sheet} row {number}: arm {scan.arm or 'n/a'} of unit {scan.unit}, whose scan of "
+                f"row {row} has {other.arm or 'n/a'}; a unit belongs to one arm"
+            )
+    return found
 
 
 def _read_participants(config: dict, sites: dict[str, Site], problems: list) -> list:

@@ -121,10 +121,14 @@ class Scan:
     wm: str = ""
     csf: str = ""
     events: str = ""
+    excitations_per_transient: int | None = None
+    water_transients: str = ""
     condition: str = ""
     bold: str = ""
     bold_events: str = ""
     bold_confounds: str = ""
+    unit: str = ""
+    arm: str = ""
 
     @property
     def entities(self) -> dict[str, str]:
@@ -152,7 +156,8 @@ class Scan:
 
 @dataclass(frozen=True)
 class Unit:
-    """Scans that give one response: one scan with events, or scans of different condition."""
+    """Scans that give one response: one scan with events, scans of different condition, or those
+    that the sheet names as one unit."""
 
     scans: tuple[Scan, ...]
 
@@ -173,8 +178,11 @@ class Unit:
 
     @property
     def stem(self) -> str:
-        """The stem of the scan with events; without task where a unit is made of conditions."""
+        """The stem of the scan with events; without task where a unit is made of conditions, with
+        the label of the unit where the sheet gives one."""
         first = self.scans[0]
+        if first.unit:
+            return f"{_stem(first.subject, '', '', '', '')}_unit-{first.unit}"
         task = "" if first.condition else first.task
         return _stem(first.subject, first.session, task, first.acq, first.run)
 
@@ -187,6 +195,16 @@ class Unit:
     def folder(self) -> str:
         """Folder of the unit below that of a stage."""
         return self.scan.folder
+
+    @property
+    def members(self) -> list[str]:
+        """Keys of its scans."""
+        return [scan.key for scan in self.scans]
+
+    @property
+    def arm(self) -> str:
+        """Arm of a paired design; "" where the sheet gives none."""
+        return self.scan.arm
 
 
 Item = Site | Scan | Unit
@@ -290,6 +308,8 @@ class Study:
         for scan in self.scans:
             own = scan.task if scan.events or not scan.condition else None
             key = (scan.site, scan.subject, scan.session, scan.acq, scan.run, own)
+            if scan.unit:
+                key = (scan.site, scan.subject, "unit", scan.unit)
             groups.setdefault(key, []).append(scan)
         return tuple(Unit(tuple(scans)) for scans in groups.values())
 

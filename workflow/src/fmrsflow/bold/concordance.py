@@ -107,8 +107,8 @@ def linewidth_narrowing(
     task : array (n_transients,)
         1 in the task, 0 at rest.
     tr_s : float
-        For the slow drift of the shim, which is modelled (cosines below 1/128 Hz), as is the
-        autocorrelation of the rest.
+        From one transient to the next. For the slow drift of the shim, which is modelled (cosines
+        below 1/128 Hz), as is the autocorrelation of the rest.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def mean_area(records: Sequence[Mapping], note: str = "") -> Measured | None:
     return Measured(float(values.mean()), float(np.sqrt((errors**2).sum())) / len(values), note)
 
 
-def narrowing(scans: Sequence[Sequence[Mapping]], rest: str, tr_s: float) -> Measured | None:
+def narrowing(scans: Sequence[Sequence[Mapping]], rest: str) -> Measured | None:
     """Narrowing of tCr in the task; None where the transients do not show it.
 
     Parameters
@@ -74,11 +74,12 @@ def narrowing(scans: Sequence[Sequence[Mapping]], rest: str, tr_s: float) -> Mea
             if row["kept"] and row["condition"] and math.isfinite(row["linewidth_hz"])
         ]
         widths = np.array([row["linewidth_hz"] for row in kept])
+        step_s = np.median(np.diff([row["time_s"] for row in rows])) if len(rows) > 1 else 1.0
         series.append((widths, np.array([row["condition"] != rest for row in kept], float)))
     if len(series) > 1:
         return _between_scans(series)
     try:
-        return Measured(*linewidth_narrowing(*series[0], tr_s))
+        return Measured(*linewidth_narrowing(*series[0], float(step_s)))
     except ValueError:
         return None
 

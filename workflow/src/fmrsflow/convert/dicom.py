@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow.convert.boxes import box_distance_mm
-from fmrsflow.convert.transients import check_one_kind, references, stack
+from fmrsflow.convert.transients import references, stack
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.fids import Fids
 from fmrsflow.words import count
@@ -178,8 +178,6 @@ def joined(
     result = {"svs": stack(scans, path.name)}
     if waters:
         result["ref"] = stack(waters, path.name)
-    for fids in result.values():
-        check_one_kind(fids, path.name)
     return result, notes
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T
-from fmrsflow.convert.transients import check_one_kind
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.fids import Fids
 
@@ -62,7 +61,6 @@ def read_jmrui(path: Path) -> tuple[Fids, list[str]]:
         nucleus=_nucleus(told["nucleus"], frequency_mhz, told["field"]),
         header={"ConversionMethod": "fmrsflow (jMRUI)"},
     )
-    check_one_kind(fids, path.name)
     notes = []
     if abs(begin_s := told["begin"] * 1e-3) > dwell_s / 2:
         notes.append(

@@ -68,10 +68,7 @@ def mended_spar(path: Path, folder: Path) -> tuple[Path, list[str]]:
     DataError
         No SPAR, another number of samples than the SDAT has, or an entry that cannot be filled in.
     """
-    spar = companion(path, ".spar")
-    lines = decoded(spar.read_bytes()).splitlines()
-    entries = dict(match.groups() for line in lines if (match := _SPAR_LINE.match(line)))
-    entries = {key: _with_point(value) for key, value in entries.items()}
+    spar, entries = spar_entries(path)
     refuse_spar_grid(path.name, entries)
     try:
         samples, rows = int(entries["samples"]), int(entries["rows"])
@@ -111,6 +108,14 @@ def mended_spar(path: Path, folder: Path) -> tuple[Path, list[str]]:
     mended = folder / f"{path.stem}.SPAR"
     mended.write_text("".join(f"{key} : {_ascii(value)}\n" for key, value in kept.items()))
     return mended, notes
+
+
+def spar_entries(path: Path) -> tuple[Path, dict[str, str]]:
+    """The SPAR of an SDAT and its entries, decimal commas as points."""
+    spar = companion(path, ".spar")
+    lines = decoded(spar.read_bytes()).splitlines()
+    entries = dict(match.groups() for line in lines if (match := _SPAR_LINE.match(line)))
+    return spar, {key: _with_point(value) for key, value in entries.items()}
 
 
 def mended_rda(path: Path, folder: Path) -> tuple[Path, list[str]]:

@@ -57,23 +57,6 @@ def stack(parts: Sequence[Fids], name: str) -> Fids:
     return replace(first, data=np.concatenate([part.data for part in parts]))
 
 
-def check_one_kind(fids: Fids, name: str) -> None:
-    """Refuse transients with and without water suppression in one series.
-
-    Raises
-    ------
-    DataError
-        Some are `references`.
-    """
-    if (water := references(fids)).any():
-        raise DataError(
-            f"{name}: {water.sum()} of {len(water)} transients (the first of them number "
-            f"{water.argmax() + 1}) are more than {STRONGER:g} times as strong as the others: "
-            "water references among them; export scan and references apart, and name the "
-            "reference in column ref"
-        )
-
-
 def _difference(one: Fids, other: Fids) -> str:
     if one.data.shape[1:] != other.data.shape[1:]:
         return "coils or points"

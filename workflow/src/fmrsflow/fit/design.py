@@ -82,10 +82,13 @@ class Timing:
         Times of excitation, in their order; steps may differ.
     events : sequence of mapping
         `onset`, `duration`, `trial_type` (events.events_of).
+    within_s : array (n_excitations,)
+        Times of the excitations that a transient is the mean of, from its own.
     """
 
     time_s: np.ndarray
     events: Sequence[Mapping]
+    within_s: np.ndarray = field(default_factory=lambda: np.zeros(1))
 
     @classmethod
     def of_labels(cls, labels: Sequence[str | None], time_s: np.ndarray) -> Timing:
@@ -103,6 +106,13 @@ class Timing:
     def spans(self, *names: str) -> list[tuple[float, float]]:
         """(onset, duration) of the events of these trial types."""
         return [(e["onset"], e["duration"]) for e in self.events if e["trial_type"] in names]
+
+    def course(self, shape: str, *names: str) -> np.ndarray:
+        """Response to the events of these trial types in a shape, mean over the excitations of each
+        transient, (n_transients,)."""
+        excited = self.time_s[:, None] + self.within_s
+        found = Shape.named(shape).course(self.spans(*names), excited.ravel())
+        return found.reshape(excited.shape).mean(axis=1)
 
     @property
     def step_s(self) -> float:
@@ -198,7 +208,7 @@ def linewidth_design(
         for name in nested:
             if not timing.spans(name):
                 raise DataError(f"no event of trial type {name} (setting joint_linewidth_events)")
-        column = Shape.named(shape).course(timing.spans(*nested), timing.time_s)
+        column = timing.course(shape, *nested)
     else:
         tasks = tuple({name for name in labels if name is not None and name != rest})
         column = _course(shape, labels, tasks, timing)
@@ -223,7 +233,7 @@ def _course(
 ) -> np.ndarray:
     if shape == BOXCAR:
         return np.array([label in tasks for label in labels], float)
-    return Shape.named(shape).course(timing.spans(*tasks), timing.time_s)
+    return timing.course(shape, *tasks)
 
 
 def _fir(spans: Sequence[tuple[float, float]], timing: Timing, window_s: float):

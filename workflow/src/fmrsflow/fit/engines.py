@@ -24,7 +24,7 @@ from fmrsflow.basis.files import Basis
 from fmrsflow.basis.formats import to_fsl, to_lcmodel
 from fmrsflow.errors import DataError, MachineFault, Unreachable, machine_fault
 from fmrsflow.fids import Fids, to_nifti
-from fmrsflow.fit.broad import is_broad
+from fmrsflow.fit.broad import CREATINE_CH2, is_broad
 from fmrsflow.fit.model import Kind, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, failed_result
@@ -91,7 +91,9 @@ def fit_with_engine(fids: Fids, basis: Basis, options: FitOptions) -> list[FitRe
     if options.macromolecules == "none":
         keep = [name for name in keep if not is_broad(name)]
     basis = basis.select(keep)
-    model = make_model(fids, Kind(basis), replace(options, macromolecules="basis"))
+    # Names of the basis alone: corrections and lines that our model adds are none of an engine's.
+    own = replace(options, macromolecules="basis", exclude=(*options.exclude, CREATINE_CH2))
+    model = make_model(fids, Kind(basis), own)
     scale = SIGNAL / (np.abs(fids.data).max() or 1.0)
     with scratch() as folder:
         try:

@@ -1,9 +1,9 @@
 """Gain of the transients as a random course: autoregressive of first order (docs/science.md#joint).
 
 All signals of a transient are a little larger or smaller together (motion, breathing, the
-receiver), by an amount that runs on from one to the next. Beside the noise the rows of data then
-have the covariance tau^2 C(rho) g g', g the spectrum of the mean: it differs from white noise in
-one direction alone.
+receiver), by an amount that runs on from one to the next, also over those that take no part.
+Beside the noise the rows of data then have the covariance tau^2 C(rho) g g', g the spectrum of the
+mean: it differs from white noise in one direction alone.
 """
 
 from __future__ import annotations
@@ -37,6 +37,12 @@ def grid() -> Iterator[Gain]:
             yield Gain(size, correlation, share)
 
 
+def correlation(places: np.ndarray, rho: float) -> np.ndarray:
+    """C(rho) of transients at these places in the order of acquisition, (n, n): rho^k where one is
+    k after the other, whatever was left out between them."""
+    return rho ** np.abs(np.subtract.outer(places, places)).astype(float)
+
+
 @dataclass(frozen=True)
 class Weighting:
     """Products of courses of mean zero under the inverse of W = I + s C(rho), a free mean projected
@@ -56,26 +62,33 @@ class Weighting:
     logdet: float
 
 
-def weighting(courses: np.ndarray, gain: Gain, strength: float) -> Weighting:
+def weighting(
+    courses: np.ndarray, gain: Gain, strength: float, places: np.ndarray | None = None
+) -> Weighting:
     """Of courses (n, n_courses) of mean zero; `strength` is s over the square of the gain's SD: the
-    information of a transient on its gain."""
+    information of a transient on its gain; `places` (n,) in the order of acquisition, rising; by
+    default without gaps."""
     n = len(courses)
     if gain.size == 0.0:
         return Weighting(np.zeros((courses.shape[1],) * 2), np.zeros_like(courses), np.log(n))
-    s, rho = gain.size**2 * strength, gain.correlation
+    s = gain.size**2 * strength
+    steps = np.ones(n - 1) if places is None else np.diff(places)
+    rho = gain.correlation ** steps.astype(float)
+    new = 1 - rho**2  # of the variance of each but the first, what the one before does not tell
     # C has an inverse T of three diagonals, and W^-1 = T (s I + T)^-1.
-    main = np.full(n, 1 + rho**2) / (1 - rho**2)
-    main[[0, -1]] = 1 / (1 - rho**2)
-    side = -rho / (1 - rho**2)
-    band = np.array([np.full(n, side), main + s])
+    main = np.ones(n)
+    main[1:] += rho**2 / new
+    main[:-1] += rho**2 / new
+    side = -rho / new
+    band = np.array([np.append(0.0, side), main + s])
     factor = cholesky_banded(band)
     both = np.column_stack([courses, np.ones(n)])
     inner = cho_solve_banded((factor, False), both)
     weighed = main[:, None] * inner
-    weighed[1:] += side * inner[:-1]
-    weighed[:-1] += side * inner[1:]
+    weighed[1:] += side[:, None] * inner[:-1]
+    weighed[:-1] += side[:, None] * inner[1:]
     ones = weighed[:, -1]
     total = ones.sum()
     applied = weighed[:, :-1] - np.outer(ones, courses.T @ ones) / total - courses
-    logdet = 2 * np.log(factor[1]).sum() + (n - 1) * np.log(1 - rho**2)
+    logdet = 2 * np.log(factor[1]).sum() + np.log(new).sum()
     return Weighting(courses.T @ applied, applied, float(logdet + np.log(total)))

@@ -34,11 +34,6 @@ from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.plateaus import Plateaus, readings
 from fmrsflow.fit.series import Series, make_series
 
-ROUNDS = 6
-ALIGNED_HZ, ALIGNED_RAD = 0.05, 0.01
-"""Most fits of the mean while transients are cut and aligned, and the scatter of frequency and
-phase below which they are aligned: the solve follows to first order what is left."""
-
 
 def fit_joint(
     fids: Fids,
@@ -47,6 +42,7 @@ def fit_joint(
     linewidth: Design | None = None,
     options: FitOptions | None = None,
     responding: tuple[str, ...] = (),
+    places: np.ndarray | None = None,
 ) -> JointResult:
     """Fit all transients at once.
 
@@ -64,8 +60,10 @@ def fit_joint(
         is taken as known, of the Lorentzian part.
     options : FitOptions, optional
     responding : tuple of str
-        Metabolites with contrasts; empty for all. Macromolecules and lipids never have one; the
-        constant and drifts belong to every signal.
+        Metabolites with contrasts; empty for all. Macromolecules and lipids have one where
+        `options.joint_macromolecules` is "free"; the constant and drifts belong to every signal.
+    places : int array (n_transients,), optional
+        Of the transients in the order of acquisition; by default without gaps.
 
     Raises
     ------
@@ -73,7 +71,7 @@ def fit_joint(
         Basis and data do not belong together, a regressor is missing or dependent, or the average
         of the transients cannot be fitted.
     """
-    return fit_joint_models(fids, basis, design, (linewidth,), options, responding)[0]
+    return fit_joint_models(fids, basis, design, (linewidth,), options, responding, places)[0]
 
 
 def fit_joint_models(
@@ -83,30 +81,36 @@ def fit_joint_models(
     linewidths: Sequence[Design | None],
     options: FitOptions | None = None,
     responding: tuple[str, ...] = (),
+    places: np.ndarray | None = None,
+    common: Series | None = None,
     shapes: Mapping[str, Design] | None = None,
 ) -> list[JointResult]:
-    """`fit_joint` under several models of the linewidth; what they share is computed once.
+    """`fit_joint` under several models of the linewidth; what they share is computed once, or was
+    before: `common`, of the same transients (`series.of_transients`).
 
     `shapes` are designs of one set of columns, with the response in other shapes: the first result
     holds the plateaus under each, round its own widths.
     """
     options = options or FitOptions()
     fids, basis = cut_alike(fids, basis)
-    model = make_model(fids, Kind(basis), options)
-    respond = _respond(model, design, responding)
+    model = common.mean.directions.model if common else make_model(fids, Kind(basis), options)
+    respond = _respond(model, design, responding, options.joint_macromolecules == "free")
     fixed = options.joint_linewidth == "fixed"
     for linewidth in linewidths:
         check(fids, design, linewidth)
-    whole = [one.matrix for one in (design, *linewidths) if one is not None]
-    courses = np.concatenate(whole, axis=1)
-    common, found = None, []
-    others = {name: (one, _respond(model, one, responding)) for name, one in (shapes or {}).items()}
+    courses = np.concatenate([one.matrix for one in (design, *linewidths) if one], axis=1)
+    found = []
+    others = {
+        name: (one, _respond(model, one, responding, options.joint_macromolecules == "free"))
+        for name, one in (shapes or {}).items()
+    }
     for linewidth in linewidths:
         known = fixed and linewidth is not None
         if known:
-            series = make_series(model, _broadened(fids, linewidth, options), courses, options)
+            known_width = _broadened(fids, linewidth, options)
+            series = make_series(model, known_width, courses, options, places)
         else:
-            series = common = common or make_series(model, fids, courses, options)
+            series = common = common or make_series(model, fids, courses, options, places)
         kind = "none" if linewidth is None else options.joint_linewidth
         free = None if known else linewidth
         found.append(_fit(series, design, free, respond, kind, {} if found else others))
@@ -119,13 +123,14 @@ def _broadened(fids: Fids, linewidth: Design, options: FitOptions) -> Fids:
     return fids.broadened(narrower - narrower.min(), 0.0)
 
 
-def _respond(model: Model, design: Design, responding: tuple[str, ...]) -> np.ndarray:
-    """Which column each signal has, boolean (n_columns, n_names)."""
+def _respond(model: Model, design: Design, responding: tuple[str, ...], broad: bool) -> np.ndarray:
+    """Which column each signal has, boolean (n_columns, n_names); `broad`: macromolecules and
+    lipids may respond as well."""
     unknown = sorted(set(responding) - set(model.names))
     if unknown:
         raise DataError(f"joint_respond names {', '.join(unknown)}, which the basis lacks")
     may = [name in responding or (not responding and name != CREATINE_CH2) for name in model.names]
-    may = np.array(may) & ~model.broad
+    may = np.where(model.broad, broad, may)
     task = np.array([name in design.contrasts for name in design.names])
     return np.where(task[:, None], may[None], True)
 
@@ -159,8 +164,18 @@ def _fit(
     """The joint fit from that of the mean."""
     design = design.select(series.kept)
     widths = None if widths is None else widths.select(series.kept)
+    columns = _columns(series.directions, design, widths, respond)
+    found, final, rest, products = solved(series, columns)
+    result = _result(series, design, columns, found, final, rest, respond, kind)
+    if not shapes:
+        return result
+    return replace(result, plateaus=_plateaus(series, shapes, widths, products))
+
+
+def solved(series: Series, columns: Columns) -> tuple[Estimate, np.ndarray, np.ndarray, np.ndarray]:
+    """Coefficients of columns, how far they move each transient in each direction, what is left of
+    the transients, and their products with the directions, round the widths that were found."""
     directions, flat = series.directions, series.directions.flat
-    columns = _columns(directions, design, widths, respond)
     products = series.rows @ flat.T
     first = solve(columns, directions, products, series.variance, gain=False)
     # Anew round the widths that were found: their second order is a tenth of a point.
@@ -168,13 +183,9 @@ def _fit(
     moved = directions.moved(change)
     rest = series.rows - (moved - moved.mean(axis=0))
     products = rest @ flat.T + change @ directions.gram
-    found = solve(columns, directions, products, series.variance, gain=True)
+    found = solve(columns, directions, products, series.variance, True, series.places)
     final = columns.change(found.values, len(flat))
-    rest = rest - (final - change) @ flat
-    result = _result(series, design, columns, found, final, rest, respond, kind)
-    if not shapes:
-        return result
-    return replace(result, plateaus=_plateaus(series, shapes, widths, products))
+    return found, final, rest - (final - change) @ flat, products
 
 
 def _plateaus(
@@ -191,7 +202,7 @@ def _plateaus(
         design = whole.select(series.kept)
         columns = _columns(directions, design, widths, respond)
         try:
-            found = solve(columns, directions, products, series.variance, gain=True)
+            found = solve(columns, directions, products, series.variance, True, series.places)
         except DataError:  # of a response that is over within a transient nothing may be left
             continue
         fitted.append(shape)

@@ -51,17 +51,24 @@ class Columns:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Coefficients of the columns, their covariance, the gain's SD (mean over the grid), and the
-    log likelihood: that of the coefficients, mean over the grid, less what all columns share."""
+    """Coefficients of the columns, their covariance, the gain's SD (mean over the grid), how likely
+    each point of the grid is, and the log likelihood: that of the coefficients, mean over the grid,
+    less what all columns share."""
 
     values: np.ndarray
     covariance: np.ndarray
     gain: float
+    likely: tuple[tuple[gains.Gain, float], ...]
     log_likelihood: float
 
 
 def solve(
-    columns: Columns, directions: Directions, products: np.ndarray, variance: float, gain: bool
+    columns: Columns,
+    directions: Directions,
+    products: np.ndarray,
+    variance: float,
+    gain: bool,
+    places: np.ndarray | None = None,
 ) -> Estimate:
     """Coefficients of the columns.
 
@@ -74,6 +81,8 @@ def solve(
     gain : bool
         Whether transients have a gain of their own (`gain`): coefficients are the mean over its
         grid by restricted likelihood and prior, their covariance holds the spread over it.
+    places : int array (n_transients,), optional
+        Of the transients in the order of acquisition, for the gain; by default without gaps.
 
     Raises
     ------
@@ -96,7 +105,7 @@ def solve(
     found, likelihoods, largest = [], [], []
     points = list(gains.grid()) if gain else [gains.Gain(0.0, 0.0)]
     for point in points:
-        weighting = gains.weighting(both, point, size / noise)
+        weighting = gains.weighting(both, point, size / noise, places)
         extra = weighting.products
         whole = normal + size * extra[:count, :count][pairs] * np.outer(own, own)
         side = right + extra[course, count] * own
@@ -124,8 +133,9 @@ def solve(
         if not directions.white:
             covariance += weight * _coloured(columns, directions, weighting, inverse, variance)
     gain_sd = sum(weight * point.size for weight, (point, *_) in zip(weights, found))
+    likely = tuple((point, float(w)) for w, (point, *_) in zip(weights, found))
     likelihood = max(largest) + np.log(np.sum(np.exp(np.array(largest) - max(largest))))
-    return Estimate(mean, covariance, float(gain_sd), float(likelihood))
+    return Estimate(mean, covariance, float(gain_sd), likely, float(likelihood))
 
 
 def _coloured(

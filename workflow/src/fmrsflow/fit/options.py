@@ -15,6 +15,7 @@ LINESHAPES = ("auto", "voigt", "free")
 LINEWIDTHS = ("free", "fixed", "none")
 REGRESSORS = ("boxcar", "hrf", "trapezoid", "exponential", "fir")
 ALIGNMENTS = ("preprocess", "free")
+RESPONDING = ("fixed", "free")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class FitOptions:
     joint_drift_order: int = 1
     joint_alignment: str = "free"
     joint_respond: tuple[str, ...] = ()
+    joint_macromolecules: str = "fixed"
     joint_design: str = ""
     command: str = ""
 
@@ -69,6 +71,7 @@ class FitOptions:
             ("joint_linewidth", LINEWIDTHS),
             ("joint_linewidth_regressor", REGRESSORS[:2]),
             ("joint_alignment", ALIGNMENTS),
+            ("joint_macromolecules", RESPONDING),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(

@@ -1,4 +1,4 @@
-"""The fits of one scan: averages of conditions, blocks over time, all transients together."""
+"""The fits of one scan: averages of conditions, all transients together."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from fmrsflow.fit.design import (
 from fmrsflow.fit.joint import fit_joint_models
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import PAIRS, FitResult
+from fmrsflow.fit.series import Series
 from fmrsflow.fit.shapes import Shape
 from fmrsflow.fit.solve import fit_spectra
 from fmrsflow.metabolites import sums_of
@@ -103,19 +104,9 @@ class Transients:
 
 @dataclass(frozen=True)
 class ScanFit:
-    """Fits of the averages of a scan, and of its blocks.
-
-    Attributes
-    ----------
-    spectra : dict
-        Condition, `<condition>:matched` or `all` -> FitResult.
-    blocks : list of (transients, FitResult)
-    transients : Transients
-    """
+    """Fits of the averages of a scan: condition, `<condition>:matched` or `all` -> FitResult."""
 
     spectra: dict[str, FitResult]
-    blocks: list[tuple[np.ndarray, FitResult]]
-    transients: Transients
 
     @property
     def whole(self) -> FitResult:
@@ -125,24 +116,6 @@ class ScanFit:
     def amplitudes(self) -> list[dict]:
         """Rows of amplitudes.tsv."""
         return [row for name, one in self.spectra.items() for row in one.to_table(name)]
-
-    def timecourse(self) -> list[dict]:
-        """Rows of timecourse.tsv."""
-        rows = []
-        for number, (block, one) in enumerate(self.blocks):
-            names, amplitudes, covariance = one.with_sums()
-            for name, amplitude, variance in zip(names, amplitudes, np.diag(covariance)):
-                rows.append(
-                    {
-                        "block": number,
-                        "condition": self.transients.labels[block[0]],
-                        "time_s": float(self.transients.time_s[block].mean()),
-                        "metabolite": name,
-                        "amplitude": float(amplitude),
-                        "se": float(np.sqrt(variance)),
-                    }
-                )
-        return rows
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Curves, amplitudes and parameters of every spectrum."""
@@ -198,7 +171,7 @@ def fit_scan(
     options: FitOptions,
     others: Sequence[Basis] = (),
 ) -> ScanFit:
-    """Fit the averages of a scan and its blocks.
+    """Fit the averages of a scan.
 
     Parameters
     ----------
@@ -222,13 +195,7 @@ def fit_scan(
     results = _fit_averages(averages, names.index(WHOLE), basis, options, others)
     own = options.engine == "fmrsflow" and matched is not None
     coloured = _coloured(matched, conditions) if own else ()
-    spectra = _with_whole_noise(dict(zip(names, results)), coloured)
-    blocks = transients.blocks(options.timecourse_transients)
-    means = [transients.mean(block).data for block in blocks]
-    fitted = []
-    if means:
-        fitted = _fit_blocks(average.with_data(np.concatenate(means)), spectra, basis, options)
-    return ScanFit(spectra, list(zip(blocks, fitted)), transients)
+    return ScanFit(_with_whole_noise(dict(zip(names, results)), coloured))
 
 
 def _fit_averages(
@@ -240,19 +207,6 @@ def _fit_averages(
         return fit_with_engine(fids, basis, options)
     if options.models == "average":
         return fit_average(fids, basis, options, others, like=whole)
-    return fit_spectra(fids, basis, options)
-
-
-def _fit_blocks(fids: Fids, spectra: Mapping, basis: Basis, options: FitOptions):
-    """One model a block, with the baseline's stiffness of the whole scan: blocks are compared with
-    each other, and what a model gets wrong is common to them."""
-    if options.engine != "fmrsflow":
-        from fmrsflow.fit.engines import fit_with_engine
-
-        return fit_with_engine(fids, basis, options)
-    if spectra[WHOLE].status == "ok" and options.baseline == "spline":
-        size = spectra[WHOLE].baseline_dimension_per_ppm
-        options = replace(options, baseline_smoothness="fixed", baseline_dimension_per_ppm=size)
     return fit_spectra(fids, basis, options)
 
 
@@ -331,6 +285,7 @@ def fit_together(
     width: Design | None,
     basis: Basis,
     options: FitOptions,
+    series: Series | None = None,
     shapes: Mapping[str, Design] | None = None,
 ) -> list[JointResult]:
     """Joint fit with the linewidth model of the setting, and without as a control; the first also
@@ -339,6 +294,37 @@ def fit_together(
     widths: list[Design | None] = [None]
     if options.joint_linewidth != "none" and width is not None:
         widths.insert(0, width.select(used))
-    fids, design = transients.fids.select(used), design.select(used)
+    fids, design, places = transients.fids.select(used), design.select(used), np.flatnonzero(used)
     others = {name: one.select(used) for name, one in (shapes or {}).items()}
-    return fit_joint_models(fids, basis, design, widths, options, options.joint_respond, others)
+    return fit_joint_models(
+        fids, basis, design, widths, options, options.joint_respond, places, series, others
+    )
+
+
+def engine_timecourse(
+    transients: Transients, axes: Fids, basis: Basis, options: FitOptions
+) -> list[dict]:
+    """Rows of timecourse.tsv from an engine's fits of the averages of blocks; `axes` has theirs."""
+    from fmrsflow.fit.engines import fit_with_engine
+
+    blocks = transients.blocks(options.timecourse_transients)
+    if not blocks:
+        return []
+    data = np.concatenate([transients.mean(block).data for block in blocks])
+    rows = []
+    for number, (block, one) in enumerate(
+        zip(blocks, fit_with_engine(axes.with_data(data), basis, options))
+    ):
+        names, amplitudes, covariance = one.with_sums()
+        rows += [
+            {
+                "block": number,
+                "condition": transients.labels[block[0]],
+                "time_s": float(transients.time_s[block].mean()),
+                "metabolite": name,
+                "amplitude": float(amplitude),
+                "se": float(np.sqrt(variance)),
+            }
+            for name, amplitude, variance in zip(names, amplitudes, np.diag(covariance))
+        ]
+    return rows

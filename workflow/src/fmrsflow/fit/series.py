@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError
 
+from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.fit.coloured import cut_alike
 from fmrsflow.fit.corrupted import PARTS, conspicuous
 from fmrsflow.fit.directions import GAIN, TURNS, Directions, directions_of
-from fmrsflow.fit.model import Model
+from fmrsflow.fit.model import Kind, Model, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, make_result
 from fmrsflow.fit.solve import fitted_again, prepared, search, solution
@@ -48,6 +50,7 @@ class Series:
     """Transients that take part, and the fit of their mean.
 
     kept : bool array (n_transients,); shift_hz, phase_deg : arrays (n_transients,), taken off;
+    places : int array (n_kept,), in the order of acquisition;
     rows : (n_kept, 2 n_points), less their mean, in the unit and phase of the mean's fit;
     directions : those of the fit, phase and frequency projected out where these are free; variance,
     of the noise that the transients show outside of them; noise : SD of a transient's spectrum in
@@ -56,6 +59,7 @@ class Series:
 
     mean: Mean
     kept: np.ndarray
+    places: np.ndarray
     shift_hz: np.ndarray
     phase_deg: np.ndarray
     rows: np.ndarray
@@ -65,9 +69,36 @@ class Series:
     noise: float
 
 
-def make_series(model: Model, fids: Fids, courses: np.ndarray, options: FitOptions) -> Series:
+def of_transients(
+    fids: Fids,
+    basis: Basis,
+    courses: np.ndarray,
+    options: FitOptions,
+    places: np.ndarray | None = None,
+) -> Series:
+    """`make_series` of transients under the model that a basis makes."""
+    fids, basis = cut_alike(fids, basis)
+    return make_series(make_model(fids, Kind(basis), options), fids, courses, options, places)
+
+
+def make_series(
+    model: Model,
+    fids: Fids,
+    courses: np.ndarray,
+    options: FitOptions,
+    places: np.ndarray | None = None,
+) -> Series:
     """Fit the mean; cut what is conspicuous beside the courses of the model, align where that is
-    free, and fit again until both stand."""
+    free, and fit again until both stand. `places` of the transients in the order of acquisition;
+    by default without gaps.
+
+    Raises
+    ------
+    DataError
+        One transient, or a mean that cannot be fitted.
+    """
+    if fids.n_transients < 2:
+        raise DataError("one transient alone has nothing to be compared with")
     aligned = options.joint_alignment == "free"
     shape = noise_shape(model.band.used(fids))
     mean = _mean_fit(model, options, fids.mean(), shape, None)
@@ -92,6 +123,7 @@ def make_series(model: Model, fids: Fids, courses: np.ndarray, options: FitOptio
     return Series(
         mean=mean,
         kept=kept,
+        places=(np.arange(n) if places is None else np.asarray(places))[kept],
         shift_hz=taken[:, 1],
         phase_deg=np.rad2deg(taken[:, 0]),
         rows=rows,

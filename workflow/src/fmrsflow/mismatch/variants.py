@@ -138,7 +138,7 @@ class Contestant:
     estimator : str
         `joint`, `blocks` or `timecourse`.
     matched : bool
-        Linewidths matched (blocks) or modelled (joint).
+        Linewidths matched (blocks, timecourse) or modelled (joint).
     """
 
     name: str
@@ -154,7 +154,7 @@ CONTESTANTS = (
     Contestant("no linewidth model", "main", "joint", False),
     Contestant("blocks", "main", "blocks", True),
     Contestant("blocks, not matched", "main", "blocks", False),
-    Contestant("time course", "main", "timecourse", False),
+    Contestant("time course", "main", "timecourse", True),
     Contestant("restricted alignment", "restricted", "joint", True),
     Contestant("no correction", "uncorrected", "joint", True),
     Contestant("polynomial baseline", "polynomial", "joint", True),

@@ -16,7 +16,9 @@ from fmrsflow.preprocess.coils import CoilWeights, coil_weights, combine, noise_
 from fmrsflow.preprocess.eddy import EddyPhase, correct_eddy, eddy_phase
 from fmrsflow.preprocess.outliers import Outliers, mark_outliers, unusable_transients
 from fmrsflow.preprocess.reference import Reference, apply_reference, frequency_reference
+from fmrsflow.preprocess.timing import Timing
 from fmrsflow.preprocess.water import residual_water, times_metabolites
+from fmrsflow.preprocess.water_course import WaterCourse, water_course
 from fmrsflow.water_reference import check_acquisition
 
 
@@ -33,12 +35,15 @@ class Combined:
         None where the coils came combined.
     eddy : EddyPhase or None
         None where no eddy currents were corrected.
+    course : WaterCourse or None
+        Of a reference that was measured over the scan.
     """
 
     fids: Fids
     reference: Fids | None
     weights: CoilWeights | None
     eddy: EddyPhase | None
+    course: WaterCourse | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,13 @@ def check_reference(fids: Fids, reference: Fids) -> None:
         )
 
 
-def combined(fids: Fids, reference: Fids | None, correct_eddies: bool = True) -> Combined:
+def combined(
+    fids: Fids,
+    reference: Fids | None,
+    correct_eddies: bool = True,
+    timing: Timing | None = None,
+    scale: bool = False,
+) -> Combined:
     """Combine the coils, average the reference and take its phase off every transient.
 
     Parameters
@@ -121,6 +132,11 @@ def combined(fids: Fids, reference: Fids | None, correct_eddies: bool = True) ->
         Water reference as measured; without one the coil weights come from the scan itself and
         eddy currents stay.
     correct_eddies : bool
+    timing : Timing or None
+        Of a reference that was measured over the scan: then the eddy currents of a transient are
+        those of the water nearest to it.
+    scale : bool
+        Whether each transient is divided by the water at its time, too.
 
     Raises
     ------
@@ -138,11 +154,15 @@ def combined(fids: Fids, reference: Fids | None, correct_eddies: bool = True) ->
     if weights is not None:
         reference = combine(reference, weights)
     reference = reference.with_data(reference.data[:, :, : fids.n_points])
+    course = None if timing is None else water_course(reference, timing)
     reference = align(reference)[0].mean()
+    if course is not None and scale:
+        fids = course.scaled(fids, timing.scan_at)
     if not correct_eddies:
-        return Combined(fids, reference, weights, None)
+        return Combined(fids, reference, weights, None, course)
     phase = eddy_phase(reference)
-    return Combined(correct_eddy(fids, phase), correct_eddy(reference, phase), weights, phase)
+    clean = course.corrected(fids, timing.scan_at) if course else correct_eddy(fids, phase)
+    return Combined(clean, correct_eddy(reference, phase), weights, phase, course)
 
 
 def correct(fids: Fids, labels: list, unusable: tuple[str, ...], setting: dict) -> Corrected:

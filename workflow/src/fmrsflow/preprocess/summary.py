@@ -12,9 +12,10 @@ from fmrsflow.preprocess.scan import Averages, Combined, Corrected
 
 
 def transient_rows(
-    done: Corrected, mean: Averages, labels, tr_s: float | None, fwhm_hz: float
+    done: Corrected, mean: Averages, labels, time_s: np.ndarray | None, fwhm_hz: float
 ) -> list[dict]:
-    """Rows of transients.tsv; `fwhm_hz` is the width of tCr in the average of all."""
+    """Rows of transients.tsv; `fwhm_hz` is the width of tCr in the average of all, `time_s` None
+    where no repetition time is known."""
     widths = relative_widths(done.fids, mean.whole.transients[0]).width_hz
     snr = quality.snr_tcr(done.fids)
     shift = done.alignment.shift_hz + done.reference.shift_hz
@@ -25,7 +26,7 @@ def transient_rows(
         rows.append(
             {
                 "transient": j,
-                "time_s": j * tr_s if tr_s else None,
+                "time_s": None if time_s is None else time_s[j],
                 "condition": label,
                 "shift_hz": shift[j],
                 "phase_deg": phase[j],

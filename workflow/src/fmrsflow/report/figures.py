@@ -33,19 +33,33 @@ COURSES = (
 """Columns of the transients' table that are drawn over time."""
 
 
-def courses(rows: Sequence[dict], blocks: Sequence[tuple[float, float, str]]) -> dict:
-    """Frequency, phase, linewidth and SNR over time; task shaded, rejected transients marked.
+WATER_COURSES = (
+    ("amplitude_percent", "Water (%)", BLUE),
+    ("linewidth_hz", "Linewidth (Hz)", GREEN),
+    ("t2star_ms", "T2* (ms)", ORANGE),
+    ("shift_hz", "Frequency (Hz)", PURPLE),
+)
+"""Columns of the table of water over the scan that are drawn over time."""
+
+
+def courses(
+    rows: Sequence[dict],
+    blocks: Sequence[tuple[float, float, str]],
+    columns: Sequence[tuple[str, str, str]] = COURSES,
+) -> dict:
+    """Columns of a table over time; task shaded, rejected transients marked.
 
     Parameters
     ----------
     rows : sequence of dict
-        Rows of the transients' table.
+        Rows of the transients' table, or of that of water over the scan.
     blocks : sequence of (onset_s, end_s, name)
         Task blocks.
+    columns : sequence of (column, title, colour)
     """
     time = numbers(_floats(rows, "time_s"))
-    kept = np.array([row["kept"] for row in rows], bool)
-    present = [one for one in COURSES if np.isfinite(_floats(rows, one[0])).any()]
+    kept = np.array([row.get("kept", True) for row in rows], bool)
+    present = [one for one in columns if np.isfinite(_floats(rows, one[0])).any()]
     traces, axes = [], {}
     gap = 0.05
     share = (1 + gap) / max(1, len(present)) - gap

@@ -133,8 +133,11 @@ def _site_effect(results: SiteResults) -> str:
             f"No change of {results.asked.words} can be stated for this site: no usable scan with "
             "rest and task."
         )
+    what = f"Change of {results.asked.words} while the task runs"
+    if arms := results.asked.arms:
+        what = f"{what}, {arms[0]} less {arms[1]} of the same person (points of percent change)"
     return (
-        f"Change of {results.asked.words} while the task runs, mean of the site: "
+        f"{what}, mean of the site: "
         f"{signed(effect.value)} % (95 % interval {signed(effect.low)} to "
         f"{signed(effect.high)} %; {effect.note})."
     )
@@ -230,6 +233,16 @@ def answer(results: ConsortiumResults) -> str:
     if pooled is None:
         why = results.no_answer or "no site has a usable scan with rest and task"
         return f"The change of {results.asked.words} cannot be stated: {why}."
+    if arms := results.asked.arms:
+        more = "more" if pooled.value >= 0 else "less"
+        words = (
+            f"While the task ran, {results.asked.words} rose by {abs(pooled.value):.1f} points "
+            f"{more} under {arms[0]} than under {arms[1]} in the same people (95 % interval of the "
+            f"difference {signed(pooled.low)} to {signed(pooled.high)}) over {pooled.note}"
+        )
+        if pooled.low <= 0 <= pooled.high:
+            return f"{words}; no difference at all is still possible."
+        return f"{words}; the interval leaves no difference out."
     verb = "rose" if pooled.value >= 0 else "fell"
     words = (
         f"While the task ran, {results.asked.words} {verb} by {abs(pooled.value):.1f} % "
@@ -334,7 +347,8 @@ def _ranked(results: ConsortiumResults) -> dict | None:
                 Effect(scan.scan.key, value, low, high, page=scan.page, kind=scan.verdict.kind)
             )
     pooled = results.pooled
-    mean = pooled.value if pooled else None
+    # Scans are shown with their own changes: the mean difference of arms is none of these.
+    mean = pooled.value if pooled and not results.asked.arms else None
     return figures.ranked(rows, mean, results.asked.words) if rows else None
 
 

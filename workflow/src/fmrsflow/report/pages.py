@@ -159,6 +159,7 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
             "after",
             "courses",
             "water",
+            "water_course",
             "concentrations",
         )
     )
@@ -189,6 +190,10 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
         charts["before"] = spectrum_figures.transients(unaligned(results), time, ())
     if results.water is not None:
         charts["water"] = spectrum_figures.water(results.water, results.water_phase_deg)
+    if results.water_course:
+        charts["water_course"] = figures.courses(
+            results.water_course, results.blocks, figures.WATER_COURSES
+        )
     molal = [
         row
         for row in results.concentrations

@@ -61,6 +61,7 @@ def read_scan(
         found |= {
             "links": _links(study, analysis, scan, read.outputs),
             "transients": read("preprocess", "table", "transients") or (),
+            "water_course": read("preprocess", "table", "water") or (),
             "timecourse": read("fit", "table", "timecourse") or (),
             "fit": read("fit", "arrays", "result"),
             "corrected": read("preprocess", "fids", "svs"),

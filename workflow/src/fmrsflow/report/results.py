@@ -82,6 +82,8 @@ class ScanResults:
         Corrected water reference.
     water_phase_deg : array
         Phase of the raw water reference over time.
+    water_course : rows
+        Water over the scan, where it was measured between the transients.
     blocks : sequence of (onset_s, end_s, name)
         Task blocks.
     voxel_png : bytes
@@ -110,6 +112,7 @@ class ScanResults:
     matched: Fids | None = None
     water: Fids | None = None
     water_phase_deg: np.ndarray | None = None
+    water_course: Sequence[Row] = ()
     blocks: Sequence[tuple[float, float, str]] = ()
     voxel_png: bytes | None = None
     bold_pictures: Mapping[str, bytes] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from fmrsflow.tables import Row
 QUANTITIES = {
     "molal": "concentrations (mmol per kg tissue water)",
     "ratio_tcr": "ratios to total creatine",
+    "ratio_stable": "scaled to what does not respond",
     "ratio_tnaa": "ratios to total NAA",
     "molar": "concentrations (mmol per litre)",
     "alpha_corrected": "tissue-corrected concentrations",

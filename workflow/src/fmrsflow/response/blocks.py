@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fmrsflow.constants import Z95
-from fmrsflow.response.change import Change, cannot, percent_change, pooled
-from fmrsflow.response.estimators import Course
+from fmrsflow.response.change import Change, cannot
+from fmrsflow.response.timecourse import Course
 
 
-def halves_of_rest(course: np.ndarray, errors: np.ndarray, labels: Sequence[str], rest: str):
-    """Percent change from the first to the second half of rest: a negative control.
-
-    Parameters
-    ----------
-    course, errors : arrays (n,)
-        Amplitudes in the order of time (transients or blocks) with their SE.
-    labels : sequence of str
-    """
-    chosen = np.array([label == rest for label in labels]) & np.isfinite(course)
-    chosen &= np.isfinite(errors) & (errors > 0)
-    index = np.flatnonzero(chosen)
+def halves_of_rest(course: Course, rest: str) -> Change:
+    """Percent change from the first to the second half of rest: a negative control."""
+    index = course.of(rest)
     if len(index) < 2:
         return cannot("rest has one block")
-    first, second = np.array_split(index, 2)
-    (a, a_se), (b, b_se) = (pooled(course[half], errors[half]) for half in (first, second))
-    return percent_change(a, b, np.diag([a_se**2, b_se**2]))
+    return course.change(*(course.weights(half) for half in np.array_split(index, 2)))
 
 
 @dataclass(frozen=True)
@@ -42,50 +29,45 @@ class Block:
     change: Change
 
 
-def change_per_block(
-    values: np.ndarray,
-    errors: np.ndarray,
-    labels: Sequence[str],
-    time_s: np.ndarray,
-    rest: str,
-) -> list[Block]:
-    """Percent change of every block that is not rest (habituation)."""
-    there = np.isfinite(values) & np.isfinite(errors) & (errors > 0)
-    resting = there & np.array([label == rest for label in labels])
-    if not resting.any():
+def change_per_block(course: Course, rest: str) -> list[Block]:
+    """Percent change of every block that is not rest."""
+    resting = course.of(rest)
+    if not len(resting):
         return []
-    mean, se = pooled(values[resting], errors[resting])
+    mean, each = course.weights(resting), np.eye(len(course.values))
+    others = np.setdiff1d(np.flatnonzero(course.there), resting)
     return [
-        Block(
-            int(j),
-            labels[j],
-            float(time_s[j]),
-            percent_change(mean, float(values[j]), np.diag([se**2, errors[j] ** 2])),
-        )
-        for j in np.flatnonzero(there & ~resting)
+        Block(int(j), course.conditions[j], float(course.time_s[j]), course.change(mean, each[j]))
+        for j in others
     ]
 
 
-def habituation(blocks: Sequence[Block]) -> Change:
-    """Slope of the change over the blocks of a task, percent per block.
+def habituation(course: Course, rest: str, task: str) -> Change:
+    """Slope of the change over the blocks of a task, percent of rest per block.
 
-    The common resting value moves all blocks alike and does not enter the slope's error.
+    The resting value moves all blocks alike and does not enter the slope's error.
     """
-    used = [one for one in blocks if math.isfinite(one.change.se) and one.change.se > 0]
+    used, resting = course.of(task), course.of(rest)
     if len(used) < 2:
         return cannot("the task has one block")
-    y = np.array([one.change.percent for one in used])
-    weights = np.array([one.change.se for one in used]) ** -2.0
-    x = np.arange(len(used), dtype=float)
-    x -= weights @ x / weights.sum()
-    slope = float((weights * x) @ y / ((weights * x) @ x))
-    se = float(((weights * x) @ x) ** -0.5)
+    if not len(resting):
+        return cannot("no block of rest was fitted")
+    base = float(course.weights(resting) @ np.where(course.there, course.values, 0.0))
+    if not base > 0:
+        return cannot("the fit found nothing at rest")
+    covariance = course.covariance[np.ix_(used, used)]
+    # What all blocks have in common is no slope: any such error may be added.
+    whole = covariance + np.trace(covariance)
+    design = np.stack([np.ones(len(used)), np.arange(len(used))], axis=1)
+    weighed = np.linalg.solve(whole, design)
+    spread = np.linalg.inv(design.T @ weighed)
+    slope = 100 * float((spread @ weighed.T @ course.values[used])[1]) / base
+    se = 100 * float(np.sqrt(spread[1, 1])) / base
     return Change(slope, se, slope - Z95 * se, slope + Z95 * se)
 
 
 def block_rows(course: Course, rest: str) -> list[dict]:
     """Rows of blocks.tsv: the change of each block, and of the second half of rest."""
-    measured = (course.amplitude, course.se, course.conditions)
     same = {"scan": course.scan, "metabolite": course.metabolite}
     rows = [
         {
@@ -96,9 +78,9 @@ def block_rows(course: Course, rest: str) -> list[dict]:
             "change_percent": one.change.percent,
             "se_percent": one.change.se,
         }
-        for one in change_per_block(*measured, course.time_s, rest)
+        for one in change_per_block(course, rest)
     ]
-    halves = halves_of_rest(*measured, rest)
+    halves = halves_of_rest(course, rest)
     last = {
         **same,
         "block": None,

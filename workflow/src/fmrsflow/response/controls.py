@@ -10,14 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmrsflow.constants import Z95
-from fmrsflow.response.blocks import change_per_block, habituation, halves_of_rest
+from fmrsflow.response.blocks import habituation, halves_of_rest
 from fmrsflow.response.change import Change
 from fmrsflow.response.course import lag_one
-from fmrsflow.response.estimators import ABSOLUTE, Course, Estimate
+from fmrsflow.response.estimators import ABSOLUTE, Estimate
+from fmrsflow.response.timecourse import Course
 from fmrsflow.response.unit import UnitScan
 
 STABLE = ("tCr", "tNAA")
 """Metabolites that no task changes."""
+
+FEWEST_GROUPS = 2
+"""Groups of water in each condition that its change is told from."""
 
 SHIM = "more than BOLD explains: the shim or the head moved with the task"
 
@@ -93,6 +97,7 @@ def controls(
         found += _stable(estimates, task, tag, percent)
         found += _widths(scans, rest, task, tag, setting["control_linewidth_hz"])
         found += _frequency(scans, rest, task, tag, setting["control_shift_hz"])
+        found += _water(scans, rest, task, tag, setting)
         found += _matching(estimates, task, tag, percent)
     for course in glutamate:
         found += _over_time(course, rest, tasks, percent)
@@ -128,16 +133,13 @@ def _matching(estimates, task: str, tag: str, percent: float) -> list[Control]:
 
 def _over_time(course: Course, rest: str, tasks: Sequence[str], percent: float) -> list[Control]:
     """Glutamate while nothing is done, and from block to block."""
-    measured = (course.amplitude, course.se, course.conditions)
-    halves = halves_of_rest(*measured, rest)
+    halves = halves_of_rest(course, rest)
     meaning = "glutamate changes while nothing is done: drift, or rest is not yet steady"
     named = "Glu, second against first half of rest"
     found = [control(named, halves.percent, halves.se, "percent", percent, meaning)]
-    blocks = change_per_block(*measured, course.time_s, rest)
     for task in tasks:
-        series = [block for block in blocks if block.condition == task]
-        if series:
-            slope = habituation(series)
+        if len(course.of(task)):
+            slope = habituation(course, rest, task)
             meaning = "the response changes from block to block, their mean hides it"
             named = f"Glu, habituation over blocks of {task}"
             found.append(
@@ -162,6 +164,25 @@ def _widths(scans: Sequence[UnitScan], rest, task, tag: str, tolerance: float) -
             value, se = fit["bold_narrowing_hz"], fit["bold_narrowing_se_hz"]
             named = f"BOLD narrowing, joint fit{tag}"
             found.append(control(named, value, se, "Hz", tolerance, SHIM))
+    return found
+
+
+def _water(scans: Sequence[UnitScan], rest, task, tag: str, setting: Mapping) -> list[Control]:
+    """Water that was measured between the transients, task minus rest."""
+    moved = "the receiver, the head or BOLD over the echo time; see the setting water_scaling"
+    found = []
+    for scan in scans:
+        rows = [row for row in scan.water if row["condition"] in (rest, task)]
+        labels = [row["condition"] for row in rows]
+        if min(labels.count(rest), labels.count(task)) < FEWEST_GROUPS:
+            continue
+        for column, name, unit, tolerance, meaning in (
+            ("linewidth_hz", "water linewidth", "Hz", setting["control_linewidth_hz"], SHIM),
+            ("amplitude_percent", "water", "percent", setting["control_percent"], moved),
+        ):
+            values = np.array([row[column] for row in rows])
+            difference, se = mean_difference(values, labels, rest, task)
+            found.append(control(f"{name} change{tag}", difference, se, unit, tolerance, meaning))
     return found
 
 

@@ -111,6 +111,17 @@ def condition_columns(
     return np.stack(columns, axis=1)
 
 
+def separable(
+    labels: Sequence[str], rest: str, tasks: Sequence[str], time_s: np.ndarray, drift_order: int
+) -> np.ndarray:
+    """`condition_columns` with as much of the drift as the blocks can separate from the tasks."""
+    for order in range(drift_order, -1, -1):
+        design = condition_columns(labels, rest, tasks, time_s, order)
+        if len(design) >= design.shape[1] and np.linalg.matrix_rank(design) == design.shape[1]:
+            break
+    return design
+
+
 def timecourse_changes(
     values: np.ndarray,
     errors: np.ndarray,
@@ -121,7 +132,7 @@ def timecourse_changes(
     drift_order: int = 1,
     interval: str = "fieller",
 ) -> list[Change]:
-    """Percent change of each task from amplitudes over time (GLM with AR(1) errors).
+    """Percent change of each task from amplitudes that were fitted apart (GLM with AR(1) errors).
 
     A drift that the blocks cannot separate from the tasks (three blocks, say) is left out.
     """
@@ -131,14 +142,10 @@ def timecourse_changes(
     absent = [name for name in (rest, *tasks) if name not in names]
     if absent:
         return [cannot(f"no block of {', '.join(absent)} was fitted")] * len(tasks)
-    for order in range(drift_order, -1, -1):
-        design = condition_columns(names, rest, tasks, when, order)
-        if len(design) >= design.shape[1] and np.linalg.matrix_rank(design) == design.shape[1]:
-            break
-    glm = glm_ar1(y, e, design)
+    glm = glm_ar1(y, e, separable(names, rest, tasks, when, drift_order))
     changes = []
     for k in range(1, len(tasks) + 1):
-        pick = np.zeros((2, design.shape[1]))
+        pick = np.zeros((2, len(glm.coefficients)))
         pick[:, 0], pick[1, k] = 1, 1
         rest_value, task_value = pick @ glm.coefficients
         changes.append(

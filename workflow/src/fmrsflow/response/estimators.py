@@ -1,7 +1,9 @@
 """The three estimators of a percent change (docs/science.md#percent-change).
 
 `blocks` compares averages of conditions, `joint` comes from the fit of all transients,
-`timecourse` is a linear model with autocorrelated errors on amplitudes over time.
+`timecourse` is a linear model of amplitudes over time. In a scan of several conditions all three
+come from one model of its transients, and differ in what they assume of these: `blocks` nothing,
+`timecourse` a drift, `joint` also the course of the response and who has none.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from fmrsflow.response.change import (
     pooled,
     ratio_of_changes,
 )
-from fmrsflow.response.course import block_bootstrap, condition_columns, timecourse_changes
+from fmrsflow.response.course import block_bootstrap, condition_columns
+from fmrsflow.response.timecourse import Course, by_condition, changes_over_time
 from fmrsflow.response.unit import Row, UnitScan
 
 ABSOLUTE = ("molal", "raw")
@@ -84,7 +87,10 @@ class Level:
 def blocks(
     scans: Sequence[UnitScan], rest: str, tasks: Sequence[str], setting: Mapping
 ) -> list[Estimate]:
-    """Changes between averages of conditions, of one scan or of several."""
+    """Changes between averages of conditions: of one model where the transients of one scan have
+    it, else of fits of their own, of one scan or of several."""
+    if len(scans) == 1 and scans[0].means is not None:
+        return _of_one_model(scans[0], rest, tasks, setting)
     values: dict[tuple, list[Level]] = {}
     for scan in scans:
         for row in scan.concentrations:
@@ -102,6 +108,25 @@ def blocks(
                 for task, key in zip(tasks, keys[1:]):
                     pairs = [values.get(keys[0]), values.get(key)]
                     change = _between(*pairs, rest, task, setting["interval"])
+                    found.append(Estimate(name, "blocks", matched, quantity, task, change))
+    return found
+
+
+def _of_one_model(
+    scan: UnitScan, rest: str, tasks: Sequence[str], setting: Mapping
+) -> list[Estimate]:
+    """Changes between the conditions of a scan by the shapes that all of its transients share."""
+    quantified = {row["quantity"] for row in scan.concentrations}
+    found = []
+    for name in setting["metabolites"]:
+        for matched in (True, False):
+            for quantity in QUANTITIES:
+                if (name, quantity) == ("tCr", "ratio_tcr") or quantity not in quantified:
+                    continue
+                over = "tCr" if quantity == "ratio_tcr" else ""
+                course = by_condition(scan, name, matched, over)
+                for task in tasks if course is not None else ():
+                    change = course.between(rest, task, setting["interval"])
                     found.append(Estimate(name, "blocks", matched, quantity, task, change))
     return found
 
@@ -253,69 +278,21 @@ def _course(fit: Mapping, names: Sequence[str], name: str) -> np.ndarray:
     return np.nansum(fit["timecourse"][:, parts], axis=1)
 
 
-@dataclass(frozen=True)
-class Course:
-    """Amplitudes of one metabolite or sum in the blocks of a scan.
-
-    Attributes
-    ----------
-    scan, metabolite : str
-    conditions : tuple of str
-    time_s, amplitude, se : arrays (n_blocks,)
-    """
-
-    scan: str
-    metabolite: str
-    conditions: tuple[str, ...]
-    time_s: np.ndarray
-    amplitude: np.ndarray
-    se: np.ndarray
-
-
-def courses(scan: UnitScan) -> dict[str, Course]:
-    """Time course of each metabolite and sum of a scan."""
-    by_name: dict[str, list] = {}
-    for row in scan.timecourse:
-        by_name.setdefault(row["metabolite"], []).append(row)
-    return {
-        name: Course(
-            scan.key,
-            name,
-            tuple(row["condition"] for row in rows),
-            *(np.array([row[key] for row in rows]) for key in ("time_s", "amplitude", "se")),
-        )
-        for name, rows in by_name.items()
-    }
-
-
 def timecourse(
     course: Course,
-    reference: Course | None,
+    ratio: Course | None,
     rest: str,
     tasks: Sequence[str],
     setting: Mapping,
 ) -> list[Estimate]:
-    """Changes by the linear model on amplitudes of blocks; ratios to `reference`, tCr."""
-    y, e = course.amplitude, course.se
-    series = dict.fromkeys(reversed(ABSOLUTE), (y, e))
-    if course.metabolite != "tCr" and reference is not None and len(reference.se) == len(e):
-        r, r_e = reference.amplitude, reference.se
-        with np.errstate(divide="ignore", invalid="ignore"):
-            series["ratio_tcr"] = (y / r, np.hypot(e / r, y / r * r_e / r))
-    found = []
-    for quantity, (values, errors) in series.items():
-        changes = timecourse_changes(
-            values,
-            errors,
-            course.conditions,
-            course.time_s,
-            rest,
-            tasks,
-            setting["drift_order"],
-            setting["interval"],
-        )
-        found += [
-            Estimate(course.metabolite, "timecourse", False, quantity, task, change)
-            for task, change in zip(tasks, changes)
-        ]
-    return found
+    """Changes by the linear model of blocks; `ratio` is the course of the ratio to tCr. Blocks of
+    one model have a width of their own each."""
+    series = dict.fromkeys(reversed(ABSOLUTE), course)
+    if ratio is not None:
+        series["ratio_tcr"] = ratio
+    matched = course.counts is not None
+    return [
+        Estimate(course.metabolite, "timecourse", matched, quantity, task, change)
+        for quantity, own in series.items()
+        for task, change in zip(tasks, changes_over_time(own, rest, tasks, setting))
+    ]

@@ -24,10 +24,15 @@ class UnitScan:
     preprocess, joint : mapping
         Record of preprocess; what the record of the fit says of the joint fit.
     transients, concentrations : rows of these tables
+    water : rows
+        Water over the scan; empty where none was measured between the transients.
     timecourse, joint_rows : rows
         Amplitudes of blocks and table of the joint fit; empty where the scan has one condition.
     joint_fit : dict of arrays or None
         Arrays of the joint fit where there is one.
+    means : dict of arrays or None
+        Of conditions and blocks in one model of all transients (`fit.means`); None where each was
+        fitted by itself, or the scan has one condition.
     """
 
     key: str
@@ -35,9 +40,11 @@ class UnitScan:
     joint: Mapping
     transients: Sequence[Row]
     concentrations: Sequence[Row]
+    water: Sequence[Row] = ()
     timecourse: Sequence[Row] = ()
     joint_rows: Sequence[Row] = ()
     joint_fit: Mapping[str, np.ndarray] | None = None
+    means: Mapping[str, np.ndarray] | None = None
 
     def tasks(self, of: Sequence[str]) -> list[str]:
         """Those of the unit's tasks that ran in this scan beside another condition."""
@@ -58,7 +65,8 @@ def conditions(scans: Sequence[UnitScan], rest: str) -> tuple[str, list[str]]:
     if len(names) < 2:
         raise DataError(
             f"one condition only ({', '.join(names)}): a change needs rest and a task, from "
-            "events.tsv or from two scans of different `condition` in scans.tsv"
+            "events.tsv or from two scans of different `condition` in scans.tsv, of one session, "
+            "acq and run or of one `unit`"
         )
     reference = reference_of(names, rest)
     return reference, [name for name in names if name != reference]

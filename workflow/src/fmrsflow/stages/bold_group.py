@@ -111,7 +111,7 @@ def _width(results: Results, unit: Unit, names: dict[str, str], rest: str):
         if reason := _why_not(done):
             return group.Measured(None, None, f"no linewidths: {reason}")
         tables.append(done.table("transients"))
-    return group.narrowing(tables, rest, results.study.site(unit.scan).tr_s)
+    return group.narrowing(tables, rest)
 
 
 def _test(writer: Writer, measure: str, rows: list[dict], metabolite: str) -> dict:

@@ -9,13 +9,16 @@ import numpy as np
 from fmrsflow.batch import stage_main
 from fmrsflow.convert import checks
 from fmrsflow.convert.edited import edited_states
+from fmrsflow.convert.excitations import excitations
 from fmrsflow.convert.formats import companion
+from fmrsflow.convert.interleaved import EACH, between, parted, water_rows
 from fmrsflow.convert.pairs import check_onset, check_pair
 from fmrsflow.convert.reader import Converted, read, without_frequency_error
 from fmrsflow.convert.sidecar import sidecar
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.fids import EDITED_UNSUPPORTED, Fids
+from fmrsflow.words import count
 
 
 def process(job: Job) -> dict:
@@ -25,8 +28,10 @@ def process(job: Job) -> dict:
     for note in converted.notes:
         job.warn(note)
     try:
+        each = _excitations(job, path, converted)
+        scan, own, water = _parted(job, converted)
         fids, reversed_ = checks.right_way_round(
-            without_frequency_error(converted.fids), job.warn, converted.sign_known
+            without_frequency_error(scan), job.warn, converted.sign_known
         )
         for note in fids.told.notes:
             job.warn(note)
@@ -35,7 +40,7 @@ def process(job: Job) -> dict:
         fids = checks.against_site(fids, job.site, job.warn)
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
-    reference, name = _reference(job, converted)
+    reference, name, reference_is_own = _reference(job, converted, own)
     if reference is not None:
         if reversed_:
             reference = reference.with_data(np.conj(reference.data))
@@ -48,6 +53,8 @@ def process(job: Job) -> dict:
         checks.check_water_position(reference, job.warn)
         job.save("mrsref", reference)
         job.save("mrsref", sidecar(reference))
+    interleaved = own is not None and between(water)
+    before_each = _before_each(job, fids, reference)
     job.save("svs", fids)
     job.save("svs", sidecar(fids, **_links(job, reference)))
     return {
@@ -57,6 +64,9 @@ def process(job: Job) -> dict:
         "spectral_width_hz": 1.0 / fids.dwell_s,
         "n_points": fids.n_points,
         "n_transients": fids.n_transients,
+        "excitations_per_transient": each,
+        "water_transients": np.flatnonzero(water).tolist() if interleaved else [],
+        "water_before_each": before_each,
         "n_coils": fids.n_coils,
         "voxel_mm": checks.voxel_mm(fids),
         "vendor": fids.header.get("Manufacturer", job.site.vendor),
@@ -70,30 +80,98 @@ def process(job: Job) -> dict:
             "te_s": reference.te_s,
             "tr_s": reference.tr_s,
             "n_transients": reference.n_transients,
+            "over_time": before_each or (reference_is_own and interleaved),
         },
     }
 
 
-def _reference(job: Job, converted: Converted) -> tuple[Fids | None, str]:
-    """The water reference that the sheet names, else that of the same file."""
-    itself = PurePosixPath(job.scan.ref) == PurePosixPath(job.scan.mrs)
-    if itself and converted.reference is None:
+def _excitations(job: Job, path: Path, converted: Converted) -> int | None:
+    """Excitations of each transient, by the sheet, else by the header; None where that can be read
+    in two ways."""
+    named = job.scan.excitations_per_transient
+    found, entry = excitations(path, converted.format, converted.fids)
+    if named:
+        if entry and found not in (None, named):
+            job.warn(
+                f"{entry} means {found} excitations a transient; that of scans.tsv, {named}, is "
+                "used"
+            )
+        return named
+    if entry:
+        job.warn(
+            f"each transient counts as {found} excitations ({entry}); if it is otherwise, say so "
+            "in column excitations_per_transient of scans.tsv"
+            if found
+            else f"{entry} may count the excitations of a transient or of the scan: say which in "
+            "column excitations_per_transient of scans.tsv; without it no events are assigned"
+        )
+    return found
+
+
+def _before_each(job: Job, fids: Fids, reference: Fids | None) -> bool:
+    """Whether the sheet says that the reference was measured before each transient of the scan.
+
+    Raises
+    ------
+    DataError
+        There is no reference, or it has another number of transients.
+    """
+    if job.scan.water_transients != EACH:
+        return False
+    found = 0 if reference is None else reference.n_transients
+    if found != fids.n_transients:
         raise DataError(
-            f"{job.scan.ref}: named as its own ref, and it holds no water reference beside the "
+            f"column water_transients says that water was measured before each of "
+            f"{fids.n_transients} transients, and the reference holds {found}: name the reference "
+            "with one for each, or empty the column"
+        )
+    return True
+
+
+def _parted(job: Job, converted: Converted) -> tuple[Fids, Fids | None, np.ndarray]:
+    """The scan, its own transients without water suppression, and which these are."""
+    fids = converted.fids
+    suppressed = job.site.water_suppressed != "no" and fids.told.water_suppressed is not False
+    water = water_rows(fids, job.scan.water_transients, suppressed)
+    if not water.any():
+        return fids, None, water
+    scan, own = parted(fids, water)
+    itself = PurePosixPath(job.scan.ref) == PurePosixPath(job.scan.mrs)
+    used = "the scan's water reference"
+    if converted.reference is not None or job.scan.ref and not itself:
+        used = "left out, as there is another water reference"
+    job.warn(
+        f"{count(int(water.sum()), 'transient')} of {len(water)} without water suppression, the "
+        f"first of them number {water.argmax()} (from 0): {used}. Onsets of events count from the "
+        f"first transient of {'all' if between(water) else 'the others'}"
+    )
+    return scan, own, water
+
+
+def _reference(job: Job, converted: Converted, own: Fids | None) -> tuple[Fids | None, str, bool]:
+    """The water reference that the sheet names, else that of the same file, else the scan's own
+    transients without water suppression; its name, and whether it is the latter."""
+    scan = job.scan
+    itself = PurePosixPath(scan.ref) == PurePosixPath(scan.mrs)
+    if itself and converted.reference is None and own is None:
+        raise DataError(
+            f"{scan.ref}: named as its own ref, and it holds no water reference beside the "
             "scan; name the unsuppressed water in column ref of scans.tsv, or none"
         )
-    if job.scan.ref and not itself:
+    if scan.ref and not itself:
         path = job.source("ref")
         found = read(_with_companion(job, path), job.site)
         for note in found.notes:
             job.warn(f"water reference: {note}")
-        return without_frequency_error(found.fids), path.name
+        return without_frequency_error(found.fids), path.name, False
+    if converted.reference is None and own is not None:
+        return without_frequency_error(own), scan.mrs, True
     if converted.reference is None:
         job.warn(
             "no water reference: no eddy-current correction, no concentrations; name it in "
             "column ref of scans.tsv"
         )
-    return converted.reference, job.scan.mrs
+    return converted.reference, scan.mrs, False
 
 
 def _suppressed(job: Job, fids: Fids, reference: Fids) -> bool:

@@ -22,14 +22,16 @@ from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import (
     Transients,
     designs,
+    engine_timecourse,
     fit_scan,
     fit_together,
     joint_rest,
     shape_designs,
 )
-from fmrsflow.fit.water import water_amplitude
+from fmrsflow.fit.scan_means import means_of_scan, plain_designs, series_of_scan
 from fmrsflow.tables import read_table
 from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
+from fmrsflow.water_amplitude import water_amplitude
 
 
 def process(job: Job) -> dict:
@@ -52,34 +54,68 @@ def process(job: Job) -> dict:
     for flag in flags(fitted.whole, job.record("convert")["te_s"]):
         job.warn(flag)
     job.save("amplitudes", fitted.amplitudes(), AMPLITUDES)
-    job.save("timecourse", fitted.timecourse(), TIMECOURSE)
     job.save("result", fitted.arrays())
-    joint = _joint(job, options, transients, basis)
+    if options.engine != "fmrsflow":
+        job.save("timecourse", engine_timecourse(transients, average, basis, options), TIMECOURSE)
+        reason = f"engine {options.engine} fits single spectra only"
+        joint = {"status": "absent", "reason": reason}
+    else:
+        joint = _together(job, options, transients, basis)
     return {**fitted.quality(), **_water(job), "joint": joint}
 
 
-def _joint(job: Job, options: FitOptions, transients: Transients, basis) -> dict:
-    if not options.joint:
-        return {"status": "absent", "reason": "switched off (setting joint)"}
-    if options.engine != "fmrsflow":
-        return {"status": "absent", "reason": f"engine {options.engine} fits single spectra only"}
+def _together(job: Job, options: FitOptions, transients: Transients, basis) -> dict:
+    """Joint fit, and means of conditions and blocks, from one fit of all transients; what the
+    record says of the joint fit."""
+    timing = _timing(job, transients)
+    design = width = rest = shapes = None
+    joint = {"status": "absent", "reason": "switched off (setting joint)"}
     try:
-        events, time_s = job.events(), transients.time_s
-        alone = events is None
-        timing = Timing.of_labels(transients.labels, time_s) if alone else Timing(time_s, events)
-        design, width, rest = _designs(job, options, transients.labels, timing)
-        shapes = shape_designs(transients.labels, timing, options)
-        fits = fit_together(transients, design, width, basis, options, shapes)
+        if options.joint:
+            design, width, rest = _designs(job, options, transients.labels, timing)
+            shapes = shape_designs(transients.labels, timing, options)
     except Unreachable:
         raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
-        return {"status": "failed", "reason": " ".join(str(failure).split())}
+        joint = _failed(failure)
+    both = plain_designs(transients.labels, timing, options) if design is None else (design, width)
+    try:
+        series = series_of_scan(transients, basis, options, [one for one in both if one])
+        means = means_of_scan(transients, series, timing, options)
+    except DataError as failure:
+        job.warn(f"no model of all transients, each condition has a fit of its own: {failure}")
+        job.save("timecourse", [], TIMECOURSE)
+        return joint if design is None else _failed(failure)
+    job.save("timecourse", means.timecourse(), TIMECOURSE)
+    job.save("means", means.arrays())
+    if design is None:
+        return joint
+    try:
+        fits = fit_together(transients, design, width, basis, options, series, shapes)
+    except DataError as failure:
+        return _failed(failure)
     for flag in joint_flags(fits[0]):
         job.warn(flag)
     job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
     job.save("joint", fits[0].arrays(np.flatnonzero(transients.used)))
     told = {**fits[0].summary(), "design": list(design.names), "rest": rest}
     return {"status": "ok", "reason": None, **told}
+
+
+def _failed(failure: DataError) -> dict:
+    return {"status": "failed", "reason": " ".join(str(failure).split())}
+
+
+def _timing(job: Job, transients: Transients) -> Timing:
+    """When transients were excited, and events took place: without any, runs of a condition."""
+    converted, events, time_s = job.record("convert"), job.events(), transients.time_s
+    each = converted["excitations_per_transient"] or 1
+    tr_s = converted["tr_s"] or job.site.tr_s or 1.0
+    if not np.isfinite(time_s).all():  # no repetition time, and so no events
+        time_s = np.arange(len(time_s)) * tr_s * each
+    if events is None:
+        return Timing.of_labels(transients.labels, time_s)
+    return Timing(time_s, events, tr_s * (np.arange(each) - (each - 1) / 2))
 
 
 def _designs(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fmrsflow import quality
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
@@ -19,9 +21,11 @@ from fmrsflow.preprocess.summary import (
     record_of,
     transient_rows,
 )
+from fmrsflow.preprocess.timing import Timing
 from fmrsflow.preprocess.water import UNSUPPRESSED
 from fmrsflow.study import conditions as conditions_of
-from fmrsflow.tables.preprocess import TRANSIENTS
+from fmrsflow.tables.preprocess import TRANSIENTS, WATER
+from fmrsflow.words import count
 
 
 def process(job: Job) -> dict:
@@ -30,12 +34,22 @@ def process(job: Job) -> dict:
     converted = job.record("convert")
     raw = job.fids("convert", "svs")
     reference = job.fids("convert", "mrsref") if converted["reference"] else None
-    tr_s = converted["tr_s"] or job.site.tr_s
-    labels = _conditions(job, raw.n_transients, tr_s)
+    timing = _timing(job, raw.n_transients)
+    excited = _conditions(job, timing)
+    labels = timing.labels(excited)
+    for text in _mixed(excited, labels, timing):
+        job.warn(text)
     unusable = blank_unusable(raw)
     measured = without_zeros(raw)
     appended = raw.n_points - measured.n_points
-    scan = combined(measured, reference, setting["eddy"])
+    over_time = reference is not None and converted["reference"]["over_time"]
+    by_block = over_time and setting["water_scaling"] == "block"
+    scan = combined(measured, reference, setting["eddy"], timing if over_time else None, by_block)
+    if setting["water_scaling"] == "block" and not over_time:
+        job.warn(
+            "no water was measured over the scan: its transients are not scaled by it (setting "
+            "water_scaling)"
+        )
     del raw, measured  # a third of a gigabyte where there are many coils
     if reference is None and setting["eddy"]:
         job.warn("no water reference: eddy currents are not corrected")
@@ -63,30 +77,70 @@ def process(job: Job) -> dict:
     job.save("matched", matched)
     if scan.reference is not None:
         job.save("mrsref", scan.reference)
-    job.save("transients", transient_rows(done, mean, labels, tr_s, line.fwhm_hz), TRANSIENTS)
+    times = timing.scan_at * timing.tr_s if timing.tr_s else None
+    job.save("transients", transient_rows(done, mean, labels, times, line.fwhm_hz), TRANSIENTS)
+    if scan.course is not None:
+        rows = scan.course.rows(timing.tr_s, timing.water_labels(excited))
+        job.save("water", rows, WATER)
     record = record_of(scan, done, mean, matching, line) | noise
     return {**record, "parameters": parameters_of(setting, scan, done, appended)}
 
 
-def _conditions(job: Job, n_transients: int, tr_s: float | None) -> list[str | None]:
-    events = job.events()
-    if events is None:
-        return [job.scan.condition or "all"] * n_transients
-    if not tr_s:
+def _timing(job: Job, n_transients: int) -> Timing:
+    """When the transients were excited.
+
+    Raises
+    ------
+    DataError
+        The scan has events, and its repetition time or the excitations of a transient are unknown.
+    """
+    converted = job.record("convert")
+    tr_s, each = converted["tr_s"] or job.site.tr_s, converted["excitations_per_transient"]
+    if job.scan.events and not tr_s:
         raise DataError(
             "no repetition time in the file nor in sites.tsv: events cannot be assigned to "
             "transients; give tr_s in sites.tsv"
         )
+    if job.scan.events and each is None:
+        raise DataError(
+            "how many excitations a transient holds can be read in two ways in the file's header "
+            "(see the warning of convert): events cannot be assigned to transients; say it in "
+            "column excitations_per_transient of scans.tsv"
+        )
+    water, first = converted["water_transients"], converted["water_before_each"]
+    return Timing.of(n_transients, each or 1, tr_s, water, first)
+
+
+def _conditions(job: Job, timing: Timing) -> list[str | None]:
+    """Condition of each excitation."""
+    events = job.events()
+    if events is None:
+        return [job.scan.condition or "all"] * timing.n_excitations
     setting = job.settings["preprocess"]
     events = [row for row in events if row["trial_type"] not in setting["nested_events"]]
     stimuli = [row for row in events if row["trial_type"] != "rest"]
-    for text in odd_timing(stimuli, n_transients * tr_s, tr_s):
+    length_s = timing.n_excitations * timing.tr_s
+    for text in odd_timing(stimuli, length_s, timing.each * timing.tr_s):
         job.warn(text)
-    labels = conditions_of(events, n_transients, tr_s, setting["lag_s"])
+    labels = conditions_of(events, timing.n_excitations, timing.tr_s, setting["lag_s"])
     labels, text = without_strays(labels, events)
     if text:
         job.warn(text)
     return labels
+
+
+def _mixed(excited: Sequence, labels: Sequence, timing: Timing) -> list[str]:
+    """What to say of transients that hold excitations of several conditions."""
+    mixed = sum(
+        label is None and None not in [excited[number] for number in row]
+        for label, row in zip(labels, timing.scan)
+    )
+    if not mixed:
+        return []
+    return [
+        f"{count(mixed, 'transient')} of {timing.each} excitations lie across the edge of an "
+        "event: they belong to no condition"
+    ]
 
 
 main = stage_main("preprocess", process)

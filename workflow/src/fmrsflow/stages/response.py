@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
+from fmrsflow.fit.options import FitOptions
 from fmrsflow.response.blocks import block_rows
 from fmrsflow.response.controls import controls
-from fmrsflow.response.estimators import blocks, courses, joint, timecourse
+from fmrsflow.response.estimators import blocks, joint, timecourse
 from fmrsflow.response.plateaus import boxcar_reads, plateau_rows
+from fmrsflow.response.timecourse import courses
 from fmrsflow.response.unit import UnitScan, conditions
 from fmrsflow.study import Scan
 from fmrsflow.tables.response import BLOCKS, CHANGE, CONTROLS, PLATEAUS
@@ -27,29 +30,36 @@ def process(job: Job) -> dict:
             f"no condition {setting['rest']!r}; changes refer to {rest!r} (setting response: rest)"
         )
     found = blocks(scans, rest, tasks, setting)
-    if not any(one.matched for one in found):
+    together = _together(job, scans, rest, tasks) if len(scans) > 1 else None
+    if together is not None:
+        found += together.estimates(setting["metabolites"])
+    elif not any(one.matched for one in found):
         job.warn(
             "rest and task are different scans: their linewidths are not matched, see the control "
             "on linewidth"
         )
     shown, glutamate, plateaus = [], [], []
+    alone = sum(bool(scan.tasks(tasks)) for scan in scans) == 1
+    if not alone and any(scan.tasks(tasks) for scan in scans):
+        job.warn("time courses of several scans are not put together: no change by `timecourse`")
     for own, scan in zip(job.unit.scans, scans):
         here = scan.tasks(tasks)
         if not here:
             continue
-        if scan.joint_fit is None:
+        if together is None and scan.joint_fit is None:
             job.warn(f"no joint fit: {scan.joint['reason']}")
         elif (other := scan.joint.get("rest") or rest) != rest:
             job.warn(
                 f"no changes of the joint fit: they refer to {other}, those of the study to {rest} "
                 f"(fit setting joint_rest: {rest})"
             )
-        else:
+        elif together is None and alone:
             plateaus += plateau_rows(scan, rest, setting["metabolites"])
             found += joint(scan, rest, here, setting, partial(job.seed, scan=own))
-        by_name = courses(scan)
+        by_name, ratios = courses(scan), courses(scan, over="tCr")
         for course in (by_name[name] for name in setting["metabolites"] if name in by_name):
-            found += timecourse(course, by_name.get("tCr"), rest, here, setting)
+            if alone:
+                found += timecourse(course, ratios.get(course.metabolite), rest, here, setting)
             shown += block_rows(course, rest)
             glutamate += [course] if course.metabolite == "Glu" else []
     if not any(one.estimator == "blocks" and one.quantity == "molal" for one in found):
@@ -58,6 +68,9 @@ def process(job: Job) -> dict:
         reason = found[0].change.reason if found else "no metabolite of the setting was fitted"
         raise DataError(f"no change: {reason}")
     checked = controls(scans, found, glutamate, rest, tasks, setting)
+    if together is not None:
+        keys = [scan.key for scan in scans]
+        checked += together.gain_controls(keys, setting["control_percent"])
     job.save("change", [one.to_row(rest) for one in found], CHANGE)
     job.save("controls", [vars(one) for one in checked], CONTROLS)
     job.save("blocks", shown, BLOCKS)
@@ -68,7 +81,35 @@ def process(job: Job) -> dict:
         "scans": [scan.key for scan in scans],
         "flags": [one.flag for one in checked if one.flag],
         "boxcar_reads": boxcar_reads(plateaus),
+        **({} if together is None else {"joint": together.summary()}),
     }
+
+
+def _together(job: Job, scans: Sequence[UnitScan], rest: str, tasks: Sequence[str]):
+    """The joint fit of the scans of a unit; None, and a warning, where there is none."""
+    options = FitOptions.from_settings(job.settings["fit"])
+    if not options.joint or options.engine != "fmrsflow":
+        return None  # its user chose so
+    from fmrsflow.fit.scan import Transients
+    from fmrsflow.response.together import fit_scans, scale_of
+
+    if options.joint_design:
+        job.warn("the joint fit of several scans takes conditions, not the table of joint_design")
+    transients, bases, scales = [], [], []
+    for own, scan in zip(job.unit.scans, scans):
+        fids = job.fids("preprocess", "svs", own)
+        transients.append(Transients.from_rows(fids, scan.transients))
+        bases.append(job.basis().resampled(fids.dwell_s, fids.n_points, fids.frequency_mhz))
+        water = job.record("quantify", own)["water"]
+        scales.append(scale_of(scan.concentrations, water))
+    try:
+        found = fit_scans(transients, bases, scales, rest, tasks, options)
+    except DataError as failure:
+        job.warn(f"no joint fit of the scans: {failure}")
+        return None
+    for flag in found.flags([scan.key for scan in scans]):
+        job.warn(flag)
+    return found
 
 
 def _read(job: Job, scan: Scan) -> UnitScan:
@@ -77,15 +118,20 @@ def _read(job: Job, scan: Scan) -> UnitScan:
     several = len(done["conditions"]) > 1
     fit = job.record("fit", scan)["joint"]
     fitted = several and fit["status"] == "ok"
+    together = several and job.earlier("fit", scan).has("means.npz")
     return UnitScan(
         key=scan.key,
         preprocess=done,
         joint=fit,
         transients=job.table("preprocess", "transients", scan),
         concentrations=job.table("quantify", "concentrations", scan),
+        water=job.table("preprocess", "water", scan)
+        if job.earlier("preprocess", scan).has("water.tsv")
+        else (),
         timecourse=job.table("fit", "timecourse", scan) if several else (),
         joint_rows=job.table("fit", "joint", scan) if fitted else (),
         joint_fit=job.arrays("fit", "joint", scan) if fitted else None,
+        means=job.arrays("fit", "means", scan) if together else None,
     )
 
 

@@ -227,9 +227,13 @@ class Reader:
         return rows
 
     def responses(self) -> list[dict]:
-        """Percent changes of all units; those without a number are not used."""
-        rows = []
+        """Percent changes of all units, and differences of paired ones; those without a number are
+        not used."""
+        from fmrsflow.sites.arms import Place, with_arms
+
+        rows, places = [], {}
         for unit in self.study.units():
+            places[unit.key] = Place(unit.arm, unit.scan.acq)
             used, reason = self.use(unit)
             for row in self.table("response", "change", unit):
                 there = math.isfinite(row["change_percent"])
@@ -243,7 +247,7 @@ class Reader:
                         "reason": reason or ("" if there else row["reason"]),
                     }
                 )
-        return rows
+        return with_arms(rows, places, self.study.config["sites"].get("pair", ""))
 
     def plateaus(self) -> list[dict]:
         """Plateaus of all units under shapes of the response."""

@@ -142,6 +142,9 @@ class Foreign:
         draws 0 or 1.
     width_drift_hz : float
         SD of the linear change of width over a series.
+    visit : int
+        Another scan of the same voxel, with a noise, baseline, width, phase, frequency, gain and
+        drift of its own (`_OF_A_VISIT`).
     """
 
     setups: tuple[Setup, ...] = ()
@@ -162,6 +165,7 @@ class Foreign:
     narrowing_hz: float | None = None
     lorentzian_share: float | None = None
     width_drift_hz: float = 0.2
+    visit: int = 0
 
 
 @dataclass(frozen=True)
@@ -304,12 +308,18 @@ _STREAMS = (
     "noise", "gain", "drift", "narrowing",
 )  # fmt: skip
 
+_OF_A_VISIT = ("widths", "baseline", "turn", "noise", "gain", "drift")
+"""What another scan of a voxel draws anew; the voxel is what the other streams give."""
+
 
 def _voxel(field_t: float, seed: int, family: Foreign) -> _Voxel:
     tables = family.tables or tables_of(field_t)
     nominal = 7 if field_t > 5 else 3
     roots = np.random.default_rng((seed, nominal)).spawn(len(_STREAMS))
     streams = dict(zip(_STREAMS, roots))
+    if family.visit:
+        again = np.random.default_rng((seed, nominal, family.visit)).spawn(len(_OF_A_VISIT))
+        streams |= zip(_OF_A_VISIT, again)
     setup = _one_of(family.setups or SETUPS[nominal], streams["setup"])
     table = _one_of(tables, streams["table"])
     mhz = spectrometer_mhz("Siemens", nominal)

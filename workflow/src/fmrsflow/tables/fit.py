@@ -18,8 +18,12 @@ TIMECOURSE = {
     "condition": text("condition of the block"),
     "time_s": number("mean time of its transients from the first excitation", "s"),
     "metabolite": text("metabolite or sum"),
-    "amplitude": number("per molecule, on the scale of the FIDs"),
-    "se": number("standard error"),
+    "amplitude": number(
+        "per molecule, on the scale of the FIDs; n/a where the mean of all transients holds none"
+    ),
+    "se": number(
+        "standard error of its difference from the mean of all, noise and gain of the transients"
+    ),
 }
 
 JOINT = {

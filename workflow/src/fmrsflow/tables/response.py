@@ -7,19 +7,23 @@ from fmrsflow.tables import flag, integer, number, text
 CHANGE = {
     "metabolite": text("metabolite or sum"),
     "estimator": text(
-        "`blocks`: averages of conditions; `timecourse`: GLM with AR(1) errors on block-wise "
-        "amplitudes; `joint`: fit of all transients"
+        "`blocks`: averages of conditions; `timecourse`: linear model of conditions and drift on "
+        "amplitudes of blocks; `joint`: linear model of all transients, of all scans of the unit"
     ),
     "matched": flag(
-        "linewidth difference between conditions taken out (`blocks`: matched before the fit; "
-        "`joint`: narrowing in the model); false is the control without"
+        "linewidth difference between conditions taken out (`blocks`, `timecourse`: width free in "
+        "each; `joint`: narrowing in the model, or a width for each scan); false is the control "
+        "without"
     ),
-    "quantity": text("molal, ratio_tcr or raw"),
+    "quantity": text(
+        "molal, ratio_tcr or raw; `ratio_stable` (`joint` of several scans): scaled to all that is "
+        "taken not to respond"
+    ),
     "contrast": text("`<task>-<rest>`"),
     "rest": text("condition that the change refers to"),
     "task": text("condition whose change it is; of `joint` also another contrast of its design"),
     "change_percent": number("100 (task - rest) / rest", "percent"),
-    "se_percent": number("its standard error, from the covariance of the fit", "percent"),
+    "se_percent": number("its standard error: noise and gain of the transients", "percent"),
     "low_percent": number(
         "lower end of the 95 % interval; n/a and a reason where it is open", "percent"
     ),

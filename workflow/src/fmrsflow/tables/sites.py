@@ -14,7 +14,7 @@ _QUESTION = {
     "metabolite": text("metabolite or sum"),
     "estimator": text("blocks, joint or timecourse"),
     "matched": flag("linewidth difference between conditions taken out; false is the control"),
-    "quantity": text("molal, ratio_tcr or raw"),
+    "quantity": text("molal, ratio_tcr, ratio_stable or raw"),
     "contrast": text("`<task>-<rest>`"),
 }
 _SCAN = {

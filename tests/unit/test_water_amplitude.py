@@ -7,7 +7,7 @@ import pytest
 
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
-from fmrsflow.fit.water import water_amplitude
+from fmrsflow.water_amplitude import water_amplitude
 
 TIME = np.arange(2048) * 5e-4
 

@@ -1,0 +1,101 @@
+"""Excitations of a transient by headers, and what the sheet says of them."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import re
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from convert_tools import converted
+from fmrsflow.convert.excitations import excitations
+from fmrsflow.fids import Fids, to_nifti
+from fmrsflow.study import Site
+from fmrsflow.synthetic.writers import write_sdat
+
+SITE = Site("north", "Philips", 3.0, "PRESS", 0.035, 2.0, "own")
+
+
+@pytest.fixture
+def fids() -> Fids:
+    """Sixteen transients with the three singlets upright."""
+    rng = np.random.default_rng(3)
+    t = np.arange(512) * 5e-4
+    lines = sum(np.exp(2j * np.pi * (ppm - 4.65) * 123.2 * t) for ppm in (2.01, 3.03, 3.22))
+    data = lines * np.exp(-15 * t) * 1e3 + rng.normal(size=(16, 1, 512))
+    affine = np.diag([20.0, 25.0, 30.0, 1.0])
+    return Fids(data.astype(np.complex64), 5e-4, 123.2, 0.035, 2.0, affine)
+
+
+def sdat(fids: Fids, folder, averages: str):
+    """The pair with that entry of its SPAR."""
+    write_sdat(fids, folder / "a.SDAT")
+    spar = folder / "a.SPAR"
+    spar.write_text(re.sub(r"(?m)^averages : .*$", f"averages : {averages}", spar.read_text()))
+    return folder / "a.SDAT"
+
+
+@pytest.mark.parametrize(
+    ("averages", "each"),
+    [("1", 1), ("8", 8), ("8  ", 8), ("8,0", 8), ("", 1), ("many", 1), ("0", 1), ("-4", 1)],
+)
+def test_averages_of_a_spar_are_those_of_a_row(fids, tmp_path, averages, each):
+    assert excitations(sdat(fids, tmp_path, averages), "sdat", fids)[0] == each
+
+
+@pytest.mark.parametrize("averages", ["16", "512"])
+def test_averages_that_may_be_those_of_the_scan_are_not_guessed(fids, tmp_path, averages):
+    """As many as rows, or more than two hours of them."""
+    each, entry = excitations(sdat(fids, tmp_path, averages), "sdat", fids)
+    assert each is None and "SPAR" in entry
+
+
+def test_one_transient_has_no_timing(fids, tmp_path):
+    one = fids.mean()
+    assert excitations(sdat(one, tmp_path, "64"), "sdat", one) == (1, "")
+
+
+@pytest.mark.parametrize(("stated", "each"), [(128, 8), (16, 1), (100, 1), ("128", 1), (True, 1)])
+def test_number_of_transients_of_nifti_is_that_of_the_scan(fids, tmp_path, stated, each):
+    image = to_nifti(fids)
+    code = [one for one in image.header.extensions if one.get_code() == 44][0]
+    header = json.loads(code.get_content()) | {"NumberOfTransients": stated}
+    image.header.extensions.clear()
+    image.header.extensions.append(nib.nifti1.Nifti1Extension(44, json.dumps(header).encode()))
+    nib.save(image, tmp_path / "a.nii.gz")
+    record, _ = converted(SITE, tmp_path, tmp_path / "out", "a.nii.gz")
+    assert record["status"] == "ok" and record["excitations_per_transient"] == each
+    assert any("8 excitations" in one for one in record["warnings"]) == (each == 8)
+
+
+@pytest.mark.parametrize("revision", [14.3, 16.0, 24.0, 26.0])
+def test_a_p_file_counts_the_excitations_of_the_scan(fids, tmp_path, revision):
+    """A header made after the layout of that revision: no measured file of these is at hand."""
+    from spec2nii.GE.ge_hdr_fields import get_pfile_hdr_fields
+
+    layout = {"_pack_": 1, "_fields_": get_pfile_hdr_fields(int(revision))}
+    header = type("Header", (ctypes.LittleEndianStructure,), layout)()
+    header.rhr_rh_user4 = 128.0
+    content = np.float32(revision).tobytes() + bytes(header)[4:]
+    (tmp_path / "P1.7").write_bytes(content)
+    assert excitations(tmp_path / "P1.7", "pfile", fids) == (8, "rhuser4 in its header")
+
+
+def test_the_sheet_is_believed_and_the_difference_told(fids, tmp_path):
+    sdat(fids, tmp_path, "8")
+    record, _ = converted(SITE, tmp_path, tmp_path / "a", "a.SDAT")
+    assert record["excitations_per_transient"] == 8
+    assert any("column excitations_per_transient" in one for one in record["warnings"])
+    record, _ = converted(SITE, tmp_path, tmp_path / "b", "a.SDAT", excitations_per_transient=4)
+    assert record["excitations_per_transient"] == 4
+    assert any("means 8" in one and "4, is used" in one for one in record["warnings"])
+
+
+def test_a_measured_pair_of_one_row_says_nothing(shared_data, tmp_path):
+    act, ref = (f"hostile/press35_sub02_{name}.sdat" for name in ("act", "ref"))
+    record, _ = converted(replace(SITE), shared_data, tmp_path, act, ref)
+    assert record["excitations_per_transient"] == 1 and record["warnings"] == []

@@ -1,0 +1,1 @@
+"""From somebody's files to the sheets of a study: what is found, what is guessed, what is left."""

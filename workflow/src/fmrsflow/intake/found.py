@@ -1,0 +1,60 @@
+"""What a search for scans finds, and what it has to say of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+GUESS, LEFT, OPEN = "taken", "left out", "to do"
+"""Kinds of notes: a choice that the files do not prove, a file that is not used, a cell that only a
+person can fill."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line of the list that `fmrsflow init` leaves.
+
+    Attributes
+    ----------
+    kind : str
+        `GUESS`, `LEFT` or `OPEN`.
+    file : str
+        Below the data root; "" for all.
+    said : str
+    """
+
+    kind: str
+    file: str
+    said: str
+
+    def row(self, site: str) -> dict[str, str]:
+        """Row of found.tsv."""
+        return {"site": site, "kind": self.kind, "file": self.file, "note": self.said}
+
+
+@dataclass
+class FoundScan:
+    """A scan and the files that belong to it.
+
+    Attributes
+    ----------
+    path : Path
+        Its spectra.
+    columns : dict
+        Columns of scans.tsv but site and paths: labels, condition.
+    files : dict
+        Column -> Path.
+    protocol : dict
+        What its header says: columns of sites.tsv, where it says anything.
+    n_transients : int or None
+    """
+
+    path: Path
+    columns: dict[str, str]
+    files: dict[str, Path] = field(default_factory=dict)
+    protocol: dict = field(default_factory=dict)
+    n_transients: int | None = None
+
+
+class Unusable(Exception):
+    """A file that no row can be made of; its text says why."""

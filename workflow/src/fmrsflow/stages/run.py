@@ -1,0 +1,42 @@
+"""`fmrsflow run STUDY [ARGUMENTS]`: the workflow on a study, to its report.
+
+Snakemake does the work, and takes all further arguments as they are: `-n`, `--cores 4`,
+`--until fit`, `--workflow-profile PATH`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from fmrsflow.errors import UsageError
+from fmrsflow.stages.check import main as check
+
+CLONE = Path(__file__).resolve().parents[4]
+"""The repository that this package is installed from."""
+
+
+def main(argv: list[str]) -> int:
+    """Check the study, then hand over to snakemake; its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="fmrsflow run", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("study", type=Path, help="folder of the study, with config/config.yaml")
+    parser.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="further arguments, as snakemake takes them"
+    )
+    arguments = parser.parse_args(argv)
+    others = arguments.arguments
+    snakefile, profile = CLONE / "Snakefile", CLONE / "workflow" / "profiles" / "local"
+    if not (arguments.study / "config" / "config.yaml").is_file():
+        raise UsageError(f"{arguments.study} has no config/config.yaml: make it with fmrsflow init")
+    os.chdir(arguments.study)
+    if code := check([]):
+        return code
+    command = [sys.executable, "-m", "snakemake", "-s", str(snakefile)]
+    if not any(one.startswith(("--profile", "--workflow-profile")) for one in others):
+        command += ["--workflow-profile", str(profile)]
+    sys.stdout.flush()
+    os.execv(sys.executable, [*command, *others])
