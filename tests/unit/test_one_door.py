@@ -43,6 +43,7 @@ ALLOWED = {
     "convert/reader.py": ({"read_text", "nib.load", "load"}, "vendor files"),
     "stages/bold.py": ({"read_table", "read_json"}, "BOLD runs of the study"),
     "bold/mask.py": ({"read_text"}, "transform that a setting names"),
+    "stages/check.py": ({"read_table"}, "events of the study"),
     "stages/fit.py": ({"read_table"}, "design that a setting names"),
     "basis/formats.py": (
         {"read_text", "read_npz", "json.loads"},

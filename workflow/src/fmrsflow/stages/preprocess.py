@@ -51,6 +51,9 @@ def process(job: Job) -> dict:
     labels = timing.labels(excited)
     for text in _mixed(excited, labels, timing):
         job.warn(text)
+    labels, strays = without_strays(labels, _events(job) or ())
+    if strays:
+        job.warn(strays)
     unusable = blank_unusable(raw)
     if copies := unusable.count("copy"):
         job.warn(
@@ -174,22 +177,23 @@ def _timing(job: Job, n_transients: int) -> Timing:
     return Timing.of(n_transients, each or 1, tr_s, water, first)
 
 
+def _events(job: Job) -> list[dict] | None:
+    """Events of the scan that make its conditions; None where the sheet names none."""
+    events, nested = job.events(), job.settings["preprocess"]["nested_events"]
+    return events and [row for row in events if row["trial_type"] not in nested]
+
+
 def _conditions(job: Job, timing: Timing) -> list[str | None]:
     """Condition of each excitation."""
-    events = job.events()
+    events = _events(job)
     if events is None:
         return [job.scan.condition or "all"] * timing.n_excitations
-    setting = job.settings["preprocess"]
-    events = [row for row in events if row["trial_type"] not in setting["nested_events"]]
     stimuli = [row for row in events if row["trial_type"] != "rest"]
     length_s = timing.n_excitations * timing.tr_s
     for text in odd_timing(stimuli, length_s, timing.each * timing.tr_s):
         job.warn(text)
-    labels = conditions_of(events, timing.n_excitations, timing.tr_s, setting["lag_s"])
-    labels, text = without_strays(labels, events)
-    if text:
-        job.warn(text)
-    return labels
+    lag_s = job.settings["preprocess"]["lag_s"]
+    return conditions_of(events, timing.n_excitations, timing.tr_s, lag_s)
 
 
 def _mixed(excited: Sequence, labels: Sequence, timing: Timing) -> list[str]:
