@@ -138,7 +138,8 @@ def test_every_stage_refuses_what_was_edited(tiny_run, study, tmp_path, capsys, 
             told = code == 1 and Path(name).name in said and not (folder / written).exists()
         elif reader in GROUPS and "desc-" in of:
             made = (folder / "results" / "main").glob(GROUPS[reader])
-            told = code == 0 and any(Path(name).name in path.read_text() for path in made)
+            texts = [said, *(path.read_text() for path in made)]
+            told = code == 0 and any(Path(name).name in text for text in texts)
         else:
             told = code == 1 and Path(name).name in said
         if not told:

@@ -4,6 +4,7 @@ connectivity."""
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,7 @@ def _why_not(output: Output, *files: str) -> str | None:
     if not output.exists:
         return f"{output.stage} left no record: a fault, which the next run does again"
     if damage := output.damage(*files):
+        print(f"bold: {damage}", file=sys.stderr)  # a unit without any measure has no row
         return damage
     return output.record["reason"] or output.record.get("not_used")
 
