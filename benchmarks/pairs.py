@@ -28,7 +28,7 @@ from fmrsflow.metabolites import with_sums
 from fmrsflow.synthetic.foreign import Course, Foreign, draw_series
 
 DRAWS, QUICK_DRAWS = 300, 10
-SEED = 45_000
+SEED = 46_000
 TR_S, TRANSIENTS, SNR = 4.0, 64, 30.0
 GLU = 3.0
 WATER = 0.01

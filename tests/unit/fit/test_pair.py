@@ -89,7 +89,7 @@ def test_widths_of_scans_are_their_own(make, basis):
     narrow = two(make, basis, glu=0.0, lorentz=2.5, gauss=3.6)
     unit = fit_unit(narrow, ("task",))
     assert changes(unit.changes(water(sd=1e-4)))["Glu"] == pytest.approx(0.0, abs=0.1)
-    first, second = unit.widths_hz()
+    first, second = unit.widths_hz
     assert first - second == pytest.approx(0.68, abs=0.05)  # Olivero & Longbothum's widths
 
 

@@ -15,7 +15,8 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, SIEMENS_MHZ
-from fmrsflow.errors import DataError, UsageError, unknown
+from fmrsflow.errors import DataError, UsageError, reading_failed, unknown
+from fmrsflow.files import text_of
 
 STAGE_SETTINGS = {
     "convert": (),
@@ -47,6 +48,9 @@ PATH_COLUMNS = (
 )
 """Columns of scans.tsv that hold file names, relative to the data root."""
 
+RUN_COLUMNS = ("bold", "bold_events", "bold_confounds")
+"""Columns that may hold several files, one a run, with semicolons between them."""
+
 
 def spectrometer_mhz(vendor: str, field_t: float) -> float:
     """Proton frequency (MHz) of a vendor's magnet of that nominal field."""
@@ -72,6 +76,8 @@ class Site:
     pulse_delays_s: str | None = None
     water_suppressed: str | None = None
     frequency_mhz: float | None = None
+    frequency_axis: str | None = None
+    te_tolerance_s: float | None = None
 
     @property
     def mhz(self) -> float:
@@ -129,6 +135,17 @@ class Scan:
     bold_confounds: str = ""
     unit: str = ""
     arm: str = ""
+
+    def files(self, column: str) -> tuple[str, ...]:
+        """Files that a column of `PATH_COLUMNS` names: none, one, or one a BOLD run.
+
+        >>> Scan("north", "01", "a.SDAT", bold="1.nii.gz; 2.nii.gz").files("bold")
+        ('1.nii.gz', '2.nii.gz')
+        """
+        cell = getattr(self, column)
+        if column not in RUN_COLUMNS:
+            return (cell,) if cell else ()
+        return tuple(name for part in cell.split(";") if (name := part.strip()))
 
     @property
     def entities(self) -> dict[str, str]:
@@ -302,6 +319,15 @@ class Study:
         """The named setting of a stage, complete; KeyError where there is none."""
         return self.config[stage][name]
 
+    def settings_of(self, stage: str, names: dict[str, str]) -> dict[str, dict]:
+        """Resolved settings of a stage: the named ones, and its section of the configuration where
+        it has but one (`anatomy`, `bold`)."""
+        own = {one: self.setting(one, name) for one, name in names.items()}
+        section = "anatomy" if stage == "segment" else stage
+        if section in self.config and not STAGE_SETTINGS[stage]:
+            own[section] = self.config[section]
+        return own
+
     @cached_property
     def _units(self) -> tuple[Unit, ...]:
         groups: dict[tuple, list[Scan]] = {}
@@ -334,12 +360,37 @@ class Study:
         """Map of GM, WM or CSF that the built-in segmentation writes for a scan's T1w."""
         return self.path("segment", self.segment_owner(scan), f"desc-segment_{tissue}.nii.gz")
 
+    @cached_property
+    def _unit_of(self) -> dict[str, Unit]:
+        return {scan.key: unit for unit in self._units for scan in unit.scans}
+
+    def unit_of(self, scan: Scan) -> Unit:
+        """The response unit that a scan belongs to."""
+        return self._unit_of[scan.key]
+
+    @cached_property
+    def _by_site(self) -> dict[str, list[Scan]]:
+        found: dict[str, list[Scan]] = {name: [] for name in self.sites}
+        for scan in self.scans:
+            found.setdefault(scan.site, []).append(scan)
+        return found
+
+    def scans_of(self, site: str) -> list[Scan]:
+        """Scans of a site, in the order of the sheet."""
+        return self._by_site.get(site, [])
+
+    @cached_property
+    def _persons(self) -> dict[tuple[str, str], str]:
+        found: dict[tuple[str, str], str] = {}
+        for row in self.participants:
+            if row.get("person"):
+                found.setdefault((row["site"], row["subject"]), row["person"])
+        return found
+
     def person(self, scan: Scan) -> str:
         """Identity across sites: that of participants.tsv, else site and subject."""
-        for row in self.participants:
-            if (row["site"], row["subject"]) == (scan.site, scan.subject) and row.get("person"):
-                return row["person"]
-        return f"{scan.site}/{scan.subject}"
+        key = (scan.site, scan.subject)
+        return self._persons.get(key) or f"{scan.site}/{scan.subject}"
 
     def items(self, stage: str) -> tuple[Item, ...]:
         """What a stage works on, in the order of the sheets: sites, scans or response units."""
@@ -425,9 +476,11 @@ class Study:
             No such file, or a damaged one.
         """
         try:
-            return cls.from_text(Path(path).read_text())
+            return cls.from_text(text_of(path))
         except FileNotFoundError:
             raise DataError(f"{path} is not there: nothing has run, or it lies elsewhere") from None
+        except OSError as error:
+            raise reading_failed(path, error, f"{path}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise DataError(f"{path} is damaged; the next run writes it anew") from None
 

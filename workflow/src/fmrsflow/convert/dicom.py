@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fmrsflow.convert.averages import dicom_averages
 from fmrsflow.convert.boxes import box_distance_mm
 from fmrsflow.convert.transients import references, stack
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.fids import Fids
+from fmrsflow.headers import vendor_of
 from fmrsflow.words import count
 
 _SPECTROSCOPY = {
@@ -43,6 +45,9 @@ _TAGS = (
     "Columns",
     "MRSpectroscopyAcquisitionType",
     "VolumeLocalizationSequence",
+    "NumberOfAverages",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
     *_SAMPLES,
 )
 
@@ -75,6 +80,10 @@ class Instance:
         The first of them where they are of the standard, whose sign is ours.
     voxel : array (4, 4) or None
         Box of three slabs of localisation, mm, RAS+.
+    averages : float or None
+        Excitations that one FID is made of.
+    vendor : str
+        As in sites.tsv, by the header's own Manufacturer; "" where it names none of those.
     """
 
     path: Path
@@ -86,6 +95,8 @@ class Instance:
     n_samples: int | None
     first: np.ndarray | None
     voxel: np.ndarray | None
+    averages: float | None
+    vendor: str = ""
 
 
 def instances(path: Path) -> tuple[list[Instance], list[str]]:
@@ -121,8 +132,8 @@ def instances(path: Path) -> tuple[list[Instance], list[str]]:
     if len(series := Counter(one.series for one in found)) > 1:
         sizes = ", ".join(str(size) for size in series.values())
         raise DataError(
-            f"{path.name} holds {len(series)} series of spectroscopy ({sizes} files); one folder "
-            "for each scan, and the water reference in column ref"
+            f"{path.name} holds {len(series)} series of spectroscopy ({sizes} files); put one "
+            "scan into each folder, and name that of the water reference in column ref"
         )
     notes = []
     if others:
@@ -159,10 +170,16 @@ def joined(
             # dcm2niix knows releases by the software's version, which may be deleted.
             whole = whole.with_data(np.conj(whole.data))
         affine, note = _box(one, whole.affine)
-        whole = replace(whole, affine=affine)
-        notes = [note] if note else notes
+        told = replace(whole.told, averages=one.averages or whole.told.averages)
+        whole = replace(whole, affine=affine, told=told)
+        notes += [note] if note and note not in notes else []
         if (water := references(whole)).any():
             waters.append(whole.select(water))
+            if leading := int(np.argmin(water)):
+                notes.append(
+                    f"{count(leading, 'transient')} without water suppression before the scan: "
+                    "taken as its water reference; times of events count from the first one after"
+                )
             whole = whole.select(~water)
         scans.append(whole)
     if len(coils := {one.header.get("RxCoil") for one in scans}) > 1:
@@ -251,6 +268,8 @@ def _instance(file: Path, shown: str, header) -> Instance:
         None if samples is None else _length(header, samples) // 8,
         _first_samples(header, samples) if standard else None,
         _slab_box(header),
+        dicom_averages(header),
+        vendor_of(_text(header, "Manufacturer")),
     )
 
 

@@ -4,8 +4,9 @@ Phases, frequency, width (both parts), baseline and gain belong to a scan; ampli
 those of scan s under condition c are g_s (a + d_c), d_c of the metabolites that may respond;
 macromolecules and lipids have one more factor a scan. The mean of each scan is fitted like any
 spectrum (`series`), and all means together once more with amplitudes tied, and with the small
-shifts of the lines, which are the chemistry of one voxel. A scan with several conditions brings
-beside its mean how they differ in it (`joint.solved`).
+shifts of the lines, which are the chemistry of one voxel; twice, the second time under one width
+of all scans. A scan with several conditions brings beside its mean how they differ in it
+(`joint.solved`).
 
 At the end every scan is a quadratic form in its amplitudes and parameters, so that each way of
 scaling the scans to each other (`Scaling`) costs a small linear problem
@@ -32,9 +33,8 @@ from fmrsflow.fit.design import CONSTANT, Design
 from fmrsflow.fit.directions import GAIN, SHAPES
 from fmrsflow.fit.joint import solved
 from fmrsflow.fit.linear import FAINTEST, Columns
-from fmrsflow.fit.model import Kind, Model, make_model
+from fmrsflow.fit.model import COMMON, Kind, Model, make_model
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.result import FitResult, Solution, make_result
 from fmrsflow.fit.series import Series, make_series
 from fmrsflow.fit.solve import (
     NO_CONVERGENCE,
@@ -50,7 +50,7 @@ from fmrsflow.fit.solve import (
 )
 from fmrsflow.fit.step import bounded_step
 from fmrsflow.metabolites import members
-from fmrsflow.noise import noise_shape
+from fmrsflow.noise import NoiseShape, noise_shape
 from fmrsflow.quality import voigt_fwhm
 
 STABLE = ("tCr", "tNAA", "tCho")
@@ -67,6 +67,9 @@ together: where all metabolites may respond, nothing tells it."""
 BROAD_SD = 0.3
 """SD of the prior of the logarithm of a factor that macromolecules and lipids of a scan have beside
 its gain: their lines are those of the model, and what these miss differs with the width."""
+
+WIDTHS = [COMMON.index("lorentz_hz"), COMMON.index("gauss_hz2")]
+"""Places of both widths among the parameters."""
 
 MAX_STEPS = 40
 TOLERANCE = 1e-3
@@ -93,6 +96,8 @@ class ScanOfUnit:
         Courses of the width within the scan.
     drifts : array (n_transients, n_drifts)
         Courses of every amplitude that are no response.
+    places : int array (n_transients,) or None
+        In the order of acquisition; None without gaps.
     """
 
     fids: Fids
@@ -100,6 +105,7 @@ class ScanOfUnit:
     courses: np.ndarray
     widths: np.ndarray
     drifts: np.ndarray
+    places: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,7 @@ class _Part:
     """A scan in the search: its spectrum in units of its own scale, variances in their square."""
 
     series: Series
+    mean: Fids
     model: Model
     data: Spectrum
     target: Target
@@ -205,14 +212,15 @@ def fit_unit(
     options = options or FitOptions()
     _check(scans, tasks)
     models: dict[tuple, Model] = {}
-    found = []
+    found, cut = [], []
     for scan in scans:
         fids, basis = cut_alike(scan.fids, scan.basis)
         key = (fids.n_points, fids.dwell_s, fids.frequency_mhz, basis.names)
         if key not in models:
             models[key] = make_model(fids, Kind(basis), options)
         courses = np.column_stack([scan.courses, scan.widths, scan.drifts])
-        found.append(make_series(models[key], fids, courses, options))
+        cut.append(fids)
+        found.append(make_series(models[key], fids, courses, options, scan.places))
     names = {model.names for model in models.values()}
     if len(names) > 1:
         raise DataError("the scans of the unit have bases of different metabolites")
@@ -221,7 +229,7 @@ def fit_unit(
     if unknown:
         raise DataError(f"joint_respond names {', '.join(unknown)}, which the basis lacks")
     may = np.array([name in responding or not responding for name in model.names]) & ~model.broad
-    parts = _parts(found, scans, may)
+    parts = _parts(found, cut, scans, may)
     return UnitFit(parts, tuple(tasks), may, bool(responding))
 
 
@@ -237,7 +245,9 @@ def _check(scans: Sequence[ScanOfUnit], tasks: Sequence[str]) -> None:
         )
 
 
-def _parts(found: Sequence[Series], scans: Sequence[ScanOfUnit], may: np.ndarray) -> list[_Part]:
+def _parts(
+    found: Sequence[Series], cut: Sequence[Fids], scans: Sequence[ScanOfUnit], may: np.ndarray
+) -> list[_Part]:
     """Scans for the search: one smoothness of the baseline for all, and one kind of line, so that
     what these get wrong is common to them."""
     dimensions = [one.mean.directions.model.baseline for one in found]
@@ -245,25 +255,27 @@ def _parts(found: Sequence[Series], scans: Sequence[ScanOfUnit], may: np.ndarray
     size = dimensions[0].effective_dimension(smoothness)
     free = any(not one.directions.model.is_voigt(one.directions.state.theta) for one in found)
     parts = []
-    for series, scan in zip(found, scans):
+    for series, fids, scan in zip(found, cut, scans):
         whole, state = series.directions.model, series.directions.state
         model = whole if free else whole.voigt
-        spectrum = (state.rows[-1, 0] + 1j * state.rows[-1, 1]) * whole.phase(state.theta)
-        n = int(series.kept.sum())
+        kept, scale = series.kept, series.mean.scale
+        fids = fids.select(kept)
+        shape = noise_shape(whole.band.used(fids))
+        mean = fids.shifted(-series.shift_hz[kept]).rotated(-series.phase_deg[kept]).mean()
+        spectrum = whole.band.spectra(mean)[0] / scale
         total = float(series.directions.gram[GAIN, GAIN])
         faintest = FAINTEST * total
-        noise = float(np.sqrt(max(series.variance / n, faintest)))
-        shape = noise_shape(whole.band.used(scan.fids.select(series.kept)))
-        data = Spectrum(series.mean.scale * spectrum, series.mean.scale, 0.0, shape)
-        data = replace(data, noise=noise * series.mean.scale)
+        noise = float(np.sqrt(max(series.variance / kept.sum(), faintest)))
+        data = Spectrum(scale * spectrum, scale, scale * noise, shape)
         own = whole.baseline.smoothness_for(size)
         dof = degrees_of_freedom(model, float(own), state)
         variance = max(state.cost / dof, faintest)
         target = make_target(model, spectrum, variance, float(own), state)
-        courses = scan.courses[series.kept]
+        courses = scan.courses[kept]
         parts.append(
             _Part(
                 series=series,
+                mean=mean,
                 model=model,
                 data=data,
                 target=target,
@@ -334,9 +346,9 @@ class UnitFit:
         rest = np.array([name not in stable for name in self.names])
         self._may_beside_stable = may if told else may & rest
         sizes = np.array([part.size for part in parts])
-        self._share = sizes / sizes.sum()
+        self.share = sizes / sizes.sum()
         self._courses = np.array([part.mean_courses for part in parts])
-        self._middle = self._share @ self._courses
+        self._middle = self.share @ self._courses
         self.stop = ""
         self._search()
 
@@ -353,8 +365,13 @@ class UnitFit:
         layout = self._layout(self._may & self._active)
         start = layout.start_from(still, first)
         gain = first[still.gains]
-        point, stop = _minimise(self, layout, start, (gain, np.full(len(gain), LOOSE)))
-        self.stop = stop
+        known = (gain, np.full(len(gain), LOOSE))
+        point, _ = _minimise(self, layout, start, known)
+        self.widths_hz = [_fwhm(point[lines]) for lines in layout.lines]
+        # Under one width the fit errs alike in all scans: what it lacks is in no difference.
+        self.parts = _matched(self.parts, point, layout.lines)
+        point[layout.lines[:, WIDTHS]] = point[layout.lines[:, WIDTHS]].max(axis=0)
+        point, self.stop = _minimise(self, layout, point, known)
         self.layout, self.point = layout, point
         self._forms = [
             _form(part, *layout.of_scan(point, s), scatter=True)
@@ -372,20 +389,6 @@ class UnitFit:
         """Unit of the first scan's amplitudes over that of each."""
         scales = np.array([part.series.mean.scale for part in self.parts])
         return scales[0] / scales
-
-    def results(self) -> list[FitResult]:
-        """The fit of the mean of each scan."""
-        found = []
-        for s, part in enumerate(self.parts):
-            amplitudes, theta = self.layout.of_scan(self.point, s)
-            end = _solution(part, amplitudes, theta)
-            found.append(make_result(end, part.data))
-        return found
-
-    def widths_hz(self) -> list[float]:
-        """Width at half height of the line of each scan, Hz."""
-        widths = (self.layout.of_scan(self.point, s)[1][3:5] for s in range(len(self.parts)))
-        return [float(voigt_fwhm(lorentz, np.sqrt(gauss2))) for lorentz, gauss2 in widths]
 
     def changes(self, scaling: Scaling) -> UnitChange:
         """Percent changes under a scaling.
@@ -502,14 +505,14 @@ class _Layout:
 
     def start(self) -> np.ndarray:
         """From the fits of the scans by themselves, nothing responding."""
-        parts, share = self.unit.parts, self.unit._share
+        parts, share = self.unit.parts, self.unit.share
         states = [part.series.directions.state for part in parts]
         own = np.array([state.amplitudes for state in states])
         # Gains from what the fits have in common.
         size = own[0] @ own.T / (own[0] @ own[0])
         point = np.zeros(self.size)
         point[self.gains] = np.log(np.maximum(size[1:] / self.unit.ratio_of_scales[1:], 1e-6))
-        point[self.levels] = share @ (own / size[:, None])
+        point[self.levels] = np.exp(share[1:] @ point[self.gains]) * (share @ (own / size[:, None]))
         lines = np.zeros(self.size)
         weights = np.zeros(self.size)
         for s, (part, state) in enumerate(zip(parts, states)):
@@ -546,14 +549,19 @@ class _Layout:
         """Amplitudes of a scan in its own unit, and its parameters."""
         return self._gain(point, s) * self._level(point, s), point[self.lines[s]]
 
+    def _weights(self, s: int) -> np.ndarray:
+        """Of the logarithms of gains in that of a scan, which counts from the mean over scans:
+        priors on levels would pull at gains that count from one of them."""
+        own = np.arange(1, len(self.unit.parts)) == s
+        return own - self.unit.share[1:]
+
     def _gain(self, point: np.ndarray, s: int) -> float:
-        log = point[self.gains][s - 1] if s else 0.0
+        log = self._weights(s) @ point[self.gains]
         return float(self.unit.ratio_of_scales[s] * np.exp(log))
 
     def _factors(self, point: np.ndarray, s: int) -> np.ndarray:
         """Of each signal beside the gain."""
-        log = point[self.broads][s - 1] if s else 0.0
-        return np.where(self.unit.broad, np.exp(log), 1.0)
+        return np.where(self.unit.broad, np.exp(self._weights(s) @ point[self.broads]), 1.0)
 
     def _level(self, point: np.ndarray, s: int) -> np.ndarray:
         level = point[self.levels].copy()
@@ -570,10 +578,9 @@ class _Layout:
         for task in range(len(self.unit.tasks)):
             off = self.unit._courses[s, task] - self.unit._middle[task]
             turn[self.respond, self.response(task)] = gain * off
-        if s:
-            turn[:k, self.gains.start + s - 1] = gain * self._level(point, s)
-            broad = self.unit.broad * turn[:k, self.gains.start + s - 1]
-            turn[:k, self.broads.start + s - 1] = broad
+        amplitudes = gain * self._level(point, s)
+        turn[:k, self.gains] = np.outer(amplitudes, self._weights(s))
+        turn[:k, self.broads] = np.outer(self.unit.broad * amplitudes, self._weights(s))
         turn[k + np.arange(p), self.lines[s]] = 1.0
         return turn
 
@@ -622,8 +629,7 @@ class _Layout:
                 columns = self.response(task)[both[2]]
                 turn[row * n + both[1], columns] = gain * courses[row, task]
         expected = turn @ point
-        if s:
-            turn[:, self.gains.start + s - 1] = expected
+        turn[:, self.gains] = np.outer(expected, self._weights(s))
         weight = _inverse(covariance)
         yield turn.T @ weight @ turn, turn.T @ weight @ (values - expected)
 
@@ -649,17 +655,48 @@ class _Layout:
         return float(rest @ _inverse(covariance) @ rest)
 
 
+def _fwhm(theta: np.ndarray) -> float:
+    """Width at half height of a line, Hz."""
+    lorentz, gauss2 = theta[WIDTHS]
+    return float(voigt_fwhm(lorentz, np.sqrt(gauss2)))
+
+
+def _matched(parts: Sequence[_Part], point: np.ndarray, lines: np.ndarray) -> list[_Part]:
+    """Scans broadened to one Lorentzian and one Gaussian width, with the noise that is left."""
+    widths = point[lines[:, WIDTHS]]
+    return [_broadened(part, *more) for part, more in zip(parts, widths.max(axis=0) - widths)]
+
+
+def _broadened(part: _Part, lorentz_hz: float, gauss_hz2: float) -> _Part:
+    """A scan with wider lines."""
+    if lorentz_hz == gauss_hz2 == 0.0:
+        return part
+    more, band, data = (lorentz_hz, np.sqrt(gauss_hz2)), part.model.band, part.data
+    mean = part.mean.broadened(*more)
+    ones = part.mean.with_data(np.ones_like(part.mean.data)).broadened(*more)
+    power = data.shape.power * np.abs(band.used(ones).transients[0]) ** 2
+    left = float(power.mean() / data.shape.power.mean())
+    whole = band.spectra(mean)[0]
+    shape = NoiseShape(power / power.mean(), white=False)
+    return replace(
+        part,
+        mean=mean,
+        data=Spectrum(whole, data.scale, data.noise * np.sqrt(left), shape),
+        target=replace(part.target, spectrum=whole / data.scale),
+        noise=part.noise * np.sqrt(left),
+    )
+
+
 def _minimise(unit: UnitFit, layout: _Layout, point: np.ndarray, gains) -> tuple[np.ndarray, str]:
     """Levenberg-Marquardt on the means of all scans together."""
 
-    def forms(at: np.ndarray, whole: bool) -> list[_Form]:
+    def forms(at: np.ndarray) -> list[_Form]:
         return [
-            _form(part, *layout.of_scan(at, s), scatter=False, whole=whole)
-            for s, part in enumerate(unit.parts)
+            _form(part, *layout.of_scan(at, s), scatter=False) for s, part in enumerate(unit.parts)
         ]
 
     every, damping = np.ones(layout.size, bool), 1e-3
-    here = forms(point, True)
+    here = forms(point)
     cost = layout.cost(point, here, gains)
     for _ in range(MAX_STEPS):
         information, score, _ = layout.normal(point, here, gains, every)
@@ -667,7 +704,7 @@ def _minimise(unit: UnitFit, layout: _Layout, point: np.ndarray, gains) -> tuple
         if predicted <= TOLERANCE:
             return point, "converged"
         trial = np.clip(point + step, layout.low, layout.high)
-        found = forms(trial, True)
+        found = forms(trial)
         reached = layout.cost(trial, found, gains)
         if reached < cost:
             good = cost - reached > 0.25 * predicted
@@ -688,7 +725,7 @@ def _state(part: _Part, amplitudes: np.ndarray, theta: np.ndarray) -> State:
     return replace(state, amplitudes=amplitudes, misfit=misfit)
 
 
-def _form(part: _Part, amplitudes, theta, scatter: bool, whole: bool = True) -> _Form:
+def _form(part: _Part, amplitudes, theta, scatter: bool) -> _Form:
     """The quadratic form of a scan at a point."""
     state = _state(part, amplitudes, theta)
     k, variance, model = len(amplitudes), part.variance, part.model
@@ -712,11 +749,6 @@ def _form(part: _Part, amplitudes, theta, scatter: bool, whole: bool = True) -> 
     return _Form(at, information, score / variance, spread, state.misfit / variance)
 
 
-def _solution(part: _Part, amplitudes: np.ndarray, theta: np.ndarray) -> Solution:
-    state = _state(part, amplitudes, theta)
-    return solution(part.model, part.data, state, part.target, part.series.mean.stop)
-
-
 def _inverse(matrix: np.ndarray) -> np.ndarray:
     scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
     return np.linalg.inv(matrix * np.outer(scale, scale)) * np.outer(scale, scale)
@@ -726,13 +758,13 @@ def _sd_of_mean_gain(series: Series) -> float:
     """SD that the gains of a scan's transients give their mean, from how they scatter."""
     # A drift of the width is no gain.
     directions = series.directions.without(SHAPES)
-    n, size = len(series.rows), float(directions.gram[GAIN, GAIN])
-    noise = max(series.variance * directions.model.band.oversampling, 1e-10 * size)
+    size = float(directions.gram[GAIN, GAIN])
+    noise = max(series.variance * directions.model.band.oversampling, FAINTEST * size)
     course = (series.rows @ directions.flat[GAIN])[:, None]
     weights, sizes = [], []
-    apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    apart = np.abs(np.subtract.outer(series.places, series.places))
     for point in gains.grid():
-        weighting = gains.weighting(course, point, size / noise)
+        weighting = gains.weighting(course, point, size / noise, series.places)
         left = float(weighting.products[0, 0]) / size / noise
         weights.append(np.log(point.prior) - 0.5 * (weighting.logdet + left))
         correlated = float(np.mean(point.correlation**apart)) if point.size else 0.0

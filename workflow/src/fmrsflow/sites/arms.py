@@ -24,6 +24,11 @@ class Place:
     acq: str = ""
 
 
+def in_arm(row: Mapping, arm: str) -> dict:
+    """A row with the arm of its unit in its contrast."""
+    return {**row, "contrast": f"{row['contrast']} ({arm})"} if arm else dict(row)
+
+
 def with_arms(rows: Sequence[Mapping], places: Mapping[str, Place], pair: str) -> list[dict]:
     """Rows of responses.tsv with the arm in their contrast, and after them those of the pairs.
 
@@ -35,10 +40,7 @@ def with_arms(rows: Sequence[Mapping], places: Mapping[str, Place], pair: str) -
     pair : str
         `A-B`, or "" for none.
     """
-    named = []
-    for row in rows:
-        arm = places[row["unit"]].arm
-        named.append({**row, "contrast": f"{row['contrast']} ({arm})"} if arm else dict(row))
+    named = [in_arm(row, places[row["unit"]].arm) for row in rows]
     if not pair:
         return named
     first, second = pair.split("-")

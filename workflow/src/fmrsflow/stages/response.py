@@ -46,7 +46,9 @@ def process(job: Job) -> dict:
         here = scan.tasks(tasks)
         if not here:
             continue
-        if together is None and scan.joint_fit is None:
+        if together is not None or not alone:
+            pass  # one scan has no change of the unit
+        elif scan.joint_fit is None:
             job.warn(f"no joint fit: {scan.joint['reason']}")
         elif (other := scan.joint.get("rest") or rest) != rest:
             job.warn(
