@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from figure import Figure, skipped
+from fmrsflow.fit.average import at_limit
+from fmrsflow.fit.flags import flags, implausible
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult
 from measured_data import SEVEN, Brain, absent, published, ratios, specvis
@@ -44,6 +46,7 @@ def figures() -> Iterator[Figure]:
         among = _among_engines([theirs[engine][:, k] for engine in ENGINES])
         yield Figure(f"SpecVis, {name}: r with LCModel", r, "reported", True, among)
     yield _lost(brains, ours, vendors)
+    yield from _flagged(brains, results)
 
 
 def fitted(brains: list[Brain]) -> list[FitResult]:
@@ -114,6 +117,19 @@ def _among_engines(values: list[np.ndarray]) -> str:
     pairs = [(0, 1), (0, 2), (1, 2)]
     words = [f"{np.corrcoef(values[i], values[j])[0, 1]:.2f}" for i, j in pairs]
     return f"the engines among themselves {', '.join(words)}"
+
+
+def _flagged(brains: list[Brain], results: list[FitResult]) -> Iterator[Figure]:
+    """Healthy brains outside of what a brain gives; those whose baseline ends at its limit, and of
+    these the ones that are told so."""
+    te_s = 0.035
+    outside = [b.name for b, one in zip(brains, results) if implausible(one, te_s)]
+    name = "SpecVis: brains that a range of plausibility flags"
+    yield Figure(name, str(len(outside)), "0", not outside, ", ".join(outside))
+    there = [one for one in results if at_limit(one)]
+    told = sum(any("baseline bends" in text for text in flags(one, te_s)) for one in there)
+    note = f"{len(there)} of {len(results)} end there"
+    yield Figure("SpecVis: limit of the baseline told", str(told), "reported", True, note)
 
 
 def _lost(brains: list[Brain], ours: np.ndarray, vendors: np.ndarray) -> Figure:

@@ -3,7 +3,7 @@
 
 rule bold:
     input:
-        manifest("convert"),
+        converted_of_bold,
         sources("bold", "bold", "bold_events", "bold_confounds"),
         bold_files,
     output:
@@ -13,7 +13,7 @@ rule bold:
     conda:
         "../envs/core.yaml"
     resources:
-        mem_mb=memory(3000),
+        mem_mb=memory_of_runs,
         runtime=minutes(20, 5, "bold"),
     params:
         batch=batch("bold", "bold", "bold_events", "bold_confounds", section="bold"),

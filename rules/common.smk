@@ -42,7 +42,7 @@ def files_of(items, columns):
     """Files that columns of the sheet name for these scans, and their companions."""
     found = set()
     for column, item in product(columns, items):
-        if name := getattr(item, column):
+        for name in item.files(column):
             path = f"{DATA_ROOT}/{name}"
             # Those of a synthetic study come with it, from the same rule.
             found |= {path} if path in DEMO_FILES else {path, *companions(path, column)}
@@ -181,6 +181,18 @@ def bold_files(wildcards):
     """Files that the settings name for the scans of a batch."""
     names = [STUDY.config["bold"][key] for key in ("transform", "atlas", "atlas_labels")]
     return named_files(batch_of("bold", wildcards), *names)
+
+
+def converted_of_bold(wildcards):
+    """Manifests of the conversions that a batch of scans with BOLD runs stands on: its batches are
+    others than those of all scans."""
+    return manifests_of("convert", {}, batch_of("bold", wildcards))
+
+
+def memory_of_runs(wildcards, attempt):
+    """Memory of a job of BOLD runs: all of a scan are held at once."""
+    most = max(len(scan.files("bold")) for scan in batch_of("bold", wildcards))
+    return (3000 + 1000 * (most - 1)) * attempt
 
 
 def shown_bold(wildcards):

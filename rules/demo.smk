@@ -2,10 +2,10 @@
 
 DEMO_FILES = (
     {
-        f"{DATA_ROOT}/{getattr(scan, column)}"
+        f"{DATA_ROOT}/{name}"
         for scan in STUDY.scans
         for column in PATH_COLUMNS
-        if getattr(scan, column)
+        for name in scan.files(column)
     }
     if STUDY.config["synthetic"]
     else set()

@@ -134,7 +134,8 @@ def run(tiny_data, tmp_path_factory, called):
         rows.append({**row, "subject": name, **change(root, row)})
     text = ["\t".join(rows[0])] + ["\t".join(row.values()) for row in rows]
     sheet.write_text("\n".join(text) + "\n")
-    write_config(folder, participants_sheet=None, batch=5)
+    # Most cases are copies of one scan with the same noise.
+    write_config(folder, participants_sheet=None, batch=5, same_content=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FMRSFLOW_CALLED", str(called))
         patch.setenv("PYTHONPATH", str(TRACED), prepend=os.pathsep)

@@ -146,15 +146,15 @@ def test_an_edited_sheet_of_participants_reruns_the_answer(tiny_run, tmp_path):
     assert planned_rules(folder) & (OF_SCANS | {*CHAIN}) == {*CHAIN[4:]}
 
 
-def add_bold_run(folder):
-    """Name a BOLD run for the first scan of the sheet; an image that no stage could use."""
+def add_bold_run(folder, number=0):
+    """Name a BOLD run for a scan of the sheet; an image that no stage could use."""
     for name in ("bold.nii.gz", "bold.tsv"):
         (folder / "data" / name).write_bytes(b"none")
     sheet = folder / "data" / "config" / "scans.tsv"
     rows = [{**row, "bold": "", "bold_events": ""} for row in read_table(sheet)]
-    rows[0] |= {"bold": "bold.nii.gz", "bold_events": "bold.tsv"}
+    rows[number] |= {"bold": "bold.nii.gz", "bold_events": "bold.tsv"}
     write_table(sheet, rows)
-    return rows[0]
+    return rows[number]
 
 
 def planned_jobs(folder, *arguments):
@@ -241,6 +241,19 @@ def test_pages_wait_for_the_bold_results_that_they_show(tiny_study):
     assert other != page and "bold" not in planned_rules(tiny_study, other)
     planned = snakemake(tiny_study, "-n", "--cores", "1", "results/main/report/index.html")
     assert "results/main/bold/record.json" in planned
+
+
+def test_bold_waits_for_the_conversion_of_its_own_scans(tiny_study):
+    """Of two scans the second alone has a run: its batch is the first of one stage and the second
+    of the other."""
+    row = add_bold_run(tiny_study, 1)
+    write_config(tiny_study, batch=1)
+    stem = f"sub-{row['subject']}_task-{row['task']}"
+    record = f"results/bold/{row['site']}/sub-{row['subject']}/mrs/{stem}_desc-bold_record.json"
+    planned = set(planned_jobs(tiny_study, record))
+    assert f"results/logs/bold/{row['site']}_0.log" in planned
+    assert f"results/logs/convert/{row['site']}_1.log" in planned
+    assert f"results/logs/convert/{row['site']}_0.log" not in planned
 
 
 def test_no_comment_or_docstring_reruns_a_job(tiny_run, tmp_path, monkeypatch):

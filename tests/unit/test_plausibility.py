@@ -5,18 +5,79 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fmrsflow.plausibility import scale_outliers, scale_reports
+from fmrsflow.plausibility import (
+    MOLAL,
+    line_reports,
+    molal_ranges,
+    scale_outliers,
+    scale_reports,
+    tissue_reports,
+    water_outliers,
+)
 
 
 @pytest.mark.parametrize("value", [4.5, 8.0, 13.0])
 def test_what_brains_have_passes(value):
-    assert scale_reports([value, value]) == [] == scale_reports([])
+    assert scale_reports({"tCr": [value, value]}) == [] == scale_reports({})
 
 
 @pytest.mark.parametrize("value", [0.57, 2.9, 18.0, 359.0, float("nan")])
 def test_what_no_brain_has_is_told(value):
-    (told,) = scale_reports([value])
-    assert f"tCr is {value:.3g} mmol/kg" in told
+    (told,) = scale_reports({"tCr": [value], "Glu": [1.3 * value]})
+    assert f"tCr is {value:.3g} mmol/kg" in told and "not to be used" in told
+
+
+@pytest.mark.parametrize(
+    ("tcr", "averages", "whose"),
+    [
+        (0.5, (16, 64), "water reference"),
+        (128, (None, 16), "scan"),
+        (0.5, (2, 64), ""),
+        (3, (), ""),
+    ],
+)
+def test_a_sum_is_named_where_the_header_tells_as_many_averages(tcr, averages, whose):
+    (told,) = scale_reports({"tCr": [tcr]}, averages)
+    assert (f"the header of the {whose} tells 16 averages" in told) is bool(whose)
+
+
+def test_one_substance_that_no_brain_has_is_told_by_name():
+    (told,) = scale_reports({"tCr": [8.0], "Glu": [30.0], "mI": [6.0]})
+    assert told.startswith("Glu is 30 mmol/kg, a brain has 4.6 to 22.4")
+
+
+def test_molal_ranges_hold_every_healthy_value():
+    for name, known in MOLAL.items():
+        low, high = molal_ranges()[name]
+        assert known.low < low < high < known.high
+
+
+@pytest.mark.parametrize(
+    ("fwhm_hz", "field_t", "told"),
+    [(1.0, 3.0, True), (2.5, 3.0, False), (2.5, 7.0, True), (4.0, 7.0, False), (0.1, 5.0, False)],
+)
+def test_no_line_of_a_brain_is_narrower_than_its_t2(fwhm_hz, field_t, told):
+    assert bool(line_reports(fwhm_hz, field_t)) is told
+    assert line_reports(float("nan"), 3.0) == []
+
+
+@pytest.mark.parametrize(
+    ("total", "csf", "words"),
+    [(0.98, 0.2, []), (0.8, 0.2, ["80 % of the voxel"]), (1.0, 0.7, ["70 % of the voxel are CSF"])],
+)
+def test_a_voxel_that_no_study_plans_is_told(total, csf, words):
+    found = tissue_reports(total, csf)
+    assert len(found) == len(words) and all(a in b for a, b in zip(words, found))
+
+
+def test_a_reference_of_sixteen_times_the_water_stands_out_of_its_site():
+    """Heads and coils differ by a factor of two between people, a sum by 16."""
+    values = np.random.default_rng(4).uniform(1.0, 2.0, 8)
+    values[3] *= 16
+    waters = {("A", f"A/{n}"): value for n, value in enumerate(values)}
+    ((place, scan, text),) = water_outliers(waters)
+    assert (place, scan) == ("A", "A/3") and "signal per volume" in text
+    assert water_outliers({("A", "A/0"): 1.0, ("A", "A/1"): 16.0}) == []
 
 
 def site(name: str, values) -> list[dict]:

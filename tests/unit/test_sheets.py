@@ -49,7 +49,11 @@ def test_a_right_study_is_read_with_defaults_and_in_the_order_of_keys(files):
     assert [scan.key for scan in study.scans] == ["A/sub-01_task-vis", "B/sub-01_task-vis"]
     assert study.sites["B"].field_t == 7.0
     assert study.setting("concentration", "usual")["constants"] == "osprey"
-    assert study.config["quality"] == {"max_fwhm_tcr_ppm": 0.094, "min_snr_tcr": 10.0}
+    assert study.config["quality"] == {
+        "max_fwhm_tcr_ppm": 0.094,
+        "min_snr_tcr": 10.0,
+        "implausible": "care",
+    }
 
 
 def test_the_former_limit_in_hz_is_refused_with_the_name_of_the_new_one(files):
@@ -258,6 +262,10 @@ def bids_sheet(t1w: str, ref: str = "x_ref.nii.gz", row: str = "A\t01\t2") -> st
             "gm, wm and csf are one file each, and a.nii stands twice",
         ),
         (bids_sheet("", "sub-01/ses-1/mrs/sub-01_ses-1_mrsref.nii.gz"), "ref: the path says ses-1"),
+        (
+            bids_sheet("sub-01_bold.nii; sub-02_bold.nii").replace("t1w", "bold"),
+            "bold: the path says sub-02",
+        ),
     ],
 )
 def test_a_file_of_another_person_or_session_is_told(files, sheet, words):
@@ -307,3 +315,58 @@ def test_a_unit_of_two_arms_is_refused(files):
     mixed = ARMS.replace("two", "one")
     (problem,) = problems(files(scans=mixed))
     assert "row 3: arm control of unit one, whose scan of row 2 has stimulus" in problem
+
+
+def runs_sheet(bold: str, events: str = "e.tsv", confounds: str = "n/a") -> str:
+    head = "site\tsubject\tmrs\tbold\tbold_events\tbold_confounds\n"
+    return f"{head}A\t01\tx.SDAT\t{bold}\t{events}\t{confounds}\n"
+
+
+def test_several_bold_runs_of_a_scan_are_read_in_their_order(files):
+    sheet = runs_sheet("1.nii.gz; 2.nii.gz;3.nii.gz", "1.tsv;2.tsv; 3.tsv", "1.txt;2.txt;3.txt")
+    (scan,) = read_study(files(scans=sheet)).scans
+    assert scan.files("bold") == ("1.nii.gz", "2.nii.gz", "3.nii.gz")
+    assert scan.files("bold_events") == ("1.tsv", "2.tsv", "3.tsv")
+    (shared,) = read_study(files(scans=runs_sheet("1.nii; 2.nii"))).scans
+    assert shared.files("bold_events") == ("e.tsv",) and shared.files("bold_confounds") == ()
+
+
+@pytest.mark.parametrize(
+    ("sheet", "words"),
+    [
+        (runs_sheet("1.nii; 1.nii"), "bold: 1.nii stands twice"),
+        (runs_sheet("1.nii; 2.nii; 3.nii", "1.tsv; 2.tsv"), "bold_events names 2 files and bold 3"),
+        (runs_sheet("1.nii; 2.nii", confounds="1.tsv"), "bold_confounds names 1 files and bold 2"),
+        (runs_sheet("1.nii;"), "a name between semicolons is empty"),
+        (runs_sheet("1.nii; ../2.nii"), "'../2.nii' leads out of data_root"),
+    ],
+)
+def test_lists_of_bold_runs_that_cannot_be_are_told(files, sheet, words):
+    (problem,) = problems(files(scans=sheet))
+    assert problem.startswith("scans.tsv row 2: ") and words in problem
+
+
+def bids_runs(confounds: str, space: str = "_space-T1w") -> str:
+    """A scan of session 9 with runs of sessions 1 and 2."""
+    head = "site\tsubject\tsession\tmrs\tbold\tbold_events\tbold_confounds\n"
+    stems = [f"sub-01/ses-{n}/func/sub-01_ses-{n}" for n in (1, 2)]
+    bold = "; ".join(f"{stem}{space}_bold.nii.gz" for stem in stems)
+    mrs = "sub-01/ses-9/mrs/sub-01_ses-9_svs.nii.gz"
+    named = "; ".join(f"{stem}_{confounds}.tsv" for stem in stems)
+    return f"{head}A\t01\t9\t{mrs}\t{bold}\te.tsv\t{named}\n"
+
+
+def test_runs_of_sessions_without_a_scan_are_allowed_once_resampled_to_its_place(files):
+    (scan,) = read_study(files(scans=bids_runs("desc-confounds"))).scans
+    assert len(scan.files("bold_confounds")) == 2
+    found = problems(files(scans=bids_runs("desc-confounds", space="")))
+    assert any("bold: the path says ses-1" in one for one in found)
+    other = bids_runs("desc-confounds").replace("ses-2_desc", "ses-3_desc")
+    (problem,) = problems(files(scans=other))
+    assert "bold_confounds: the path says ses-3" in problem
+
+
+def test_each_missing_run_is_told(files):
+    scan = read_study(files(scans=runs_sheet("1.nii; 2.nii")))
+    told = [one for one in missing_files(scan) if " bold: " in one]
+    assert len(told) == 2 and "no 1.nii" in told[0] and "no 2.nii" in told[1]

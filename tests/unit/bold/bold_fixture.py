@@ -13,7 +13,7 @@ from fmrsflow.fids import Fids
 from fmrsflow.files import write_json
 from fmrsflow.sheets import schema
 from fmrsflow.study import Scan, Site, Study
-from fmrsflow.synthetic.bold import BoldTruth, block_design, bold_run
+from fmrsflow.synthetic.bold import BoldRegion, BoldTruth, block_design, bold_run
 from fmrsflow.tables import write_table
 
 MRS_AFFINE = np.array(
@@ -37,9 +37,8 @@ def small_run(seed: int = 3, sign: float = -1.0, noise_percent: float = 0.8, ppi
     )
     events = block_design(("easy", "hard"), n_each=4, block_s=14.0, distance_s=43.0)
     rng = np.random.default_rng(seed)
-    return bold_run(
-        rng, brain, affine, MRS_AFFINE, TARGET_MM, truth, events, noise_percent=noise_percent
-    )
+    region = BoldRegion(truth, MRS_AFFINE, TARGET_MM)
+    return bold_run(rng, brain, affine, [region], events, noise_percent=noise_percent)
 
 
 def write_image(path: Path, data, affine, tr_s: float, unit: str = "sec") -> None:

@@ -7,7 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fmrsflow.convert.checks import against_site, reference_against_scan, right_way_round
+from fmrsflow.convert.checks import (
+    against_site,
+    distrusted,
+    reference_against_scan,
+    right_way_round,
+)
 from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
@@ -44,6 +49,36 @@ def test_reversed_scan_is_turned_round_and_a_right_one_left_alone(frequency_mhz)
     back, turned = right_way_round(fids.with_data(np.conj(fids.data)), told.append)
     assert turned and "reversed" in told[0]
     np.testing.assert_array_equal(back.data, fids.data)
+
+
+def test_the_sheet_fixes_the_direction_where_the_format_does_not():
+    """Whatever the pattern says; a contradiction is told. Other formats need no column."""
+    fids, told = scan(BRAIN, noise=3.0), []
+    mirrored = fids.with_data(np.conj(fids.data))
+    assert right_way_round(fids, told.append, asked="stored") == (fids, False)
+    back, turned = right_way_round(mirrored, told.append, asked="reversed")
+    assert turned and not told
+    np.testing.assert_array_equal(back.data, fids.data)
+    assert right_way_round(mirrored, told.append, asked="stored") == (mirrored, False)
+    assert right_way_round(fids, told.append, asked="reversed")[1]
+    assert ["look at the spectrum" in one for one in told] == [True, True]
+    assert right_way_round(fids, told.append, True, asked="reversed") == (fids, False)
+    phantom = scan({4.65: 1e4}, noise=3.0)
+    assert right_way_round(phantom, told.append, asked="reversed")[1] and len(told) == 2
+
+
+@pytest.mark.parametrize(
+    ("te_s", "tolerance_s", "passes"),
+    [(0.0303, None, True), (0.0304, None, False), (0.0315, 0.002, True), (0.0301, 5e-5, False)],
+)
+def test_the_tolerance_of_the_echo_time_is_the_sites(te_s, tolerance_s, passes):
+    site = replace(SITE, te_tolerance_s=tolerance_s)
+    fids = scan(BRAIN, te_s=te_s)
+    if passes:
+        assert against_site(fids, site, lambda text: None).te_s == te_s
+    else:
+        with pytest.raises(DataError, match="te_tolerance_s"):
+            against_site(fids, site, lambda text: None)
 
 
 @pytest.mark.parametrize("lines", [{4.65: 1e4}, {}])
@@ -177,10 +212,13 @@ def test_what_the_header_says_alike_or_not_at_all_passes_in_silence():
     assert told == []
 
 
-def test_a_reference_after_an_inversion_is_told():
-    told = []
-    water = scan({4.65: 1e4}, header={"InversionTime": 0.6})
-    reference_against_scan(water, scan(BRAIN), told.append)
-    assert len(told) == 1 and "inversion time of 0.6, the scan's of 0" in told[0]
-    reference_against_scan(water, scan(BRAIN, header={"InversionTime": 0.6}), told.append)
-    assert len(told) == 1
+def test_a_reference_of_another_preparation_or_gain_is_not_trusted():
+    water, brain = scan({4.65: 1e4}, header={"InversionTime": 0.6}), scan(BRAIN)
+    (told,) = distrusted(water, brain)
+    assert "inversion time of 0.6 s, the scan's of 0 s" in told and "not to be used" in told
+    assert distrusted(water, scan(BRAIN, header={"InversionTime": 0.6})) == []
+    low, high = (scan({4.65: 1e4}, told=Told(gain=gain)) for gain in (64.0, 128.0))
+    (told,) = distrusted(low, replace(brain, told=Told(gain=128.0)))
+    assert "receiver gain of 64, the scan's of 128" in told
+    assert distrusted(high, replace(brain, told=Told(gain=128.0))) == []
+    assert distrusted(low, brain) == []  # the scan's header says nothing

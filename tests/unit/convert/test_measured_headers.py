@@ -11,6 +11,7 @@ import pydicom
 import pytest
 
 from convert_tools import converted
+from fmrsflow.convert.reader import read
 from fmrsflow.study import Site
 
 SITE = Site("north", "Siemens", 3.0, "PRESS", 0.03, 2.0, "own")
@@ -126,3 +127,17 @@ def test_a_jmrui_file_of_the_other_sign_is_turned_and_an_rda_refused(shared_data
     (data / "a.rda").write_bytes(header + end + conjugate)
     record, _ = convert(data, tmp_path / "c", "a.rda")
     assert record["status"] == "failed" and "other sign of frequency" in record["reason"]
+
+
+@pytest.mark.parametrize(
+    ("mrs", "site", "averages"),
+    [
+        ("hostile/press35_sub02_act.sdat", {"vendor": "Philips", "te_s": 0.035}, 64),
+        ("siemens-press-3t/SVS_30.rda", {}, 64),
+        ("hostile/xa60_blank_weight.dcm", {}, 80),
+        ("drift-series/philips_spar_sdat_WS.SDAT", {"vendor": "Philips"}, 128),
+    ],
+)
+def test_averages_are_those_of_the_header(shared_data, tmp_path, mrs, site, averages):
+    """SPAR, RDA and enhanced DICOM of three scanners: what their converters leave out."""
+    assert read(shared_data / mrs, replace(SITE, **site)).fids.told.averages == averages

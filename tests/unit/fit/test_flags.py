@@ -11,6 +11,7 @@ import pytest
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import simulate, with_macromolecules
 from fmrsflow.fids import from_nifti
+from fmrsflow.fit.average import fit_average
 from fmrsflow.fit.design import condition_design
 from fmrsflow.fit.flags import flags, joint_flags
 from fmrsflow.fit.joint import fit_joint
@@ -68,10 +69,31 @@ def test_an_engine_without_curves_is_judged_by_its_ratios(noisy, basis):
     assert flags(theirs, 0.028) == ["mI is lost: 0.00 of tCr (a healthy brain has 0.3 to 1.8)"]
 
 
-def test_a_baseline_at_its_limit_is_told(noisy, basis):
+def test_a_baseline_at_its_limit_is_told_of_one_model(noisy, basis):
     (one,) = fit_spectra(noisy(1, 60.0, 2), basis)
     bent = replace(one, baseline_dimension_per_ppm=5.0)
     assert any("bends as far as it may" in text for text in flags(bent, 0.028))
+
+
+def test_a_limit_of_the_baseline_is_told_where_it_decides_an_average(clean, noisy, basis):
+    """What the model lacks is a line of 40 Hz every 0.22 ppm: the baseline goes to its limit, and
+    the answer is another one if it may go on. With half of them it goes there too, and no answer
+    depends on it."""
+    rng = np.random.default_rng(3)
+    extra = sum(
+        rng.normal()
+        * np.exp(2j * np.pi * clean.hz_at(ppm) * clean.time_s - np.pi * 40 * clean.time_s)
+        for ppm in np.arange(0.4, 4.2, 0.22)
+    )
+    found = []
+    for size in (8.0, 16.0):
+        source = clean.with_data(clean.transients + size * extra)
+        (one,) = fit_average(noisy(1, 80.0, 2, source), basis)
+        assert one.baseline_dimension_per_ppm > 4.9 and one.limit_shift is not None
+        found.append([text for text in flags(one, 0.028) if "bends as far" in text])
+    assert found[0] == []
+    (told,) = found[1]
+    assert "that limit decides: at 7.5, " in told and "model error" in told
 
 
 @pytest.mark.parametrize("name", ["p01", "p05", "p11"])

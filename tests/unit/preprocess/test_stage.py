@@ -16,6 +16,7 @@ from fmrsflow.batch import run_job
 from fmrsflow.edge import Job
 from fmrsflow.exclusion import excluded
 from fmrsflow.fids import Fids, from_nifti
+from fmrsflow.preprocess.baseline import level
 from fmrsflow.stages.preprocess import process
 from fmrsflow.study import Scan, Site, Study
 from fmrsflow.tables import read_table
@@ -272,6 +273,31 @@ def test_a_noisy_or_broad_scan_is_corrected_and_excluded_later_with_its_reason(s
     assert record["status"] == "ok"
     reason = excluded(record, limits)
     assert "tCr FWHM" in reason and "> 0.094 ppm (quality: max_fwhm_tcr_ppm)" in reason
+
+
+def test_a_linear_baseline_is_taken_off_where_asked_for(sim, tmp_path):
+    scan = sim.scan(n=8, snr=30)
+    plain = run(tmp_path / "plain", scan.fids)
+    line = run(tmp_path / "line", scan.fids, baseline="linear")
+    assert plain.record["parameters"]["baseline"] == {"method": "none", "bands_ppm": None}
+    assert line.record["parameters"]["baseline"]["bands_ppm"][0] == [-2.0, 0.0]
+    for what in ("svs", "average"):
+        expected = level(plain.fids(what)).fids.data
+        np.testing.assert_allclose(
+            line.fids(what).data, expected, atol=1e-6 * np.abs(expected).max()
+        )
+    # Noise and line are measured without it: no figure of quality moves.
+    for figure in ("snr_tcr", "fwhm_tcr_hz"):
+        assert line.record[figure] == pytest.approx(plain.record[figure], rel=0.02)
+
+
+def test_a_scan_too_narrow_for_the_line_is_left_as_it_is_with_a_warning(sim, tmp_path):
+    whole = sim.scan(n=4, snr=30).fids
+    narrow = replace(whole, data=whole.data[:, :, ::2], dwell_s=2 * whole.dwell_s)
+    record = run(tmp_path, narrow, baseline="linear").record
+    assert record["status"] == "ok"
+    assert any("baseline: linear needs signal-free bands" in one for one in record["warnings"])
+    assert record["parameters"]["baseline"]["bands_ppm"] is None
 
 
 def test_the_drift_series_runs(drift_series, tmp_path):

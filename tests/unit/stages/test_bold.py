@@ -56,7 +56,8 @@ def test_area_has_the_true_sign_and_lies_within_its_interval(done, bold_data):
     study, record = done
     assert record["status"] == "ok", record["reason"]
     rows = {row["condition"]: row for row in read_table(output(study, "area.tsv"))}
-    true = {**bold_data.truth["area_percent_s"], "sum": bold_data.truth["area_sum_percent_s"]}
+    (truth,) = bold_data.truths
+    true = {**truth["area_percent_s"], "sum": truth["area_sum_percent_s"]}
     for name, row in rows.items():
         assert row["sign"] == "-1"
         error = abs(float(row["area_mean"]) - true[name]) / float(row["area_mean_se"])
@@ -190,19 +191,129 @@ def test_a_voxel_with_little_data_is_not_used(bold_data, tmp_path):
 
 
 def test_short_gaps_are_warned_of(tmp_path):
-    from fmrsflow.synthetic.bold import BoldTruth, block_design, bold_run
+    from fmrsflow.synthetic.bold import BoldRegion, BoldTruth, block_design, bold_run
 
     brain = np.full((14, 14, 12), 0.8)
     affine = np.diag([4.0, 4.0, 4.0, 1.0])
     affine[:3, 3] = [-46, -34, -20]
     events = block_design(("a",), 8, 10.0, 33.0)
-    close = bold_run(
-        np.random.default_rng(0), brain, affine, made.MRS_AFFINE, made.TARGET_MM,
-        BoldTruth({"a": 1.0}), events,
-    )  # fmt: skip
+    region = BoldRegion(BoldTruth({"a": 1.0}), made.MRS_AFFINE, made.TARGET_MM)
+    close = bold_run(np.random.default_rng(0), brain, affine, [region], events)
     record = run(made.make_study(tmp_path, close, connectivity=False))
     assert record["status"] == "ok", record["reason"]
     assert any("blocks begin 33.0 s after each other" in text for text in record["warnings"])
+
+
+@pytest.fixture(scope="module")
+def sessions():
+    """Three runs of one person: another noise level each, one response."""
+    return [
+        made.small_run(seed, noise_percent=noise) for seed, noise in ((3, 0.8), (4, 0.8), (5, 3.2))
+    ]
+
+
+def make_sessions(root, runs, **settings):
+    """A study of one scan that names these runs, each with its events and confounds."""
+    study = made.make_study(root, runs[0], **settings)
+    data = root / "data"
+    for number, one in enumerate(runs):
+        made.write_image(data / f"{number}.nii.gz", one.data, one.affine, one.tr_s)
+        write_table(data / f"{number}_events.tsv", one.events)
+        write_table(data / f"{number}_confounds.tsv", one.confounds)
+
+    def names(ending):
+        return "; ".join(f"{number}{ending}" for number in range(len(runs)))
+
+    scan = dataclasses.replace(
+        study.scans[0],
+        bold=names(".nii.gz"),
+        bold_events=names("_events.tsv"),
+        bold_confounds=names("_confounds.tsv"),
+    )
+    return dataclasses.replace(study, scans=(scan,))
+
+
+def test_three_runs_give_one_area_with_a_smaller_error(sessions, tmp_path):
+    study = make_sessions(tmp_path, sessions)
+    record = run(study)
+    assert record["status"] == "ok", record["reason"]
+    assert (record["n_runs"], record["n_runs_named"]) == (3, 3)
+    rows = columns_read(study, "runs.tsv")
+    shares = [row["weight"] for row in rows]
+    assert sum(shares) == pytest.approx(1) and shares[2] < 0.6 * min(shares[:2])
+    alone = [row["area_mean_se"] for row in rows]
+    assert record["area_mean_se_percent_s"] == pytest.approx(
+        sum(se**-2 for se in alone) ** -0.5, rel=1e-6
+    )
+    truth = sessions[0].truths[0]["area_sum_percent_s"]
+    assert abs(record["area_mean_percent_s"] - truth) < 3 * record["area_mean_se_percent_s"]
+    assert record["runs_differ_p"] > 1e-3
+    assert record["n_volumes"] == 3 * sessions[0].data.shape[3]
+    # The connectivity of three runs has the freedom of three.
+    one = run(made.make_study(tmp_path / "one", sessions[0]))
+    assert record["connectivity"]["dof"] == 3 * one["connectivity"]["dof"]
+    assert one["n_runs"] == 1 and one["runs_differ_p"] is None
+
+
+def columns_read(study, what):
+    return [
+        {name: float(value) if name in ("weight", "area_mean", "area_mean_se") else value
+         for name, value in row.items()}
+        for row in read_table(output(study, what))
+    ]  # fmt: skip
+
+
+BAD_RUN = {
+    "cut image": "ends before its last volume",
+    "other grid": "its grid are not those of the other runs",
+    "other conditions": "its conditions are not those of the other runs",
+    "no coverage": "of the MRS voxel holds BOLD data",
+    "missing file": "is not there",
+}
+
+
+@pytest.mark.parametrize("fault", BAD_RUN)
+def test_a_bad_run_is_left_out_and_the_others_are_used(fault, sessions, tmp_path):
+    study = make_sessions(tmp_path, sessions, connectivity=False)
+    data, bad = tmp_path / "data", sessions[1]
+    if fault == "cut image":
+        whole = (data / "1.nii.gz").read_bytes()
+        (data / "1.nii.gz").write_bytes(whole[: len(whole) // 2])
+    elif fault == "other grid":
+        made.write_image(data / "1.nii.gz", bad.data[1:], bad.affine, 2.0)
+    elif fault == "other conditions":
+        rows = [{**row, "trial_type": "easy"} for row in bad.events]
+        write_table(data / "1_events.tsv", rows)
+    elif fault == "no coverage":
+        holes = bad.data.copy()
+        points = np.indices(holes.shape[:3]).reshape(3, -1).T @ bad.affine[:3, :3].T
+        holes[(points[:, 0] + bad.affine[0, 3] > -22).reshape(holes.shape[:3])] = 0
+        made.write_image(data / "1.nii.gz", holes, bad.affine, 2.0)
+    else:
+        (data / "1.nii.gz").unlink()
+    record = run(study)
+    assert record["status"] == "ok", record["reason"]
+    assert (record["n_runs"], record["n_runs_named"]) == (2, 3)
+    assert any("BOLD run 2 left out" in one and BAD_RUN[fault] in one for one in record["warnings"])
+    rows = read_table(output(study, "runs.tsv"))
+    assert [row["used"] for row in rows] == ["true", "false", "true"]
+    assert BAD_RUN[fault] in rows[1]["reason"] and rows[1]["area_mean"] == "n/a"
+
+
+def test_runs_of_unlike_areas_are_warned_of(sessions, tmp_path):
+    other = made.small_run(6, sign=1.0)
+    record = run(make_sessions(tmp_path, [sessions[0], other], connectivity=False))
+    assert record["runs_differ_p"] < 1e-6
+    assert any("differ by more than their errors" in one for one in record["warnings"])
+
+
+def test_no_run_that_can_be_used_is_a_failure_with_each_reason(sessions, tmp_path):
+    study = make_sessions(tmp_path, sessions[:2], connectivity=False)
+    for number in (0, 1):
+        (tmp_path / "data" / f"{number}.nii.gz").write_bytes(b"this is no image")
+    record = run(study)
+    assert record["status"] == "failed"
+    assert "run 1: " in record["reason"] and "run 2: " in record["reason"]
 
 
 NAMES = {"preprocess": "p", "basis": "b", "fit": "f", "concentration": "c", "response": "r"}
@@ -234,7 +345,7 @@ def test_accord_over_an_analysis_from_records_alone(bold_data, tmp_path):
             job.finish("ok", None, None, body)
         job = Job("preprocess", study, scan, NAMES)
         rows = [
-            {"kept": True, "condition": ("rest", "t")[j // 16 % 2],
+            {"kept": True, "condition": ("rest", "t")[j // 16 % 2], "time_s": 2.0 * j,
              "linewidth_hz": 6 - 0.3 * (j // 16 % 2) + 0.2 * rng.standard_normal()}
             for j in range(128)
         ]  # fmt: skip
@@ -282,11 +393,12 @@ def test_group_maps_where_runs_are_in_mni_space(tmp_path):
         effect[2:5, 2:5, 2:5] += 12
         job = Job("bold", study, scan, {})
         job.save("ppi-a-b_effect", nib.Nifti1Image(effect, affine))
+        job.save("area", nib.Nifti1Image(rng.standard_normal((9, 9, 9)), affine))
         job.finish("ok", None, None, {"connectivity": {"contrasts": {"a-b": {}}}})
     writer = Writer(Results(study).group("bold", "main"), {}, {})
     rows, note = _group(Results(study), writer)
     assert note["status"] == "ok", note
-    best = rows[0]
+    best = next(row for row in rows if row["contrast"] == "a-b")
     assert (best["region"], best["n_persons"], best["sign"]) == ("left", 7, 1)
     assert best["n_voxels"] >= 20 and 6 <= best["x_mm"] <= 12
     # Seven persons have 128 patterns of signs, two of them as extreme.
@@ -295,3 +407,69 @@ def test_group_maps_where_runs_are_in_mni_space(tmp_path):
     mixed = dataclasses.replace(scans[0], bold="native_bold.nii.gz")
     rows, note = _group(Results(dataclasses.replace(study, scans=(mixed, *scans[1:]))), writer)
     assert not rows and "MNI" in note["reason"]
+
+
+def activation_study(root, n_persons, height, seed=0, **settings):
+    """Area maps of persons with two voxels in the same runs; some respond in 5 x 5 x 5 voxels."""
+    from fmrsflow.study import Scan
+
+    runs = "{0}_run-1_space-MNI152_bold.nii.gz; {0}_run-2_space-MNI152_bold.nii.gz"
+    scans = [
+        Scan("north", f"0{i}", f"{i}{acq}", acq=acq, bold=runs.format(i))
+        for i in range(1, n_persons + 1)
+        for acq in ("left", "right")
+    ]
+    study = made.study_of(root, scans, permutations=100, **settings)
+    rng = np.random.default_rng(seed)
+    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    affine[:3, 3] = [-20.0, -60.0, 10.0]
+    for first, second in zip(scans[::2], scans[1::2]):
+        area = 5 * rng.standard_normal((14, 14, 14))
+        area[2:7, 2:7, 2:7] += height
+        for scan in (first, second):
+            job = Job("bold", study, scan, {})
+            job.save("area", nib.Nifti1Image(area, affine))
+            job.finish("ok", None, None, {})
+    return study
+
+
+def test_whole_brain_activation_of_a_group_is_found_where_it_is(tmp_path):
+    from fmrsflow.stages.bold_group import _group
+
+    study = activation_study(tmp_path, 7, 12.0)
+    writer = Writer(Results(study).group("bold", "main"), {}, {})
+    rows, note = _group(Results(study), writer)
+    assert note["status"] == "ok", note
+    best = rows[0]
+    # Two voxels of a person are one person, whose map counts once.
+    assert (best["contrast"], best["region"], best["n_persons"]) == ("activation", "", 7)
+    assert best["sign"] == 1 and best["p_fwe"] < 0.06
+    # Peak inside the blob: indices 2 to 6, 3 mm each.
+    assert -14 <= best["x_mm"] <= -2 and -54 <= best["y_mm"] <= -42 and 16 <= best["z_mm"] <= 28
+    folder = study.results / "main" / "bold"
+    assert (folder / "group_area.png").exists() and (folder / "group_area_t.nii.gz").exists()
+
+
+def test_four_persons_have_no_group_map_and_are_told_why(tmp_path):
+    from fmrsflow.stages.bold_group import _group
+
+    study = activation_study(tmp_path, 4, 12.0)
+    writer = Writer(Results(study).group("bold", "main"), {}, {})
+    rows, note = _group(Results(study), writer)
+    assert not rows and note["status"] == "absent"
+    assert note["reason"].startswith("activation: 4 persons: group inference by sign flips needs 5")
+
+
+def test_activation_of_noise_is_significant_as_rarely_as_stated(tmp_path):
+    """Family-wise: the share of studies with any cluster at p < 0.1."""
+    from fmrsflow.bold import group
+
+    rng = np.random.default_rng(1)
+    setting, wrong = {"voxel_p": 0.01, "permutations": 100}, 0
+    for _ in range(40):
+        noise = [nib.Nifti1Image(rng.standard_normal((10, 10, 10)), np.eye(4)) for _ in range(6)]
+        maps = {str(i): [group.smoothed(one, 2.0)] for i, one in enumerate(noise)}
+        rows = group.group_map(maps, "", group.ACTIVATION, setting).rows
+        wrong += any(row["p_fwe"] < 0.1 for row in rows)
+    # 4 expected, SD 1.9.
+    assert wrong <= 10

@@ -75,3 +75,4 @@ if __name__ == "__main__":
     (CONFIG / "config.yaml").write_text(shipped())
     (CONFIG / "README.md").write_text(readme())
     write_sheets(load_plan("demo"), CONFIG)
+    write_sheets(load_plan("korotkov"), CONFIG / "examples" / "korotkov" / "config")

@@ -171,3 +171,5 @@ def test_a_reference_of_another_scale_is_told(tmp_path, monkeypatch, factor, tol
     after, record = run(made_study(tmp_path, 3.0))
     tcr = concentrations(after)["tCr", "molal", "rest", False]["value"]
     assert any("of another receiver gain" in one for one in record["warnings"]) is told, tcr
+    assert bool(record["implausible"]) is told
+    assert (record["molal_reason"] is not None) is told

@@ -11,6 +11,9 @@ import pytest
 
 from fmrsflow.errors import DataError
 from fmrsflow.files import file_digest, read_json
+from fmrsflow.report.read import compared, read_scan
+from fmrsflow.report.verdict import verdict
+from fmrsflow.results import Results
 from fmrsflow.sheets import schema
 from fmrsflow.stages.plan import main as plan
 from fmrsflow.stages.sites import main
@@ -102,6 +105,60 @@ def test_a_scan_without_a_record_is_a_fault_that_is_named_where_it_began(study, 
     found = [row["stage"] for row in table(lost, "problems") if row["kind"] == "fault"]
     assert found == ["fit"]
     assert read_json(copy / "main/sites/record.json")["scans"]["fault"] == 1
+
+
+@pytest.mark.parametrize("what", ["care", "exclude"])
+def test_a_scan_on_another_scale_gives_ratios_and_no_molal_value(study, tmp_path, what):
+    """By default its values stay in the tables with the reason; or the scan is excluded."""
+    copy = tmp_path / "results"
+    shutil.copytree(study.results, copy)
+    limits = {**study.config["quality"], "implausible": what}
+    strange = replace(study, config={**study.config, "results": str(copy), "quality": limits})
+    scan = study.scans[4]
+    names = {name: made.ANALYSIS[name] for name in STAGE_SETTINGS["quantify"]}
+    done = read_json(strange.record_path("quantify", names, scan))
+    job = made.Job("quantify", strange, scan, names)
+    job.files.update(done["files"])
+    told = "tCr is 0.5 mmol/kg, a brain has 4 to 16"
+    job.finish("ok", None, None, {**done, "implausible": [told], "molal_reason": told})
+    (tmp_path / "study.json").write_text(strange.save_text())
+    assert main(["--study", str(tmp_path / "study.json"), "main"]) == 0
+    rows = [row for row in table(strange, "concentrations") if row["scan"] == scan.key]
+    scaled = [row["quantity"] == "molal" for row in rows]
+    assert {True, False} == set(scaled)
+    for row, molal in zip(rows, scaled):
+        assert (row["used"] == "true") is (what == "care" and not molal)
+        assert (told in row["reason"]) is (molal or what == "exclude")
+    (flow,) = (row for row in table(strange, "scans") if row["scan"] == scan.key)
+    assert (flow["status"] == "excluded") is (what == "exclude")
+    changes = [row for row in table(strange, "responses") if row["unit"].startswith(scan.key)]
+    assert all((row["used"] == "true") is (what == "care") for row in changes)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_two_rows_of_one_measurement_count_for_neither(study, tmp_path, allowed):
+    """RDA and IMA of one scan under two people: other bytes, the same noise."""
+    copy = tmp_path / "results"
+    shutil.copytree(study.results, copy)
+    config = {**study.config, "results": str(copy), "same_content": allowed}
+    twice = replace(study, config=config)
+    pair = study.scans[4:6]
+    for scan in pair:
+        done = read_json(twice.record_path("convert", {}, scan))
+        job = made.Job("convert", twice, scan, {})
+        job.files.update(done["files"])
+        job.finish("ok", None, None, {**done, "fingerprint": [0.1 * n for n in range(48)]})
+    (tmp_path / "study.json").write_text(twice.save_text())
+    assert main(["--study", str(tmp_path / "study.json"), "main"]) == 0
+    rows = {row["scan"]: row for row in table(twice, "scans")}
+    told = compared(Results(twice), "main")
+    for scan, other in zip(pair, pair[::-1]):
+        row = rows[scan.key]
+        assert (row["status"] == "excluded") is not allowed
+        assert (f"the same measurement as {other.key}" in row["reason"]) is not allowed
+        judged = verdict(read_scan(Results(twice), "main", scan, {}, True, told.get(scan.key, ())))
+        assert (judged.kind == "excluded") is not allowed
+    assert rows[study.scans[6].key]["status"] == "ok"
 
 
 def test_every_table_has_a_data_dictionary_and_its_digest(study):

@@ -347,7 +347,7 @@ def _clean_record(
     cannot check them. `digests` are of what leaves, as it leaves.
     """
     scans = item.scans if isinstance(item, Unit) else (item,)
-    names = {getattr(scan, column) for scan in scans for column in PATH_COLUMNS}
+    names = {name for scan in scans for column in PATH_COLUMNS for name in scan.files(column)}
     record, settings = output.record, dict(output.record["settings"])
     for section, keys in PATH_SETTINGS.items():
         setting = settings.get(section)
@@ -376,8 +376,8 @@ def _unnamed(sources: dict[str, str], scans: tuple[Scan, ...]) -> dict[str, str]
             (
                 column
                 for column in PATH_COLUMNS
-                for own in (getattr(scan, column) for scan in scans)
-                if own and PurePosixPath(name).is_relative_to(own)
+                for own in (own for scan in scans for own in scan.files(column))
+                if PurePosixPath(name).is_relative_to(own)
             ),
             "beside",
         )
@@ -419,7 +419,9 @@ def _without_text(value, names: re.Pattern, message: bool = False):
     if isinstance(value, dict):
         return {
             key: _without_text(
-                one, names, message or key in ("warnings", "flags") or key.endswith("reason")
+                one,
+                names,
+                message or key in ("warnings", "flags", "implausible") or key.endswith("reason"),
             )
             for key, one in value.items()
         }
@@ -511,7 +513,8 @@ def _check_records(study: Study, files: dict[str, bytes], name: str) -> None:
         try:
             record = parse_record(files[path], path)
             whole = record["stage"] == stage
-            texts = [record["reason"], *record["warnings"], *record.get("flags", ())]
+            texts = [record["reason"], *record["warnings"]]
+            texts += [*record.get("flags", ()), *record.get("implausible", ())]
             whole &= all(isinstance(text, str | None) for text in texts)
             whole &= record["status"] in ("ok", "failed")
             whole &= record["failed_at"] in (None, *STAGE_SETTINGS)

@@ -127,8 +127,8 @@ class Job:
         """Put a one-line warning into the record."""
         self.warnings.append(" ".join(text.split()))
 
-    def source(self, column: str) -> Path:
-        """Input file that a column of scans.tsv names.
+    def source(self, column: str, number: int = 0) -> Path:
+        """Input file that a column of scans.tsv names; of several the one of this number.
 
         Raises
         ------
@@ -137,9 +137,10 @@ class Job:
         Unreachable
             The file is absent, must not be read, or lies outside the data root.
         """
-        name = getattr(self.scan, column)
-        if not name:
+        names = self.scan.files(column)
+        if not names:
             raise DataError(f"scans.tsv names no file in column {column}")
+        name = names[number]
         self.asked.add(name)  # a failure may end when this file is another one
         path = self.study.data_root / name
         if not self._below_root(path):

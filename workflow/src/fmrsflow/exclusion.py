@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+JUDGED = ("preprocess", "fit", "quantify")
+"""Stages whose records are judged, in the order of `excluded`."""
 
-def excluded(preprocessed: Mapping, limits: Mapping) -> str:
+
+def excluded(preprocessed: Mapping, limits: Mapping, *later: Mapping) -> str:
     """Why a scan is excluded; "" where it is not.
 
     Parameters
@@ -19,6 +22,8 @@ def excluded(preprocessed: Mapping, limits: Mapping) -> str:
         none.
     limits : mapping
         Section `quality` of the configuration (docs/science.md#exclusion).
+    later : mapping
+        Records of fit and quantification, for what no brain gives (plausibility.py).
     """
     fwhm_ppm, snr = preprocessed.get("fwhm_tcr_ppm"), preprocessed.get("snr_tcr")
     reasons = []
@@ -29,4 +34,7 @@ def excluded(preprocessed: Mapping, limits: Mapping) -> str:
         )
     if snr is not None and snr < limits["min_snr_tcr"]:
         reasons.append(f"tCr SNR {snr:.1f} < {limits['min_snr_tcr']:g} (quality: min_snr_tcr)")
+    if limits.get("implausible") == "exclude":
+        for record in (preprocessed, *later):
+            reasons += [f"{one} (quality: implausible)" for one in record.get("implausible", ())]
     return "; ".join(reasons)

@@ -17,6 +17,10 @@ TECHNICAL = ("SequenceName", "PulseSequenceFile", "PulseSequenceName", "Scanning
 FREE = ("ProtocolName", "SeriesDescription", "AcquisitionName")
 """Fields that a user names."""
 
+AVERAGES = ("NumberOfAverages", "Averages")
+GAINS = ("ReceiveGain", "ReceiverGain", "RxGain", "RG")
+"""Fields of numbers that scale FIDs, by the names that converters give them."""
+
 VENDORS = {
     "Siemens": r"siemens",
     "Philips": r"philips",
@@ -32,12 +36,20 @@ FAMILIES = {
 """Localisations by the names that vendors and their guests give them, without what parts words:
 Siemens svs_se and svs_st, GE probe-p and probe-s, CMRR and Juelich packages."""
 
-EDITED = r"(?<!o)mega(press|semi|s?laser|special|\b)|mpress|hermes|hercules|(svs|gaba|gsh)edit"
-"""Names of J-difference editing; mpress is CMRR's MEGA-PRESS."""
+EDITED = (
+    r"(?<!o)mega(?!n(?!aa)|hertz)|mpress|(?<!se)mslaser|hermes|hercules|(svs|gaba|gsh|lac|j)edit|"
+    r"jdiff"
+)
+"""Names of J-difference editing, without what parts words; mpress and mslaser are CMRR's MEGA-PRESS
+and MEGA-sLASER. Megan is a name."""
 
-GABA_TE_S = 0.06
-"""A protocol named after GABA at this echo time and more is edited: J of GABA, 7.3 Hz, asks for
-1/(2J), 68 ms (Mescher 1998); whoever looks for GABA without editing takes a short one."""
+EDITED_WORD = r"(?<![a-z])edit(ed|ing|s|on|off)?(?![a-z])"
+"""The same as a word of its own, as in `edit_off`; not in `meditation`."""
+
+EDITED_TE_S = {"GABA": 0.06, "GSH": 0.1}
+"""A protocol named after one of these at this echo time and more is edited: J of GABA, 7.3 Hz, asks
+for 1/(2J), 68 ms (Mescher 1998), GSH for about 130 ms (Sanaei Nezhad 2017); whoever looks for them
+without editing takes a short one."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,10 @@ class Told:
         Why this is a series of edited spectra.
     water_suppressed : bool or None
         False too where water was kept by metabolite cycling.
+    averages : float or None
+        Excitations that one FID of the file is made of.
+    gain : float or None
+        Of the receiver, in the scanner's own unit.
     water : tuple of bool
         Which transients were measured without water suppression; empty where they are of one kind.
     excitations : int or None
@@ -68,6 +84,8 @@ class Told:
     named_family: str = ""
     edited: str = ""
     water_suppressed: bool | None = None
+    averages: float | None = None
+    gain: float | None = None
     water: tuple[bool, ...] = ()
     excitations: int | None = None
     notes: tuple[str, ...] = ()
@@ -85,6 +103,8 @@ def told(header: Mapping) -> Told:
         named_family=family_of(free),
         edited=edited(header, [*technical, *free]),
         water_suppressed=False if cycled else suppressed if isinstance(suppressed, bool) else None,
+        averages=_first_number(header, AVERAGES),
+        gain=_first_number(header, GAINS),
         water=_water(header),
         excitations=_count(header.get("NumberOfTransients")),
     )
@@ -131,19 +151,40 @@ def family_of(names: list[str]) -> str:
 
 def edited(header: Mapping, names: list[str]) -> str:
     """What in a header tells of edited spectra; "" where nothing does."""
-    if header.get("EditPulse"):
+    if header.get("EditPulse") or header.get("EditTarget"):
         return "its header describes editing pulses (EditPulse)"
     for n in (5, 6, 7):
-        told = f"{header.get(f'dim_{n}')} {header.get(f'dim_{n}_header') or ''}"
-        if "DIM_EDIT" in told or "EditCondition" in told:
+        parts = (header.get(f"dim_{n}{what}") or "" for what in ("", "_header", "_info"))
+        if re.search(r"DIM_EDIT|(?<![a-z])edit", " ".join(map(str, parts)), re.IGNORECASE):
             return "its header has a dimension of editing conditions (DIM_EDIT, EditCondition)"
-    if any(re.search(EDITED, _joined(name)) for name in names):
+    if any(
+        re.search(EDITED, _joined(name)) or re.search(EDITED_WORD, name.lower()) for name in names
+    ):
         return "its header names an edited sequence (MEGA, HERMES or HERCULES)"
     te_s = header.get("EchoTime")
-    late = isinstance(te_s, float | int) and te_s >= GABA_TE_S
-    if late and any("gaba" in name.lower() for name in names):
-        return f"its header names GABA and an echo time of {1e3 * te_s:g} ms, that of editing"
+    for substance, least_s in EDITED_TE_S.items():
+        late = isinstance(te_s, float | int) and te_s >= least_s
+        if late and any(substance.lower() in name.lower() for name in names):
+            return (
+                f"its header names {substance} and an echo time of {1e3 * te_s:g} ms, that of "
+                "editing"
+            )
     return ""
+
+
+def _first_number(header: Mapping, keys: tuple[str, ...]) -> float | None:
+    """The first of these fields that holds a positive number, also as text or in an object."""
+    for key in keys:
+        value = header.get(key)
+        if isinstance(value, Mapping):
+            value = value.get("Value")
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            continue
+        if 0 < number < math.inf and not isinstance(value, bool):
+            return number
+    return None
 
 
 def _text(value) -> str:

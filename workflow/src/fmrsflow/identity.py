@@ -56,14 +56,11 @@ def scan_problems(sheet: str, rows: Sequence[tuple[int, Scan]], people: Sequence
         problems += _reference_problems(sheet, number, scan, scan_of)
         who = (scan.site, scan.subject)
         who = person.get(who, who)
-        for column in ONE_PERSON:
-            if not getattr(scan, column):
-                continue
-            key = (column, PurePosixPath(getattr(scan, column)))
-            first, owner = owners.setdefault(key, (number, who))
+        for column, name in _of_one_person(scan):
+            first, owner = owners.setdefault((column, PurePosixPath(name)), (number, who))
             if owner != who:
                 problems.append(
-                    f"{sheet} row {number}: {column}: {getattr(scan, column)} belongs to another "
+                    f"{sheet} row {number}: {column}: {name} belongs to another "
                     f"person, that of row {first}; name the file of this person, or none"
                 )
         problems += _path_problems(sheet, number, scan)
@@ -151,6 +148,11 @@ def same_measurements(study: Study) -> list[str]:
     return problems
 
 
+def _of_one_person(scan: Scan) -> list[tuple[str, str]]:
+    """Columns and names of the files that belong to the scan's person."""
+    return [(column, name) for column in ONE_PERSON for name in scan.files(column)]
+
+
 def _reference_problems(sheet: str, number: int, scan: Scan, scan_of: dict) -> Iterable[str]:
     reference = PurePosixPath(scan.ref) if scan.ref else None
     row = scan_of.get(reference)
@@ -174,13 +176,17 @@ def _path_problems(sheet: str, number: int, scan: Scan) -> Iterable[str]:
     for prefix, word, own in (("sub", "subject", scan.subject), ("ses", "session", scan.session)):
         # A consortium renames its people: the path of the scan may have the site's own label.
         known = {plain(label) for label in (own, *_labels(scan.mrs, prefix)) if label}
-        for column in ONE_PERSON if known else ():
-            name = getattr(scan, column)
-            told = _labels(name, prefix)
-            resampled = prefix == "ses" and "space-" in name  # brought to the place of another
-            if told and not resampled and not {plain(one) for one in told} <= known:
+        # A BOLD run brought to the place of the scan may be of another session, with its confounds.
+        of_runs = {plain(one) for run in scan.files("bold") for one in _labels(run, "ses")}
+        for column, name in _of_one_person(scan) if known else ():
+            labels = _labels(name, prefix)
+            told = {plain(one) for one in labels}
+            resampled = prefix == "ses" and (
+                "space-" in name or (column == "bold_confounds" and told <= of_runs)
+            )
+            if told and not resampled and not told <= known:
                 yield (
-                    f"{sheet} row {number}: {column}: the path says {prefix}-{told[-1]}, and the "
+                    f"{sheet} row {number}: {column}: the path says {prefix}-{labels[-1]}, and the "
                     f"row's {word} is {own or 'n/a'} with the scan {scan.mrs}; name the file of "
                     f"this {word}, or none"
                 )

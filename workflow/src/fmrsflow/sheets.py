@@ -16,7 +16,7 @@ import yaml
 
 from fmrsflow import identity
 from fmrsflow.errors import DataError
-from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, Scan, Site, Study
+from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, RUN_COLUMNS, Scan, Site, Study
 from fmrsflow.tables import MISSING, read_table
 
 LABEL = re.compile(r"[A-Za-z0-9]+")
@@ -35,6 +35,7 @@ _WORDS = {
     "dict": "a table",
     "label": "letters and digits only",
     "path": "a path below data_root",
+    "paths": "paths below data_root with semicolons between them",
     "folder": "a folder's name",
 }
 
@@ -106,10 +107,11 @@ def missing_files(study: Study) -> list[str]:
     """Files that scans.tsv names and that are not there, one line each."""
     return [
         f"{study.config['scans_sheet']}: {scan.key}: {column}: there is no "
-        f"{getattr(scan, column)} below {study.data_root}"
+        f"{name} below {study.data_root}"
         for scan in study.scans
         for column in PATH_COLUMNS
-        if getattr(scan, column) and not (study.data_root / getattr(scan, column)).exists()
+        for name in scan.files(column)
+        if not (study.data_root / name).exists()
     ]
 
 
@@ -229,8 +231,9 @@ def check_value(value, rule: dict):
         return value, f"{value!r} holds other than letters and digits"
     if kind == "folder" and (not FOLDER.fullmatch(value) or value.startswith("-")):
         return value, f"{value!r} holds other than letters, digits and . _ / + @ = -"
-    if kind == "path":
-        problem = _path_problem(value)
+    if kind in ("path", "paths"):
+        names = value.split(";") if kind == "paths" else [value]
+        problem = next(filter(None, map(_path_problem, (name.strip() for name in names))), None)
         if problem:
             return value, problem
     if "choices" in rule and value not in rule["choices"]:
@@ -245,6 +248,8 @@ def check_value(value, rule: dict):
 
 def _path_problem(value: str) -> str | None:
     path = PurePosixPath(value)
+    if not value:
+        return "a name between semicolons is empty"
     if path.is_absolute() or ".." in path.parts or value.startswith("~"):
         return f"{value!r} leads out of data_root; write it relative to that folder"
     if any(ord(letter) < 32 or letter in "\\{}" for letter in value):
@@ -346,6 +351,7 @@ def _read_scans(config: dict, sites: dict[str, Site], problems: list) -> list[tu
             )
         if len({bool(scan.gm), bool(scan.wm), bool(scan.csf)}) > 1:
             problems.append(f"{sheet} row {number}: gm, wm and csf are named all or none")
+        problems += [f"{sheet} row {number}: {one}" for one in _run_problems(scan)]
         scans.append((number, scan))
     problems += _unit_problems(sheet, scans)
     return scans
@@ -382,6 +388,25 @@ def _unit_problems(sheet: str, rows: list[tuple[int, Scan]]) -> list[str]:
                 f"row {row} has {other.arm or 'n/a'}; a unit belongs to one arm"
             )
     return found
+
+
+def _run_problems(scan: Scan) -> list[str]:
+    """What is wrong with the lists of a scan's BOLD runs."""
+    runs, events, confounds = (scan.files(column) for column in RUN_COLUMNS)
+    problems = []
+    if twice := {name for name in runs if runs.count(name) > 1}:
+        problems.append(f"bold: {min(twice)} stands twice; one run would count twice")
+    if len(events) not in (0, 1, len(runs)) and runs:
+        problems.append(
+            f"bold_events names {len(events)} files and bold {len(runs)} runs; name one for each "
+            "run in the same order, or one for all"
+        )
+    if len(confounds) not in (0, len(runs)) and runs:
+        problems.append(
+            f"bold_confounds names {len(confounds)} files and bold {len(runs)} runs; name one for "
+            "each run in the same order, or none"
+        )
+    return problems
 
 
 def _read_participants(config: dict, sites: dict[str, Site], problems: list) -> list:

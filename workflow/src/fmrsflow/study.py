@@ -47,6 +47,9 @@ PATH_COLUMNS = (
 )
 """Columns of scans.tsv that hold file names, relative to the data root."""
 
+RUN_COLUMNS = ("bold", "bold_events", "bold_confounds")
+"""Columns that may hold several files, one a run, with semicolons between them."""
+
 
 def spectrometer_mhz(vendor: str, field_t: float) -> float:
     """Proton frequency (MHz) of a vendor's magnet of that nominal field."""
@@ -72,6 +75,8 @@ class Site:
     pulse_delays_s: str | None = None
     water_suppressed: str | None = None
     frequency_mhz: float | None = None
+    frequency_axis: str | None = None
+    te_tolerance_s: float | None = None
 
     @property
     def mhz(self) -> float:
@@ -129,6 +134,17 @@ class Scan:
     bold_confounds: str = ""
     unit: str = ""
     arm: str = ""
+
+    def files(self, column: str) -> tuple[str, ...]:
+        """Files that a column of `PATH_COLUMNS` names: none, one, or one a BOLD run.
+
+        >>> Scan("north", "01", "a.SDAT", bold="1.nii.gz; 2.nii.gz").files("bold")
+        ('1.nii.gz', '2.nii.gz')
+        """
+        cell = getattr(self, column)
+        if column not in RUN_COLUMNS:
+            return (cell,) if cell else ()
+        return tuple(name for part in cell.split(";") if (name := part.strip()))
 
     @property
     def entities(self) -> dict[str, str]:

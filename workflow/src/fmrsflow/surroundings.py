@@ -63,7 +63,7 @@ def _links(study: Study) -> list[str]:
         f"{study.data_root}; bring the file itself there, or widen data_root"
         for scan in study.scans
         for column in PATH_COLUMNS
-        if (name := getattr(scan, column))
-        and (study.data_root / name).exists()
+        for name in scan.files(column)
+        if (study.data_root / name).exists()
         and not Path(os.path.realpath(study.data_root / name)).is_relative_to(root)
     ]

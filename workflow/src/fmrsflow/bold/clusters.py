@@ -197,6 +197,18 @@ def clusters_of(
     return clusters, labels
 
 
+MIN_PERSONS = 5
+"""Persons that a test by sign flips needs: with 4 no p below 1/16 exists."""
+
+
+def too_few(n_persons: int) -> str:
+    """Why so few persons give no group map."""
+    return (
+        f"{n_persons} persons: group inference by sign flips needs {MIN_PERSONS} or more "
+        "(2^-5 = 0.03 is the smallest p)"
+    )
+
+
 def group_clusters(maps: Sequence, mask, voxel_p: float = 0.001, n_perm: int = 1000, seed: int = 0):
     """Clusters of the mean of one map a person: sign-flipping permutation (nilearn).
 
@@ -224,11 +236,8 @@ def group_clusters(maps: Sequence, mask, voxel_p: float = 0.001, n_perm: int = 1
 
     from fmrsflow.errors import DataError
 
-    if len(maps) < 5:
-        raise DataError(
-            f"{len(maps)} persons: group inference by sign flips needs 5 or more "
-            "(2^-5 = 0.03 is the smallest p)"
-        )
+    if len(maps) < MIN_PERSONS:
+        raise DataError(too_few(len(maps)))
     # nilearn collects garbage once a permutation, 0.2 s each with its imports on the heap: these
     # need no looking at.
     gc.freeze()

@@ -296,13 +296,17 @@ class RoiMatrix:
     Attributes
     ----------
     names : tuple of str
-    effect, z : arrays (n_regions, n_regions)
+    effect, variance, z : arrays (n_regions, n_regions)
         NaN on the diagonal.
+    dof : float
+        Degrees of freedom of the variances.
     """
 
     names: tuple[str, ...]
     effect: np.ndarray
+    variance: np.ndarray
     z: np.ndarray
+    dof: float
 
     @property
     def symmetric(self) -> np.ndarray:
@@ -330,12 +334,13 @@ def roi_to_roi(
     clean = glm.residualised(series, other)
     deconvolution = Deconvolution(timing, other)
     n = clean.shape[1]
-    effect, z = np.full((n, n), np.nan), np.full((n, n), np.nan)
+    effect, variance, z = np.full((3, n, n), np.nan)
     for i in range(n):
         design = ppi_design(clean[:, i], timing, blocks, other, deconvolution)
         targets = np.delete(np.arange(n), i)
         found = glm.fit(clean[:, targets], design.matrix, noise_model).contrast(
             design.weights(contrast)
         )
-        effect[i, targets], z[i, targets] = found.effect, found.z
-    return RoiMatrix(tuple(names), effect, z)
+        effect[i, targets], variance[i, targets] = found.effect, found.variance
+        z[i, targets] = found.z
+    return RoiMatrix(tuple(names), effect, variance, z, found.dof)

@@ -73,6 +73,8 @@ class Area:
         Percent signal change of the baseline, times s.
     baseline : array (n_voxels,)
         Signal without the response, in the unit of the data.
+    dof : float
+        Degrees of freedom of the variances.
     """
 
     conditions: tuple[str, ...]
@@ -80,11 +82,12 @@ class Area:
     variance: np.ndarray
     z: np.ndarray
     baseline: np.ndarray
+    dof: float
 
     def select(self, voxels: np.ndarray) -> Area:
         """The same of some voxels (mask or indices)."""
         rows = (one[:, voxels] for one in (self.area, self.variance, self.z))
-        return Area(self.conditions, *rows, self.baseline[voxels])
+        return Area(self.conditions, *rows, self.baseline[voxels], self.dof)
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,19 @@ def fir_design(
     )
 
 
-def areas(data: np.ndarray, design: FirDesign, noise_model: str = "ar1") -> Area:
+def on_lags(own_s: np.ndarray, lags_s: np.ndarray) -> np.ndarray:
+    """Response at other lags from that at a design's own, (n_lags, n_own): linear between them, the
+    first and last beyond, as the columns of the design take it.
+
+    >>> on_lags(np.array([0.0, 2.0, 4.0]), np.array([1.0, 4.5])).tolist()
+    [[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
+    """
+    return np.array([np.interp(lags_s, own_s, one) for one in np.eye(len(own_s))]).T
+
+
+def areas(
+    data: np.ndarray, design: FirDesign, noise_model: str = "ar1", lags_s: np.ndarray | None = None
+) -> Area:
     """Area under the FIR curve of each condition in each series, and of their sum.
 
     The area is one contrast (trapezoid weights), so its variance comes with it.
@@ -220,9 +235,12 @@ def areas(data: np.ndarray, design: FirDesign, noise_model: str = "ar1") -> Area
     ----------
     data : array (n_scans, n_voxels)
         Positive mean.
+    lags_s : array, optional
+        Lags under whose curve the area is taken, where they are not those of the design.
     """
     model = glm.fit(data, design.matrix, noise_model)
-    weights = trapezoid(design.lags_s)
+    lags_s = design.lags_s if lags_s is None else lags_s
+    weights = trapezoid(lags_s) @ on_lags(design.lags_s, lags_s)
     names = (*design.conditions, SUM) if len(design.conditions) > 1 else design.conditions
     found = [model.contrast(design.weights(name, weights)) for name in names]
     betas = model.parameters(slice(0, design.n_columns))
@@ -234,11 +252,16 @@ def areas(data: np.ndarray, design: FirDesign, noise_model: str = "ar1") -> Area
         np.array([one.variance for one in found]) * percent**2,
         np.array([one.z for one in found]),
         baseline,
+        found[0].dof,
     )
 
 
 def mean_response(
-    data: np.ndarray, baseline: np.ndarray, design: FirDesign, noise_model: str = "ar1"
+    data: np.ndarray,
+    baseline: np.ndarray,
+    design: FirDesign,
+    noise_model: str = "ar1",
+    lags_s: np.ndarray | None = None,
 ) -> MeanResponse:
     """Response of the mean over voxels, each in percent of its own baseline.
 
@@ -247,18 +270,18 @@ def mean_response(
     data : array (n_scans, n_voxels)
     baseline : array (n_voxels,)
         As `areas` gives it.
+    lags_s : array, optional
+        As of `areas`.
     """
+    lags_s = design.lags_s if lags_s is None else lags_s
     series = (100 * data / baseline).mean(axis=1, keepdims=True)
     model = glm.fit(series, design.matrix, noise_model)
-    n_lags = len(design.lags_s)
-    lags = [
-        [model.contrast(design.weights(name, one)) for one in np.eye(n_lags)]
-        for name in design.conditions
-    ]
+    at = on_lags(design.lags_s, lags_s)
+    lags = [[model.contrast(design.weights(name, one)) for one in at] for name in design.conditions]
     names = (*design.conditions, SUM) if len(design.conditions) > 1 else design.conditions
-    area = [model.contrast(design.weights(name, trapezoid(design.lags_s))) for name in names]
+    area = [model.contrast(design.weights(name, trapezoid(lags_s) @ at)) for name in names]
     return MeanResponse(
-        lags_s=design.lags_s,
+        lags_s=lags_s,
         percent=np.array([[one.effect[0] for one in row] for row in lags]),
         se=np.sqrt([[one.variance[0] for one in row] for row in lags]),
         area=np.array([one.effect[0] for one in area]),

@@ -17,11 +17,14 @@ class Contrast:
     ----------
     effect, variance, z : arrays (n_series,)
         Estimate in the unit of the data, its variance, and the t value as a normal deviate.
+    dof : float
+        Degrees of freedom of the variance.
     """
 
     effect: np.ndarray
     variance: np.ndarray
     z: np.ndarray
+    dof: float
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Glm:
             np.ravel(found.effect_size()),
             np.ravel(found.effect_variance()),
             np.ravel(found.z_score()),
+            float(len(self.design) - self.design.shape[1]),
         )
 
     def parameters(self, columns: slice) -> np.ndarray:
@@ -66,6 +70,15 @@ class Glm:
                 gathered = np.empty((one.shape[0], len(self.labels)), one.dtype)
             gathered[:, self.labels == label] = one
         return gathered
+
+
+def z_of(effect: np.ndarray, variance: np.ndarray, dof: float) -> np.ndarray:
+    """Estimates over their errors as normal deviates; 0 where there is no variance, NaN for NaN."""
+    from nilearn.glm.contrasts import Contrast as NilearnContrast
+
+    flat = np.ravel(effect)[None]
+    found = NilearnContrast(flat, np.ravel(variance), dim=1, dof=dof, stat_type="t")
+    return found.z_score().reshape(np.shape(effect))
 
 
 def fit(data: np.ndarray, design: np.ndarray, noise_model: str = "ar1") -> Glm:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmrsflow.bold import glm
+from fmrsflow.bold import glm, inputs
 from fmrsflow.bold.concordance import Concordance, Pair, concordance, linewidth_narrowing
 from fmrsflow.errors import DataError
 from fmrsflow.question import Question
@@ -18,6 +18,9 @@ MEASURES = {
     "linewidth": "Narrowing of tCr in the task (Hz)",
 }
 """Measures of BOLD: from fMRI, and from the spectra alone."""
+
+ACTIVATION = "activation"
+"""Name of the map of the area under the response, summed over conditions, among the contrasts."""
 
 MIN_VOXELS = 100
 """Voxels with data of every person that a group map needs."""
@@ -135,6 +138,19 @@ def _pair(row: Mapping) -> Pair:
     return Pair(*(row[name] for name in names))
 
 
+def smoothed(image, fwhm_mm: float):
+    """A map smoothed inside its mask (where it is not 0), as one of the smoothed run would be."""
+    import nibabel as nib
+
+    values = image.get_fdata()
+    mask = np.isfinite(values) & (values != 0)
+    width = fwhm_mm / np.linalg.norm(image.affine[:3, :3], axis=0)
+    found = np.zeros(values.shape, np.float32)
+    if mask.any():
+        found[mask] = inputs.smoothed(values[mask][None], mask, width)[0]
+    return nib.Nifti1Image(found, image.affine)
+
+
 @dataclass(frozen=True)
 class GroupMap:
     """One contrast over persons: images of `clusters.group_clusters`, and rows of its clusters."""
@@ -160,8 +176,10 @@ def group_map(
     """
     import nibabel as nib
 
-    from fmrsflow.bold.clusters import group_clusters
+    from fmrsflow.bold.clusters import MIN_PERSONS, group_clusters, too_few
 
+    if len(by_person) < MIN_PERSONS:
+        raise DataError(too_few(len(by_person)))
     first = next(iter(by_person.values()))[0]
     for image in (image for images in by_person.values() for image in images):
         if image.shape != first.shape or not np.allclose(image.affine, first.affine, atol=1e-3):

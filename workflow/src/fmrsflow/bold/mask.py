@@ -35,6 +35,20 @@ class VoxelMask:
     mask: np.ndarray
     covered: float
 
+    def within(self, data: np.ndarray) -> VoxelMask:
+        """The same where the voxels with data (x, y, z) are fewer.
+
+        Raises
+        ------
+        DataError
+            None of the mask is left.
+        """
+        mask = self.mask & data
+        if not mask.any():
+            raise DataError("no fMRI voxel of the MRS voxel holds data in every BOLD run")
+        left = float(self.share[mask].sum() / self.share[self.mask].sum())
+        return VoxelMask(self.share, mask, left * self.covered)
+
 
 def with_data(series: np.ndarray) -> np.ndarray:
     """Voxels of a run (x, y, z, scan) that hold brain: finite, not constant, not background.

@@ -1,16 +1,17 @@
-"""One BOLD run: response of the MRS voxel, and connectivity that changes with the task.
+"""BOLD runs of a scan: response of the MRS voxel, and connectivity that changes with the task.
 
+Several runs are combined as fixed effects (`combine.py`).
 Definitions: docs/science.md#bold and docs/science.md#connectivity.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fmrsflow.bold import clusters, connectivity, fir, glm, inputs, tables
+from fmrsflow.bold import clusters, combine, connectivity, fir, glm, inputs, tables
 from fmrsflow.bold.mask import VoxelMask
 from fmrsflow.errors import DataError
 
@@ -42,6 +43,7 @@ class Run:
         Condition -> (onset, duration) of its blocks, s.
     nuisance : array (n_scans, n_columns)
         Orthonormal.
+    design : fir.FirDesign
     voxel : VoxelMask
     """
 
@@ -52,7 +54,15 @@ class Run:
     timing: connectivity.Timing
     blocks: dict[str, np.ndarray]
     nuisance: np.ndarray
+    design: fir.FirDesign
     voxel: VoxelMask
+
+    def within(self, brain: np.ndarray) -> Run:
+        """The same of the part of a brain (x, y, z) that holds data here."""
+        both = brain & self.brain
+        return replace(
+            self, data=self.data[:, both[self.brain]], brain=both, voxel=self.voxel.within(both)
+        )
 
     @property
     def inside(self) -> np.ndarray:
@@ -81,33 +91,44 @@ class Run:
 
 @dataclass(frozen=True)
 class RunResponse:
-    """Response of the MRS voxel to each condition.
+    """Response of the MRS voxel to each condition, over all runs.
 
     Attributes
     ----------
-    design : fir.FirDesign
+    error_growth : float
+        Of the design (`fir.FirDesign`), the largest of the runs.
     everywhere, own : fir.Area
         Area in every voxel of the brain, and in those of the MRS voxel.
     mean : fir.MeanResponse
+    of_run : list of fir.MeanResponse
+    agreement : combine.Agreement or None
+        Whether the areas of the runs differ by more than their errors.
     edges, heights : arrays
         Histogram of the areas in the MRS voxel, by condition.
     warnings : list of str
     """
 
-    design: fir.FirDesign
+    error_growth: float
     everywhere: fir.Area
     own: fir.Area
     mean: fir.MeanResponse
+    of_run: list[fir.MeanResponse]
+    agreement: combine.Agreement | None
     edges: np.ndarray
     heights: np.ndarray
     warnings: list[str]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Share of each run in the mean response."""
+        return combine.run_weights(np.array([one.area_se[-1] ** 2 for one in self.of_run]))
 
     def record(self) -> dict:
         """What the record of the run says of it."""
         last = tables.area_rows(self.mean, self.own)[-1]
         return {
-            "lags_s": self.design.lags_s,
-            "error_growth": self.design.error_growth,
+            "lags_s": self.mean.lags_s,
+            "error_growth": self.error_growth,
             "area_mean_percent_s": last["area_mean"],
             "area_mean_se_percent_s": last["area_mean_se"],
             "area_total_percent_s": last["area_total"],
@@ -115,32 +136,63 @@ class RunResponse:
             "negative_share": last["negative_share"],
             "max_z": float(self.everywhere.z[-1].max()),
             "dof": self.mean.dof,
+            "runs_differ_p": self.agreement and self.agreement.p_value,
         }
 
 
-def response_of(run: Run, setting: Mapping) -> RunResponse:
-    """FIR response and its area, in the voxels of the brain and in the mean of the MRS voxel."""
-    timing, noise_model = run.timing, setting["noise_model"]
-    design = fir.fir_design(
-        timing.frame_times_s, run.blocks, run.nuisance, setting["window_s"], setting["spacing_s"]
+DIFFER_P = 0.01
+"""Runs whose areas differ with a smaller p than this are warned of."""
+
+
+def response_of(runs: Sequence[Run], setting: Mapping) -> RunResponse:
+    """FIR response and its area, in the voxels of the brain and in the mean of the MRS voxel.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Of one grid, brain and MRS voxel, with the same conditions.
+    """
+    noise_model, inside = setting["noise_model"], runs[0].inside
+    lags = combine.common_lags([one.design for one in runs])
+    areas = [fir.areas(run.data, run.design, noise_model, lags) for run in runs]
+    of_run = [
+        fir.mean_response(
+            run.data[:, inside], area.baseline[inside], run.design, noise_model, lags
+        )
+        for run, area in zip(runs, areas)
+    ]  # fmt: skip
+    everywhere = combine.combined_areas(areas)
+    own = everywhere.select(inside)
+    growth = max(one.design.error_growth for one in runs)
+    agreement = combine.agreement(
+        [one.area[-1] for one in of_run], [one.area_se[-1] ** 2 for one in of_run]
     )
+    warnings = _response_warnings(lags, growth, agreement, runs[0].timing.tr_s, setting)
+    edges, heights = fir.density(own.area[: len(runs[0].blocks)])
+    mean = combine.combined_responses(of_run)
+    return RunResponse(
+        growth, everywhere, own, mean, of_run, agreement, edges, heights, warnings
+    )  # fmt: skip
+
+
+def _response_warnings(lags, growth, agreement, tr_s: float, setting: Mapping) -> list[str]:
     warnings = []
-    spacing = float(design.lags_s[1] - design.lags_s[0])
+    spacing = float(lags[1] - lags[0])
     if abs(spacing - setting["spacing_s"]) > 1e-6:
         warnings.append(
             f"lags are {spacing:g} s apart, not {setting['spacing_s']:g} s: the onsets fall at "
-            f"like phases of the repetition time of {timing.tr_s:g} s"
+            f"like phases of the repetition time of {tr_s:g} s"
         )
-    if design.error_growth > 2:
+    if growth > 2:
         warnings.append(
-            f"the error of the area is {design.error_growth:.1f} times that of as many blocks "
-            "standing alone"
+            f"the error of the area is {growth:.1f} times that of as many blocks standing alone"
         )
-    everywhere = fir.areas(run.data, design, noise_model)
-    own = everywhere.select(run.inside)
-    mean = fir.mean_response(run.data[:, run.inside], own.baseline, design, noise_model)
-    edges, heights = fir.density(own.area[: len(run.blocks)])
-    return RunResponse(design, everywhere, own, mean, edges, heights, warnings)
+    if agreement and agreement.p_value < DIFFER_P:
+        warnings.append(
+            f"the areas of the runs differ by more than their errors (p = {agreement.p_value:.2g}, "
+            "table runs): the error of their mean holds for these runs, not for another session"
+        )
+    return warnings
 
 
 @dataclass(frozen=True)
@@ -169,7 +221,7 @@ class ContrastMap:
 
 @dataclass(frozen=True)
 class RunConnectivity:
-    """Connectivity of the MRS voxel that changes with the task.
+    """Connectivity of the MRS voxel that changes with the task, over all runs.
 
     Attributes
     ----------
@@ -177,11 +229,7 @@ class RunConnectivity:
         Name -> weight of each condition.
     maps : dict
         Name of the contrast -> ContrastMap.
-    percent : array (n_scans, n_voxels)
-        Series in percent of their mean.
-    seed : array (n_scans,)
-    other : array (n_scans, n_columns)
-        Task response and nuisance, orthonormal.
+    of_run : list of SeedModel
     smooth : clusters.Smoothness
     dof : int
     warnings : list of str
@@ -189,9 +237,7 @@ class RunConnectivity:
 
     contrasts: dict[str, dict[str, float]]
     maps: dict[str, ContrastMap]
-    percent: np.ndarray
-    seed: np.ndarray
-    other: np.ndarray
+    of_run: list[SeedModel]
     smooth: clusters.Smoothness
     dof: int
     warnings: list[str]
@@ -212,16 +258,67 @@ class RunConnectivity:
         }
 
 
-def connectivity_of(run: Run, setting: Mapping) -> RunConnectivity:
+def connectivity_of(runs: Sequence[Run], setting: Mapping) -> RunConnectivity:
     """Generalised PPI of the MRS voxel without co-activation, in every voxel of the brain.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        As of `response_of`.
 
     Raises
     ------
     DataError
         A contrast of unknown conditions, or too few volumes.
     """
-    timing, noise_model = run.timing, setting["noise_model"]
-    contrasts = connectivity.parse_contrasts(setting["contrasts"], list(run.blocks))
+    contrasts = connectivity.parse_contrasts(setting["contrasts"], list(runs[0].blocks))
+    models = [_seed_model(run, contrasts, setting) for run in runs]
+    # Each run's residuals are standardised: together they are one sample of the noise's field.
+    smooth = clusters.smoothness(np.concatenate([one.residuals for one in models]), runs[0].brain)
+    warnings = []
+    if smooth.fwhm_voxels.min() < 2:
+        warnings.append(
+            f"connectivity maps have a smoothness of {smooth.fwhm_voxels.min():.1f} voxels; random "
+            "field theory wants 2 or more: raise bold: smoothing_fwhm_mm"
+        )
+    maps = {}
+    for name in contrasts:
+        found = combine.combined_contrasts([one.found[name] for one in models])
+        z = runs[0].volume(found.z)
+        listed, labels = clusters.clusters_of(z, runs[0].brain, smooth, setting["voxel_p"])
+        maps[name] = ContrastMap(found.effect, z, listed, labels)
+    dof = int(sum(one.dof for one in models))
+    return RunConnectivity(contrasts, maps, models, smooth, dof, warnings)
+
+
+@dataclass(frozen=True)
+class SeedModel:
+    """gPPI of one run.
+
+    Attributes
+    ----------
+    found : dict
+        Name of the contrast -> glm.Contrast.
+    residuals : array (n_scans, n_voxels)
+        Standardised.
+    percent : array (n_scans, n_voxels)
+        Series in percent of their mean.
+    seed : array (n_scans,)
+    other : array (n_scans, n_columns)
+        Task response and nuisance, orthonormal.
+    dof : int
+    """
+
+    found: dict[str, glm.Contrast]
+    residuals: np.ndarray
+    percent: np.ndarray
+    seed: np.ndarray
+    other: np.ndarray
+    dof: int
+
+
+def _seed_model(run: Run, contrasts: Mapping, setting: Mapping) -> SeedModel:
+    timing = run.timing
     other = connectivity.orthonormal(connectivity.task_space(timing, run.blocks), run.nuisance)
     left = timing.n_scans - other.shape[1]
     if left < MIN_DOF:
@@ -237,22 +334,10 @@ def connectivity_of(run: Run, setting: Mapping) -> RunConnectivity:
     design = connectivity.ppi_design(seed, timing, run.blocks, other, deconvolution)
     width = setting["smoothing_fwhm_mm"] / np.linalg.norm(run.affine[:3, :3], axis=0)
     series = inputs.smoothed(percent, run.brain, width) if width.any() else percent
-    model = glm.fit(series, design.matrix, noise_model)
-    smooth = clusters.smoothness(model.residuals(), run.brain)
-    warnings = []
-    if smooth.fwhm_voxels.min() < 2:
-        warnings.append(
-            f"connectivity maps have a smoothness of {smooth.fwhm_voxels.min():.1f} voxels; random "
-            "field theory wants 2 or more: raise bold: smoothing_fwhm_mm"
-        )
-    maps = {}
-    for name, contrast in contrasts.items():
-        found = model.contrast(design.weights(contrast))
-        z = run.volume(found.z)
-        listed, labels = clusters.clusters_of(z, run.brain, smooth, setting["voxel_p"])
-        maps[name] = ContrastMap(found.effect, z, listed, labels)
+    model = glm.fit(series, design.matrix, setting["noise_model"])
+    found = {name: model.contrast(design.weights(one)) for name, one in contrasts.items()}
     dof = timing.n_scans - design.matrix.shape[1]
-    return RunConnectivity(contrasts, maps, percent, seed, other, smooth, dof, warnings)
+    return SeedModel(found, model.residuals(), percent, seed, other, dof)
 
 
 def regions_with_data(labels: np.ndarray) -> tuple[np.ndarray, int]:
@@ -279,7 +364,7 @@ def regions_with_data(labels: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def between_regions(
-    run: Run,
+    runs: Sequence[Run],
     done: RunConnectivity,
     labels: np.ndarray,
     regions: np.ndarray,
@@ -287,11 +372,13 @@ def between_regions(
     noise_model: str,
 ) -> dict[str, connectivity.RoiMatrix]:
     """Connectivity between all regions of an atlas and the MRS voxel, by contrast."""
-    means = [done.percent[:, labels == one].mean(axis=1, dtype=float) for one in regions]
-    series = np.column_stack([done.seed, *means])
-    return {
-        name: connectivity.roi_to_roi(
-            series, (MRS, *names), run.timing, run.blocks, done.other, contrast, noise_model
-        )
-        for name, contrast in done.contrasts.items()
-    }
+    found: dict[str, list] = {name: [] for name in done.contrasts}
+    for run, model in zip(runs, done.of_run):
+        means = [model.percent[:, labels == one].mean(axis=1, dtype=float) for one in regions]
+        series = np.column_stack([model.seed, *means])
+        for name, contrast in done.contrasts.items():
+            matrix = connectivity.roi_to_roi(
+                series, (MRS, *names), run.timing, run.blocks, model.other, contrast, noise_model
+            )
+            found[name].append(matrix)
+    return {name: combine.combined_matrices(matrices) for name, matrices in found.items()}

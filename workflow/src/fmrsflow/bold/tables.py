@@ -32,6 +32,29 @@ def area_rows(response: MeanResponse, areas: Area) -> list[dict]:
     ]
 
 
+def run_rows(
+    runs: Sequence[tuple[int, object | None, str]],
+    responses: Sequence[MeanResponse],
+    weights: Sequence[float],
+) -> list[dict]:
+    """A row a run of the sheet: its number, the run (None where it is left out) and why it is."""
+    used = zip(responses, weights)
+    rows = []
+    for number, run, reason in runs:
+        row = {"run": number, "used": run is not None, "reason": reason}
+        if run is not None:
+            response, weight = next(used)
+            row |= {
+                "n_volumes": run.timing.n_scans,
+                "n_blocks": sum(len(one) for one in run.blocks.values()),
+                "area_mean": response.area[-1],
+                "area_mean_se": response.area_se[-1],
+                "weight": weight,
+            }
+        rows.append(row)
+    return rows
+
+
 def response_rows(response: MeanResponse) -> list[dict]:
     """A row a condition and lag."""
     return [

@@ -16,13 +16,16 @@ from fmrsflow.water_reference import check_acquisition
 
 TE_TOLERANCE_S = 0.0003
 """Difference of echo times up to which a scan is of its site's protocol: sheets are written in ms
-with one decimal. One of 1.5 ms moves Asp by a quarter."""
+with one decimal. One of 1.5 ms moves Asp by a quarter. sites.tsv may have another."""
 
 TR_TOLERANCE = 0.02
 PLAUSIBLE_TE_S = (0.0005, 0.5)
 PLAUSIBLE_TR_S = (0.2, 30.0)
 PLAUSIBLE_VOXEL_MM = (2.0, 120.0)
 PLAUSIBLE_WIDTH_HZ = (500.0, 200_000.0)
+GAIN_TOLERANCE = 1e-3
+"""Relative difference of receiver gains that is one: headers round them."""
+
 SINGLET_SEARCH_PPM = 0.3
 """Phantoms at room temperature have NAA near 1.8 ppm."""
 
@@ -70,9 +73,10 @@ def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
         warn(f"spectral width {width_hz:.1f} Hz; sites.tsv promises {site.spectral_width_hz:g} Hz")
     if site.transients and fids.n_transients != site.transients:
         warn(f"{fids.n_transients} transients; sites.tsv promises {site.transients}")
+    te_tolerance_s = site.te_tolerance_s or TE_TOLERANCE_S
     return replace(
         with_plausible_voxel(fids, warn),
-        te_s=_time("echo", fids.te_s, site.te_s, PLAUSIBLE_TE_S, TE_TOLERANCE_S, site, warn),
+        te_s=_time("echo", fids.te_s, site.te_s, PLAUSIBLE_TE_S, te_tolerance_s, site, warn),
         tr_s=_time(
             "repetition", fids.tr_s, site.tr_s, PLAUSIBLE_TR_S, TR_TOLERANCE * site.tr_s, site, warn
         ),
@@ -116,13 +120,6 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
                 f"the water reference's voxel differs from the scan's by {apart:.1f} mm; the two "
                 "are measured in the same place: name the right file or none"
             )
-    inversions = [one.header.get("InversionTime") or 0.0 for one in (reference, fids)]
-    if inversions[0] != inversions[1]:
-        warn(
-            f"the water reference's header has an inversion time of {inversions[0]:g}, the scan's "
-            f"of {inversions[1]:g}: of another preparation, its water is no measure of "
-            "concentrations"
-        )
     times = {}
     for name, limits in (("te_s", PLAUSIBLE_TE_S), ("tr_s", PLAUSIBLE_TR_S)):
         value = getattr(reference, name)
@@ -133,8 +130,29 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
     return replace(reference, affine=fids.affine, **times)
 
 
+def distrusted(reference: Fids, fids: Fids) -> list[str]:
+    """Why the water of a reference is on another scale than the scan, by their headers: another
+    preparation or receiver gain. Averages are told later, where the scale itself is seen."""
+    found = []
+    one, other = (each.header.get("InversionTime") or 0.0 for each in (reference, fids))
+    if one != other:
+        found.append(
+            f"the water reference's header has an inversion time of {one:g} s, the scan's of "
+            f"{other:g} s: of another preparation, its water is no measure of concentrations; "
+            "molal and molar values are not to be used"
+        )
+    one, other = reference.told.gain, fids.told.gain
+    if one and other and abs(one / other - 1) > GAIN_TOLERANCE:
+        found.append(
+            f"the water reference's header has a receiver gain of {one:g}, the scan's of "
+            f"{other:g}: its water is on another scale; molal and molar values are not to be used, "
+            "unless the export has divided by the gain"
+        )
+    return found
+
+
 def right_way_round(
-    fids: Fids, warn: Callable[[str], None], sign_known: bool = False
+    fids: Fids, warn: Callable[[str], None], sign_known: bool = False, asked: str | None = None
 ) -> tuple[Fids, bool]:
     """The scan with NAA, creatine and choline where they belong, and whether it was reversed.
 
@@ -142,6 +160,9 @@ def right_way_round(
     ----------
     sign_known : bool
         Whether the format fixes the sign of frequency. Then nothing is turned.
+    asked : str, optional
+        `stored` or `reversed`: what sites.tsv says of formats that do not. The pattern is then
+        looked at for a warning only.
 
     Raises
     ------
@@ -149,6 +170,16 @@ def right_way_round(
         The pattern clearly contradicts the format's sign.
     """
     here, mirrored = _pattern(fids)
+    if asked and not sign_known:
+        turned = asked == "reversed"
+        if turned:
+            here, mirrored = mirrored, here
+        if mirrored > REVERSED_RATIO * here:
+            warn(
+                f"column frequency_axis of sites.tsv says {asked}, and NAA, creatine and choline "
+                "then stand at the mirror images of their places: look at the spectrum"
+            )
+        return (fids.with_data(np.conj(fids.data)) if turned else fids), turned
     if not sign_known and mirrored > REVERSED_RATIO * here:
         warn(
             "the frequency axis is reversed in the file (NAA would stand at 7.3 ppm); turned round"
@@ -162,7 +193,8 @@ def right_way_round(
         )
     if not sign_known and here < REVERSED_RATIO * mirrored:
         warn(
-            "no clear NAA, creatine or choline: the direction of the frequency axis is not checked"
+            "no clear NAA, creatine or choline: the direction of the frequency axis is not checked;"
+            " column frequency_axis of sites.tsv sets it"
         )
     return fids, False
 
@@ -230,12 +262,16 @@ def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:
         stated = "no" if value is None else f"{value:g} s is no plausible"
         warn(f"{stated} {kind} time in the file; that of sites.tsv, {promised:g} s, is used")
         return promised
-    if abs(value - promised) > tolerance_s:
+    if abs(value - promised) > tolerance_s + 1e-9:  # 30.3 from 30 ms is within 0.3
         raise DataError(
             f"{kind} time {1e3 * value:g} ms; sites.tsv says {1e3 * promised:g} ms for "
-            f"{site.name}: mend the sheet or the path"
+            f"{site.name}: mend the sheet or the path{_tolerated(kind)}"
         )
     return value
+
+
+def _tolerated(kind: str) -> str:
+    return ", or allow it in column te_tolerance_s" if kind == "echo" else ""
 
 
 def power_spectrum(fids: Fids, window: np.ndarray | None = None) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fmrsflow.convert.averages import dicom_averages
 from fmrsflow.convert.boxes import box_distance_mm
 from fmrsflow.convert.transients import references, stack
 from fmrsflow.errors import DataError, reading_failed
@@ -43,6 +44,9 @@ _TAGS = (
     "Columns",
     "MRSpectroscopyAcquisitionType",
     "VolumeLocalizationSequence",
+    "NumberOfAverages",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
     *_SAMPLES,
 )
 
@@ -75,6 +79,8 @@ class Instance:
         The first of them where they are of the standard, whose sign is ours.
     voxel : array (4, 4) or None
         Box of three slabs of localisation, mm, RAS+.
+    averages : float or None
+        Excitations that one FID is made of.
     """
 
     path: Path
@@ -86,6 +92,7 @@ class Instance:
     n_samples: int | None
     first: np.ndarray | None
     voxel: np.ndarray | None
+    averages: float | None
 
 
 def instances(path: Path) -> tuple[list[Instance], list[str]]:
@@ -159,10 +166,16 @@ def joined(
             # dcm2niix knows releases by the software's version, which may be deleted.
             whole = whole.with_data(np.conj(whole.data))
         affine, note = _box(one, whole.affine)
-        whole = replace(whole, affine=affine)
-        notes = [note] if note else notes
+        told = replace(whole.told, averages=one.averages or whole.told.averages)
+        whole = replace(whole, affine=affine, told=told)
+        notes += [note] if note and note not in notes else []
         if (water := references(whole)).any():
             waters.append(whole.select(water))
+            if leading := int(np.argmin(water)):
+                notes.append(
+                    f"{count(leading, 'transient')} without water suppression before the scan: "
+                    "taken as its water reference; times of events count from the first one after"
+                )
             whole = whole.select(~water)
         scans.append(whole)
     if len(coils := {one.header.get("RxCoil") for one in scans}) > 1:
@@ -251,6 +264,7 @@ def _instance(file: Path, shown: str, header) -> Instance:
         None if samples is None else _length(header, samples) // 8,
         _first_samples(header, samples) if standard else None,
         _slab_box(header),
+        dicom_averages(header),
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow.convert import dicom
+from fmrsflow.convert.averages import averages_of
 from fmrsflow.convert.causes import check_p_file, last_line, refusal
 from fmrsflow.convert.child import Ended, run_dcm2niix, run_spec2nii
 from fmrsflow.convert.formats import recognise
@@ -113,6 +114,11 @@ def read(path: Path, site: Site) -> Converted:
         found = {"svs": fids}
     else:
         found, notes = _vendor(path, kind)
+    if averages := averages_of(path, kind):
+        found = {
+            name: replace(one, told=replace(one.told, averages=averages))
+            for name, one in found.items()
+        }
     reference = _reference(found, notes)
     fids = found.popitem()[1] if len(found) == 1 else _only(path, found)
     for one in (fids, reference):

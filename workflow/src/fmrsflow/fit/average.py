@@ -22,10 +22,10 @@ from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.fit.broad import SEPARATE, SETS
 from fmrsflow.fit.coloured import cut_alike
-from fmrsflow.fit.model import Kind, Model, make_models, own_lines
+from fmrsflow.fit.model import MAX_DIMENSION_PER_PPM, Kind, Model, make_models, own_lines
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, failed_result, make_result
-from fmrsflow.fit.solve import fitted_again, prepared, search, solution
+from fmrsflow.fit.solve import Spectrum, fitted_again, prepared, search, solution
 
 STIFFNESS = (0.25, 1.0)
 """Effective dimensions of the baseline that are averaged, relative to the chosen one."""
@@ -33,6 +33,12 @@ STIFFNESS = (0.25, 1.0)
 FREE_WIDTH_SD_HZ = 0.5
 """SD of metabolites' own widths where lines are free: that of 1 / (pi T2) over metabolites in the
 constants (`osprey`: 0.55 Hz at 3T, 0.58 Hz at 7T)."""
+
+AT_LIMIT = 0.98
+"""Share of the most flexible baseline that counts as its limit."""
+
+BEYOND = 1.5
+"""Times the limit of the baseline at which is seen whether that limit decides the answer."""
 
 WORSE = 0.5
 """A model's weight falls by a factor e where its residual is larger than the best one's by so much
@@ -139,6 +145,9 @@ def _each_model(
     if found[FIRST].status == "failed":
         return found
     state, target, _ = end
+    if common is None and at_limit(found[FIRST]) and options.baseline_smoothness != "fixed":
+        shift = _limit_shift(first, data, found[FIRST].amplitudes, state.theta)
+        found[FIRST] = replace(found[FIRST], limit_shift=shift)
     stiffnesses = _stiffnesses(first, target.smoothness, options)
     for number, model in enumerate([*models, *others]):
         # Another basis at the chosen stiffness only: what it changes hardly depends on it.
@@ -151,6 +160,26 @@ def _each_model(
                 continue  # two signals of this set alone are one: it has nothing to say
             found[number, stiffness] = make_result(solution(model, data, *other), data)
     return found
+
+
+def at_limit(result: FitResult) -> bool:
+    """Whether the baseline bends as far as it may."""
+    return result.baseline_dimension_per_ppm >= AT_LIMIT * MAX_DIMENSION_PER_PPM
+
+
+def _limit_shift(
+    model: Model, data: Spectrum, amplitudes: np.ndarray, theta: np.ndarray
+) -> np.ndarray | None:
+    """By how much amplitudes change where the limit of the baseline is `BEYOND` times as high; None
+    where that fit fails."""
+    size = BEYOND * MAX_DIMENSION_PER_PPM * float(np.ptp(model.ppm))
+    smoothness = float(model.baseline.smoothness_for(size))
+    try:
+        end = fitted_again(model, data, smoothness, theta)
+    except LinAlgError:
+        return None
+    beyond = make_result(solution(model, data, *end), data)
+    return None if beyond.status == "failed" else beyond.amplitudes - amplitudes
 
 
 def _start(model: Model, other: Model, theta: np.ndarray) -> np.ndarray:

@@ -6,24 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fmrsflow.fit.average import BEYOND, at_limit
 from fmrsflow.fit.change import JointResult
 from fmrsflow.fit.gain import SIZES
-from fmrsflow.fit.model import MAX_DIMENSION_PER_PPM
 from fmrsflow.fit.result import FitResult
 from fmrsflow.fit.solve import NO_CONVERGENCE
-
-PLAUSIBLE = {
-    "tNAA": (0.6, 2.5),
-    "tCho": (0.08, 0.5),
-    "mI": (0.3, 1.8),
-    "Glu": (0.5, 2.2),
-    "Gln": (0.05, 0.9),
-}
-"""Ratio to tCr (short echo times) between which a healthy adult's grey and white matter lies, with
-room for each engine's bias (docs/science.md#fit-flags)."""
-
-LONGEST_TE_S = 0.08
-"""Echo time beyond which T2 moves the ratios out of these ranges."""
+from fmrsflow.metabolites import mixing
+from fmrsflow.plausibility import LONGEST_TE_S, RATIOS, phase_reports, ratio_reports
 
 BANDS_PPM = {
     "macromolecules and lipids, 0.6-1.8 ppm": (0.6, 1.8),
@@ -36,14 +25,9 @@ BANDS_PPM = {
 MAX_BAND = 3.0
 """Root mean square of the residual in a band, in units of the noise."""
 
-PHASE1_DEG_PER_PPM = (-14.0, 12.0)
-"""First-order phase beyond which FIDs begin early or late. 29 measured averages of whole FIDs need
--9 to 1; of one point of 0.5 ms that was cut off, 23, the fit takes its limit, 15 (five SDs of the
-prior)."""
-
-AT_LIMIT = 0.98
-"""Share of the most flexible baseline that counts as its limit."""
-
+DECIDES = 1.5
+"""Model errors by which a ratio to tCr moves, with a limit half as high again, where the limit of
+the baseline decides the answer (docs/fit.md#limit)."""
 
 LEAST_KEPT = 0.8
 """Share of the transients that must be left for what a joint fit tells to be of the scan."""
@@ -81,10 +65,19 @@ def flags(result: FitResult, te_s: float | None = None) -> list[str]:
     if result.status != "ok":
         return []
     # Engines give no curves: their ratios are judged all the same.
-    found = [*_search(result), *_phase(result), *_baseline(result), *_bands(result)]
-    if te_s is None or te_s <= LONGEST_TE_S:
-        found += _ratios(result)
-    return found
+    return [*_search(result), *_baseline(result), *_bands(result), *implausible(result, te_s)]
+
+
+def implausible(result: FitResult, te_s: float | None = None) -> list[str]:
+    """Those flags that say what no brain gives: ratios to tCr, first-order phase."""
+    if result.status != "ok":
+        return []
+    names, values, _ = result.with_sums()
+    tcr = values[names.index("tCr")]
+    ratios = {name: float(value / tcr) for name, value in zip(names, values)}
+    phase = float(np.rad2deg(result.parameters.get("phase1_rad_per_ppm", 0.0)))
+    judged = te_s is None or te_s <= LONGEST_TE_S
+    return [*phase_reports(phase), *(ratio_reports(ratios) if judged else ())]
 
 
 def _search(result: FitResult) -> Iterator[str]:
@@ -92,24 +85,42 @@ def _search(result: FitResult) -> Iterator[str]:
         yield f"the search of the fit ended early: {result.stop_reason}"
 
 
-def _phase(result: FitResult) -> Iterator[str]:
-    phase1 = float(np.rad2deg(result.parameters.get("phase1_rad_per_ppm", 0.0)))
-    early, late = PHASE1_DEG_PER_PPM
-    if not early <= phase1 <= late:
-        what = "begin late: first points were cut off" if phase1 > 0 else "begin before the echo"
-        yield (
-            f"the first-order phase is {phase1:.0f} degrees per ppm, as if the FIDs {what}; export "
-            "whole FIDs"
-        )
-
-
 def _baseline(result: FitResult) -> Iterator[str]:
+    """A limit is told where it decides: the baseline of most spectra ends there, and their errors
+    hold as those of the others do (docs/fit.md#limit)."""
+    if not at_limit(result):
+        return
     size = result.baseline_dimension_per_ppm
-    if size >= AT_LIMIT * MAX_DIMENSION_PER_PPM:
+    told = f"the baseline bends as far as it may ({size:.1f} parameters per ppm)"
+    if result.limit_shift is None:
         yield (
-            f"the baseline bends as far as it may ({size:.1f} parameters per ppm): it takes up "
-            "what the model lacks, and broad multiplets (Gln, mI) with it"
+            f"{told}: it takes up what the model lacks, and broad multiplets (Gln, mI) with it; "
+            "one model alone does not say by how much (models: average does)"
         )
+        return
+    moved = [
+        f"{name} would be {beyond:.2f} of tCr in place of {value:.2f} (model error {sd:.2f})"
+        for name, value, beyond, sd in _beyond(result)
+        if abs(beyond - value) > DECIDES * sd
+    ]
+    if moved:
+        yield f"{told}, and that limit decides: at {BEYOND * size:.1f}, {'; '.join(moved)}"
+
+
+def _beyond(result: FitResult) -> Iterator[tuple[str, float, float, float]]:
+    """Each ratio to tCr that is judged, what it is beyond the limit, and its model error."""
+    names, sums = mixing(result.names)
+    values, moves = sums @ result.amplitudes, sums @ result.limit_shift
+    tcr = names.index("tCr")
+    for name in RATIOS:
+        if name not in names:
+            continue
+        k = names.index(name)
+        ratio = values[k] / values[tcr]
+        slope = (sums[k] - ratio * sums[tcr]) / values[tcr]
+        sd = float(np.sqrt(max(slope @ result.model_covariance @ slope, 0.0)))
+        beyond = (values[k] + moves[k]) / (values[tcr] + moves[tcr])
+        yield name, float(ratio), float(beyond), sd
 
 
 def _bands(result: FitResult) -> Iterator[str]:
@@ -121,18 +132,3 @@ def _bands(result: FitResult) -> Iterator[str]:
         size = float(np.sqrt(np.mean(parts[:, inside] ** 2)) / result.noise_sd)
         if size > MAX_BAND:
             yield f"the fit misses {words}: residual {size:.1f} times the noise"
-
-
-def _ratios(result: FitResult) -> Iterator[str]:
-    names, values, _ = result.with_sums()
-    tcr = values[names.index("tCr")]
-    for name, (low, high) in PLAUSIBLE.items():
-        if name not in names:
-            continue
-        k = names.index(name)
-        ratio = values[k] / tcr
-        if ratio < low:
-            what = "is lost" if ratio < low / 2 else "is low"
-            yield f"{name} {what}: {ratio:.2f} of tCr (a healthy brain has {low:g} to {high:g})"
-        elif ratio > high:
-            yield f"{name} is high: {ratio:.2f} of tCr (a healthy brain has {low:g} to {high:g})"

@@ -86,6 +86,7 @@ class FitResult:
     model_covariance: np.ndarray
     n_models: int = 1
     smoothness: float = float("nan")
+    limit_shift: np.ndarray | None = None
 
     def with_sums(self) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
         """Names, amplitudes and covariance with tNAA, tCr, tCho and Glx after the metabolites."""

@@ -1,6 +1,6 @@
 """All corrections of one scan in their order (docs/science.md#preprocessing): coils, eddy
 currents of each transient, alignment, outlier marking, residual water, frequency reference;
-averaging of each condition comes last."""
+a linear baseline where asked for (baseline.py), and averaging of each condition come last."""
 
 from __future__ import annotations
 

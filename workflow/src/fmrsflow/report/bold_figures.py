@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -145,6 +145,38 @@ def slices(
     return figure
 
 
+def group_map(images: Mapping, what: str, n_persons: int, limit: float) -> Figure:
+    """Map over persons on the MNI template: t where a cluster is significant by its extent, through
+    the largest.
+
+    Parameters
+    ----------
+    images : mapping
+        `t`, `size` and `logp_max_size` of `clusters.group_clusters`, in MNI space.
+    what : str
+        Contrast and region.
+    limit : float
+        Family-wise p of a cluster.
+    """
+    from nilearn.datasets import load_mni152_template
+    from nilearn.image import resample_to_img
+
+    t, size, logp = (images[name].get_fdata() for name in ("t", "size", "logp_max_size"))
+    own = (size > 0) & (logp > -np.log10(limit))
+    template = resample_to_img(
+        load_mni152_template(resolution=2), images["t"], force_resample=True, copy_header=True
+    )
+    # Through the peak of the largest cluster; through the middle of the brain where there is none.
+    peak = np.argmax(np.where(own, size + 1e-3 * np.abs(t), -1)) if own.any() else None
+    middle = [length // 2 for length in t.shape]
+    centre = middle if peak is None else np.unravel_index(int(peak), t.shape)
+    found = "t of the clusters" if own.any() else "no cluster"
+    title = f"{what}, {n_persons} persons: {found} at family-wise p < {limit:g}"
+    affine, overlay = images["t"].affine, np.where(own, t, np.nan)
+    background = np.clip(template.get_fdata(), 0, None)
+    return slices(background, affine, overlay, np.zeros(t.shape), centre, title, unit="t")
+
+
 def scatter(rows: Sequence[dict], unit: str, metabolite: str, text: str = "") -> Figure:
     """BOLD against percent change, both with 95 % intervals, a marker a person.
 
@@ -178,9 +210,11 @@ def scatter(rows: Sequence[dict], unit: str, metabolite: str, text: str = "") ->
             label=None if many else person,
         )
         if not many:
-            for row in own:
+            for number, row in enumerate(own):
+                # Above and below in turn: voxels of a person often lie close together.
+                place = (5, 5 if number % 2 == 0 else -12)
                 axes.annotate(row["label"], (row["bold"], row["change_percent"]), fontsize=8,
-                              xytext=(5, 5), textcoords="offset points")  # fmt: skip
+                              xytext=place, textcoords="offset points")  # fmt: skip
     axes.set(
         xlabel=unit,
         ylabel=f"{metabolite} change (%)",

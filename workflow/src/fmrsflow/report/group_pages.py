@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fmrsflow.constants import field_of, same_field
+from fmrsflow.report import bold_words
 from fmrsflow.report import group_figures as figures
 from fmrsflow.report.alike import alike
 from fmrsflow.report.render import image_uri, render, short, signed
@@ -218,12 +219,11 @@ def consortium_page(results: ConsortiumResults) -> str:
         site_rows=_site_rows(results),
         short_labels=SHORT_LABELS,
         bold=[
-            (
-                f"Change of {results.asked.words} against BOLD in the same box: {name}.",
-                image_uri(png),
-            )
+            (bold_words.caption(name, results), image_uri(png))
             for name, png in results.bold.items()
         ],
+        bold_words=bold_words.consortium_words(results),
+        bold_pairs=bold_words.pair_rows(results),
     )
 
 

@@ -155,7 +155,12 @@ def _preprocessing(ref: _Writer, converted, records, limits) -> str:
         + ("; ".join(steps) or "none")
         + ". Scans were excluded from group statistics where the tCr line was wider than "
         f"{limits['max_fwhm_tcr_ppm']:g} ppm or the tCr SNR lower than {limits['min_snr_tcr']:g} "
-        f"(definition: {records[0].get('snr_definition', 'not given')})."
+        f"(definition: {records[0].get('snr_definition', 'not given')})"
+        + (
+            ", or where a ratio or concentration was outside what a brain gives."
+            if limits.get("implausible") == "exclude"
+            else "."
+        )
     )
 
 

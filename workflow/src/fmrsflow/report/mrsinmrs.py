@@ -118,7 +118,8 @@ def checklist(
         Item(
             "Quality",
             "Exclusion criteria",
-            f"tCr FWHM > {limits['max_fwhm_tcr_ppm']:g} ppm, tCr SNR < {limits['min_snr_tcr']:g}",
+            f"tCr FWHM > {limits['max_fwhm_tcr_ppm']:g} ppm, tCr SNR < {limits['min_snr_tcr']:g}"
+            + (", values no brain gives" if limits.get("implausible") == "exclude" else ""),
             "settings",
         ),
         Item("Quality", "Goodness of fit (FQN), mean ± SD", _spread(modelled, "fqn"), "results"),

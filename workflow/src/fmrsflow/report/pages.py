@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fmrsflow.report import figures, spectrum_figures, words
-from fmrsflow.report.ranges import molal_ranges
+from fmrsflow.plausibility import MAX_DRIFT_HZ, molal_ranges
+from fmrsflow.report import bold_words, figures, spectrum_figures, words
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import STAGES, ScanResults, View
 from fmrsflow.report.verdict import (
-    MAX_DRIFT_HZ,
     MAX_FQN,
     NEAR,
     broad_hz,
@@ -40,6 +39,7 @@ def scan_page(results: ScanResults) -> str:
     spectra.sort(key=lambda name: (name != "all", ":matched" in name))
     quantities = _quantities(results.changes)
     conditions, _ = _conditions(results)
+    conditions = results.overlay.names if results.overlay else conditions
     charts = _scan_charts(results, spectra, quantities)
     sections = [
         ("verdict", "Verdict"),
@@ -73,9 +73,10 @@ def scan_page(results: ScanResults) -> str:
         regions=spectrum_figures.REGIONS,
         spectrum_words=words.spectrum_words(results),
         conditions=conditions,
+        conditions_words=words.conditions_words(results),
         quantities=[(name, words.QUANTITIES.get(name, name)) for name in quantities],
         scales=_scales(results.changes, results.asked.metabolite),
-        bold_words=words.bold_words(results.record("bold")),
+        bold_words=bold_words.scan_words(results),
         bold_pictures=[
             (BOLD_PICTURES[name], image_uri(png)) for name, png in results.bold_pictures.items()
         ],
@@ -166,7 +167,11 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
     if spectra:
         charts["spectrum"] = spectrum_figures.spectrum(results.fit, spectra[0])
     conditions, order = _conditions(results)
-    if results.average is not None and len(conditions) > 1:
+    if results.overlay is not None:
+        charts["conditions"] = spectrum_figures.conditions(
+            results.overlay.average, results.overlay.matched, results.overlay.names
+        )
+    elif results.average is not None and len(conditions) > 1:
         matched = results.matched.select(order) if results.matched is not None else None
         charts["conditions"] = spectrum_figures.conditions(
             results.average.select(order), matched, conditions
@@ -383,7 +388,14 @@ def _quantities(rows) -> list[str]:
 
 def _spectrum_rows(fit: dict) -> list[dict]:
     """Quality figures of each fitted spectrum."""
-    columns = ("fqn", "mrar_percent", "fitted_fwhm_tcr_hz", "fitted_snr_tcr", "stop_reason")
+    columns = (
+        "fqn",
+        "mrar_percent",
+        "fitted_fwhm_tcr_hz",
+        "fitted_snr_tcr",
+        "baseline_dimension_per_ppm",
+        "stop_reason",
+    )
     return [
         {"name": name} | {column: (fit.get(column) or {}).get(name) for column in columns}
         for name in fit.get("fqn") or {}

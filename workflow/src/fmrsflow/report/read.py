@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from fmrsflow.report import answers as tables
 from fmrsflow.report.group_figures import FIGURES
 from fmrsflow.report.methods import methods
 from fmrsflow.report.mrsinmrs import checklist
+from fmrsflow.report.overlay import Overlay, overlay
 from fmrsflow.report.pages import BOLD_PICTURES
 from fmrsflow.report.results import (
     STAGES,
@@ -29,7 +30,7 @@ from fmrsflow.report.results import (
 from fmrsflow.report.verdict import verdict
 from fmrsflow.report.words import headline
 from fmrsflow.results import Output, Results
-from fmrsflow.study import Scan, Site, Study
+from fmrsflow.study import Scan, Site, Study, Unit
 from fmrsflow.tables import Row
 
 LINE_POINTS = 160
@@ -42,9 +43,15 @@ def page_path(study: Study, analysis: str, scan: Scan) -> Path:
 
 
 def read_scan(
-    results: Results, analysis: str, scan: Scan, peers: dict, light: bool = False
+    results: Results,
+    analysis: str,
+    scan: Scan,
+    peers: dict,
+    light: bool = False,
+    compared: Sequence[tuple[str, str]] = (),
 ) -> ScanResults:
-    """What the stages left of a scan under an analysis; `light` without images and FIDs."""
+    """What the stages left of a scan under an analysis; `light` without images and FIDs;
+    `compared`: its entry in what the function of that name gives."""
     study = results.study
     read = _Reader(results, analysis, scan)
     found = {
@@ -58,6 +65,7 @@ def read_scan(
         found["fit"] = read("fit", "arrays", "result", names=("ppm", "spectra", "data"))
     else:
         pictures = {name: read("bold", "content", f"{name}.png") for name in BOLD_PICTURES}
+        names = study.config["analyses"][analysis]
         found |= {
             "links": _links(study, analysis, scan, read.outputs),
             "transients": read("preprocess", "table", "transients") or (),
@@ -69,9 +77,12 @@ def read_scan(
             "matched": read("preprocess", "fids", "matched"),
             "water": read("preprocess", "fids", "mrsref"),
             "water_phase_deg": _water_phase(read("convert", "fids", "mrsref")),
+            "overlay": _overlay(results, names, read.unit, read.records),
             "blocks": _blocks(study, analysis, scan),
             "voxel_png": read("anatomy", "content", "voxel.png"),
             "bold_pictures": {name: one for name, one in pictures.items() if one is not None},
+            "bold_area": read("bold", "table", "area") or (),
+            "bold_runs": read("bold", "table", "runs") or (),
             "peers": peers,
         }
     return ScanResults(
@@ -81,6 +92,7 @@ def read_scan(
         records=read.records,
         limits=study.config["quality"],
         asked=_question(results, analysis),
+        compared=compared,
         **found,
     )
 
@@ -99,6 +111,7 @@ class _Reader:
         study = results.study
         names = study.config["analyses"][analysis]
         unit = next(unit for unit in study.units() if any(one is scan for one in unit.scans))
+        self.unit = unit
         self.records: dict[str, dict] = {}
         self.outputs: dict[str, Output] = {}
         for stage in (*STAGES, "bold"):
@@ -129,6 +142,29 @@ class _Reader:
             "reason": str(damage),
             "failed_at": stage,
         }
+
+
+def _overlay(
+    results: Results, names: Mapping[str, str], unit: Unit, records: Mapping[str, dict]
+) -> Overlay | None:
+    """Averages of a unit's scans, rest first; None where it is one scan or one of them failed."""
+    if len(unit.scans) < 2:
+        return None
+    rest = (records.get("response") or {}).get("rest")
+    scans = sorted(unit.scans, key=lambda scan: scan.condition != rest)
+    averages, waters = [], []
+    for scan in scans:
+        done, fitted = (results.of(stage, names, scan) for stage in ("preprocess", "fit"))
+        try:
+            if not done.exists or done.record["status"] == "failed":
+                return None
+            averages.append(done.fids("average"))
+            waters.append(fitted.record.get("water_amplitude") if fitted.exists else None)
+        except Damaged:
+            return None  # the page of that scan reports it
+    if any(one.n_transients != 1 for one in averages):
+        return None
+    return overlay(averages, [scan.condition for scan in scans], waters)
 
 
 def _links(study: Study, analysis: str, scan: Scan, outputs: Mapping[str, Output]) -> Links:
@@ -197,13 +233,22 @@ def peers(results: Results, analysis: str) -> dict[str, list[float]]:
     }
 
 
+def compared(results: Results, analysis: str) -> dict[str, list[tuple[str, str]]]:
+    """What only a comparison of scans tells of each: key -> (`excluded` or `warning`, sentence)."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for row in _tables(results, analysis, ("problems",)).get("problems", ()):
+        if row["stage"] == "sites" and row["kind"] in ("excluded", "warning"):
+            found.setdefault(row["item"], []).append((row["kind"], row["text"]))
+    return found
+
+
 def read_group(results: Results, analysis: str) -> list[tuple[ScanSummary, ScanResults]]:
     """Every scan of a study in short, with the light part of its results."""
     study = results.study
     report = study.results / analysis / "report"
-    found = []
+    found, beside = [], compared(results, analysis)
     for scan in study.scans:
-        light = read_scan(results, analysis, scan, {}, light=True)
+        light = read_scan(results, analysis, scan, {}, True, beside.get(scan.key, ()))
         judged = verdict(light)
         failed = next(
             (r for s, r in light.records.items() if r["status"] != "ok" and s != "anatomy"), {}
@@ -315,10 +360,12 @@ def read_consortium(results: Results, analysis: str, group) -> ConsortiumResults
         ),
         links=Links(tables=downloads),
         bold={
-            name.removeprefix("concordance_").removesuffix(".png"): bold.content(name)
+            name.removesuffix(".png"): bold.content(name)
             for name in (sorted(bold.names) if bold.exists else ())
-            if name.startswith("concordance_") and name.endswith(".png")
+            if name.endswith(".png")
         },
+        bold_pairs=bold.table("concordance") if bold.exists else (),
+        bold_tests=bold.table("concordance_test") if bold.exists else (),
         site_pages=site_pages,
         **tables.answers(_tables(results, analysis), curve, asked, study.sites, site_pages),
     )

@@ -11,6 +11,7 @@ from fmrsflow.fids import Fids
 from fmrsflow.question import Question
 from fmrsflow.report.methods import Methods
 from fmrsflow.report.mrsinmrs import Item
+from fmrsflow.report.overlay import Overlay
 from fmrsflow.scan_figures import scan_figures
 from fmrsflow.study import Scan, Site
 from fmrsflow.tables import Row
@@ -84,14 +85,19 @@ class ScanResults:
         Phase of the raw water reference over time.
     water_course : rows
         Water over the scan, where it was measured between the transients.
+    overlay : Overlay or None
+        Averages of rest and task where they are two scans.
     blocks : sequence of (onset_s, end_s, name)
         Task blocks.
     voxel_png : bytes
     bold_pictures : dict
         Name of a picture of the bold stage -> PNG.
+    bold_area, bold_runs : rows of the tables of the bold stage
     peers : dict
         Figure of quality -> its values in all scans of the consortium.
     asked : Question
+    compared : sequence of (kind, sentence)
+        What the tables of the sites say of it beside other scans: `excluded` or `warning`.
     """
 
     analysis: str
@@ -113,11 +119,15 @@ class ScanResults:
     water: Fids | None = None
     water_phase_deg: np.ndarray | None = None
     water_course: Sequence[Row] = ()
+    overlay: Overlay | None = None
     blocks: Sequence[tuple[float, float, str]] = ()
     voxel_png: bytes | None = None
     bold_pictures: Mapping[str, bytes] = field(default_factory=dict)
+    bold_area: Sequence[Row] = ()
+    bold_runs: Sequence[Row] = ()
     peers: Mapping[str, Sequence[float]] = field(default_factory=dict)
     asked: Question = Question()
+    compared: Sequence[tuple[str, str]] = ()
 
     def record(self, stage: str) -> dict:
         """Record of a stage; empty where there is none or the stage failed."""
@@ -245,7 +255,8 @@ class ConsortiumResults:
     problems : sequence of dict
         `kind`, `stage`, `text`, `count`, `items`.
     bold : dict
-        Measure of BOLD -> picture (PNG) of its accord with the change of the metabolite.
+        Name of a picture of the bold stage over the analysis -> PNG.
+    bold_pairs, bold_tests : rows of its tables concordance and concordance_test
     power : rows of a power table (`sites`, `participants`, `power`)
     tiles : sequence of (name, value, note)
     caveats : sequence of str
@@ -272,6 +283,8 @@ class ConsortiumResults:
     cv: Sequence[Row] = ()
     problems: Sequence[Mapping] = ()
     bold: Mapping[str, bytes] = field(default_factory=dict)
+    bold_pairs: Sequence[Row] = ()
+    bold_tests: Sequence[Row] = ()
     power: Sequence[Row] = ()
     power_words: str = ""
     tiles: Sequence[tuple[str, str, str]] = ()

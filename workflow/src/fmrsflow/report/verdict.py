@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T
-from fmrsflow.exclusion import excluded
+from fmrsflow.exclusion import JUDGED, excluded
+from fmrsflow.plausibility import MAX_DRIFT_HZ, MAX_WIDTH_PPM
 from fmrsflow.report.results import STAGES, ScanResults, Verdict
 from fmrsflow.scan_figures import WHOLE
 
 NEAR = 0.75
 """An SNR below its exclusion limit over this share asks for care."""
 
-MAX_WIDTH_PPM = 0.07
-"""tCr line width above which glutamate and glutamine run together: 9 Hz at 3 T, 21 Hz at 7 T."""
-
 MAX_REJECTED_PERCENT = 15.0
 """Share of rejected transients above which to look at the scan."""
-
-MAX_DRIFT_HZ = 10.0
-"""Drift of frequency over the scan above which the voxel or the subject has moved (Near 2021)."""
 
 MAX_SE_PERCENT = 20.0
 """Relative error under noise above which a metabolite is not to be read by itself (Wilson 2019)."""
@@ -52,13 +47,16 @@ def verdict(results: ScanResults) -> Verdict:
     if missing:
         reason = f"{missing[0]} has not run yet, or ended in a fault; the next run does it again"
         return Verdict("failed", "Not finished yet", (reason,))
-    if reason := excluded(results.record("preprocess"), results.limits):
+    first, *later = (results.record(stage) for stage in JUDGED)
+    beside = dict(results.compared)
+    if reason := excluded(first, results.limits, *later) or beside.get("excluded"):
         return Verdict("excluded", LABELS["excluded"], (reason,))
     reasons = (
         *_quality(results),
         *_anatomy(results),
         *_response(results),
         *_warnings(results),
+        *(text for _, text in results.compared),
     )
     kind = "care" if reasons else "use"
     return Verdict(kind, LABELS[kind], tuple(dict.fromkeys(reasons)))

@@ -109,14 +109,20 @@ def tissue_words(results: ScanResults) -> str:
     )
 
 
-def bold_words(record: dict) -> str:
-    if not record:
-        return ""
-    words = f"{record.get('n_voxels')} voxels of the BOLD series lie inside the MRS voxel."
-    share = record.get("negative_share")
-    if share is not None:
-        words += f" {100 * share:.0f} % of them respond with a fall."
-    return words
+def conditions_words(results: ScanResults) -> str:
+    """What is drawn over each other: conditions of one scan, or rest and task as two scans."""
+    if results.overlay is None:
+        matched = " after the line widths were matched" if results.matched is not None else ""
+        return f"Averages of each condition over each other; below, the difference{matched}"
+    scale = (
+        "each on the scale of its own water"
+        if results.overlay.scaled
+        else "on the scale that each was stored in, since one of them has no water reference"
+    )
+    return (
+        f"Averages of the scans {' and '.join(results.overlay.names)} over each other, {scale}, "
+        "aligned; below, the difference after the line widths were matched"
+    )
 
 
 def concentration_words(results: ScanResults) -> str:

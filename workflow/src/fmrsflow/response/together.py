@@ -10,7 +10,15 @@ import numpy as np
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
-from fmrsflow.fit.design import Timing, condition_design, linewidth_design
+from fmrsflow.fit.design import (
+    BOXCAR,
+    CHOSEN,
+    FIR,
+    Timing,
+    best_drift,
+    condition_design,
+    linewidth_design,
+)
 from fmrsflow.fit.flags import LEAST_KEPT
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.pair import Scaling, ScanOfUnit, UnitChange, UnitFit, fit_unit
@@ -232,29 +240,27 @@ def _scan(
 ) -> ScanOfUnit:
     """Transients of the unit's conditions with the courses of their design."""
     used = transients.used & np.array([label in (rest, *tasks) for label in transients.labels])
-    labels = transients.labels
-    n = len(labels)
+    labels, time_s = transients.labels, transients.time_s
     present = {label for label, use in zip(labels, used) if use}
     if not present:
         raise DataError("a scan of the unit has no transient of its conditions")
+    if not np.isfinite(time_s).all():  # no repetition time is known
+        time_s = np.arange(len(labels), dtype=float)
+    timing = Timing.of_labels(labels, time_s)
     courses = np.array([[float(label == task) for task in tasks] for label in labels])
-    widths = np.linspace(-1, 1, n)[:, None]
+    widths = timing.drifts(1)
     if len(present) > 1 and rest in present:
-        time_s = transients.time_s
-        if not np.isfinite(time_s).all():
-            time_s = np.arange(n) * (transients.fids.tr_s or 1.0)
-        timing = Timing.of_labels(labels, time_s)
-        design = condition_design(labels, rest, timing, options.joint_shape, 0)
+        # Delays of `fir` are no task.
+        shape = BOXCAR if options.joint_shape == FIR else options.joint_shape
+        design = condition_design(labels, rest, timing, shape, 0)
         for column, task in enumerate(tasks):
             if task in design.names:
                 courses[:, column] = design.matrix[:, design.names.index(task)]
         widths = linewidth_design(labels, rest, timing, options.joint_linewidth_regressor).matrix
     if options.joint_linewidth == "none":
         widths = widths[:, :0]
-    x = np.linspace(-1, 1, n)
-    legendre = np.polynomial.legendre.Legendre.basis
-    orders = range(1, options.joint_drift_order + 1)
-    drifts = np.column_stack([legendre(order)(x) for order in orders] or [np.zeros((n, 0))])
+    order = options.joint_drift_order
+    drifts = timing.drifts(best_drift(courses, timing) if order == CHOSEN else order)
     places = np.flatnonzero(used)
     fids = transients.fids.select(used)
     return ScanOfUnit(fids, basis, courses[used], widths[used], drifts[used], places)

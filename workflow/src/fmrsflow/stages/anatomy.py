@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 import numpy as np
 
 from fmrsflow.anatomy.maps import FOLDERS, check_map, from_labels, is_label_image, kind_of
+from fmrsflow.anatomy.place import check_scanner_space, displacement_mm
 from fmrsflow.anatomy.voxel import tissue_fractions
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.fids import voxel_affine
+from fmrsflow.plausibility import tissue_reports
 from fmrsflow.report.voxel_figure import voxel_figure
 
 
@@ -26,7 +30,12 @@ def process(job: Job) -> dict:
             f"{job.scan.mrs} holds no voxel geometry: no tissue fractions; export it with its "
             "position (NIfTI-MRS, RDA, SPAR, DICOM)"
         )
+    for column in ("t1w", *FOLDERS):
+        if name := getattr(job.scan, column):
+            check_scanner_space(job.image(column), PurePosixPath(name).name)
     method, maps = _maps(job)
+    if job.scan.gm and job.scan.t1w:
+        _check_maps(job, maps)
     found = tissue_fractions(voxel, maps, setting["samples_per_axis"])
     if found.coverage < setting["min_coverage"]:
         raise DataError(
@@ -38,6 +47,8 @@ def process(job: Job) -> dict:
             f"GM, WM and CSF fill only {100 * found.total:.0f} % of the MRS voxel (limit "
             f"{100 * setting['min_tissue']:.0f} %): the voxel lies outside the head of this T1w"
         )
+    for text in tissue_reports(found.total, found.csf):
+        job.warn(text)
     if job.scan.t1w:
         _draw(job, voxel, maps, found)
     return {
@@ -73,6 +84,21 @@ def _maps(job: Job) -> tuple[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
     return "builtin", {
         name: (image.get_fdata(dtype=np.float32), image.affine) for name, image in images.items()
     }
+
+
+def _check_maps(job: Job, maps: dict) -> None:
+    """Warn where maps lie elsewhere than the T1w that they are named with."""
+    t1w = job.image("t1w")
+    values = t1w.get_fdata(dtype=np.float32).squeeze()
+    if values.ndim != 3:
+        return
+    away = displacement_mm(values, t1w.affine, maps)
+    if away.any():
+        job.warn(
+            f"the tissue maps fit the T1w better when they are moved by "
+            f"{np.linalg.norm(away):.0f} mm: one of the two is of another person, session or "
+            "space, or was moved; look at the picture, and name the maps of this T1w"
+        )
 
 
 def _draw(job: Job, voxel: np.ndarray, maps: dict, found) -> None:

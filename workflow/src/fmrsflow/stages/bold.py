@@ -1,14 +1,18 @@
-"""BOLD in the MRS voxel of a scan: response, area, connectivity."""
+"""BOLD in the MRS voxel of a scan: response, area, connectivity; one run or several."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 
 from fmrsflow import images
 from fmrsflow.batch import stage_main
-from fmrsflow.bold import glm, inputs, tables
+from fmrsflow.bold import fir, glm, inputs, tables
 from fmrsflow.bold.blocks import blocks_of, check_blocks, timing_warnings
 from fmrsflow.bold.mask import read_transform, voxel_mask, with_data
 from fmrsflow.bold.run import (
@@ -16,6 +20,7 @@ from fmrsflow.bold.run import (
     ContrastMap,
     Run,
     RunConnectivity,
+    RunResponse,
     between_regions,
     connectivity_of,
     regions_with_data,
@@ -32,42 +37,138 @@ from fmrsflow.tables import read_table
 def process(job: Job) -> dict:
     """BOLD response and connectivity of one scan; see docs/bold.md."""
     setting = job.settings["bold"]
-    run, used = _read(job, setting)
-    body = _response(job, run, setting)
+    reads = _usable([_tried(job, setting, number) for number in range(_n_runs(job))], setting)
+    for one in reads:
+        if one.reason:
+            job.warn(f"BOLD run {one.number} left out: {one.reason}")
+    runs = [one.run for one in reads if not one.reason]
+    brain = reduce(np.logical_and, (run.brain for run in runs))
+    runs = [run.within(brain) for run in runs]
+    response = _response(job, runs, setting)
+    rows = tables.run_rows(_numbered(reads, runs), response.of_run, response.weights)
+    job.save("runs", rows, columns.RUNS)
+    body = response.record()
     if setting["connectivity"]:
-        body["connectivity"] = _connectivity(job, run, setting)
+        body["connectivity"] = _connectivity(job, runs, setting)
+    blocks, covered = Counter(), min(run.voxel.covered for run in runs)
+    for run in runs:
+        blocks.update({name: len(one) for name, one in run.blocks.items()})
     return {
-        "tr_s": run.timing.tr_s,
-        "n_volumes": run.timing.n_scans,
-        "confounds": used,
-        "conditions": list(run.blocks),
-        "n_blocks": {name: len(one) for name, one in run.blocks.items()},
-        "n_voxels": int(run.voxel.mask.sum()),
-        "covered": run.voxel.covered,
-        "not_used": None
-        if run.voxel.covered >= setting["min_coverage"]
-        else f"{run.voxel.covered:.0%} of the MRS voxel holds BOLD data, limit "
-        f"{setting['min_coverage']:.0%} (bold: min_coverage)",
+        "n_runs": len(runs),
+        "n_runs_named": len(reads),
+        "tr_s": runs[0].timing.tr_s,
+        "n_volumes": sum(run.timing.n_scans for run in runs),
+        "confounds": next(one.confounds for one in reads if not one.reason),
+        "conditions": list(runs[0].blocks),
+        "n_blocks": dict(blocks),
+        "n_voxels": int(runs[0].voxel.mask.sum()),
+        "covered": covered,
+        "not_used": _too_little(covered, setting),
         **body,
     }
 
 
-def _read(job: Job, setting: dict) -> tuple[Run, list[str]]:
-    path = job.source("bold")
+@dataclass(frozen=True)
+class _Read:
+    """A run of the sheet, by its number there from 1: what it holds, or why it is left out."""
+
+    number: int
+    run: Run | None = None
+    confounds: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def _n_runs(job: Job) -> int:
+    return max(1, len(job.scan.files("bold")))
+
+
+def _warn(job: Job, number: int, text: str) -> None:
+    """A warning of a run, by its number where there are several."""
+    job.warn(text if _n_runs(job) == 1 else f"BOLD run {number + 1}: {text}")
+
+
+def _tried(job: Job, setting: dict, number: int) -> _Read:
+    """A run of the scan; where there are others, one that cannot be used stops none of them."""
+    try:
+        run, confounds = _read(job, setting, number)
+        return _Read(number + 1, run, tuple(confounds))
+    except DataError as problem:
+        if _n_runs(job) == 1:
+            raise
+        return _Read(number + 1, reason=str(problem))
+
+
+def _usable(reads: list[_Read], setting: dict) -> list[_Read]:
+    """The runs with the reason of each that the others cannot be combined with."""
+    if len(reads) == 1:
+        return reads
+    for reason in (
+        lambda run: _too_little(run.voxel.covered, setting),
+        _unlike(reads, "grid", lambda run: (*run.brain.shape, *np.round(run.affine, 3).flat)),
+        _unlike(reads, "conditions", lambda run: tuple(run.blocks)),
+    ):
+        reads = [one if one.reason else replace(one, reason=reason(one.run) or "") for one in reads]
+    if all(one.reason for one in reads):
+        every = "; ".join(f"run {one.number}: {one.reason}" for one in reads)
+        raise DataError(f"no BOLD run of the scan can be used: {every}")
+    return reads
+
+
+REMEDIES = {
+    "grid": "resample the runs to one grid (fMRIPrep's space-T1w is one)",
+    "conditions": "name the same trial types in the events of every run",
+}
+
+
+def _unlike(reads: list[_Read], what: str, of: Callable) -> Callable:
+    """Why a run cannot be combined with most of the others; None where it can."""
+    kinds = Counter(of(one.run) for one in reads if one.run)
+    usual = kinds.most_common(1)[0][0] if kinds else None
+
+    def reason(run: Run) -> str | None:
+        same = of(run) == usual
+        return None if same else f"its {what} are not those of the other runs: {REMEDIES[what]}"
+
+    return reason
+
+
+def _too_little(covered: float, setting: dict) -> str | None:
+    """Why a run with so little of the MRS voxel is not used; None where it is."""
+    if covered >= setting["min_coverage"]:
+        return None
+    return (
+        f"{covered:.0%} of the MRS voxel holds BOLD data, limit "
+        f"{setting['min_coverage']:.0%} (bold: min_coverage)"
+    )
+
+
+def _numbered(reads: list[_Read], runs: list[Run]) -> list[tuple[int, Run | None, str]]:
+    """Number of each run of the sheet, what is used of it, and why nothing is."""
+    used = iter(runs)
+    return [(one.number, None if one.reason else next(used), one.reason) for one in reads]
+
+
+def _read(job: Job, setting: dict, number: int) -> tuple[Run, list[str]]:
+    path = job.source("bold", number)
     image = images.load(path)
     timing = inputs.timing_of(image, _sidecar(job, path))
-    events = events_of(read_table(job.source("bold_events")), job.scan.bold_events)
+    names = job.scan.files("bold_events")
+    own = number if len(names) > 1 else 0
+    events = events_of(read_table(job.source("bold_events", own)), names[own])
     blocks = blocks_of(events, setting["rest"], setting["merge_gap_s"])
     check_blocks(blocks, timing.n_scans * timing.tr_s)
     stimuli = [row for row in events if row["trial_type"] not in setting["rest"]]
     odd = odd_timing(stimuli, timing.n_scans * timing.tr_s, timing.tr_s)
     for text in [*odd, *timing_warnings(blocks, setting["window_s"])]:
-        job.warn(text)
-    confounds, used = _confounds(job, timing.n_scans, setting["confounds"])
+        _warn(job, number, text)
+    confounds, used = _confounds(job, timing.n_scans, setting["confounds"], number)
     nuisance = glm.nuisance(timing.n_scans, timing.tr_s, confounds, setting["high_pass_hz"])
     mrs_affine = job.fids("convert", "svs").affine
     if mrs_affine is None:
         raise DataError("the MRS file holds no geometry: the voxel cannot be placed on BOLD")
+    design = fir.fir_design(
+        timing.frame_times_s, blocks, nuisance, setting["window_s"], setting["spacing_s"]
+    )
     series = images.values(image, path)
     brain = with_data(series)
     transform = setting["transform"] and read_transform(_below(job, setting["transform"]))
@@ -80,15 +181,17 @@ def _read(job: Job, setting: dict) -> tuple[Run, list[str]]:
         timing=timing,
         blocks=blocks,
         nuisance=nuisance,
+        design=design,
         voxel=voxel,
     )
     return run, used
 
 
-def _response(job: Job, run: Run, setting: dict) -> dict:
+def _response(job: Job, runs: list[Run], setting: dict) -> RunResponse:
     from fmrsflow.report import bold_figures as figures
 
-    found, names = response_of(run, setting), list(run.blocks)
+    run = runs[0]
+    found, names = response_of(runs, setting), list(run.blocks)
     for text in found.warnings:
         job.warn(text)
     job.save("area", tables.area_rows(found.mean, found.own), columns.AREA)
@@ -99,18 +202,22 @@ def _response(job: Job, run: Run, setting: dict) -> dict:
     job.save("mask", run.image(run.voxel.mask.astype(np.uint8)))
     job.save("area", run.image(found.everywhere.area[-1]))
     job.save("areaz", run.image(found.everywhere.z[-1]))
-    lengths = np.concatenate([one[:, 1] for one in run.blocks.values()])
+    lengths = np.concatenate([one[:, 1] for run in runs for one in run.blocks.values()])
     block_s = float(lengths.mean()) if np.ptp(lengths) < 1 else None
     mean = found.mean
     job.save("response", figures.response(mean.lags_s, mean.percent, mean.se, names, block_s))
     job.save("histogram", figures.histogram(found.edges, found.heights, names))
     title = f"MRS voxel on the BOLD grid: {run.voxel.covered:.0%} of it holds data"
-    job.save("mask", figures.slices(run.mean, run.affine, None, run.voxel.mask, run.centre, title))
-    return found.record()
+    mean_image = np.mean([run.mean for run in runs], axis=0)
+    job.save(
+        "mask", figures.slices(mean_image, run.affine, None, run.voxel.mask, run.centre, title)
+    )
+    return found
 
 
-def _connectivity(job: Job, run: Run, setting: dict) -> dict:
-    found, limit = connectivity_of(run, setting), setting["cluster_p"]
+def _connectivity(job: Job, runs: list[Run], setting: dict) -> dict:
+    run = runs[0]
+    found, limit = connectivity_of(runs, setting), setting["cluster_p"]
     for text in found.warnings:
         job.warn(text)
     rows = []
@@ -120,7 +227,7 @@ def _connectivity(job: Job, run: Run, setting: dict) -> dict:
         _save_map(job, run, setting, name, one)
     job.save("clusters", rows, columns.CLUSTERS)
     if setting["atlas"]:
-        _atlas(job, run, setting, found)
+        _atlas(job, runs, setting, found)
     return found.record(limit)
 
 
@@ -143,9 +250,10 @@ def _save_map(job: Job, run: Run, setting: dict, name: str, one: ContrastMap) ->
     job.save(stem, figures.slices(run.mean, run.affine, beyond, mask, centre, title))
 
 
-def _atlas(job: Job, run: Run, setting: dict, done: RunConnectivity) -> None:
+def _atlas(job: Job, runs: list[Run], setting: dict, done: RunConnectivity) -> None:
     from fmrsflow.report import bold_figures as figures
 
+    run = runs[0]
     path = _below(job, setting["atlas"])
     atlas = images.load(path)
     if len(atlas.shape) != 3:
@@ -162,7 +270,7 @@ def _atlas(job: Job, run: Run, setting: dict, done: RunConnectivity) -> None:
     names = _label_names(job, setting, regions)
     rows = []
     for name, one in between_regions(
-        run, done, labels, regions, names, setting["noise_model"]
+        runs, done, labels, regions, names, setting["noise_model"]
     ).items():
         rows += tables.roi_rows(name, one)
         job.save(f"roi-{tables.slug(name)}", figures.matrix(one.z, one.names, f"gPPI, {name}"))
@@ -194,14 +302,14 @@ def _sidecar(job: Job, path: Path) -> dict:
         raise DataError(f"{sidecar.name} is not readable as JSON") from None
 
 
-def _confounds(job: Job, n_scans: int, names) -> tuple[np.ndarray | None, list[str]]:
-    if not job.scan.bold_confounds:
-        job.warn("no confounds: head motion is not modelled")
+def _confounds(job: Job, n_scans: int, names, number: int) -> tuple[np.ndarray | None, list[str]]:
+    if not job.scan.files("bold_confounds"):
+        _warn(job, number, "no confounds: head motion is not modelled")
         return None, []
-    rows = read_table(job.source("bold_confounds"))
+    rows = read_table(job.source("bold_confounds", number))
     values, used, warnings = inputs.confound_matrix(rows, names, n_scans)
     for text in warnings:
-        job.warn(text)
+        _warn(job, number, text)
     return values, used
 
 

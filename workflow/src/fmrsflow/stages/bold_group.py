@@ -1,15 +1,17 @@
-"""BOLD over all scans of an analysis: accord with glutamate, group maps of connectivity."""
+"""BOLD over all scans of an analysis: accord with glutamate, group maps of activation and
+connectivity."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from fmrsflow.bold import group
 from fmrsflow.bold.tables import slug
 from fmrsflow.errors import DataError
-from fmrsflow.exclusion import excluded
+from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.question import Question
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.study import Scan, Study, Unit, study_option
@@ -79,7 +81,9 @@ def _change(results: Results, unit: Unit, names: dict[str, str]) -> tuple[dict, 
         return {}, rest, f"no change: {reason}"
     rest, limits = response.record.get("rest") or rest, results.study.config["quality"]
     for scan in unit.scans:
-        if reason := excluded(results.of("preprocess", names, scan).record, limits):
+        outputs = [results.of(stage, names, scan) for stage in JUDGED]
+        first, *later = (one.record if one.exists else {} for one in outputs)
+        if reason := excluded(first, limits, *later):
             return {}, rest, f"no change: {reason}"
     row = group.answer_of(response.table("change"), Question.from_settings(setting))
     return row or {}, rest, "" if row else f"no change of {setting['metabolite']}"
@@ -130,39 +134,74 @@ def _test(writer: Writer, measure: str, rows: list[dict], metabolite: str) -> di
 
 
 def _group(results: Results, writer: Writer) -> tuple[list[dict], dict]:
-    """Clusters of each contrast and region over persons, where runs are in MNI space."""
+    """Clusters of activation, and of each contrast and region, over persons, where runs are in MNI
+    space."""
     runs = [scan for scan in results.study.scans if scan.bold]
     if not runs:
         return [], {"status": "absent", "reason": "no scan has a BOLD run"}
-    if not all("space-MNI" in Path(scan.bold).name for scan in runs):
+    if not all("space-MNI" in Path(name).name for scan in runs for name in scan.files("bold")):
         return [], {
             "status": "absent",
             "reason": "group maps need every run in MNI space (space-MNI in its name)",
         }
     outputs = {scan: results.of("bold", {}, scan) for scan in runs}
     records = {scan: out.record for scan, out in outputs.items() if not _why_not(out)}
-    done = {
-        scan: record["connectivity"]["contrasts"]
-        for scan, record in records.items()
-        if record["status"] == "ok" and record.get("connectivity")
-    }
-    rows, reasons = [], []
-    for region, contrast in sorted({(scan.acq, name) for scan in done for name in done[scan]}):
-        own = [scan for scan in done if scan.acq == region and contrast in done[scan]]
+    done = {scan: record for scan, record in records.items() if record["status"] == "ok"}
+    found, rows, reasons = 0, [], []
+    for one in _asked(done):
         try:
-            rows += _group_map(results, writer, own, region, contrast)
+            rows += _group_map(results, writer, one)
+            found += 1
         except DataError as problem:
-            reasons.append(f"{contrast} {region}: {problem}")
-    return rows, {"status": "ok" if rows or not reasons else "absent", "reason": "; ".join(reasons)}
+            reasons.append(f"{one.contrast} {one.region}: {problem}".replace(" :", ":"))
+    return rows, {"status": "ok" if found else "absent", "reason": "; ".join(reasons)}
 
 
-def _group_map(results: Results, writer: Writer, scans: list[Scan], region, contrast) -> list[dict]:
-    name, by_person = slug(contrast), {}
-    for scan in scans:
-        image = results.of("bold", {}, scan).image(f"ppi-{name}_effect")
+@dataclass(frozen=True)
+class _Asked:
+    """A map over persons: what it shows, the region (acq label) it belongs to, the image of each
+    scan, the scans."""
+
+    contrast: str
+    region: str
+    image: str
+    scans: list[Scan]
+
+    @property
+    def stem(self) -> str:
+        """Start of the names of its files."""
+        name = self.image.removesuffix("_effect")
+        return f"group_{self.region + '_' if self.region else ''}{name}"
+
+
+def _asked(done: Mapping[Scan, Mapping]) -> list[_Asked]:
+    """Activation of the whole brain, then each contrast of the connectivity of each region."""
+    # The voxels of a person name the same runs, whose maps are one.
+    own = list({scan.files("bold"): scan for scan in reversed(done)}.values())[::-1]
+    asked = [_Asked(group.ACTIVATION, "", "area", own)] if own else []
+    contrasts = {
+        scan: (record.get("connectivity") or {}).get("contrasts", {})
+        for scan, record in done.items()
+    }
+    for region, contrast in sorted({(scan.acq, one) for scan in done for one in contrasts[scan]}):
+        scans = [scan for scan in done if scan.acq == region and contrast in contrasts[scan]]
+        asked.append(_Asked(contrast, region, f"ppi-{slug(contrast)}_effect", scans))
+    return asked
+
+
+def _group_map(results: Results, writer: Writer, asked: _Asked) -> list[dict]:
+    from fmrsflow.report.bold_figures import group_map
+
+    setting, by_person = results.study.config["bold"], {}
+    for scan in asked.scans:
+        image = results.of("bold", {}, scan).image(asked.image)
+        if asked.contrast == group.ACTIVATION:
+            # Connectivity is of the smoothed run already.
+            image = group.smoothed(image, setting["smoothing_fwhm_mm"])
         by_person.setdefault(results.study.person(scan), []).append(image)
-    found = group.group_map(by_person, region, contrast, results.study.config["bold"])
-    stem = f"group_{region + '_' if region else ''}ppi-{name}"
+    found = group.group_map(by_person, asked.region, asked.contrast, setting)
     for what in ("t", "size", "logp_max_size"):
-        writer.save(f"{stem}_{what}", found.images[what])
+        writer.save(f"{asked.stem}_{what}", found.images[what])
+    what = f"{asked.contrast} {asked.region}".strip()
+    writer.save(asked.stem, group_map(found.images, what, len(by_person), setting["cluster_p"]))
     return found.rows

@@ -8,7 +8,7 @@ import numpy as np
 
 from fmrsflow.batch import stage_main
 from fmrsflow.convert import checks
-from fmrsflow.convert.edited import edited_states
+from fmrsflow.convert.edited import edited_states, turning
 from fmrsflow.convert.excitations import excitations
 from fmrsflow.convert.formats import companion
 from fmrsflow.convert.interleaved import EACH, between, parted, water_rows
@@ -18,6 +18,7 @@ from fmrsflow.convert.sidecar import sidecar
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.fids import EDITED_UNSUPPORTED, Fids
+from fmrsflow.fingerprint import fingerprint
 from fmrsflow.words import count
 
 
@@ -31,12 +32,17 @@ def process(job: Job) -> dict:
         each = _excitations(job, path, converted)
         scan, own, water = _parted(job, converted)
         fids, reversed_ = checks.right_way_round(
-            without_frequency_error(scan), job.warn, converted.sign_known
+            without_frequency_error(scan),
+            job.warn,
+            converted.sign_known,
+            job.site.frequency_axis,
         )
         for note in fids.told.notes:
             job.warn(note)
         if states := edited_states(fids):
             raise DataError(f"{states}: {EDITED_UNSUPPORTED}")
+        if states := turning(fids):
+            job.warn(states)
         fids = checks.against_site(fids, job.site, job.warn)
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
@@ -51,6 +57,8 @@ def process(job: Job) -> dict:
         except DataError as error:
             raise DataError(f"{name} (ref of {path.name}): {error}") from None
         checks.check_water_position(reference, job.warn)
+        for text in (distrust := checks.distrusted(reference, fids)):
+            job.warn(text)
         job.save("mrsref", reference)
         job.save("mrsref", sidecar(reference))
     interleaved = own is not None and between(water)
@@ -74,12 +82,16 @@ def process(job: Job) -> dict:
         "software": fids.header.get("SoftwareVersions"),
         "sequence": job.site.sequence,
         "format": converted.format,
+        "fingerprint": fingerprint(fids),
+        "averages": fids.told.averages,
         "reference": None
         if reference is None
         else {
             "te_s": reference.te_s,
             "tr_s": reference.tr_s,
             "n_transients": reference.n_transients,
+            "averages": reference.told.averages,
+            "distrust": distrust,
             "over_time": before_each or (reference_is_own and interleaved),
         },
     }

@@ -17,7 +17,7 @@ from fmrsflow.fit.design import (
     linewidth_design,
     width_of_contrasts,
 )
-from fmrsflow.fit.flags import flags, joint_flags
+from fmrsflow.fit.flags import flags, implausible, joint_flags
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import (
     Transients,
@@ -51,7 +51,8 @@ def process(job: Job) -> dict:
     for name, result in fitted.spectra.items():
         if result.status == "failed":
             job.warn(f"spectrum {name}: {result.reason}")
-    for flag in flags(fitted.whole, job.record("convert")["te_s"]):
+    te_s = job.record("convert")["te_s"]
+    for flag in flags(fitted.whole, te_s):
         job.warn(flag)
     job.save("amplitudes", fitted.amplitudes(), AMPLITUDES)
     job.save("result", fitted.arrays())
@@ -61,7 +62,8 @@ def process(job: Job) -> dict:
         joint = {"status": "absent", "reason": reason}
     else:
         joint = _together(job, options, transients, basis)
-    return {**fitted.quality(), **_water(job), "joint": joint}
+    strange = {"implausible": implausible(fitted.whole, te_s)}
+    return {**fitted.quality(), **_water(job), **strange, "joint": joint}
 
 
 def _together(job: Job, options: FitOptions, transients: Transients, basis) -> dict:

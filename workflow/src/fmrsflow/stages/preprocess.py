@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fmrsflow import quality
 from fmrsflow.batch import stage_main
@@ -10,9 +11,11 @@ from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.events import odd_timing, without_strays
 from fmrsflow.noise import without_zeros
+from fmrsflow.plausibility import line_reports
+from fmrsflow.preprocess.baseline import BANDS_PPM, level
 from fmrsflow.preprocess.linewidth import match_linewidths
 from fmrsflow.preprocess.outliers import blank_unusable
-from fmrsflow.preprocess.scan import averages, combined, correct
+from fmrsflow.preprocess.scan import Corrected, averages, combined, correct
 from fmrsflow.preprocess.start import check_start
 from fmrsflow.preprocess.summary import (
     noise_figures,
@@ -66,12 +69,15 @@ def process(job: Job) -> dict:
             f"condition {name}: more than {setting['max_removed_share']:g} of its transients are "
             "outliers; only the farthest were removed (max_removed_share)"
         )
+    done, bands = _levelled(job, done, setting)
     noise = noise_figures(done.fids.select(done.outliers.kept))
     for text in noise_reports(noise):
         job.warn(text)
     mean = averages(done, labels, setting["average"] == "equal")
     matched, matching = match_linewidths(mean.fids, mean.conditions, mean.shares)
     line = quality.fwhm_tcr(mean.whole)
+    for text in (strange := line_reports(line.fwhm_hz, job.site.field_t)):
+        job.warn(text)
     job.save("svs", done.fids)
     job.save("average", mean.fids)
     job.save("matched", matched)
@@ -82,8 +88,25 @@ def process(job: Job) -> dict:
     if scan.course is not None:
         rows = scan.course.rows(timing.tr_s, timing.water_labels(excited))
         job.save("water", rows, WATER)
-    record = record_of(scan, done, mean, matching, line) | noise
-    return {**record, "parameters": parameters_of(setting, scan, done, appended)}
+    record = record_of(scan, done, mean, matching, line) | noise | {"implausible": strange}
+    parameters = parameters_of(setting, scan, done, appended)
+    parameters["baseline"] = {"method": setting["baseline"], "bands_ppm": bands}
+    return {**record, "parameters": parameters}
+
+
+def _levelled(job: Job, done: Corrected, setting: dict) -> tuple[Corrected, list | None]:
+    """The scan without linear baseline where the setting asks for it, and the bands of the line."""
+    if setting["baseline"] == "none":
+        return done, None
+    levelled = level(done.fids)
+    if levelled is None:
+        job.warn(
+            f"baseline: linear needs signal-free bands at {BANDS_PPM[0][0]:g} to "
+            f"{BANDS_PPM[0][1]:g} and {BANDS_PPM[1][0]:g} to {BANDS_PPM[1][1]:g} ppm, and this "
+            "scan's band ends before: no line was taken off"
+        )
+        return done, None
+    return replace(done, fids=levelled.fids), [list(band) for band in levelled.bands_ppm]
 
 
 def _timing(job: Job, n_transients: int) -> Timing:

@@ -44,21 +44,35 @@ def process(job: Job) -> dict:
         if np.isfinite(amplitudes).all():
             found = quantities(names, amplitudes, covariance, *scale, model_covariance=models)
             rows += _rows(str(spectrum), found, method)
-    tcr = [
-        row["value"]
-        for row in rows
-        if (row["metabolite"], row["quantity"], row["matched"]) == ("tCr", "molal", False)
-    ]
-    for text in scale_reports(tcr):
+    strange = scale_reports(_molal(rows), _averages(converted))
+    for text in strange:
         job.warn(text)
+    distrust = (converted["reference"] or {}).get("distrust") or []
+    wrong_scale = [text for text in strange if text.startswith("tCr ")]
     job.save("concentrations", rows, CONCENTRATIONS)
     return {
+        "implausible": strange,
+        "molal_reason": "; ".join([*distrust, *wrong_scale]) or None,
         "constants": None if relaxation is None else relaxation.label,
         "tissue": None if tissue is None else {**asdict(tissue), "origin": origin},
         "water": None
         if water is None
         else {"amplitude": water.amplitude, "se": water.se, "te_s": water.te_s},
     }
+
+
+def _molal(rows: list[dict]) -> dict[str, list[float]]:
+    """Molal values of each substance over conditions, linewidths not matched."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row["quantity"] == "molal" and not row["matched"]:
+            found.setdefault(row["metabolite"], []).append(row["value"])
+    return found
+
+
+def _averages(converted: dict) -> tuple[float | None, float | None]:
+    """Numbers of averages that the headers of reference and scan tell."""
+    return (converted["reference"] or {}).get("averages"), converted.get("averages")
 
 
 def _rows(spectrum: str, found: list[Quantity], method: str) -> list[dict]:

@@ -52,11 +52,13 @@ def write_scan_pages(study: Study, analysis: str, keys: list[str]) -> dict[str, 
     from fmrsflow.report.pages import scan_page
 
     peers, found = read.peers(Results(study), analysis), {}
+    compared = read.compared(Results(study), analysis)
     for key in keys:
         scan = study.scan(key)
         path = read.page_path(study, analysis, scan)
         try:
-            page = scan_page(read.read_scan(Results(study), analysis, scan, peers))
+            beside = compared.get(key, ())
+            page = scan_page(read.read_scan(Results(study), analysis, scan, peers, False, beside))
             write_bytes(path, page.encode())
             found[key] = Entry("ok", files={str(path.relative_to(study.results)): state(path)[:2]})
         except Exception as error:  # the other pages are drawn

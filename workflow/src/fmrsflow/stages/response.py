@@ -55,7 +55,7 @@ def process(job: Job) -> dict:
                 f"no changes of the joint fit: they refer to {other}, those of the study to {rest} "
                 f"(fit setting joint_rest: {rest})"
             )
-        else:
+        elif together is None and alone:
             plateaus += plateau_rows(scan, rest, setting["metabolites"])
             found += joint(scan, rest, here, setting, partial(job.seed, scan=own))
         by_name, ratios = courses(scan), courses(scan, over="tCr")

@@ -8,11 +8,14 @@ import io
 import math
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import cached_property
 from zlib import crc32
 
 from fmrsflow import manifests
-from fmrsflow.exclusion import excluded
-from fmrsflow.plausibility import scale_outliers
+from fmrsflow.concentration import ABSOLUTE
+from fmrsflow.exclusion import JUDGED, excluded
+from fmrsflow.fingerprint import twins
+from fmrsflow.plausibility import scale_outliers, water_outliers
 from fmrsflow.question import KEYS, main_key
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.scan_figures import FIGURES, scan_figures
@@ -70,11 +73,13 @@ def write_tables(study: Study, analysis: str) -> None:
     seed = crc32(f"{analysis} {len(tables['responses'])}".encode())
     tables |= changes(tables["responses"], sheet, settings, seed)
     tables["plateau"] = plateaus(read.plateaus(), sheet)
-    chosen = _one_condition(concentrations, rest)
+    apart = scale_outliers(_one_condition(concentrations, rest))
+    _withhold(concentrations, {scan: text for _, scan, text in apart})
     scale = [
-        _problem(site, scan, "quantify", "warning", text)
-        for site, scan, text in scale_outliers(chosen)
+        _problem(site, scan, "sites", "warning", text)
+        for site, scan, text in (*apart, *water_outliers(read.water_per_ml()))
     ]
+    chosen = _one_condition(concentrations, rest)
     shown = set(study.setting("response", read.names["response"])["metabolites"])
     chosen = [row for row in chosen if row["metabolite"] in shown]
     level = levels(chosen, sheet)
@@ -144,9 +149,29 @@ class Reader:
     def _excluded(self, scans: tuple[Scan, ...]) -> dict | None:
         """What stands for the record of scans that a limit of quality excludes."""
         limits = self.study.config["quality"]
-        reasons = [excluded(self._body("preprocess", scan), limits) for scan in scans]
+        records = [[self._body(stage, scan) for stage in JUDGED] for scan in scans]
+        reasons = [excluded(first, limits, *later) for first, *later in records]
+        reasons += [self._twin(scan) for scan in scans]
         reason = "; ".join(dict.fromkeys(filter(None, reasons)))
         return {"status": "excluded", "failed_at": "sites", "reason": reason} if reason else None
+
+    def _twin(self, scan: Scan) -> str:
+        """Why a scan is another one's measurement; "" where it is its own."""
+        if self.study.config.get("same_content"):
+            return ""
+        other = self._twins.get(scan.key)
+        return (
+            f"the same measurement as {other}, in another file or format (their FIDs are one but "
+            "for scale and phase): it would count twice, and nobody knows whose it is; name each "
+            f"scan's own file in {self.study.config.get('scans_sheet', 'scans.tsv')}"
+            if other
+            else ""
+        )
+
+    @cached_property
+    def _twins(self) -> dict[str, str]:
+        records = {scan.key: self._body("convert", scan) for scan in self.study.scans}
+        return twins({key: record.get("fingerprint") or () for key, record in records.items()})
 
     def use(self, item: Scan | Unit) -> tuple[bool, str]:
         """Whether a scan or unit takes part in group statistics, and why not."""
@@ -210,9 +235,11 @@ class Reader:
         rows = []
         for scan in self.study.scans:
             used, reason = self.use(scan)
+            scaled = self._body("quantify", scan).get("molal_reason")
             for row in self.table("quantify", "concentrations", scan):
                 if row["matched"]:
                     continue
+                wrong = reason or (scaled if row["quantity"] in ABSOLUTE else "") or ""
                 rows.append(
                     {
                         "site": scan.site,
@@ -220,11 +247,22 @@ class Reader:
                         "person": self.study.person(scan),
                         **{name: row[name] for name in ("metabolite", "condition", "quantity")},
                         **{name: row[name] for name in ("value", "se", "total_se", "unit")},
-                        "used": used,
-                        "reason": reason,
+                        "used": used and not wrong,
+                        "reason": wrong,
                     }
                 )
         return rows
+
+    def water_per_ml(self) -> dict[tuple[str, str], float]:
+        """Site and scan -> amplitude of the water reference over the volume of the voxel, of those
+        that have both."""
+        found = {}
+        for scan in self.study.scans:
+            water = self._body("fit", scan).get("water_amplitude")
+            sides = self._body("convert", scan).get("voxel_mm")
+            if water and sides:
+                found[scan.site, scan.key] = 1e3 * water / math.prod(sides)
+        return found
 
     def responses(self) -> list[dict]:
         """Percent changes of all units, and differences of paired ones; those without a number are
@@ -235,16 +273,20 @@ class Reader:
         for unit in self.study.units():
             places[unit.key] = Place(unit.arm, unit.scan.acq)
             used, reason = self.use(unit)
+            # Within a scan the scale cancels, between two it does not.
+            scales = [self._body("quantify", scan).get("molal_reason") for scan in unit.scans]
+            scaled = "; ".join(filter(None, scales)) if len(scales) > 1 else ""
             for row in self.table("response", "change", unit):
                 there = math.isfinite(row["change_percent"])
+                wrong = scaled if row["quantity"] in ABSOLUTE else ""
                 rows.append(
                     {
                         "site": unit.scan.site,
                         "unit": unit.key,
                         "person": self.study.person(unit.scan),
                         **{name: row[name] for name in TAKEN},
-                        "used": used and there,
-                        "reason": reason or ("" if there else row["reason"]),
+                        "used": used and there and not wrong,
+                        "reason": reason or ("" if there else row["reason"]) or wrong,
                     }
                 )
         return with_arms(rows, places, self.study.config["sites"].get("pair", ""))
@@ -400,6 +442,13 @@ def _one_condition(rows: Iterable[dict], rest: str) -> list[dict]:
         if row["condition"] == wanted:
             found.append({**row, "condition": rest if resting else "all"})
     return found
+
+
+def _withhold(concentrations: list[dict], reasons: dict[str, str]) -> None:
+    """Take the water-scaled values of these scans out of group statistics, with the reason."""
+    for row in concentrations:
+        if row["quantity"] in ABSOLUTE and row["used"] and (why := reasons.get(row["scan"])):
+            row.update(used=False, reason=why)
 
 
 def _not_estimated(tables: dict[str, list[dict]]) -> list[dict]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from fmrsflow import manifests
 from fmrsflow.batch import faults
 from fmrsflow.errors import DataError
-from fmrsflow.exclusion import excluded
+from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.files import write_json
 from fmrsflow.results import read_record
 from fmrsflow.study import STAGE_SETTINGS, Study, study_option
@@ -136,9 +136,7 @@ def progress(study: Study, began: float) -> list[Progress]:
                     continue
                 if record["status"] != "ok" and record["failed_at"] == stage:
                     lost["failed"][record["reason"]].append(item.key)
-                elif stage == "preprocess" and (
-                    reason := excluded(record, study.config["quality"])
-                ):
+                elif stage in JUDGED and (reason := excluded(record, study.config["quality"])):
                     lost["excluded"][reason].append(item.key)
             if stage == "basis" and not done:
                 continue  # bundles hold none

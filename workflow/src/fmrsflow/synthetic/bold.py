@@ -1,4 +1,5 @@
-"""BOLD runs with a known response in the MRS voxel and a known connectivity with a distant region.
+"""BOLD runs with a known response in MRS voxels, each with a known connectivity with a distant
+region of its own.
 
 Activity is made on a grid of 0.1 s and convolved with a haemodynamic response whose shape the
 analysis does not know; everything is in percent of a voxel's own baseline.
@@ -7,6 +8,7 @@ analysis does not know; everything is in percent of a voxel's own baseline.
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,6 +142,26 @@ def region_series(
 
 
 @dataclass(frozen=True)
+class BoldRegion:
+    """An MRS voxel in a run, and the region that it is connected with.
+
+    Attributes
+    ----------
+    truth : BoldTruth
+    mrs_affine : array (4, 4)
+        Of the MRS voxel, in the space of the run.
+    target_mm : array (3,)
+        Centre of the connected region.
+    target_radius_mm : float
+    """
+
+    truth: BoldTruth
+    mrs_affine: np.ndarray
+    target_mm: np.ndarray
+    target_radius_mm: float = 12.0
+
+
+@dataclass(frozen=True)
 class BoldRun:
     """A run as fMRIPrep would leave it.
 
@@ -149,8 +171,8 @@ class BoldRun:
     affine : array (4, 4)
     tr_s : float
     events, confounds : list of dict
-    truth : dict
-        Areas (percent s), interaction, place of the target.
+    truths : tuple of dict
+        Areas (percent s), interaction, place of the target; one a region.
     """
 
     data: np.ndarray
@@ -158,19 +180,16 @@ class BoldRun:
     tr_s: float
     events: list[dict]
     confounds: list[dict]
-    truth: dict
+    truths: tuple[dict, ...]
 
 
 def bold_run(
     rng: np.random.Generator,
     brain: np.ndarray,
     affine: np.ndarray,
-    mrs_affine: np.ndarray,
-    target_mm: np.ndarray,
-    truth: BoldTruth,
+    regions: Sequence[BoldRegion],
     events: list[dict],
     tr_s: float = 2.0,
-    target_radius_mm: float = 12.0,
     noise_percent: float = 0.8,
 ) -> BoldRun:
     """Make a run of a whole brain.
@@ -180,10 +199,10 @@ def bold_run(
     rng : Generator
     brain : array (x, y, z)
         Signal of each voxel relative to the brightest, 0 outside the head.
-    affine, mrs_affine : arrays (4, 4)
-        Of the grid and of the MRS voxel, one space.
-    target_mm : array (3,)
-        Centre of the connected region.
+    affine : array (4, 4)
+        Of the grid.
+    regions : sequence of BoldRegion
+        No two of which share a place.
     noise_percent : float
         SD of a voxel's noise: spatially smooth, AR(1) of 0.3.
     """
@@ -191,13 +210,9 @@ def bold_run(
 
     last = max(row["onset"] + row["duration"] for row in events)
     n_scans = int(np.ceil((last + 34.0) / tr_s))
-    series = region_series(rng, events, n_scans, tr_s, truth)
+    series = [region_series(rng, events, n_scans, tr_s, region.truth) for region in regions]
     points = np.indices(brain.shape).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3]
-    index = (points - mrs_affine[:3, 3]) @ np.linalg.inv(mrs_affine[:3, :3]).T
-    # A little larger than the MRS voxel, so that voxels at its edge respond like the others.
-    inside = (np.abs(index) <= 0.65).all(axis=1).reshape(brain.shape)
-    ball = (np.linalg.norm(points - target_mm, axis=1) <= target_radius_mm).reshape(brain.shape)
-    ball &= ~inside
+    places = [_places(region, points, brain.shape) for region in regions]
     confounds, motion = _motion(rng, n_scans)
     sensitivity = gaussian_filter(rng.standard_normal((6, *brain.shape)), (0, 3, 3, 3))
     sensitivity *= 0.3 / sensitivity.std()
@@ -210,7 +225,8 @@ def bold_run(
         fresh *= noise_percent / left
         noise = fresh if i == 0 else 0.3 * noise + np.sqrt(1 - 0.3**2) * fresh
         percent = noise + 0.5 * drift[i] + np.tensordot(motion[i], sensitivity, 1)
-        percent = percent + series.seed[i] * inside + series.target[i] * ball
+        for one, (inside, ball) in zip(series, places):
+            percent = percent + one.seed[i] * inside + one.target[i] * ball
         data[..., i] = np.rint(10_000 * brain * (1 + percent / 100))
     return BoldRun(
         data,
@@ -218,51 +234,101 @@ def bold_run(
         tr_s,
         events,
         confounds,
-        {
-            "area_percent_s": {name: series.area(name) for name in truth.peak_percent},
-            "area_sum_percent_s": sum(series.area(name) for name in truth.peak_percent),
-            "coupling": truth.coupling,
-            "ppi": truth.ppi or {},
-            "target_mm": [float(one) for one in target_mm],
-            "target_radius_mm": target_radius_mm,
-            "hrf_delay_s": truth.hrf_delay_s,
-            "noise_percent": noise_percent,
-        },
+        tuple(
+            _truth_of(region, one) | {"noise_percent": noise_percent}
+            for region, one in zip(regions, series)
+        ),
     )
 
 
-def write_bold_run(plan, scan, head, root: Path) -> None:
-    """Write the run of a scan at the paths of its sheet row, and its truth below `truth/`.
+def _places(region: BoldRegion, points: np.ndarray, shape) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels of the MRS voxel and of its target."""
+    index = (points - region.mrs_affine[:3, 3]) @ np.linalg.inv(region.mrs_affine[:3, :3]).T
+    # A little larger than the MRS voxel, so that voxels at its edge respond like the others.
+    inside = (np.abs(index) <= 0.65).all(axis=1)
+    ball = np.linalg.norm(points - region.target_mm, axis=1) <= region.target_radius_mm
+    return inside.reshape(shape), (ball & ~inside).reshape(shape)
+
+
+def _truth_of(region: BoldRegion, series: Series) -> dict:
+    truth = region.truth
+    return {
+        "area_percent_s": {name: series.area(name) for name in truth.peak_percent},
+        "area_sum_percent_s": sum(series.area(name) for name in truth.peak_percent),
+        "coupling": truth.coupling,
+        "ppi": truth.ppi or {},
+        "target_mm": [float(one) for one in region.target_mm],
+        "target_radius_mm": region.target_radius_mm,
+        "hrf_delay_s": truth.hrf_delay_s,
+    }
+
+
+def write_bold_runs(plan, visit, head, root: Path) -> None:
+    """Write the runs of a person, one a session, and their truth below `truth/`.
+
+    Every region of the plan responds in every run, alike in all sessions: noise, motion, drift and
+    ongoing activity are those of the session. A writer for `consortium.make`.
+    """
+    from fmrsflow.synthetic.people import generator, place
+    from fmrsflow.synthetic.rows import bold_runs
+
+    conditions = (f"{plan.design.task}A", f"{plan.design.task}B")
+    regions = _regions(plan, visit, head, conditions)
+    brain, affine = _coarse(head, 4.0)
+    for number, stem in enumerate(bold_runs(plan, visit), start=1):
+        # 43 s: odd, so that volumes of 2 s sample every second after an onset.
+        turn = conditions if number % 2 else conditions[::-1]
+        events = block_design(turn, n_each=6, block_s=14.0, distance_s=43.0)
+        rng = generator(plan, "bold", place(plan, visit), visit.drawn, str(number))
+        run = bold_run(rng, brain, affine, list(regions.values()), events)
+        truth = {
+            label: one | {"sign": int(np.sign(one["area_sum_percent_s"]))}
+            for label, one in zip(regions, run.truths)
+        }
+        _write(run, plan.design.task, root, stem, truth)
+
+
+def _regions(plan, visit, head, conditions) -> dict[str, BoldRegion]:
+    """Each region of the plan by its label.
 
     The response goes the way of glutamate: negative where glutamate falls in this person and
-    region, larger where it changes more. A writer for `consortium.make`.
+    region, larger where it changes more.
     """
+    from fmrsflow.synthetic.head import voxel_affine
+    from fmrsflow.synthetic.people import generator, identity, scans, true_changes
+
+    regions = {}
+    for scan in scans(plan, visit):
+        region = scan.region
+        if region.acq in regions:
+            continue  # of the task scan, or of another session
+        operator = generator(plan, "voxel", *identity(plan, scan)[:4])
+        glutamate = true_changes(plan, scan).get("Glu", 1.0)
+        height = (1.0 if glutamate >= 0 else -1.0) * (0.8 + 0.05 * abs(glutamate))
+        truth = BoldTruth(
+            peak_percent={conditions[0]: height, conditions[1]: 0.8 * height},
+            shared_percent=0.3,
+            ppi={conditions[0]: 2.0},
+            target_ratio={name: 0.5 for name in conditions},
+        )
+        # Prefrontal, on the side of the voxel.
+        target_mni = [0.5 * region.centre_mni_mm[0], 48.0, 8.0, 1.0]
+        regions[region.acq] = BoldRegion(
+            truth,
+            voxel_affine(head, region.centre_mni_mm, region.size_mm, operator),
+            (head.from_mni @ target_mni)[:3],
+        )
+    return regions
+
+
+def _write(run: BoldRun, task: str, root: Path, stem: str, truth: dict) -> None:
+    """Files of a run, named as in a sheet row, and its truth (region -> values)."""
     import nibabel as nib
 
-    from fmrsflow.synthetic.head import voxel_affine
-    from fmrsflow.synthetic.people import generator, identity, true_changes
-    from fmrsflow.synthetic.rows import scan_row
+    from fmrsflow.synthetic.rows import BOLD_FILES
 
-    region = scan.region
-    operator = generator(plan, "voxel", *identity(plan, scan)[:4])
-    mrs_affine = voxel_affine(head, region.centre_mni_mm, region.size_mm, operator)
-    glutamate = true_changes(plan, scan).get("Glu", 1.0)
-    height = (1.0 if glutamate >= 0 else -1.0) * (0.8 + 0.05 * abs(glutamate))
-    conditions = (f"{plan.design.task}A", f"{plan.design.task}B")
-    rng = generator(plan, "bold", *identity(plan, scan)[:4])
-    truth = BoldTruth(
-        peak_percent={conditions[0]: height, conditions[1]: 0.8 * height},
-        shared_percent=0.3,
-        ppi={conditions[0]: 2.0},
-        target_ratio={name: 0.5 for name in conditions},
-    )
-    brain, affine = _coarse(head, 4.0)
-    target_mm = (head.from_mni @ [0.0, 48.0, 8.0, 1.0])[:3]
-    # 43 s: odd, so that volumes of 2 s sample every second after an onset.
-    events = block_design(conditions, n_each=6, block_s=14.0, distance_s=43.0)
-    run = bold_run(rng, brain, affine, mrs_affine, target_mm, truth, events)
-    row = scan_row(plan, scan)
-    path = root / row["bold"]
+    paths = {column: root / f"{stem}_{ending}" for column, ending in BOLD_FILES.items()}
+    path = paths["bold"]
     image = nib.Nifti1Image(run.data, run.affine)
     image.header.set_xyzt_units("mm", "sec")
     image.header.set_zooms((*image.header.get_zooms()[:3], run.tr_s))
@@ -272,15 +338,14 @@ def write_bold_run(plan, scan, head, root: Path) -> None:
         sidecar,
         {
             "RepetitionTime": run.tr_s,
-            "TaskName": plan.design.task,
+            "TaskName": task,
             "SliceTimingCorrected": True,
             "StartTime": run.tr_s / 2,
         },
     )
-    write_table(root / row["bold_events"], run.events)
-    write_table(root / row["bold_confounds"], run.confounds)
-    truth_folder = root / "truth" / Path(row["bold"]).parent
-    write_json(truth_folder / sidecar.name, {**run.truth, "sign": int(np.sign(height))})
+    write_table(paths["bold_events"], run.events)
+    write_table(paths["bold_confounds"], run.confounds)
+    write_json(root / "truth" / sidecar.relative_to(root), truth)
 
 
 def _sd_left() -> float:

@@ -132,6 +132,10 @@ def make_visit(plan: Plan, visit: Visit, root: Path) -> dict[str, list[dict]]:
         plan.participants.spacing_mm,
     )
     _write_anatomy(plan, visit, head, root)
+    if plan.bold_sessions:
+        from fmrsflow.synthetic.bold import write_bold_runs
+
+        write_bold_runs(plan, visit, head, root)
     rows: dict[str, list[dict]] = {name: [] for name in TRUTH_COLUMNS}
     for scan in scans(plan, visit):
         who = identity(plan, scan)
@@ -142,10 +146,6 @@ def make_visit(plan: Plan, visit: Visit, root: Path) -> dict[str, list[dict]]:
         protocol, concentrations = protocol_of(plan, scan, tissue, affine)
         made = simulate(protocol, generator(plan, "signal", *who))
         _write_scan(plan, scan, made, root)
-        if scan_row(plan, scan).get("bold"):
-            from fmrsflow.synthetic.bold import write_bold_run
-
-            write_bold_run(plan, scan, head, root)
         _truth(rows, scan, protocol, concentrations, made, shares)
     return rows
 

@@ -180,7 +180,9 @@ class Plan:
 
     `paired` sites of the same `draws` draw the same random numbers, so that they differ by their
     other keys alone;
-    `tissue_maps` gives the workflow maps of GM, WM and CSF in place of a T1w to segment.
+    `bold_sessions` is the number of fMRI sessions of each person, with one run of the task each in
+    which every region responds; `tissue_maps` gives the workflow maps of GM, WM and CSF in place of
+    a T1w to segment.
     """
 
     name: str = _limit(pattern=r"[A-Za-z0-9-]+")
@@ -194,7 +196,7 @@ class Plan:
     design: TaskPlan = TaskPlan()
     participants: Participants = Participants()
     regions: tuple[Region, ...] = (Region(),)
-    bold_runs: bool = False
+    bold_sessions: int = _limit(0, low=0, high=20)
     paired: bool = False
     tissue_maps: bool = False
 

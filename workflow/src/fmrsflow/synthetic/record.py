@@ -32,7 +32,7 @@ TRUTH_FILES = {
 }
 
 
-_BOLD_TRUTH = "truth/<site>/sub-<subject>/func/"
+_BOLD_TRUTH = "truth/<site>/sub-<subject>/ses-fmri<n>/func/"
 
 
 def study_record(plan: Plan, bases: Mapping[str, Basis]) -> dict:
@@ -50,7 +50,7 @@ def study_record(plan: Plan, bases: Mapping[str, Basis]) -> dict:
         "generator": {"name": "fmrsflow", "version": version("fmrsflow")},
         "seed": plan.seed,
         "licence": plan.licence,
-        "truth": {**TRUTH_FILES, **({"bold_runs": _BOLD_TRUTH} if plan.bold_runs else {})},
+        "truth": {**TRUTH_FILES, **({"bold_runs": _BOLD_TRUTH} if plan.bold_sessions else {})},
         "design": asdict(plan.design),
         "participants": asdict(plan.participants),
         "regions": [asdict(region) for region in plan.regions],

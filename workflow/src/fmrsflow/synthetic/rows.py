@@ -43,12 +43,28 @@ def scan_row(plan: Plan, scan: PlannedScan) -> dict:
         row |= {name: map_path(scan.visit, name) for name in ("gm", "wm", "csf")}
     if not scan.condition:
         row["events"] = f"{mrs}_events.tsv"
-    if plan.bold_runs and scan.condition in ("", plan.design.task):
-        func = f"{scan.folder}/func/{stem}"
-        row["bold"] = f"{func}_space-T1w_desc-preproc_bold.nii.gz"
-        row["bold_events"] = f"{func}_events.tsv"
-        row["bold_confounds"] = f"{func}_desc-confounds_timeseries.tsv"
+    if plan.bold_sessions and scan.condition in ("", plan.design.task):
+        for column, ending in BOLD_FILES.items():
+            row[column] = "; ".join(f"{run}_{ending}" for run in bold_runs(plan, scan.visit))
     return row
+
+
+BOLD_FILES = {
+    "bold": "space-T1w_desc-preproc_bold.nii.gz",
+    "bold_events": "events.tsv",
+    "bold_confounds": "desc-confounds_timeseries.tsv",
+}
+"""Columns of a BOLD run and how the names of its files end."""
+
+
+def bold_runs(plan: Plan, visit: Visit) -> list[str]:
+    """Start of the names of a person's BOLD runs, one a session, relative to the data root."""
+    sessions = (f"fmri{number}" for number in range(1, plan.bold_sessions + 1))
+    return [
+        f"{visit.site.name}/sub-{visit.subject}/ses-{session}/func/"
+        f"sub-{visit.subject}_ses-{session}_task-{plan.design.task}"
+        for session in sessions
+    ]
 
 
 def map_path(visit: Visit, tissue: str) -> str:

@@ -15,6 +15,17 @@ AREA = {
     "n_voxels": integer("fMRI voxels of the MRS voxel"),
 }
 
+RUNS = {
+    "run": integer("number in column `bold` of the sheet, from 1"),
+    "used": flag("takes part in the result"),
+    "n_volumes": integer("volumes"),
+    "n_blocks": integer("blocks of all conditions"),
+    "area_mean": number("area under its mean response, sum over conditions", "percent s"),
+    "area_mean_se": number("its standard error", "percent s"),
+    "weight": number("share in the combined mean", "1"),
+    "reason": text("why it does not take part"),
+}
+
 RESPONSE = {
     "condition": text("trial type"),
     "lag_s": number("time from the onset of a block", "s"),
@@ -92,8 +103,8 @@ TEST = {
 }
 
 GROUP = {
-    "contrast": text("contrast of the interaction terms"),
-    "region": text("acq label of the MRS voxel"),
+    "contrast": text("contrast of the interaction terms, or activation (area, sum of conditions)"),
+    "region": text("acq label of the MRS voxel; n/a for the activation of the whole brain"),
     "n_persons": integer("persons"),
     "sign": integer("1 where the contrast is positive"),
     "n_voxels": integer("size"),
@@ -106,6 +117,7 @@ GROUP = {
 
 TABLES = {
     "area": AREA,
+    "runs": RUNS,
     "response": RESPONSE,
     "voxels": VOXELS,
     "histogram": HISTOGRAM,
