@@ -13,13 +13,13 @@ from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
-from fmrsflow import manifests, progress
+from fmrsflow import manifests, progress, tenancy
 from fmrsflow.batch import request_digest
-from fmrsflow.errors import DataError, Unwritable
+from fmrsflow.errors import DataError
 from fmrsflow.files import write_bytes, write_json
 from fmrsflow.identity import same_measurements
 from fmrsflow.provenance import PACKAGE, code_digest, dataset_description, software
-from fmrsflow.sheets import StudyError, read_study
+from fmrsflow.sheets import StudyError, read_config, read_study
 from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS
 
 min_version("9.0")
@@ -27,6 +27,14 @@ min_version("9.0")
 # Planning makes millions of objects that stay; to search them for garbage again and again takes a
 # tenth of its time.
 gc.set_threshold(100_000, 50, 100)
+
+
+if os.path.lexists("config/config.yaml"):
+    # Snakemake's own reader knows no bounds, and does not say which line is wrong.
+    try:
+        read_config("config/config.yaml")
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
 
 
 configfile: "config/config.yaml"
@@ -85,10 +93,13 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
     frozen = dataclasses.replace(STUDY, software=software())
     content = frozen.save_text().encode()
     try:
+        tenancy.lock(STUDY.results)
+        tenancy.check_origin(STUDY)
         if not os.path.exists(FROZEN) or open(FROZEN, "rb").read() != content:
             write_bytes(FROZEN, content)
             write_json(f"{RESULTS}/dataset_description.json", dataset_description(frozen))
-    except (Unwritable, OSError) as error:
+        tenancy.settle(STUDY)
+    except (DataError, OSError) as error:
         raise WorkflowError(str(error)) from None
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 import zipfile
 from collections.abc import Iterator
@@ -75,27 +76,65 @@ def replicated(measured: Bundle, folder: Path, n_sites: int, n_people: int) -> l
     A scan is one of the measured bundle under another name, its changes shifted by a seeded amount
     of its site and of its person (`SITE_SD`, `PERSON_SD`), its concentrations scaled alike.
     """
-    by_scan = {scan: dict(_files_of(measured, scan)) for scan in measured.study.scans}
     paths = []
-    for number in range(n_sites):
-        site = f"site{number:02d}"
-        files, scans = {}, []
-        for person in range(n_people):
-            old = measured.study.scans[person % len(by_scan)]
-            new = replace(old, site=site, subject=f"{person + 1:03d}")
-            scans.append(new)
-            files |= _renamed(by_scan[old], old, new)
-        (row,) = measured.study.sites.values()
-        protocol = ("standardised", "own")[number % 2]
-        study = replace(
-            measured.study,
-            sites={site: replace(row, name=site, protocol=protocol)},
-            scans=tuple(scans),
-            participants=(),
-        )
+    for study, scans in _sites_of(measured, n_sites, n_people):
+        files = {name: content for one in scans for name, content in one.items()}
         files[STUDY] = study.save_text().encode()
+        (site,) = study.sites
         paths.append(_zip(folder / f"{site}.fmrsflow.zip", site, files, measured.software))
     return paths
+
+
+def replicated_results(measured: Bundle, folder: Path, n_sites: int, n_people: int) -> Path:
+    """The results that a merge of such bundles writes, below `folder`, before any table of sites;
+    their study.json. Arrays and spectra, which are those of the measured scans, are links."""
+    results = folder / "results"
+    known: dict[bytes, Path] = {}
+    studies = []
+    for study, scans in _sites_of(measured, n_sites, n_people):
+        studies.append(study)
+        for name, content in (item for one in scans for item in one.items()):
+            (results / name).parent.mkdir(parents=True, exist_ok=True)
+            if name.endswith((".npz", ".nii.gz")):
+                key = hashlib.sha256(content).digest()
+                if key in known:
+                    os.link(known[key], results / name)
+                    continue
+                known[key] = results / name
+            (results / name).write_bytes(content)
+    whole = replace(
+        measured.study,
+        config={**measured.study.config, "results": str(results)},
+        sites={name: site for one in studies for name, site in one.sites.items()},
+        scans=tuple(scan for one in studies for scan in one.scans),
+        participants=tuple(row for one in studies for row in one.participants),
+    )
+    write_bytes(results / "study.json", whole.save_text().encode())
+    return results / "study.json"
+
+
+def _sites_of(measured: Bundle, n_sites: int, n_people: int):
+    """Study of each site, its sheet of participants given, and the files of its scans, scan by
+    scan."""
+    by_scan = {scan: dict(_files_of(measured, scan)) for scan in measured.study.scans}
+    (row,) = measured.study.sites.values()
+    for number in range(n_sites):
+        site = f"site{number:02d}"
+        olds = [measured.study.scans[person % len(by_scan)] for person in range(n_people)]
+        news = [
+            replace(old, site=site, subject=f"{person:03d}")
+            for person, old in enumerate(olds, start=1)
+        ]
+        study = replace(
+            measured.study,
+            sites={site: replace(row, name=site, protocol=("standardised", "own")[number % 2])},
+            scans=tuple(news),
+            participants=tuple(
+                {"site": site, "subject": new.subject, "person": f"{site}x{new.subject}"}
+                for new in news
+            ),
+        )
+        yield study, (_renamed(by_scan[old], old, new) for old, new in zip(olds, news))
 
 
 def _files_of(bundle: Bundle, scan: Scan) -> Iterator[tuple[str, bytes]]:

@@ -14,12 +14,12 @@ from pathlib import Path
 from statistics import median
 
 import chain
-from figure import Figure
+from figure import Figure, skipped
 from fmrsflow.files import write_bytes
-from many_sites import replicated, write_sheets
+from many_sites import replicated, replicated_results, write_sheets
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / part) for part in ("faults", "chain", "")]
+sys.path[:0] = [str(ROOT / "tests" / part) for part in ("faults", "chain", "unit/bold", "")]
 
 PEOPLE = 24
 """People at each of the two sites of the study that the overhead is measured on."""
@@ -32,22 +32,34 @@ def figures(quick: bool) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if quick:
-            yield from _merge(folder, _made_results(folder), 4, 10)
+            made = _made_results(folder)
+            yield from _merge(folder, made, 4, 10)
+            yield from _consortium(folder, made, 4, 10)
+            yield skipped("MB and files a scan", "<= 5, 40", "a whole run of the demo's data")
             return
         yield from _overhead(folder)
         yield from _merge(folder, folder / "results", 20, 50)
+        yield from _consortium(folder, folder / "results", 20, 500)
+    with tempfile.TemporaryDirectory() as name:
+        yield from _space(Path(name))
     yield _same_bytes("Slurm", "tests/cluster/test_slurm.py")
     yield _same_bytes("container", "tests/container/test_image.py")
     with tempfile.TemporaryDirectory() as folder:
         yield from _faults(Path(folder))
+        yield from _one_bad_thing(Path(folder))
 
 
 def dry_run(folder: Path, *arguments: str) -> tuple[float, float, float]:
     """CPU and wall seconds, peak memory (MB) of `snakemake -n` in a study's folder."""
-    command = [
-        *(sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-n", "-q", "all"),
+    return measured(
+        *("-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-n", "-q", "all"),
         *("--directory", str(folder), "--cores", "2", "--scheduler", "greedy", *arguments),
-    ]
+    )
+
+
+def measured(*arguments: str) -> tuple[float, float, float]:
+    """CPU and wall seconds, peak memory (MB) of a call of Python with these arguments."""
+    command = [sys.executable, *arguments]
     start = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         # Of this process alone: `getrusage` has the largest of all children so far.
@@ -102,6 +114,63 @@ def _merge(folder: Path, results: Path, n_sites: int, n_people: int) -> Iterator
     # CPU time bounds the wall time of an idle machine, and another's load does not change it.
     name = f"merge of {n_sites} bundles x {n_people} scans to the page, CPU s"
     yield Figure(name, cpu, "<= 120", there and cpu <= 120, note)
+
+
+def _consortium(folder: Path, results: Path, n_sites: int, n_people: int) -> Iterator[Figure]:
+    """Tables and pages of a consortium, participants given; unpacking its bundles in the note."""
+    from fmrsflow.bundles import pack, unpack
+    from fmrsflow.study import Study
+
+    study = Study.load(results / "study.json")
+    study = replace(study, config={**study.config, "results": str(results)})
+    (folder / "one.zip").write_bytes(pack(study, min(study.sites))[0])
+    bundle = unpack(folder / "one.zip")
+    frozen = str(replicated_results(bundle, folder / "many", n_sites, n_people))
+    (folder / "some").mkdir()
+    paths = replicated(bundle, folder / "some", 1, min(n_people, 50))
+    made = time.process_time()
+    for content in unpack(paths[0]).files.values():
+        len(content)
+    each = (time.process_time() - made) / min(n_people, 50)
+    n = n_sites * n_people
+    calls = {
+        "sites": measured("-m", "fmrsflow", "sites", "--study", frozen, "main"),
+        "pages": measured("-m", "fmrsflow", "report", "--study", frozen, "main"),
+    }
+    cpu, peak = (sum(one[0] for one in calls.values()), max(one[2] for one in calls.values()))
+    cpu += each * n
+    note = "; ".join(f"{name} {one[0]:.0f} s, {one[2]:.0f} MB" for name, one in calls.items())
+    note += f"; bundles {each * n:.0f} s (from one of {min(n_people, 50)} scans)"
+    name = f"bundles, sites, site and consortium pages of {n} scans, participants given"
+    limit = 0.18 * n if n >= 10_000 else max(60.0, 0.18 * n)
+    yield Figure(f"{name}, CPU s", cpu, f"<= {limit:.0f}", cpu <= limit, note)
+    yield Figure(f"{name}, peak MB", peak, "<= 4000", peak <= 4000)
+
+
+def _space(folder: Path) -> Iterator[Figure]:
+    """Bytes and files of a scan of the demo under one analysis, before and after `prune`, and what
+    Snakemake keeps of it. Bases, tables and pages of sites and consortium are not of a scan."""
+    from chain_tools import snakemake, write_config
+
+    subprocess.run(
+        [sys.executable, "-m", "fmrsflow", "demo", "data"],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+    write_config(folder, batch=4, only_sites=["siemens3t"])
+    snakemake(folder, "--cores", "2")
+    for name, most_mb, most_files in (("", 5.0, 40), ("after prune, ", 0.5, 40)):
+        if name:
+            prune = [sys.executable, "-m", "fmrsflow", "prune"]
+            subprocess.run(prune, cwd=folder, check=True, capture_output=True)
+        files = [path for path in (folder / "results").rglob("sub-*") if path.is_file()]
+        scans = len({path.name.split("_desc-")[0] for path in files if "_desc-" in path.name})
+        size = sum(path.stat().st_size for path in files) / scans / 1e6
+        count = len(files) / scans
+        yield Figure(f"{name}MB a scan, page in it", size, f"<= {most_mb:g}", size <= most_mb)
+        yield Figure(f"{name}files a scan", count, f"<= {most_files}", count <= most_files)
+    kept = [path for path in (folder / ".snakemake").rglob("*") if path.is_file()]
+    note = f"batch 4; {sum(path.stat().st_size for path in kept) / scans / 1e3:.1f} kB"
+    yield Figure("files of .snakemake a scan", len(kept) / scans, "reported", True, note)
 
 
 def _cpu_s() -> float:
@@ -163,12 +232,51 @@ def _same_bytes(where: str, test: str) -> Figure:
 def _faults(work: Path) -> Iterator[Figure]:
     import faults
 
-    killed = faults.kills(20, work, seed=1)
+    killed = faults.kills(20, work, seed=17)
     good = killed.number("same bytes")
     note = "; ".join(f"{n} {outcome}" for outcome, n in killed.outcomes.items())
     yield Figure("kills resumed to the same bytes", f"{good} of {killed.tried}", "20 of 20",
                  good == killed.tried == 20, note)  # fmt: skip
-    mutated = faults.mutations(200, work, seed=1)
+    mutated = faults.mutations(400, work, seed=17)
     note = "; ".join(f"{n} {outcome}" for outcome, n in mutated.outcomes.items())
     yield Figure("mutated inputs that did harm", f"{len(mutated.harm)} of {mutated.tried}", "0",
-                 not mutated.harm and mutated.tried == 200, note)  # fmt: skip
+                 not mutated.harm and mutated.tried == 400, note)  # fmt: skip
+
+
+def _one_bad_thing(work: Path) -> Iterator[Figure]:
+    """One bad thing stops nothing and is not believed (docs/scale.md#when-something-breaks)."""
+    from bad_inputs import KINDS, N_SCANS, bad_inputs
+    from hostile_bundles import hostile_bundles
+    from hostile_texts import run
+    from image_mutations import mutated_images
+    from small_study import finished_study
+
+    from fmrsflow.bundles import pack, unpack
+    from fmrsflow.study import Study
+
+    images = mutated_images(200, work, seed=1)
+    yield _of_faults("mutated images and participants that did harm", images, 200)
+    bad = bad_inputs(work)
+    name = f"bad inputs of {len(KINDS)} kinds among {N_SCANS} scans: others lost, or no reason"
+    yield _of_faults(name, bad, len(KINDS) + 1)
+    base, _ = finished_study(work)
+    study = Study.load(base / "results" / "study.json")
+    study = replace(study, config={**study.config, "results": str(base / "results")})
+    (work / "measured.zip").write_bytes(pack(study, min(study.sites))[0])
+    first, second = replicated(unpack(work / "measured.zip"), work, 2, 2)
+    hostile = hostile_bundles(first, second, work)
+    name = "hostile bundles not refused by name, nor merged rightly in 10 s"
+    yield _of_faults(name, hostile, 38, more=True)
+    slowest = max(run(100_000), key=lambda one: one[1])
+    faults = [what for what, _, ended in run(1000) if ended.startswith(("fault", "message"))]
+    note = f"{slowest[0]}; {len(faults)} ended in a fault of the program"
+    yield Figure("longest parser on 100 kB of hostile text, CPU s", slowest[1], "<= 1",
+                 slowest[1] <= 1 and not faults, note)  # fmt: skip
+
+
+def _of_faults(name: str, counts, tried: int, more: bool = False) -> Figure:
+    """Figure of a series of faults, none of which may do harm."""
+    note = "; ".join(f"{n} {outcome}" for outcome, n in counts.outcomes.items())
+    whole = counts.tried >= tried if more else counts.tried == tried
+    value = f"{len(counts.harm)} of {counts.tried}"
+    return Figure(name, value, "0", whole and not counts.harm, note)

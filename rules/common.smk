@@ -46,7 +46,15 @@ def files_of(items, columns):
             path = f"{DATA_ROOT}/{name}"
             # Those of a synthetic study come with it, from the same rule.
             found |= {path} if path in DEMO_FILES else {path, *companions(path, column)}
-    return sorted(path for path in found if path in DEMO_FILES or os.path.exists(path))
+    return sorted(path for path in found if path in DEMO_FILES or readable(path))
+
+
+def readable(path):
+    """Whether a file or folder is there and may be read. Snakemake would stop at one that may not,
+    and with it every other scan; the stage reports it."""
+    if os.path.isdir(path):
+        return os.access(path, os.R_OK | os.X_OK)
+    return os.path.isfile(path) and os.access(path, os.R_OK)
 
 
 def companions(path, column):
@@ -68,7 +76,7 @@ def named_files(items, *patterns):
         except (AttributeError, IndexError, KeyError, ValueError):
             continue  # the stage reports it
         found.add(f"{DATA_ROOT}/{name}")
-    return sorted(path for path in found if os.path.isfile(path))
+    return sorted(path for path in found if not os.path.isdir(path) and readable(path))
 
 
 SITE_ROWS = {name: dataclasses.astuple(site) for name, site in STUDY.sites.items()}
@@ -146,7 +154,7 @@ def basis_files(wildcards):
     for site in batch_of("basis", wildcards):
         path = f"{DATA_ROOT}/{setting['path'].replace('{site}', site.name)}"
         found += [path] if os.path.isfile(path) else sorted(glob.glob(f"{path}/*.json"))
-    return found
+    return [path for path in found if readable(path)]
 
 
 def basis_of(wildcards):

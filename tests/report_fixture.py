@@ -210,7 +210,7 @@ class _Maker:
             "coverage": 1.0,
             "method": "builtin",
             "volume_ml": 8.0,
-            "systematic_sd": {"gm": 0.05, "wm": 0.05, "csf": 0.02},
+            "systematic_sd": 0.05,
         }
         job.finish("ok", None, None, body)
 

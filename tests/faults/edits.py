@@ -11,6 +11,17 @@ import numpy as np
 OPERATIONS = ("flip", "edit", "cut", "burst")
 """`edit` changes one field of a text or header; the others know nothing of the format."""
 
+HEADER_OPERATIONS = ("edit", "header flip")
+"""Those of headers alone."""
+
+_END_OF_HEADER = {
+    ".rda": b">>> End of header",
+    ".txt": b"Signal and FFT",
+    ".RAW": b"$END",
+    ".dcm": b"\x00\x56\x20\x00",
+}
+"""Last mark before the samples: in DICOM the tag (5600,0020)."""
+
 _NUMBER = re.compile(rb"-?\d+\.?\d*(?:[eE][-+]?\d+)?")
 
 _VALUES = (
@@ -27,7 +38,7 @@ def mutated(path: Path, operation: str, rng: np.random.Generator) -> tuple[bytes
     ----------
     path : Path
     operation : str
-        One of `OPERATIONS`.
+        One of `OPERATIONS` or `HEADER_OPERATIONS`.
     """
     content = path.read_bytes()
     if operation == "flip":
@@ -35,6 +46,13 @@ def mutated(path: Path, operation: str, rng: np.random.Generator) -> tuple[bytes
         changed = bytearray(content)
         changed[place] ^= 1 << bit
         return bytes(changed), f"bit {bit} of byte {place} flipped"
+    if operation == "header flip":
+        if path.name.endswith(".nii.gz"):
+            return _nifti_edit(content, rng)
+        place, bit = int(rng.integers(header_length(path, content))), int(rng.integers(8))
+        changed = bytearray(content)
+        changed[place] ^= 1 << bit
+        return bytes(changed), f"bit {bit} of header byte {place} flipped"
     if operation == "cut":
         left = int(rng.integers(len(content)))
         return content[:left], f"cut to {left} of {len(content)} bytes"
@@ -49,10 +67,9 @@ def mutated(path: Path, operation: str, rng: np.random.Generator) -> tuple[bytes
         place = 4 * int(rng.integers(len(content) // 4))
         words = rng.bytes(2)
         return content[:place] + words + content[place + 2 :], f"another exponent at {place}"
-    header = len(content)
-    if path.suffix == ".rda":
-        header = content.index(b">>> End of header")
-    return _text_edit(content, header, rng)
+    if path.suffix == ".dcm":
+        return _dicom_edit(path, rng)
+    return _text_edit(content, header_length(path, content), rng)
 
 
 def _text_edit(content: bytes, header: int, rng: np.random.Generator) -> tuple[bytes, str]:
@@ -83,16 +100,50 @@ def _text_edit(content: bytes, header: int, rng: np.random.Generator) -> tuple[b
     return b"".join([*lines[:place], *new, *lines[place + 1 :]]) + content[header:], told
 
 
+def header_length(path: Path, content: bytes) -> int:
+    """Bytes before the samples of a file; all of a SPAR or a sheet."""
+    mark = _END_OF_HEADER.get(path.suffix)
+    return content.rindex(mark) if mark else len(content)
+
+
+def _dicom_edit(path: Path, rng: np.random.Generator) -> tuple[bytes, str]:
+    """One element of a DICOM header nudged, replaced by another value or taken out."""
+    import io
+
+    import pydicom
+
+    header = pydicom.dcmread(path)
+    found = []
+    header.walk(lambda data, element: found.append((data, element)))
+    found = [one for one in found if one[1].VR not in ("SQ", "OF", "OB", "OW", "UI")]
+    data, element = found[int(rng.integers(len(found)))]
+    kind = rng.choice(["nudge", "other", "drop"])
+    if kind == "drop":
+        told = f"{element.keyword} taken out"
+        del data[element.tag]
+    elif kind == "nudge" and isinstance(element.value, int | float):
+        factor = float(rng.choice([0.5, 0.98, 1.02, 10]))
+        element.value = type(element.value)(element.value * factor)
+        told = f"{element.keyword} times {factor:g}"
+    else:
+        element.value = 0 if isinstance(element.value, int | float) else ""
+        told = f"{element.keyword} became {element.value!r}"
+    with io.BytesIO() as written:
+        header.save_as(written)
+        return written.getvalue(), told
+
+
 def _nifti_edit(content: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
     """A damaged header in a gzip file that is whole: its checksum tells nothing."""
     plain = gzip.decompress(content)
-    start = plain.index(b"{")
-    end = plain.index(b"}", start) + 1
-    if rng.random() < 0.5:
+    start = plain.find(b"{", 0, 4096)  # of an MRS file's extension; images have none
+    if start < 0 or rng.random() < 0.5:
         changed = bytearray(plain)
-        place, bit = int(rng.integers(540)), int(rng.integers(8))
+        header = 348 if start < 0 else 540
+        place, bit = int(rng.integers(header)), int(rng.integers(8))
         changed[place] ^= 1 << bit
         return gzip.compress(bytes(changed), 1, mtime=0), f"bit {bit} of header byte {place}"
+    end = plain.index(b"}", start) + 1
     text, told = _text_edit(plain[start:end], end - start, rng)
     # The extension keeps its length, as that of an editor which knows the format.
     text = text[: end - start].ljust(end - start)

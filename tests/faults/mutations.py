@@ -145,7 +145,7 @@ def _base(work: Path) -> Path:
     rda |= {"site": "beta", "subject": "02", "mrs": "beta/mean.rda", "condition": "rest"}
     write_table(sheet, [*rows, rda])
     write_config(folder, participants_sheet=None)
-    said = _in_child(_chain, folder, ("basis", *STAGES), None)
+    said = in_child(run_chain, folder, ("basis", *STAGES), None)
     assert said == "", said
     return folder
 
@@ -160,7 +160,7 @@ def _outcome(folder: Path, base: Path, name: str) -> tuple[str, str]:
         stages = ("basis", *STAGES)
     else:
         stages = STAGES
-    said = _in_child(_chain, folder, stages, scan)
+    said = in_child(run_chain, folder, stages, scan)
     if said is None:
         return "hang", f"not ended after {TIME_LIMIT_S} s of CPU"
     if said.startswith("refused: "):
@@ -277,7 +277,7 @@ def _results(folder: Path, scan: str | None, stages: tuple[str, ...]) -> dict[st
     return found
 
 
-def _chain(folder: Path, stages: tuple[str, ...], scan: str | None) -> str:
+def run_chain(folder: Path, stages: tuple[str, ...], scan: str | None) -> str:
     """Run stages as a user's command lines do; empty text, or what went wrong."""
     os.chdir(folder)
     try:
@@ -304,7 +304,7 @@ def _chain(folder: Path, stages: tuple[str, ...], scan: str | None) -> str:
     return ""
 
 
-def _in_child(function, folder: Path, *arguments) -> str | None:
+def in_child(function, folder: Path, *arguments) -> str | None:
     """Call in a forked child, its words in said.txt; the text it returns, None after a hang."""
     for stage in (*STAGES, "basis"):
         __import__(f"fmrsflow.stages.{stage}")  # once, before the fork

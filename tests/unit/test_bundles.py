@@ -78,9 +78,10 @@ def study(tmp_path_factory):
         made.write_scan(made_study, scan, seed, n_transients=64)
         path = made_study.record_path("convert", {}, scan)
         sources = {
-            scan.mrs: f"{seed}" * 64,
-            scan.mrs.replace("SDAT", "SPAR"): "e" * 64,
-            scan.ref: f"{seed + 4}" * 64,
+            f"{scan.stem}_mrs.SDAT": f"{seed}" * 64,
+            f"{scan.stem}_mrs.SPAR": "e" * 64,
+            f"{scan.stem}_ref.SDAT": f"{seed + 4}" * 64,
+            "designs/Jane_Doe.tsv": "e" * 64,
         }
         record = read_record(path) | {"sources": sources, "warnings": SAID}
         write_bytes(path, record_bytes(record))
@@ -199,6 +200,7 @@ def test_digests_of_sources_leave_by_column_and_inputs_that_stay_stand_apart(pac
     (convert,) = (record for record in records if record["stage"] == "convert")
     assert convert["sources"] == {
         "withheld-beside-1": "e" * 64,
+        "withheld-beside-2": "e" * 64,
         "withheld-mrs-1": "0" * 64,
         "withheld-ref-1": "4" * 64,
     }
@@ -214,6 +216,19 @@ def test_the_list_of_what_leaves_tells_what_is_of_persons(study, tmp_path, monke
     printed = capsys.readouterr().out
     (line,) = (one for one in printed.splitlines() if one.startswith("of persons"))
     assert "age" in line and "sex" in line and "times of processing" in line
+    manifest = pack(study, "siteA")[1]
+    assert manifest["levels"] == {
+        "participants.tsv sex": ["F"],
+        "trial types and conditions": sorted(made.CONDITIONS),
+    }
+    assert f"  trial types and conditions: {', '.join(sorted(made.CONDITIONS))}\n" in printed
+
+
+def test_ages_leave_in_whole_years(study):
+    rows = tuple({**row, "age": 31.4} for row in study.participants)
+    packed, _ = pack(replace(study, participants=rows), "siteA")
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert [row["age"] for row in json.loads(archive.read(STUDY))["participants"]] == [31.0]
 
 
 def test_the_manifest_lists_every_file_with_its_digest(packed):
@@ -404,7 +419,9 @@ def test_merged_tables_are_those_of_all_results_but_for_names_of_files(study, tm
         for said, heard in (*zip(SAID, HEARD), ("siteB/Jane_Doe/lost.SDAT", "withheld")):
             text = text.replace(said, heard)
         assert (tmp_path / "merged" / path.relative_to(study.results)).read_text() == text
-    assert "withheld is not there" in (tmp_path / "merged/main/sites/problems.tsv").read_text()
+    assert (
+        "sub-02_mrs.SDAT is not there" in (tmp_path / "merged/main/sites/problems.tsv").read_text()
+    )
 
 
 def test_verify_finds_merged_results_whole_and_tells_what_is_edited(study, tmp_path, capsys):

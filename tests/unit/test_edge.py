@@ -49,7 +49,7 @@ def test_one_bad_scan_never_stops_the_others(study):
 
     assert not faults(run_jobs(jobs(study), process))
     assert [one["status"] for one in records(study)] == ["ok", "failed", "ok"]
-    assert records(study)[1]["reason"] == "x.rda: truncated; export it again"
+    assert records(study)[1]["reason"] == "sub-02_mrs.rda: truncated; export it again"
 
 
 def test_a_fault_of_the_program_fails_the_job_loudly_after_the_others(study, capsys):
@@ -76,7 +76,7 @@ def test_a_failure_travels_to_later_stages(study):
     first, _, third = records(study, "preprocess", names)
     assert (first["status"], first["reason"], first["failed_at"]) == (
         "failed",
-        "no water",
+        "x.rda: no water",
         "convert",
     )
     assert third["status"] == "ok"
@@ -205,8 +205,9 @@ def test_every_source_that_is_read_stands_in_the_record(study, tmp_path):
         return {}
 
     run_jobs(jobs(study), convert)
-    assert list(records(study)[0]["sources"]) == ["x.rda", "x.par"]
-    assert records(study)[0]["sources"]["x.rda"] == digest
+    called = f"{study.scans[0].stem}_mrs"
+    assert list(records(study)[0]["sources"]) == [f"{called}.rda", f"{called}.par"]
+    assert records(study)[0]["sources"][f"{called}.rda"] == digest
 
 
 @pytest.mark.parametrize("reads", [True, False])
@@ -222,7 +223,7 @@ def test_an_input_replaced_while_it_is_read_leaves_no_record(study, capsys, read
         return {}
 
     assert faults(run_jobs(jobs(study), convert))
-    assert "x.rda was changed while it was read; run again" in capsys.readouterr().err
+    assert "_mrs.rda was changed while it was read; run again" in capsys.readouterr().err
     assert not study.record_path("convert", {}, study.scans[0]).exists()
     assert study.record_path("convert", {}, study.scans[1]).exists()
 
@@ -243,7 +244,7 @@ def test_an_input_replaced_before_its_batch_ends_leaves_no_record(study, capsys)
         (study.data_root / scan.mrs).write_text("x")
     one_each = replace(study, scans=scans)
     assert faults(run_jobs(jobs(one_each), convert))
-    assert "A/sub-01: convert: 01.rda was changed" in capsys.readouterr().err
+    assert "A/sub-01: convert: sub-01_mrs.rda was changed" in capsys.readouterr().err
     written = [study.record_path("convert", {}, scan).exists() for scan in scans]
     assert written == [False, True, True]
 

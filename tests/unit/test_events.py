@@ -34,7 +34,7 @@ def test_what_is_no_number_of_seconds_is_refused_with_its_line(column, text):
         ([{"onset": "1", "trial_type": "a"}], "e.tsv has no column duration"),
         ([{**GOOD, "duration": "n/a"}], r"line 2: no duration \(n/a\)"),
         ([{**GOOD, "trial_type": ""}], r"line 2: no trial_type \(empty\)"),
-        ([{**GOOD, "duration": "-1"}], "duration -1 s; a duration is 0 or more"),
+        ([{**GOOD, "duration": "-1"}], "duration -1 s, and a duration is 0 or more"),
     ],
 )
 def test_what_is_missing_or_negative_is_refused(rows, words):

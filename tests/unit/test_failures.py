@@ -58,7 +58,7 @@ def test_the_summary_counts_it(study):
 
 
 def test_its_scans_are_not_counted_in_the_group_statistics(study):
-    group = [one for one, _ in read_group(Results(study), "main")]
+    group = [one for own in read_group(Results(study), "main").scans.values() for one in own]
     steps = {step["name"]: step for step in flow(group)}
     assert (steps["Preprocessed"]["scans"], steps["Fitted"]["scans"]) == (4, 2)
     assert [lost["why"] for lost in steps["Fitted"]["lost"]] == [f"basis: {REASON}"]

@@ -11,27 +11,39 @@ PACKAGE = Path(fmrsflow.__file__).parent
 
 OPENS = {"open", "read_text", "read_bytes", "read_table", "read_json", "read_npz", "safe_load"}
 OPENS |= {"np.load", "nib.load", "json.load", "json.loads", "parse_table", "ZipFile", "load"}
+OPENS |= {"open_regular", "read_regular", "text_of"}
 """Calls that open a file or parse what came out of one."""
 
 ALLOWED = {
     "results.py": (OPENS, "the door"),
-    "files.py": ({"open", "read_text", "json.loads"}, "digest, user's JSON"),
-    "tables/__init__.py": ({"read_bytes"}, "user's tables"),
-    "study.py": ({"read_text", "json.loads"}, "study.json, which the start of a run writes"),
-    "manifests.py": ({"open", "json.load"}, "Snakemake's outputs, which name results"),
+    "files.py": (
+        {"open", "open_regular", "read_regular", "text_of", "json.loads"},
+        "digest, user's JSON",
+    ),
+    "tables/__init__.py": ({"read_regular"}, "user's tables"),
+    "study.py": ({"text_of", "json.loads"}, "study.json, which the start of a run writes"),
+    "manifests.py": ({"read_regular", "json.loads"}, "Snakemake's outputs, which name results"),
     "bundles.py": ({"ZipFile", "open", "json.loads"}, "archives of other sites"),
-    "sheets.py": ({"read_text", "safe_load", "read_table"}, "configuration, sheets, schemas"),
+    "bundle_files.py": (
+        {"ZipFile", "np.load", "json.loads", "parse_table"},
+        "files of bundles, before they are results",
+    ),
+    "sheets.py": (
+        {"text_of", "read_text", "safe_load", "read_table"},
+        "configuration, sheets, schemas",
+    ),
     "identity.py": ({"open"}, "scans of the study, compared"),
     "edge.py": ({"read_table"}, "events of the study"),
-    "images.py": ({"nib.load"}, "images of the study"),
+    "images.py": ({"open", "nib.load"}, "images of the study"),
     "convert/child.py": ({"open", "read_text"}, "what the converter printed"),
     "convert/formats.py": ({"open"}, "vendor files"),
     "convert/causes.py": ({"open"}, "vendor files"),
     "convert/jmrui.py": ({"read_bytes"}, "vendor files"),
     "convert/mend.py": ({"read_bytes"}, "vendor files"),
-    "convert/reader.py": ({"open", "read_text", "nib.load", "load"}, "vendor files"),
+    "convert/reader.py": ({"read_text", "nib.load", "load"}, "vendor files"),
     "stages/bold.py": ({"read_table", "read_json"}, "BOLD runs of the study"),
     "bold/mask.py": ({"read_text"}, "transform that a setting names"),
+    "stages/check.py": ({"read_table"}, "events of the study"),
     "stages/fit.py": ({"read_table"}, "design that a setting names"),
     "basis/formats.py": (
         {"read_text", "read_npz", "json.loads"},

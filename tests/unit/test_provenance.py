@@ -22,6 +22,7 @@ from fmrsflow.batch import faults, run_jobs
 from fmrsflow.edge import Job
 from fmrsflow.files import read_json, write_bytes
 from fmrsflow.provenance import code_digest, dataset_description, software
+from fmrsflow.source_names import source_name
 from fmrsflow.stages import basis, bold
 
 STAGES = digests.STAGES
@@ -62,6 +63,13 @@ def add_line(package, file: str) -> None:
     path.write_text(path.read_text() + "\nassert True\n")
 
 
+def maker(stage: str) -> dict:
+    """What a record of a stage says of its maker."""
+    told = software()
+    stages = told.pop("Stages")
+    return told | ({"StageDigest": stages[stage]} if stage in stages else {})
+
+
 def test_software_tells_the_versions_that_are_installed():
     told = software()
     assert told["Name"] == "fmrsflow"
@@ -86,7 +94,7 @@ def test_the_commit_of_a_checkout_is_told_and_else_that_of_the_image(package, mo
 def test_two_edited_checkouts_of_one_commit_are_told_apart(package, monkeypatch, file):
     monkeypatch.setenv("FMRSFLOW_COMMIT", "abc1234-dirty")
     before = software()
-    (package / "__pycache__").mkdir()
+    (package / "__pycache__").mkdir(exist_ok=True)
     (package / "__pycache__" / "edge.pyc").write_bytes(b"compiled")
     forget()
     assert software() == before
@@ -201,7 +209,9 @@ def test_a_record_tells_what_was_used_how_by_what_when_and_with_which_seed(study
     assert not faults(run_jobs([Job("preprocess", study, scan, setting)], preprocess))
     first = read_json(study.record_path("convert", {}, scan))
     second = read_json(study.record_path("preprocess", setting, scan))
-    assert first["sources"] == {scan.mrs: hashlib.sha256(b"signal").hexdigest()}
+    assert first["sources"] == {
+        source_name([scan], scan.mrs): hashlib.sha256(b"signal").hexdigest()
+    }
     own, used = sorted(second["inputs"])
     for name, digest in second["inputs"].items():
         assert digest == hashlib.sha256((study.results / name).read_bytes()).hexdigest()
@@ -210,7 +220,7 @@ def test_a_record_tells_what_was_used_how_by_what_when_and_with_which_seed(study
     wanted = study.setting("preprocess", setting["preprocess"])
     assert second["settings"] == {"preprocess": {"name": setting["preprocess"], **wanted}}
     assert second["seeds"] == {"test": crc32(f"{scan.key} test".encode())}
-    assert second["GeneratedBy"] == [software()] and software()["Commit"]
+    assert second["GeneratedBy"] == [maker("preprocess")] and software()["Commit"]
     assert within(first, before) and within(second, before)
 
 
@@ -234,7 +244,7 @@ def test_tables_of_the_consortium_tell_every_file_that_they_stand_on(study):
     for name in ("main/sites", "multiverse"):
         record = read_json(study.results / name / "record.json")
         assert within(record, before)
-        assert record["GeneratedBy"] == [software()]
+        assert record["GeneratedBy"] == [maker("sites")]
         assert record["settings"] == study.config["sites"]
         for key, folder in (("inputs", study.results), ("files", study.results / name)):
             assert record[key]

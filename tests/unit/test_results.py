@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 
 import nibabel as nib
 import numpy as np
@@ -11,8 +13,8 @@ import pytest
 
 from fmrsflow.errors import Damaged, DataError
 from fmrsflow.fids import Fids
-from fmrsflow.files import file_digest
-from fmrsflow.results import Results, Writer, read_record
+from fmrsflow.files import file_digest, write_bytes
+from fmrsflow.results import Results, Writer, read_record, record_bytes
 from fmrsflow.study import Scan, Site, Study
 from fmrsflow.tables import (
     MISSING,
@@ -22,8 +24,10 @@ from fmrsflow.tables import (
     integer,
     number,
     parse_table,
+    read_table,
     table_bytes,
     text,
+    write_table,
 )
 
 COLUMNS = {
@@ -114,6 +118,35 @@ def test_a_table_of_another_form_is_damage(content, message):
 def test_a_value_that_could_not_be_read_again_is_never_written(row):
     with pytest.raises(ValueError, match="is not of the kind"):
         table_bytes([row], COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *(
+            "=cmd|' /C calc'!A0",
+            "+1+cmd|x",
+            "-2+3+cmd|x",
+            "@SUM(A1)",
+            "\uff1d1+1",
+            "'=1",
+            "''@x",
+            "'-5",
+        ),
+        *("rest", "'quoted' is odd", "a=b", "-0.5", "+3", "-inf", "-1e-05", "-", "-CrCH2", "+A1"),
+    ],
+)
+def test_no_cell_is_run_as_a_formula_and_each_is_read_as_it_was(cell, tmp_path):
+    """As OWASP lists them: a cell that begins with =, +, -, @; white space in front is cut."""
+    columns = {"words": text("w"), "value": number("v")}
+    written = table_bytes([{"words": f"\t{cell}", "value": -1.5}], columns)
+    shown, value = written.decode().splitlines()[1].split("\t")
+    assert value == "-1.5", "a number stays a number"
+    # What still begins with a sign is a number or one word.
+    assert shown[0] not in "=+-@\uff1d" or re.fullmatch(r"[+-](\d+(\.\d+)?(e-\d+)?|\w+)", shown)
+    assert parse_table(written, columns, "x.tsv")[0]["words"] == cell
+    write_table(tmp_path / "sheet.tsv", [{"words": cell, "value": -1.5}])
+    assert read_table(tmp_path / "sheet.tsv") == [{"words": cell, "value": "-1.5"}]
 
 
 def test_a_data_dictionary_gives_descriptions_and_units():
@@ -247,3 +280,25 @@ def test_groups_and_bases_are_read_by_the_same_door(study):
     writer.save("figures/forest.png", b"picture")
     writer.finish({"stage": "sites"}, {})
     assert Results(study).group("sites", "main").content("figures/forest.png") == b"picture"
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+@pytest.mark.parametrize("what", ["record.json", "svs.nii.gz", "transients.tsv"])
+def test_a_folder_or_a_pipe_in_the_place_of_a_file_is_damage_and_never_waits(
+    study, left, make, what
+):
+    path = left.place(what)
+    path.unlink()
+    make(path)
+    output = Results(study).of("preprocess", NAMES, SCAN)
+    assert path.name in output.damage("svs.nii.gz", "transients.tsv")
+    with pytest.raises(Damaged, match=path.name):
+        output.content(what) if what != "record.json" else output.record
+
+
+def test_a_record_under_the_name_of_another_scan_is_refused(study, left):
+    record = read_record(left.record_path) | {"scan": SCAN.entities | {"subject": "02"}}
+    write_bytes(left.record_path, record_bytes(record))
+    with pytest.raises(Damaged, match="record of another scan"):
+        assert Results(study).of("preprocess", NAMES, SCAN).record
+    assert read_record(left.record_path)["scan"]["subject"] == "02"

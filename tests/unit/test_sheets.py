@@ -370,3 +370,27 @@ def test_each_missing_run_is_told(files):
     scan = read_study(files(scans=runs_sheet("1.nii; 2.nii")))
     told = [one for one in missing_files(scan) if " bold: " in one]
     assert len(told) == 2 and "no 1.nii" in told[0] and "no 2.nii" in told[1]
+
+
+def test_labels_that_differ_in_capitals_alone_are_refused(files):
+    sites = SITES + "a\tSiemens\t3\tPRESS\t0.03\t2\town\n"
+    scans = SCANS + "A\t01\tVis\ta/2.rda\ta/2w.rda\ta/2.tsv\n"
+    told = "\n".join(problems(files(sites=sites, scans=scans)))
+    assert "sites.tsv row 4: sites A and a differ in capitals alone" in told
+    assert "the scan A/sub-01_task-Vis stands in row 3 too, or differs in capitals alone" in told
+
+
+def test_a_message_holds_neither_a_whole_value_nor_thousands_of_problems(files):
+    config = files(data_root=["x" * 50] * 1000) | {f"key{n}": 1 for n in range(3000)}
+    with pytest.raises(StudyError) as caught:
+        read_study(config)
+    assert len(caught.value.problems) > 3000
+    assert "... and 28" in str(caught.value) and len(str(caught.value)) < 200_000
+
+
+def test_a_sheet_that_cannot_be_read_is_a_problem_with_its_name(files, tmp_path):
+    config = files()
+    (tmp_path / "scans.tsv").unlink()
+    (tmp_path / "scans.tsv").mkdir()
+    (problem,) = problems(config)
+    assert "scans.tsv: cannot be read (it is a folder, a pipe or a device" in problem

@@ -5,13 +5,15 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 import pytest
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, map_coordinates
 
-from fmrsflow.anatomy.brain import brain_mask, is_stripped
+from fmrsflow.anatomy.brain import about_brain, brain_mask, is_stripped
 from fmrsflow.anatomy.tissue import segment
 from fmrsflow.anatomy.voxel import tissue_fractions
 from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError
+from fmrsflow.report.voxel_figure import voxel_figure
+from fmrsflow.results import _encode
 from fmrsflow.study import Site
 from fmrsflow.synthetic.head import fractions, make_head
 
@@ -89,6 +91,47 @@ def test_brain_is_cut_out_of_a_whole_head(shared_data):
     assert found[inside & (height > height[true].min() + 55)].all()
     assert found[inside].mean() > 0.995
     assert not found[distance_transform_edt(~true) > 8].any()
+
+
+def test_a_picture_of_a_whole_head_shows_the_brain_and_nothing_of_a_face(head):
+    """Nor what a segmentation took for tissue in it: an eye, and muscle that hangs on the brain."""
+    gm, wm = (head.maps[name].copy() for name in ("gm", "wm"))
+    brain = head.maps["gm"] + head.maps["wm"] > 0.5
+    away = distance_transform_edt(~(head.t1w > 0), np.diag(head.affine)[:3])
+    face = away > 6
+    place = np.indices(face.shape)
+    front = np.array([face.shape[0] // 2, np.flatnonzero(brain.any((0, 2))).max() + 10, 30])
+    eye = ((place - front[:, None, None, None]) ** 2).sum(axis=0) < 6**2
+    hanging = (np.abs(place[0] - front[0]) < 2) & (place[2] == 30) & (place[1] > front[1] - 30)
+    gm[(eye | hanging) & (away > 0)] = 1.0
+    mask, affine = about_brain((gm, head.affine), (wm, head.affine))
+    onto = np.linalg.inv(affine) @ head.affine
+    grid = np.einsum("ij,j...->i...", onto[:3, :3], place) + onto[:3, 3, None, None, None]
+    seen = map_coordinates(mask.astype(np.float32), grid, order=1) > 0.5
+    assert eye.sum() > 400 and (hanging & face).sum() > 10
+    assert not seen[face & (away > 10)].any()
+    assert seen[brain].mean() > 0.995
+
+    # The same picture, whatever the face.
+    voxel = np.diag([25.0, 25.0, 25.0, 1.0])
+    voxel[:3, 3] = head.affine[:3, :3] @ (np.array(face.shape) // 2) + head.affine[:3, 3]
+    pictures = []
+    for seed in (1, 2):
+        t1w = head.t1w.astype(np.float32)
+        scalp = np.random.default_rng(seed).permutation(np.linspace(1, 900, (away > 12).sum()))
+        t1w[away > 12] = scalp
+        figure = voxel_figure(t1w, head.affine, voxel, (mask, affine))
+        pictures.append(_encode(figure, None)[1])
+    assert pictures[0] == pictures[1]
+
+
+def test_a_picture_without_a_brain_shows_nothing():
+    empty = np.zeros((20, 20, 20), np.float32)
+    spots = empty.copy()
+    spots[::6, ::6, ::6] = 1
+    for tissue in (empty, spots):
+        mask, _ = about_brain((tissue, np.eye(4)), (tissue, np.diag([2.0, 2.0, 2.0, 1.0])))
+        assert not mask.any()
 
 
 def test_picture_without_three_tissues_is_refused():

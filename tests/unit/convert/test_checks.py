@@ -9,6 +9,7 @@ import pytest
 
 from fmrsflow.convert.checks import (
     against_site,
+    check_axes,
     distrusted,
     reference_against_scan,
     right_way_round,
@@ -148,13 +149,24 @@ def test_implausible_echo_time_gives_way_to_the_sheet_with_a_warning():
         ({"told": Told(vendor="Siemens")}, "Siemens wrote it; sites.tsv says Philips"),
         ({"told": Told(family="STEAM")}, "sequence is STEAM; sites.tsv says PRESS"),
         ({"tr_s": 3.0}, "repetition time 3000 ms"),
-        ({"frequency_mhz": 297.2}, "6.98 T"),
-        ({"nucleus": "31P"}, "31P"),
     ],
 )
 def test_another_protocol_than_the_sites_is_refused_with_both_values(others, words):
     with pytest.raises(DataError, match=words):
         against_site(scan(BRAIN, **others), SITE, lambda text: None)
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ({"frequency_mhz": 297.2}, "6.98 T"),
+        ({"nucleus": "31P"}, "31P"),
+        ({"dwell_s": 0.5}, "spectral width 2 Hz is outside 500-200000 Hz"),
+    ],
+)
+def test_an_axis_of_another_nucleus_field_or_unit_is_refused(others, words):
+    with pytest.raises(DataError, match=words):
+        check_axes(replace(scan(BRAIN), **others), SITE)
 
 
 def test_scan_without_geometry_goes_on_with_a_warning():

@@ -27,16 +27,16 @@ def test_a_right_pair_is_converted(shared_data, tmp_path):
 @pytest.mark.parametrize(
     ("mrs", "ref", "site", "words"),
     [
-        (REF, ACT, {}, ["press35_sub02_act.sdat", "press35_sub02_ref.sdat", "to be swapped"]),
+        (REF, ACT, {}, ["_mrs.sdat", "_ref.sdat", "to be swapped"]),
         (ACT, ACT, {}, ["named as its own ref", "column ref"]),
-        ("hostile/csi.sdat", "", {}, ["csi.sdat", "multi-voxel"]),
+        ("hostile/csi.sdat", "", {}, ["_mrs.sdat", "multi-voxel"]),
         (ACT, REF, {"vendor": "GE"}, ["a scanner of Philips wrote it", "GE for north"]),
         (ACT, REF, {"te_s": 0.0365}, ["echo time 35 ms", "36.5 ms"]),
         (
             "siemens-press-3t/SVS_30.IMA",
             "",
             {"vendor": "Siemens", "sequence": "STEAM", "te_s": 0.03},
-            ["SVS_30.IMA", "sequence is PRESS", "STEAM for north"],
+            ["_mrs.IMA", "sequence is PRESS", "STEAM for north"],
         ),
         ("hostile/mega_editpulse_in_header.nii.gz", "", {}, ["editing pulses", "not supported"]),
         ("drift-series/spant_mpress_drift.nii.gz", "", {}, ["odd and even", "not supported"]),

@@ -37,7 +37,7 @@ def test_every_chart_of_a_scan_is_drawn_and_obeys_plotlys_own_schema(charts):
 
 
 def test_every_chart_of_a_group_obeys_plotlys_own_schema(group):
-    scans = [summary for summary, _ in group if summary.quality]
+    scans = [one for own in group.scans.values() for one in own if one.quality]
     effects = [
         Effect("A", 2.0, 1.0, 3.0, "3 scans", "site-A.html", "own"),
         Effect("B", 4.0, 2.0, 6.0, "3 scans", "site-B.html", "standardised"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 
 import pytest
 
-from fmrsflow.report.methods import methods
+from fmrsflow.report.methods import Methods, methods
 from fmrsflow.report.references import _WORKS, bibtex, cite
 from fmrsflow.study import Site
 
@@ -86,9 +89,95 @@ def test_every_citation_in_the_text_has_an_entry_and_the_other_way_round():
     text = " ".join(made.paragraphs)
     assert all(cite(key) in text for key in made.keys)
     assert re.findall(r"@article\{(\w+),", made.bibtex) == sorted(made.keys)
-    assert {"[@" + key for key in ("Klose1990", "Clarke2022")} <= set(
-        re.findall(r"\[@\w+", made.markdown)
+    cited = re.findall(r"\[@(\w+)((?:; @\w+)*)\]", made.markdown)
+    in_markdown = {key for first, more in cited for key in (first, *re.findall(r"\w+", more))}
+    assert in_markdown == set(made.keys) and len(in_markdown) > 5
+    assert made.markdown.count("@") == sum(1 + more.count("@") for _, more in cited)
+
+
+HOSTILE = (
+    '<img src="http://tracker.test/x.png"> <script>alert(1)</script> [@Doe2020] @doe '
+    "![](http://tracker.test/y.png) [here](javascript:go) <http://tracker.test> `code` **bold** "
+    "$x^2$ \\input{/etc/passwd} {=html} &copy; ~~gone~~ H~2~O "
+    "\x02Near2015\x03 \x02Nobody1900\x03 \x02Wilson2021\x03"
+    "\n\n# A heading\n\n| a | b |\n|---|---|\n\n[^1]: a note ^[inline]"
+)
+"""Free text of a bundle's record: everything that Markdown, HTML or TeX would act on."""
+
+
+def hostile() -> Methods:
+    """Methods with that text in every place that takes words of a sheet, setting or record."""
+    preprocess = {
+        "settings": {"preprocess": SETTING | {"name": HOSTILE}},
+        "parameters": {"eddy": {"applied": True}},
+        "snr_definition": HOSTILE,
+    }
+    made = {"source": "simulate", "sequence": HOSTILE, "pulses": HOSTILE, "site": HOSTILE}
+    fitted = {"basis": {"name": HOSTILE}, "fit": {"engine": HOSTILE, "baseline": HOSTILE}}
+    return methods(
+        [Site(HOSTILE, HOSTILE, 3.0, HOSTILE, 0.03, 2.0, "own")],
+        1,
+        {
+            "convert": [{"n_coils": 8}],
+            "preprocess": [preprocess],
+            "anatomy": [{"method": HOSTILE}],
+            "basis": [{"made": made | {"assumed": {"pulses": HOSTILE}}}],
+            "fit": [{"settings": fitted}],
+            "quantify": [{"water": {"amplitude": 1}, "constants": HOSTILE}],
+            "response": [{"settings": {"response": {"rest": HOSTILE}}}],
+        },
+        {"Version": HOSTILE},
+        LIMITS,
     )
+
+
+def test_free_text_stays_text_in_commonmark():
+    from markdown_it import MarkdownIt
+
+    reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    kinds = {
+        token.type
+        for block in reader.parse(hostile().markdown)
+        for token in (block, *(block.children or ()))
+    }
+    assert kinds == {"paragraph_open", "inline", "paragraph_close", "text"}
+    assert "<script>alert(1)</script>" in hostile().paragraphs[0], "the words are there to be read"
+
+
+def kinds_of(node) -> set[str]:
+    """Kinds of all elements of a document as Pandoc parses it."""
+    if isinstance(node, dict):
+        own = {node["t"]} if isinstance(node.get("t"), str) else set()
+        return own.union(*(kinds_of(one) for one in node.values()))
+    if isinstance(node, list):
+        return set().union(*(kinds_of(one) for one in node))
+    return set()
+
+
+@pytest.mark.skipif(not shutil.which("pandoc"), reason="pandoc is not installed")
+def test_pandoc_renders_the_methods_with_every_citation(tmp_path):
+    made = hostile()
+    for name, text in (("methods.md", made.markdown), ("references.bib", made.bibtex)):
+        (tmp_path / name).write_text(text)
+
+    def pandoc(*arguments: str) -> str:
+        """What `pandoc methods.md` gives, with its references."""
+        command = ["pandoc", "methods.md", "--bibliography", "references.bib", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        return done.stdout
+
+    parsed = json.loads(pandoc("--to", "json"))
+    kinds = kinds_of(parsed["blocks"])
+    # No RawInline, RawBlock, Link, Image, Code, Math, Note, Header, Table of anybody's.
+    assert kinds <= {"Para", "Str", "Space", "Quoted", "DoubleQuote", "SingleQuote", "Cite"} | {
+        "NormalCitation"
+    }
+    page = pandoc("--citeproc", "--to", "html")
+    assert "???" not in page and "<script" not in page and "<img" not in page
+    for key in made.keys:
+        assert f'id="ref-{key}"' in page
+        assert key[-4:] in page
 
 
 def test_entries_are_whole_and_well_formed():

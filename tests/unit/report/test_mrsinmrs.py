@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from markdown_it import MarkdownIt
 
-from fmrsflow.report.mrsinmrs import MISSING, checklist, to_markdown, to_rows
+from fmrsflow.report.mrsinmrs import MISSING, Item, checklist, to_markdown, to_rows
 from fmrsflow.study import Site
 
 SITE = Site("A|<b>", "Siemens", 3.0, "press", 0.03, 2.0, "own")
@@ -66,8 +67,12 @@ def test_rows_and_markdown_mark_what_is_missing_and_keep_markup_as_text():
     made = checklist(SITE, [record()], [{}], [], [], [], {}, LIMITS)
     rows = to_rows(made)
     assert {row["value"] for row in rows if row["item"].startswith("Shim")} == {MISSING}
-    text = to_markdown("A|<b>", made)
-    assert "<b>" not in text and "A\\|&lt;b&gt;" in text
+    signs = "A|<b> ![](http://tracker.test/x.png) | b |\n| c |"
+    text = to_markdown(signs, [Item("Hardware", "Field strength", signs, "")])
+    page = MarkdownIt("commonmark").enable("table").render(text)
+    assert "<b>" not in page and "<img" not in page and page.count("<tr>") == 2
+    assert page.count("A|&lt;b&gt; ![](http://tracker.test/x.png) | b | | c |") == 2
+    text = to_markdown("A", made)
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert len(table) == len(made) + 2
     assert all(line.count("|") == 4 for line in table)

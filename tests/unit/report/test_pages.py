@@ -128,7 +128,7 @@ def test_the_headline_is_glutamate_with_line_widths_matched(results):
 
 
 def test_the_flow_loses_each_scan_once_and_says_why(group):
-    steps = flow([summary for summary, _ in group])
+    steps = flow([one for own in group.scans.values() for one in own])
     assert [step["scans"] for step in steps] == [4, 3, 3, 3, 3, 3, 3]
     assert steps[1]["lost"] == [
         {"scans": 1, "why": "convert: svs.nii.gz is truncated; copy it again"}

@@ -1,5 +1,9 @@
 """The direct REML against a dense-matrix likelihood, closed forms, and lme4's answers."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -83,3 +87,26 @@ def test_simulated_data_have_the_components_they_were_made_from():
     pairs = [(j, j + 1) for j in range(len(same) - 1) if same[j] == same[j + 1]]
     shared = np.mean([np.cov(y[:, j], y[:, k])[0, 1] for j, k in pairs])
     assert shared == pytest.approx(fitted.variances[:2].sum(), rel=0.05)
+
+
+def test_the_dispersion_is_the_same_to_the_last_bit_in_every_process():
+    """A sum over a set of names has another order under each hash seed of Python."""
+    code = (
+        "import numpy as np; from fmrsflow.sites.variance import Sample, _dispersion\n"
+        "rng = np.random.default_rng(1); sites = tuple(f'site{n % 20:02d}' for n in range(500))\n"
+        "value = rng.standard_normal(500) / 3; se = rng.uniform(0.9, 1.1, 500)\n"
+        "sample = Sample(value, se, sites, ('GE',) * 500, tuple(map(str, range(500))))\n"
+        "print(repr(_dispersion(sample, se**2)))"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "1234"
+    }
+    (value,) = told
+    assert 0 < float(value) < 1

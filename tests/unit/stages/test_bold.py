@@ -242,9 +242,12 @@ def test_three_runs_give_one_area_with_a_smaller_error(sessions, tmp_path):
     shares = [row["weight"] for row in rows]
     assert sum(shares) == pytest.approx(1) and shares[2] < 0.6 * min(shares[:2])
     alone = [row["area_mean_se"] for row in rows]
-    assert record["area_mean_se_percent_s"] == pytest.approx(
-        sum(se**-2 for se in alone) ** -0.5, rel=1e-6
+    combined = record["area_mean_se_percent_s"]
+    # The runs are independent.
+    assert combined**2 == pytest.approx(
+        sum((share * se) ** 2 for share, se in zip(shares, alone)), rel=1e-4
     )
+    assert combined < min(alone)
     truth = sessions[0].truths[0]["area_sum_percent_s"]
     assert abs(record["area_mean_percent_s"] - truth) < 3 * record["area_mean_se_percent_s"]
     assert record["runs_differ_p"] > 1e-3

@@ -10,10 +10,11 @@ import pytest
 import report_fixture as made
 from fmrsflow.bundles import WITHHELD
 from fmrsflow.cli import main as fmrsflow
+from fmrsflow.edge import Job
 from fmrsflow.files import file_digest, read_json, write_bytes
 from fmrsflow.results import record_bytes
 from fmrsflow.stages.verify import changes, expected_records, main
-from fmrsflow.study import Study
+from fmrsflow.study import STAGE_SETTINGS, Study
 
 
 @pytest.fixture
@@ -28,6 +29,10 @@ def study(tmp_path):
     record = read_json(record_path)
     record["sources"] = {scan.mrs: file_digest(made_study.data_root / scan.mrs)}
     write_bytes(record_path, record_bytes(record))
+    site = made_study.site(scan)
+    for stage, item in (("anatomy", scan), ("segment", scan), ("basis", site)):
+        names = {one: made.ANALYSIS[one] for one in STAGE_SETTINGS[stage]}
+        Job(stage, made_study, item, names).finish("ok", None, None, {})
     relative = replace(made_study, config=config)
     for name in expected_records(relative):  # of stages that the fixture does not play
         if not (made_study.results / name).exists():

@@ -16,15 +16,19 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from contextlib import redirect_stderr
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import TextIO
 
 from fmrsflow import manifests
 from fmrsflow.edge import FailedBefore, InputChanged, Job
 from fmrsflow.errors import Damaged, DataError, Unreachable, Unwritable, machine_fault
 from fmrsflow.files import file_digest, write_json
 from fmrsflow.manifests import Entry, Manifest
+from fmrsflow.remake import with_pruned
 from fmrsflow.results import read_record
-from fmrsflow.study import STAGE_SETTINGS, Study, study_option
+from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS, Scan, Study, study_option
 
 Process = Callable[[Job], dict]
 
@@ -32,7 +36,7 @@ Process = Callable[[Job], dict]
 def run_job(job: Job, process: Process) -> None:
     """Run a stage for one scan and write its record; expected failures become its status."""
     try:
-        body = process(job)
+        body = with_pruned(job.study, lambda: job.anew(process))
     except FailedBefore as failure:
         job.finish("failed", str(failure), failure.stage, {})
     except Damaged:
@@ -48,8 +52,18 @@ def run_job(job: Job, process: Process) -> None:
 
 
 def _failed(job: Job, failure: DataError) -> None:
-    job.finish("failed", " ".join(str(failure).split()), job.stage, {})
-    print(f"{job.item.key}: {job.stage}: {failure}", file=sys.stderr)
+    job.finish("failed", _with_file(job, " ".join(str(failure).split())), job.stage, {})
+    print(f"{job.item.key}: {job.stage}: {job.said(str(failure))}", file=sys.stderr)
+
+
+def _with_file(job: Job, reason: str) -> str:
+    """A reason that names no file of its scan, with the name of the scan's file before it."""
+    if not isinstance(job.item, Scan):
+        return reason
+    names = [PurePath(name).name for column in PATH_COLUMNS for name in job.item.files(column)]
+    # Without its ending: beside an SDAT lies a SPAR.
+    told = any(name.partition(".")[0] in reason for name in names)
+    return reason if told else f"{names[0]}: {reason}"
 
 
 def run_jobs(jobs: Iterable[Job], process: Process) -> dict[str, Entry]:
@@ -58,11 +72,12 @@ def run_jobs(jobs: Iterable[Job], process: Process) -> dict[str, Entry]:
     done = []
     for job in jobs:
         before = _cpu_s()
-        try:
-            run_job(job, process)
-            done.append(job)
-        except Exception as error:  # the other scans of the batch go on
-            entries[job.item.key] = _fault(job, error)
+        with redirect_stderr(Log(sys.stderr, job)):
+            try:
+                run_job(job, process)
+                done.append(job)
+            except Exception as error:  # the other scans of the batch go on
+                entries[job.item.key] = _fault(job, error)
         print(f"{job.item.key}: {job.stage}: cpu_s {_cpu_s() - before:.3f}", file=sys.stderr)
     for job in done:
         # The manifest is dated at the end of the batch: one input that was replaced since it was
@@ -71,19 +86,38 @@ def run_jobs(jobs: Iterable[Job], process: Process) -> dict[str, Entry]:
             job.check_sources()
             entries[job.item.key] = _entry(job)
         except Exception as error:
-            entries[job.item.key] = _fault(job, error)
+            with redirect_stderr(Log(sys.stderr, job)):
+                entries[job.item.key] = _fault(job, error)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"job: cpu_s {_cpu_s():.3f} peak_mb {peak_mb:.0f}", file=sys.stderr)
     return entries
+
+
+class Log:
+    """A stream that what a scan's job prints goes through on its way to the log, names of the
+    scan's files taken out."""
+
+    def __init__(self, stream: TextIO, job: Job):
+        self._stream, self._job = stream, job
+
+    def write(self, text: str) -> int:
+        """Write a text without these names."""
+        return self._stream.write(self._job.said(text) if text.strip() else text)
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
 
 
 def _fault(job: Job, error: Exception) -> Entry:
     """A fault; an old record goes, since later stages would take it for today's."""
     try:
         job.record_path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        pass  # no later stage takes a folder for a record
     except OSError as refused:
         raise Unwritable(job.record_path, refused) from refused
-    return fault(job.item.key, job.stage, error)
+    entry = fault(job.item.key, job.stage, error)
+    return replace(entry, reason=entry.reason and job.said(entry.reason))
 
 
 def fault(key: str, stage: str, error: Exception) -> Entry:
@@ -125,7 +159,8 @@ def _entry(job: Job) -> Entry:
 def files_as_they_were(entry: Entry, study: Study) -> bool:
     """Whether the files of an item and those that it was read from are as they were."""
     return all(
-        manifests.state(study.results / name)[:2] == state for name, state in entry.files.items()
+        manifests.state(study.results / name)[:2] == state
+        for name, state in entry.kept(study.results).items()
     ) and all(
         manifests.state(study.data_root / name) == state for name, state in entry.sources.items()
     )

@@ -13,14 +13,18 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from fmrsflow import bundle_files, versions
 from fmrsflow.errors import DataError, reading_failed
-from fmrsflow.files import json_bytes
+from fmrsflow.files import json_bytes, open_regular
 from fmrsflow.results import Output, Results, parse_record, record_bytes
 from fmrsflow.sheets import LABEL, SETTING_NAME, check_config, check_value, schema
+from fmrsflow.source_names import column_of
 from fmrsflow.study import (
     ANALYSIS_SETTINGS,
     PATH_COLUMNS,
@@ -29,6 +33,8 @@ from fmrsflow.study import (
     Study,
     Unit,
 )
+from fmrsflow.surroundings import long_names
+from fmrsflow.versions import NOT_NUMERICAL
 
 FORMAT = 1
 MANIFEST = "MANIFEST.json"
@@ -111,7 +117,7 @@ class Bundle:
 
     name: str
     study: Study
-    files: dict[str, bytes]
+    files: Mapping[str, bytes]
     software: dict
 
 
@@ -136,7 +142,7 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         config=_without_paths(study.config),
         sites={site: study.sites[site]},
         scans=tuple(_without_names(scan) for scan in scans),
-        participants=tuple(row for row in study.participants if row["site"] == site),
+        participants=tuple(_rounded(row) for row in study.participants if row["site"] == site),
     )
     files, outputs = {STUDY: part.save_text().encode()}, {}
     results = Results(study)
@@ -163,6 +169,7 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         "paths of the configuration",
         "of_persons": f"labels of scans{''.join(f', {one}' for one in columns)}; "
         "scanner model and software; times of processing",
+        "levels": _levels(part, files),
         "files": dict(sorted(digests.items())),
     }
     files[MANIFEST] = json_bytes(manifest)
@@ -171,6 +178,33 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         for name in sorted(files):
             archive.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED)
     return buffer.getvalue(), manifest
+
+
+def leaving(study: Study, site: str) -> Iterator[tuple[Output, str]]:
+    """Output and name of every file beside a record that a bundle of the site takes."""
+    part = replace(study, scans=tuple(study.scans_of(site)))
+    results = Results(study)
+    for stage, own, item in _results_of(part):
+        output = results.of(stage, own, item)
+        if output.exists:
+            yield from ((output, name) for name in LEAVES[stage] if output.has(name))
+
+
+def _levels(part: Study, files: dict[str, bytes]) -> dict[str, list[str]]:
+    """Words of the site's own that leave, for its consent: what a study calls its tasks,
+    conditions and trial types, and what it says of persons; by where they stand."""
+    found: dict[str, set[str]] = {}
+    for scan in part.scans:
+        for column in ("task", "acq", "condition"):
+            found.setdefault(f"scans.tsv {column}", set()).add(getattr(scan, column))
+    for row in part.participants:
+        for column in ("person", "sex"):
+            found.setdefault(f"participants.tsv {column}", set()).add(row.get(column) or "")
+    for name, content in files.items():
+        if name.endswith("_desc-preprocess_record.json"):
+            conditions = json.loads(content).get("conditions") or ()
+            found.setdefault("trial types and conditions", set()).update(conditions)
+    return {key: sorted(words - {""}) for key, words in found.items() if words - {""}}
 
 
 def unpack(path: str | Path) -> Bundle:
@@ -184,7 +218,7 @@ def unpack(path: str | Path) -> Bundle:
     """
     name = Path(path).name
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             if len(entries) > MOST_FILES or sum(one.file_size for one in entries) > MOST_BYTES:
                 raise DataError(f"{name}: larger than a bundle of one site can be; not unpacked")
@@ -217,12 +251,43 @@ def unpack(path: str | Path) -> Bundle:
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise DataError(f"{name}: {STUDY} is missing or bad; ask the site again") from None
     _check_records(study, content, name)
-    return Bundle(name, study, content, software)
+    _check_files(study, content, name)
+    return Bundle(name, study, Packed(path, {one: digests[one] for one in content}), software)
+
+
+class Packed(Mapping):
+    """Files of a checked bundle by path, read from it when they are asked for: the bundles of a
+    consortium need not fit into memory together."""
+
+    def __init__(self, path: str | Path, digests: dict[str, str]):
+        self._path, self._digests = path, digests
+
+    @cached_property
+    def _archive(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self._path)
+
+    def __getitem__(self, name: str) -> bytes:
+        digest = self._digests[name]
+        try:
+            content = self._archive.read(name)
+        except _UNREADABLE as error:
+            reason = f"{Path(self._path).name}: {name} cannot be read again ({error})"
+            raise reading_failed(self._path, error, reason) from None
+        if _digest(content) != digest:
+            raise DataError(f"{Path(self._path).name} was changed while it was merged; run again")
+        return content
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._digests)
+
+    def __len__(self) -> int:
+        return len(self._digests)
 
 
 def differences(bundles: list[Bundle]) -> list[dict]:
-    """Settings and software in which bundles differ from the first, a row each."""
-    rows = []
+    """Settings, code of the stages and libraries in which bundles differ from the first, and
+    records of a bundle from its own study.json, a row each."""
+    rows = [row for bundle in bundles for row in _versions(bundle)]
     first = bundles[0]
     wanted = _comparable(first)
     for other in bundles[1:]:
@@ -241,16 +306,17 @@ def differences(bundles: list[Bundle]) -> list[dict]:
 
 
 def duplicates(bundles: list[Bundle]) -> list[str]:
-    """Sites that stand in more than one bundle, and scans of two bundles that were made of the
-    same raw data, a line each."""
-    places: dict[str, list[str]] = {}
+    """Sites that stand in more than one bundle, also in other capitals (some file systems make one
+    folder of both), and scans of two bundles that were made of the same raw data, a line each."""
+    places: dict[str, list[tuple[str, str]]] = {}
     for bundle in bundles:
         for site in bundle.study.sites:
-            places.setdefault(site, []).append(bundle.name)
+            places.setdefault(site.lower(), []).append((site, bundle.name))
     twice = [
-        f"site {site} stands in {', '.join(names)}"
-        for site, names in sorted(places.items())
-        if len(names) > 1
+        f"site {' and '.join(dict.fromkeys(site for site, _ in own))} stands in "
+        f"{', '.join(name for _, name in own)}"
+        for _, own in sorted(places.items())
+        if len(own) > 1
     ]
     return twice or _same_data(bundles)
 
@@ -295,6 +361,13 @@ def combine(bundles: list[Bundle], results: str) -> Study:
 def _without_names(scan: Scan) -> Scan:
     """File names may hold a person's name: only that there is a file leaves the site."""
     return replace(scan, **{column: WITHHELD for column in PATH_COLUMNS if getattr(scan, column)})
+
+
+def _rounded(row: dict) -> dict:
+    """A row of participants.tsv with whole years: a date of scanning and an age to the day give a
+    date of birth."""
+    age = row.get("age")
+    return row if age is None else {**row, "age": float(round(age))}
 
 
 def _without_paths(config: dict) -> dict:
@@ -372,16 +445,7 @@ def _unnamed(sources: dict[str, str], scans: tuple[Scan, ...]) -> dict[str, str]
     """Digests of source files by column of scans.tsv; `beside` for what no column names."""
     found: dict[str, list[str]] = {}
     for name, digest in sources.items():
-        column = next(
-            (
-                column
-                for column in PATH_COLUMNS
-                for own in (own for scan in scans for own in scan.files(column))
-                if PurePosixPath(name).is_relative_to(own)
-            ),
-            "beside",
-        )
-        found.setdefault(column, []).append(digest)
+        found.setdefault(column_of(scans, name) or "beside", []).append(digest)
     return {
         f"{WITHHELD}-{column}-{n}": digest
         for column, digests in sorted(found.items())
@@ -467,6 +531,10 @@ def _check_names(study: Study, files: dict[str, bytes], name: str) -> None:
     bad += [one for one in names if not SETTING_NAME.fullmatch(one)]
     if bad:
         raise DataError(f"{name}: {bad[0]!r} is no label of a study; refused")
+    if long := long_names(study):
+        raise DataError(f"{name}: {long[0]}; refused")
+    if len({scan.key.lower() for scan in study.scans}) < len(study.scans):
+        raise DataError(f"{name}: a scan stands twice, or in other capitals; refused")
     foreign = {scan.site for scan in study.scans} - {site}
     foreign |= {row["site"] for row in study.participants} - {site}
     foreign |= {path for path in files if PurePosixPath(path).parts[1:2] != (site,)}
@@ -526,6 +594,47 @@ def _check_records(study: Study, files: dict[str, bytes], name: str) -> None:
             raise DataError(f"{name}: {path} is missing or no record of {stage}; ask again")
 
 
+def _check_files(study: Study, files: dict[str, bytes], name: str) -> None:
+    """Every file is one that leaves a site and that its record names, and can be opened as what it
+    is (bundle_files.py).
+
+    Raises
+    ------
+    DataError
+        With the first that is not.
+    """
+    known = set()
+    for stage, own, item in _results_of(study):
+        output = Results(study).of(stage, own, item)
+        path = _below(study, output.record_path)
+        known.add(path)
+        record = bundle_files.parse_json(files[path], f"{name}: {path}")
+        bundle_files.check_record(record, stage, f"{name}: {path}")
+        if record.get("scan") != item.entities:
+            raise DataError(f"{name}: {path} is the record of another scan; refused")
+        for what in LEAVES[stage]:
+            file = _below(study, output.place(what))
+            if record["files"].get(PurePosixPath(file).name) != _digest(files.get(file, b"")):
+                if file in files or PurePosixPath(file).name in record["files"]:
+                    raise DataError(f"{name}: {file} is not what its record names; ask again")
+                continue
+            known.add(file)
+            _check_file(stage, what, files[file], f"{name}: {file}")
+    if odd := sorted(set(files) - known):
+        raise DataError(f"{name}: {odd[0]} is no file that leaves a site; refused")
+
+
+def _check_file(stage: str, what: str, content: bytes, shown: str) -> None:
+    if what.endswith(".tsv"):
+        bundle_files.check_table(content, stage, what.removesuffix(".tsv"), shown)
+    elif what.endswith(".npz"):
+        bundle_files.check_arrays(content, shown)
+    elif what.endswith(".nii.gz"):
+        bundle_files.check_fids(content, shown)
+    else:
+        bundle_files.parse_json(content, shown)
+
+
 def _comparable(bundle: Bundle) -> dict[str, str]:
     """Everything of configuration and software that must agree, as flat text."""
     skipped = {*PATH_SETTINGS[""], "only_sites", "same_content", "batch"}
@@ -540,5 +649,21 @@ def _comparable(bundle: Bundle) -> dict[str, str]:
             flat[prefix] = json.dumps(value)
 
     walk("", {key: one for key, one in bundle.study.config.items() if key not in skipped})
-    walk("software", bundle.software)
+    libraries = bundle.software.get("Dependencies") or {}
+    libraries = {key: one for key, one in libraries.items() if key not in NOT_NUMERICAL}
+    walk("software", {"code": bundle.software.get("Stages"), "libraries": libraries})
     return flat
+
+
+def _versions(bundle: Bundle) -> Iterator[dict]:
+    """Rows of what some records of a bundle were made by and its study.json does not say."""
+    for stage in LEAVES:
+        found: Counter[str] = Counter()
+        own = [entry for entry in _results_of(bundle.study) if entry[0] == stage]
+        for _, names, item in own:
+            path = _below(bundle.study, bundle.study.record_path(stage, names, item))
+            record = parse_record(bundle.files[path], path)
+            found.update(versions.differences(record, bundle.study, stage, names))
+        for one, count in found.items():
+            text = versions.made_by_two(stage, count, len(own), one)
+            yield {"what": f"records of {stage}", "bundle": bundle.name, "has": text}

@@ -6,7 +6,7 @@ import importlib
 import sys
 
 from fmrsflow import arithmetic
-from fmrsflow.errors import DataError, MachineFault, UsageError, unknown
+from fmrsflow.errors import DataError, MachineFault, Pruned, UsageError, unknown
 
 COMMANDS = {
     "convert": "vendor files to anonymised NIfTI-MRS",
@@ -27,6 +27,7 @@ COMMANDS = {
     "summary": "what a run has done, and what failed",
     "list": "files that the manifests of stages name",
     "clean": "delete what stages made, so that the next run makes it again",
+    "prune": "delete what can be made again, keep tables and records",
     "init": "a study's configuration and sheets, empty or from a folder of data",
     "check": "all errors of a study's files",
     "run": "run a study to its report",
@@ -67,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     except UsageError as error:
         print(f"fmrsflow {argv[0]}: {error}", file=sys.stderr)
         return 2
-    except (DataError, MachineFault) as error:
+    except (DataError, MachineFault, Pruned) as error:
         print(f"fmrsflow {argv[0]}: {error}", file=sys.stderr)
         return 1
 

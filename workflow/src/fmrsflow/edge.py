@@ -6,6 +6,7 @@ A stage is a function `process(job) -> dict`; batch.py runs it for scans.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,8 @@ from fmrsflow.errors import DataError, Unreachable, reading_failed
 from fmrsflow.events import events_of
 from fmrsflow.files import file_digest
 from fmrsflow.results import Output, Results, Writer, now
-from fmrsflow.study import STAGE_SETTINGS, Item, Scan, Site, Study, Unit
+from fmrsflow.source_names import Said, files_below
+from fmrsflow.study import Item, Scan, Site, Study, Unit
 from fmrsflow.tables import Columns, Row, read_table
 
 
@@ -78,6 +80,12 @@ class Job:
         own = self.results.of(self.stage, self.names, self.item)
         return Writer(own, self.study.software, self.results.inputs, self.started)
 
+    def anew(self, process: Callable[[Job], dict]) -> dict:
+        """What a stage's `process` gives, without the traces of a try that met a pruned file."""
+        for noted in (self.warnings, self.sources, self.asked, self.seeds, self.files):
+            noted.clear()
+        return process(self)
+
     @property
     def files(self) -> dict[str, str]:
         """Files that this job has written: name -> digest."""
@@ -103,6 +111,11 @@ class Job:
         """The site's row of sites.tsv."""
         return self.study.sites[self.item.site]
 
+    @cached_property
+    def said(self) -> Said:
+        """Takes names of the scans' files out of what outputs say."""
+        return Said(self.study, () if isinstance(self.item, Site) else self.unit.scans)
+
     @property
     def record_path(self) -> Path:
         """The record that this job writes."""
@@ -110,13 +123,8 @@ class Job:
 
     @cached_property
     def settings(self) -> dict[str, dict]:
-        """Resolved settings by stage: the named ones that this stage depends on, and its section
-        of the configuration where it has but one (`anatomy`, `bold`)."""
-        named = {stage: self.study.setting(stage, name) for stage, name in self.names.items()}
-        section = "anatomy" if self.stage == "segment" else self.stage
-        if section in self.study.config and not STAGE_SETTINGS[self.stage]:
-            named[section] = self.study.config[section]
-        return named
+        """Resolved settings by stage (`Study.settings_of`)."""
+        return self.study.settings_of(self.stage, self.names)
 
     def seed(self, what: str, scan: Scan | None = None) -> int:
         """Seed of random numbers from the scan's name and their purpose; told in the record."""
@@ -155,12 +163,24 @@ class Job:
                 "mend the path or bring the file",
                 path,
             )
+        if not (os.path.isfile(path) or os.path.isdir(path)):
+            raise Unreachable(
+                f"{name} (column {column}) is neither a file nor a folder but a pipe or a device; "
+                "bring the file",
+                path,
+            )
         members = {}
-        for number, member in enumerate(_files_below(path, name), start=1):
+
+        def refuse(error: OSError) -> None:
+            """Raise what `os.walk` would pass over."""
+            raise reading_failed(path, error, f"{name} cannot be read ({error.strerror})", name)
+
+        for number, member in enumerate(files_below(path, refuse), start=1):
             # By number, since scanners name the files of a folder after the person.
             members[member] = f"{name} (column {column})"
             if member != path:
                 members[member] += f": file {number} of the folder (by name)"
+                self.said.add_member(os.path.relpath(member, self.study.data_root), name, number)
             if not self._below_root(member):
                 raise Unreachable(
                     f"{members[member]} is a link that leads out of the data root; bring the file "
@@ -288,37 +308,20 @@ class Job:
             "stage": self.stage,
             "scan": self.scan.entities,
             "status": status,
-            "reason": reason,
+            "reason": reason and self.said(reason),
             "failed_at": failed_at,
-            "warnings": self.warnings,
+            "warnings": self.said.everywhere(self.warnings),
             "settings": {
                 stage: {"name": self.names.get(stage, ""), **setting}
                 for stage, setting in self.settings.items()
             },
         }
         if self.sources:
-            head["sources"] = {name: one.digest for name, one in self.sources.items()}
+            named = self.said.name
+            head["sources"] = {named(name): one.digest for name, one in self.sources.items()}
         if self.seeds:
             head["seeds"] = self.seeds
-        self.writer.finish(head, body)
-
-
-def _files_below(path: Path, name: str) -> list[Path]:
-    """Files and links of a folder, by name, or the file itself; Unreachable for a folder that its
-    permissions forbid to read."""
-    if not os.path.isdir(path):
-        return [path]
-
-    def refuse(error: OSError) -> None:
-        """Raise what `os.walk` would pass over."""
-        raise reading_failed(path, error, f"{name} cannot be read ({error.strerror})", name)
-
-    found = [
-        Path(folder, one)
-        for folder, folders, files in os.walk(path, onerror=refuse)
-        for one in (*files, *(one for one in folders if os.path.islink(os.path.join(folder, one))))
-    ]
-    return sorted(found) or [path]
+        self.writer.finish(head, self.said.everywhere(body))
 
 
 def _state(path: Path) -> tuple[int, ...]:

@@ -51,10 +51,28 @@ class Unwritable(MachineFault):
     """An output cannot be written: disk full, no leave to write, read-only."""
 
     def __init__(self, path, error: OSError):
+        mend = "make room or get leave to write there"
+        if error.errno in (errno.EISDIR, errno.ENOTEMPTY, errno.ENOTDIR, errno.EEXIST):
+            mend = "a folder or file stands in its way: delete that"
         super().__init__(
-            f"{path} cannot be written ({error.strerror or error}); make room or get leave to "
-            "write there, then run the same command again"
+            f"{path} cannot be written ({error.strerror or error}); {mend}, then run the same "
+            "command again"
         )
+
+
+class Pruned(Exception):
+    """A file of our own results was deleted by `fmrsflow prune`. No failure of anything: whoever
+    reads it has its stage make it again (`remake.make_again`).
+
+    Attributes
+    ----------
+    output : results.Output
+        Of the stage that made it.
+    """
+
+    def __init__(self, path, output):
+        super().__init__(f"{path} was pruned; `fmrsflow {output.stage}` makes it again")
+        self.output = output
 
 
 class UsageError(Exception):

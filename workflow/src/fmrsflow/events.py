@@ -9,7 +9,7 @@ from fmrsflow.errors import DataError
 from fmrsflow.tables import MISSING
 from fmrsflow.words import count
 
-NEEDED = "the columns onset and duration (both in s) and trial_type are needed"
+NEEDED = "give the columns onset and duration (both in s) and trial_type"
 
 SMALL_SHARE = 0.25
 """Events that end before this share of a scan leave most of it without a task."""
@@ -56,7 +56,8 @@ def events_of(rows: Sequence[Mapping], name: str) -> list[dict]:
             event[column] = _seconds(event[column], column, f"{name} line {number}")
         if event["duration"] < 0:
             raise DataError(
-                f"{name} line {number}: duration {event['duration']:g} s; a duration is 0 or more"
+                f"{name} line {number}: duration {event['duration']:g} s, and a duration is 0 or "
+                "more; mend the table"
             )
         events.append(event)
     return events
@@ -90,6 +91,11 @@ def odd_timing(events: Sequence[Mapping], length_s: float, tr_s: float) -> list[
     pauses = [spans[0][0], *(b[0] - a[1] for a, b in zip(spans, spans[1:]))]
     usual = max(*pauses, *(off - on for on, off in spans))
     told = f"the events end at {end:g} s of a scan of {length_s:g} s"
+    if end > (1 + ROUNDING) * length_s:
+        return [
+            f"{told}: do they belong to this scan, and count from its first transient in the file "
+            "(not from dummy scans before it)?"
+        ]
     counts = all(edge == round(edge) for span in spans for edge in span)
     if counts and end * tr_s <= (1 + ROUNDING) * length_s and length_s - end > 2 * usual:
         return [

@@ -10,6 +10,7 @@ and `to_nifti` are the doors. N-acetylaspartate stands at 2.01 ppm.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -51,6 +52,12 @@ _TRUTHS = ("WaterSuppressed",)
 
 _OWN_FIELDS = {"MagneticFieldStrength": "Nominal field of the magnet, T (DICOM (0018,0087))"}
 """Fields that the standard does not define: it asks for an object of value and description."""
+
+_WIDTH_TOLERANCE = 0.01
+"""Relative difference up to which SpectralWidth, which is rounded, is that of the dwell time."""
+
+_LONGEST_HEADER = 1 << 24
+"""Bytes of a header extension above which it is not parsed; those of vendors' files have 1e5."""
 
 _WATER_PPM = 0.15
 """Largest distance from `CARRIER_PPM` at which a stated centre still means water: files put it at
@@ -251,6 +258,7 @@ def from_nifti(image) -> Fids:
         raise DataError(multi_voxel(shape[:3]))
     data = np.conj(np.asarray(image.dataobj)).reshape(shape[3:])  # (point, dim_5, dim_6, dim_7)
     tags = [header.get(f"dim_{n}") for n in (5, 6, 7)]
+    tags = [tag.upper() if isinstance(tag, str) else tag for tag in tags]
     for tag, length in zip(tags, shape[4:]):
         if length > 1 and tag not in ("DIM_DYN", "DIM_COIL"):
             raise DataError(
@@ -273,16 +281,24 @@ def from_nifti(image) -> Fids:
         data = data.reshape(-1, 1, data.shape[-1])
     dwell = float(image.header["pixdim"][4])
     dwell *= {"msec": 1e-3, "usec": 1e-6}.get(image.header.get_xyzt_units()[1], 1.0)
+    _check_dwell(dwell, header)
     frequency, nucleus = (
         value[0] if isinstance(value := header[key], list) and value else value
         for key in ("SpectrometerFrequency", "ResonantNucleus")
     )
     if not isinstance(nucleus, str):
         raise DataError("ResonantNucleus in its header is no text, such as 1H")
+    nucleus = plain_nucleus(nucleus)
+    frequency_mhz = _number({"SpectrometerFrequency": frequency}, "SpectrometerFrequency")
+    if frequency_mhz is None or frequency_mhz <= 0:
+        raise DataError(
+            "SpectrometerFrequency in its header is no positive number (MHz): mend the header, "
+            "for example with mrs_tools"
+        )
     fids = Fids(
         data=np.ascontiguousarray(data),
         dwell_s=dwell,
-        frequency_mhz=_number({"SpectrometerFrequency": frequency}, "SpectrometerFrequency"),
+        frequency_mhz=frequency_mhz,
         te_s=_time(header, "EchoTime"),
         tr_s=_time(header, "RepetitionTime"),
         affine=voxel_affine(image),
@@ -291,6 +307,22 @@ def from_nifti(image) -> Fids:
         told=said,
     )
     return _centred(fids, header)
+
+
+def _check_dwell(dwell_s: float, header: dict) -> None:
+    """Refuse a dwell time that is none, or that another field of the header contradicts."""
+    if not (np.isfinite(dwell_s) and dwell_s > 0):
+        raise DataError(
+            f"the dwell time in its header (pixdim[4]) is {dwell_s:g}, and a positive number is "
+            "needed: a program that knows no NIfTI-MRS may have lost it; convert the scan again"
+        )
+    width_hz = _number(header, "SpectralWidth")
+    if width_hz is not None and abs(dwell_s * width_hz - 1) > _WIDTH_TOLERANCE:
+        raise DataError(
+            f"the dwell time in its header (pixdim[4], {dwell_s:g} s) is that of a width of "
+            f"{1 / dwell_s:g} Hz, and SpectralWidth says {width_hz:g} Hz: mend the one that is "
+            "wrong, or convert the scan again"
+        )
 
 
 def _centred(fids: Fids, header: dict) -> Fids:
@@ -351,6 +383,7 @@ def _number(header: dict, key: str) -> float | None:
         if text.endswith("s"):
             scale = 1e-3 if text.endswith("ms") else 1.0
             text = text.removesuffix("s").removesuffix("m")
+        text = re.sub(r"^(\s*[-+]?\d*),(\d+\s*)$", r"\1.\2", text)
         try:
             value = float(text)
         except ValueError:
@@ -360,8 +393,18 @@ def _number(header: dict, key: str) -> float | None:
     several = isinstance(value, list)
     raise DataError(
         f"{key} in its header is {'a list of several values' if several else 'no number'}; "
-        "one number is needed (times in s): mend the header, for example with mrs_tools"
+        "one number is needed (times in s, shifts in ppm): mend the header, for example with "
+        "mrs_tools"
     )
+
+
+def plain_nucleus(text: str) -> str:
+    """A nucleus as the standard writes it: 1H for `1h`, `H1`, `H-1`, `proton`."""
+    text = text.strip().strip('"').upper()
+    if text == "PROTON":
+        return "1H"
+    found = re.fullmatch(r"([A-Z]{1,2})[ ^-]?(\d+)|(\d+)[ ^-]?([A-Z]{1,2})", text)
+    return f"{found[2] or found[3]}{(found[1] or found[4]).capitalize()}" if found else text
 
 
 def multi_voxel(grid) -> str:
@@ -426,6 +469,26 @@ def to_nifti(fids: Fids, **fields):
     return image
 
 
+def _fields(content) -> dict:
+    """Fields of a header extension in whatever encoding; DataError where it holds none."""
+    if isinstance(content, bytes):
+        content = content.rstrip(b"\0 ")
+        try:
+            content = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            content = content.decode("latin-1")
+    try:
+        fields = json.loads(content)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise DataError(
+            "the NIfTI-MRS header extension (code 44) holds no JSON fields: cut or damaged; copy "
+            "or convert the scan again"
+        )
+    return fields
+
+
 def header_extension(image) -> dict:
     """Header of a NIfTI-MRS image (extension 44).
 
@@ -436,10 +499,16 @@ def header_extension(image) -> dict:
     """
     for extension in image.header.extensions:
         if extension.get_code() == 44:
-            header = json.loads(extension.get_content())
+            content = extension.get_content()
+            if len(content) > _LONGEST_HEADER:
+                raise DataError(f"a NIfTI-MRS header of {len(content) / 1e6:.0f} MB; damaged?")
+            header = _fields(content)
             for key in ("SpectrometerFrequency", "ResonantNucleus"):
                 if not header.get(key):
-                    raise DataError(f"the NIfTI-MRS header lacks {key}")
+                    raise DataError(
+                        f"the NIfTI-MRS header lacks {key}: convert the scan again, or mend the "
+                        "header, for example with mrs_tools"
+                    )
             return header
     raise DataError(
         "no NIfTI-MRS header extension (code 44): this is not a NIfTI-MRS file; "

@@ -68,7 +68,7 @@ def scan_problems(sheet: str, rows: Sequence[tuple[int, Scan]], people: Sequence
         if twice := {name for name in maps if maps.count(name) > 1}:
             problems.append(
                 f"{sheet} row {number}: gm, wm and csf are one file each, and {min(twice)} stands "
-                "twice"
+                "twice; name each map's own"
             )
     return problems + _twin_labels(sheet, ((n, scan.site, scan.subject) for n, scan in rows))
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fmrsflow.errors import DataError
-from fmrsflow.files import file_digest
+from fmrsflow.files import file_digest, read_regular
 from fmrsflow.results import read_record
 
 State = list[int]
@@ -39,12 +39,20 @@ class Entry:
         Path below the results -> state, its record included.
     sources : dict
         Path below the data root -> state of each input file that was read or could not be.
+    pruned : list
+        Those of `files` that `fmrsflow prune` has deleted: they are made again when they are read.
     """
 
     status: str
     reason: str | None = None
     files: dict[str, State] = field(default_factory=dict)
     sources: dict[str, State] = field(default_factory=dict)
+    pruned: list[str] = field(default_factory=list)
+
+    def kept(self, results: str | Path) -> dict[str, State]:
+        """Files that should be there: all but those that were pruned and not made again."""
+        gone = {name for name in self.pruned if not os.path.exists(f"{results}/{name}")}
+        return {name: one for name, one in self.files.items() if name not in gone}
 
 
 @dataclass
@@ -83,7 +91,10 @@ class Manifest:
             key
             for key, entry in self.entries.items()
             if entry.status == "fault"
-            or any(not _recorded(results, entry, name) for name in _differ(results, entry.files))
+            or any(
+                not _recorded(results, entry, name)
+                for name in _differ(results, entry.kept(results))
+            )
             or (entry.status == "failed" and any(_differ(data_root, entry.sources)))
         ]
 
@@ -91,8 +102,7 @@ class Manifest:
 def read(path: str | Path) -> Manifest | None:
     """The manifest in a file; None where there is none, or none that can be read."""
     try:
-        with open(path, "rb") as file:
-            content = json.load(file)
+        content = json.loads(read_regular(path))
         entries = {key: Entry(**entry) for key, entry in content.pop("entries").items()}
         return Manifest(**content, entries=entries)
     except FileNotFoundError:

@@ -14,7 +14,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 from fmrsflow.definitions import Key, Package
-from fmrsflow.study import Study
+from fmrsflow.study import STAGE_SETTINGS, Study
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -36,7 +36,8 @@ def software() -> dict:
     """Name, version, commit and dependencies of this workflow, as BIDS `GeneratedBy` wants it.
 
     The digest tells programs apart that Commit calls by one name: two edited checkouts (`-dirty`),
-    two images that were built without a commit (`unknown`).
+    two images that were built without a commit (`unknown`). Those of the stages tell whether two
+    programs give the same numbers (versions.py).
     """
     found = {}
     for name in DEPENDENCIES:
@@ -49,6 +50,7 @@ def software() -> dict:
         "Version": version("fmrsflow"),
         "Commit": _commit(),
         "CodeDigest": package_digest(),
+        "Stages": {stage: code_digest(stage) for stage in STAGE_SETTINGS},
         "Python": ".".join(str(part) for part in sys.version_info[:3]),
         "Dependencies": found,
     }
@@ -63,7 +65,9 @@ def dataset_description(study: Study) -> dict:
         "Name": "fmrsflow results",
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
-        "GeneratedBy": [{**study.software, **made}],
+        "GeneratedBy": [
+            {**{key: one for key, one in study.software.items() if key != "Stages"}, **made}
+        ],
     }
 
 

@@ -12,14 +12,23 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 
-from fmrsflow.errors import Damaged, DataError
-from fmrsflow.files import file_digest, json_bytes, plain, write_bytes
+from fmrsflow.errors import Damaged, DataError, Pruned
+from fmrsflow.files import (
+    NoFile,
+    file_digest,
+    json_bytes,
+    plain,
+    read_regular,
+    write_bytes,
+    write_parts,
+)
 from fmrsflow.study import Item, Study
 from fmrsflow.tables import Columns, Row, columns_of, data_dictionary, parse_table, table_bytes
 
@@ -48,11 +57,19 @@ class Output:
     inputs : dict
         Name -> digest of every file that was opened, its record among them; shared by the outputs
         that one reader opens.
+    made_for : (dict, Item) or None
+        Named settings and item, of an output of a scan, response unit or site.
+    pruned : callable
+        Names below the results of its files that `fmrsflow prune` has deleted.
+    entities : dict, optional
+        Site and BIDS entities of whose record it must be.
 
     Raises
     ------
     Damaged
         By every method that reads: the record or file is missing, damaged or was edited.
+    Pruned
+        The file was deleted by `fmrsflow prune`.
     FileNotFoundError
         The stage has not run (see `exists`), or did not write that file (see `has`).
     """
@@ -62,6 +79,10 @@ class Output:
     record_path: Path
     prefix: str = ""
     inputs: dict[str, str] = field(default_factory=dict)
+    made_for: tuple[dict[str, str], Item] | None = None
+    pruned: Callable[[], Collection[str]] = tuple
+    entities: dict[str, str] | None = None
+    _damage: dict[tuple[str, ...], str] = field(default_factory=dict, repr=False)
 
     @property
     def exists(self) -> bool:
@@ -72,14 +93,38 @@ class Output:
     def record(self) -> dict:
         """The record, checked against its own digest."""
         try:
-            content = self.record_path.read_bytes()
+            content = read_regular(self.record_path)
         except FileNotFoundError:
             raise FileNotFoundError(
                 f"{self.record_path} is not there: {self.stage} has not run, or ended in a fault"
             ) from None
+        except NoFile as error:
+            raise Damaged(f"{self.record_path}: {error.strerror}; delete it, run again") from None
         record = parse_record(content, self.record_path)
+        if self.entities is not None and record.get("scan", self.entities) != self.entities:
+            raise Damaged(
+                f"{self.record_path} is the record of another scan, copied or renamed; delete it "
+                "and run again"
+            )
         self._note(self.record_path, hashlib.sha256(content).hexdigest())
         return record
+
+    def damage(self, *files: str) -> str:
+        """Why the record or one of these files cannot be believed; "" where all are whole. Files
+        that the stage did not write are none."""
+        if files not in self._damage:
+            self._damage[files] = self._damage_of(files)
+        return self._damage[files]
+
+    def _damage_of(self, files: Iterable[str]) -> str:
+        try:
+            written = self.names
+            for what in files:
+                if what in written:
+                    self.path(what)
+        except (Damaged, OSError) as error:
+            return str(error)
+        return ""
 
     @property
     def names(self) -> list[str]:
@@ -99,7 +144,7 @@ class Output:
         path, digest = self.place(what), self._digest(what)
         try:
             found = file_digest(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NoFile):
             found = None
         return self._checked(path, found, digest)
 
@@ -107,8 +152,8 @@ class Output:
         """Bytes of a file: a picture, or a file that is passed on as it is."""
         path, digest = self.place(what), self._digest(what)
         try:
-            content = path.read_bytes()
-        except FileNotFoundError:
+            content = read_regular(path)
+        except (FileNotFoundError, NoFile):
             content = None
         found = None if content is None else hashlib.sha256(content).hexdigest()
         self._checked(path, found, digest)
@@ -155,6 +200,8 @@ class Output:
         return self.record["files"][self.prefix + what]
 
     def _checked(self, path: Path, found: str | None, digest: str) -> Path:
+        if found is None and str(path.relative_to(self.results)) in self.pruned():
+            raise Pruned(path, self)
         if found != digest:
             what = "missing" if found is None else "not what was written (damaged or replaced)"
             raise Damaged(f"{path} is {what}; delete {self.record_path} and run again")
@@ -182,7 +229,20 @@ class Results:
     def of(self, stage: str, names: dict[str, str], item: Item) -> Output:
         """Output of a stage for a scan, a response unit or a site (basis) under named settings."""
         path = self.study.record_path(stage, names, item)
-        return self._output(stage, path, path.name.removesuffix("record.json"))
+        output = self._output(stage, path, path.name.removesuffix("record.json"), item.entities)
+        output.made_for = (names, item)
+
+        def pruned() -> Collection[str]:
+            """From the manifest of the job that made it (manifests.py, which stands on this)."""
+            try:
+                job = self.study.job_of(stage, item.key)
+                manifest = json.loads(self.study.manifest_path(stage, names, job).read_bytes())
+                return manifest["entries"][item.key].get("pruned", ())
+            except (OSError, ValueError, KeyError):
+                return ()
+
+        output.pruned = pruned
+        return output
 
     def group(self, stage: str, analysis: str) -> Output:
         """What a stage (`sites`, `bold`, `report`) left of a whole analysis."""
@@ -192,9 +252,18 @@ class Results:
         """What the sites stage left over all analyses."""
         return self._output("sites", self.study.results / "multiverse" / "record.json")
 
-    def _output(self, stage: str, path: Path, prefix: str = "") -> Output:
+    def release(self) -> None:
+        """Forget what was opened of single scans and sites (not that it was, `inputs`), where a
+        reader goes over thousands of them: a record takes ten times its bytes."""
+        self._opened = {path: one for path, one in self._opened.items() if not one.prefix}
+
+    def _output(
+        self, stage: str, path: Path, prefix: str = "", entities: dict[str, str] | None = None
+    ) -> Output:
         if path not in self._opened:
-            self._opened[path] = Output(stage, self.study.results, path, prefix, self.inputs)
+            self._opened[path] = Output(
+                stage, self.study.results, path, prefix, self.inputs, entities=entities
+            )
         return self._opened[path]
 
 
@@ -227,6 +296,24 @@ class Writer:
             self._write(f"{what}.json", json_bytes(data_dictionary(columns)))
         return path
 
+    def save_parts(self, what: str, parts: Iterable[list[Row]], columns: Columns) -> None:
+        """Write a table that need not fit into memory, part by part: the same bytes as `save` of
+        all its rows."""
+        path, digest = self.output.place(f"{what}.tsv"), hashlib.sha256()
+        header = table_bytes([], columns)
+
+        def contents() -> Iterator[bytes]:
+            """The table, digested on its way."""
+            for part in chain(
+                [header], (table_bytes(rows, columns)[len(header) :] for rows in parts)
+            ):
+                digest.update(part)
+                yield part
+
+        write_parts(path, contents())
+        self.files[f"{self.output.prefix}{what}.tsv"] = digest.hexdigest()
+        self._write(f"{what}.json", json_bytes(data_dictionary(columns)))
+
     def finish(self, head: dict, body: dict) -> None:
         """Write the record: `head`, files, inputs, times and software, `body`."""
         record = {
@@ -235,10 +322,16 @@ class Writer:
             "inputs": dict(sorted(self.inputs.items())),
             "startedAtTime": self.started,
             "endedAtTime": now(),
-            "GeneratedBy": [self.software] if self.software else [],
+            "GeneratedBy": [self._made_by()] if self.software else [],
             **body,
         }
         write_bytes(self.output.record_path, record_bytes(record))
+
+    def _made_by(self) -> dict:
+        """The software, and of its stages the digest of this one's code."""
+        made = {key: one for key, one in self.software.items() if key != "Stages"}
+        own = self.software.get("Stages", {}).get(self.output.stage)
+        return made | ({"StageDigest": own} if own else {})
 
     def _write(self, what: str, content: bytes) -> Path:
         path = self.output.place(what)
@@ -295,7 +388,10 @@ def parse_record(content: bytes, name: str | Path) -> dict:
 
 def read_record(path: Path) -> dict:
     """A record of whatever stage, checked as `parse_record` does."""
-    return parse_record(path.read_bytes(), path)
+    try:
+        return parse_record(read_regular(path), path)
+    except NoFile as error:
+        raise Damaged(f"{path}: {error.strerror}; delete it and run again") from None
 
 
 def record_bytes(record: dict) -> bytes:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
+import reprlib
 from functools import cache
 from pathlib import Path, PurePosixPath
 
 import yaml
 
-from fmrsflow import identity
+from fmrsflow import bounded_yaml, identity
 from fmrsflow.errors import DataError
+from fmrsflow.files import text_of
 from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, RUN_COLUMNS, Scan, Site, Study
 from fmrsflow.tables import MISSING, read_table
 
@@ -23,6 +26,8 @@ LABEL = re.compile(r"[A-Za-z0-9]+")
 FOLDER = re.compile(r"[\w./+@=-]+")
 """A folder that stands in command lines as it is."""
 SETTING_NAME = re.compile(r"[a-z][a-z0-9]*")
+MOST_SHOWN = 200
+"""Problems that one message lists."""
 PLAIN_SECTIONS = ("anatomy", "quality", "bold", "sites")
 
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
@@ -46,7 +51,10 @@ class StudyError(DataError):
     def __init__(self, problems: list[str]):
         self.problems = problems
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__("\n".join([f"{count} in the study's files:", *problems]))
+        shown = problems[:MOST_SHOWN]
+        if more := len(problems) - len(shown):
+            shown = [*shown, f"... and {more} more"]
+        super().__init__("\n".join([f"{count} in the study's files:", *shown]))
 
 
 def read_study(config: dict, name: str = "config.yaml") -> Study:
@@ -91,13 +99,14 @@ def read_config(path: str | Path) -> dict:
         Not YAML, or not a mapping.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text())
+        # Whatever the locale: Snakemake reads it as UTF-8 too.
+        content = bounded_yaml.load(text_of(path))
     except FileNotFoundError:
         raise StudyError([f"{path}: there is no such file"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StudyError(
-            [f"{path}: not readable as YAML: {' '.join(str(error).split())}"]
-        ) from None
+    except OSError as error:
+        raise StudyError([f"{path}: cannot be read ({error.strerror})"]) from None
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise StudyError([f"{path}: not readable as YAML: {error}"]) from None
     if not isinstance(content, dict):
         raise StudyError([f"{path}: holds no settings; see config/README.md"])
     return content
@@ -107,11 +116,11 @@ def missing_files(study: Study) -> list[str]:
     """Files that scans.tsv names and that are not there, one line each."""
     return [
         f"{study.config['scans_sheet']}: {scan.key}: {column}: there is no "
-        f"{name} below {study.data_root}"
+        f"{name} below {study.data_root}; mend the path or bring the file"
         for scan in study.scans
         for column in PATH_COLUMNS
         for name in scan.files(column)
-        if not (study.data_root / name).exists()
+        if not os.path.exists(study.data_root / name)
     ]
 
 
@@ -121,7 +130,7 @@ def schema(name: str) -> dict:
     here = Path(__file__).resolve()
     for folder in (here.parent / "schemas", here.parents[2] / "schemas"):
         if (folder / f"{name}.yaml").exists():
-            return yaml.safe_load((folder / f"{name}.yaml").read_text())
+            return yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8"))
     raise FileNotFoundError(f"schema {name}.yaml is not installed")
 
 
@@ -147,7 +156,7 @@ def check_config(config: dict, name: str, problems: list[str]) -> dict:
             if not SETTING_NAME.fullmatch(str(setting)):
                 problems.append(f"{where}: a name is small letters and digits, it becomes a folder")
             if values is not None and not isinstance(values, dict):
-                problems.append(f"{where}: holds {values!r} where settings are needed")
+                problems.append(f"{where}: holds {shown(values)} where settings are needed")
                 continue
             complete[section][str(setting)] = _check_mapping(
                 values or {}, schema(section), where, problems
@@ -168,19 +177,21 @@ def _check_analyses(config: dict, name: str, problems: list[str]) -> None:
             problems.append(f"{where}: name one setting for each of {', '.join(ANALYSIS_SETTINGS)}")
             continue
         for stage in sorted(set(choice) - set(ANALYSIS_SETTINGS)):
-            problems.append(f"{where}: unknown key {stage!r}{_nearest(stage, ANALYSIS_SETTINGS)}")
+            problems.append(
+                f"{where}: unknown key {shown(stage)}{_nearest(stage, ANALYSIS_SETTINGS)}"
+            )
         for stage in ANALYSIS_SETTINGS:
             known = config[stage]
             if stage not in choice:
                 problems.append(f"{where}: names no setting of {stage}; there are {_names(known)}")
             elif choice[stage] not in known:
                 problems.append(
-                    f"{where}: {stage}: there is no setting {choice[stage]!r}; "
+                    f"{where}: {stage}: there is no setting {shown(choice[stage])}; "
                     f"there are {_names(known)}"
                 )
     if config.get("primary") and config["primary"] not in analyses:
         problems.append(
-            f"{name}: primary: there is no analysis {config['primary']!r}; "
+            f"{name}: primary: there is no analysis {shown(config['primary'])}; "
             f"there are {_names(analyses)}"
         )
 
@@ -189,11 +200,13 @@ def _check_mapping(
     values: dict, keys: dict, where: str, problems: list[str], also: tuple[str, ...] = ()
 ) -> dict:
     if not isinstance(values, dict):
-        problems.append(f"{where}: holds {values!r} where settings are needed")
+        problems.append(f"{where}: holds {shown(values)} where settings are needed")
         return {}
     for key in values:
         if key not in keys:
-            told = _replaced(key, keys) or f"unknown key {key!r}{_nearest(key, [*keys, *also])}"
+            told = (
+                _replaced(key, keys) or f"unknown key {shown(key)}{_nearest(key, [*keys, *also])}"
+            )
             problems.append(f"{where}: {told}")
     complete = {}
     for key, rule in keys.items():
@@ -224,13 +237,13 @@ def check_value(value, rule: dict):
         value = float(value)
     wanted = _TYPES.get(kind, str)
     if not isinstance(value, wanted) or (kind in ("int", "float") and isinstance(value, bool)):
-        return value, f"{value!r} is not {_WORDS.get(kind, kind)}"
+        return value, f"{shown(value)} is not {_WORDS.get(kind, kind)}"
     if kind == "float" and not math.isfinite(value):
-        return value, f"{value!r} is not a finite number"
+        return value, f"{shown(value)} is not a finite number"
     if kind == "label" and not LABEL.fullmatch(value):
-        return value, f"{value!r} holds other than letters and digits"
+        return value, f"{shown(value)} holds other than letters and digits"
     if kind == "folder" and (not FOLDER.fullmatch(value) or value.startswith("-")):
-        return value, f"{value!r} holds other than letters, digits and . _ / + @ = -"
+        return value, f"{shown(value)} holds other than letters, digits and . _ / + @ = -"
     if kind in ("path", "paths"):
         names = value.split(";") if kind == "paths" else [value]
         problem = next(filter(None, map(_path_problem, (name.strip() for name in names))), None)
@@ -238,11 +251,11 @@ def check_value(value, rule: dict):
             return value, problem
     if "choices" in rule and value not in rule["choices"]:
         choices = ", ".join(str(choice) for choice in rule["choices"])
-        return value, f"{value!r} is none of {choices}"
+        return value, f"{shown(value)} is none of {choices}"
     if "min" in rule and not value >= rule["min"]:
-        return value, f"{value!r} is below {rule['min']}"
+        return value, f"{shown(value)} is below {rule['min']}"
     if "max" in rule and not value <= rule["max"]:
-        return value, f"{value!r} is above {rule['max']}"
+        return value, f"{shown(value)} is above {rule['max']}"
     return value, None
 
 
@@ -251,9 +264,9 @@ def _path_problem(value: str) -> str | None:
     if not value:
         return "a name between semicolons is empty"
     if path.is_absolute() or ".." in path.parts or value.startswith("~"):
-        return f"{value!r} leads out of data_root; write it relative to that folder"
+        return f"{shown(value)} leads out of data_root; write it relative to that folder"
     if any(ord(letter) < 32 or letter in "\\{}" for letter in value):
-        return f"{value!r} holds a backslash, a brace or a control character; rename the file"
+        return f"{shown(value)} holds a backslash, a brace or a control character; rename the file"
     return None
 
 
@@ -264,15 +277,24 @@ def _read_sheet(path: str, columns: dict, problems: list[str]) -> list[dict]:
     except FileNotFoundError:
         problems.append(f"{path}: there is no such file")
         return []
+    except OSError as error:
+        problems.append(f"{path}: cannot be read ({error.strerror})")
+        return []
     except DataError as error:
         problems.append(f"{path}: {error}")
         return []
     if not rows:
-        problems.append(f"{path}: holds no row")
+        problems.append(f"{path}: holds no row; write a header and a row for each")
+        return []
+    rows = [{_unquoted(key): _unquoted(text) for key, text in row.items()} for row in rows]
+    if len(rows[0]) == 1 and (found := re.search("[,;]", next(iter(rows[0])))):
+        problems.append(
+            f"{path}: its columns are parted by {found[0]!r}; save it as text with tabs for them"
+        )
         return []
     for column in rows[0]:
         if column not in columns:
-            problems.append(f"{path}: unknown column {column!r}{_nearest(column, columns)}")
+            problems.append(f"{path}: unknown column {shown(column)}{_nearest(column, columns)}")
     for column, rule in columns.items():
         if rule.get("required") and column not in rows[0]:
             problems.append(f"{path}: column {column!r} is missing: {rule['meaning']}")
@@ -292,6 +314,12 @@ def _read_sheet(path: str, columns: dict, problems: list[str]) -> list[dict]:
                 found[column] = value
         checked.append(found)
     return checked
+
+
+def _unquoted(text: str) -> str:
+    """A cell without the quotes that some programs put round every cell."""
+    quoted = len(text) > 1 and text[0] == text[-1] == '"'
+    return text[1:-1].replace('""', '"') if quoted else text
 
 
 def typed(text: str, rule: dict):
@@ -317,6 +345,11 @@ def _read_sites(config: dict, problems: list[str]) -> dict[str, Site]:
         name = row.pop("site")
         if name in sites:
             problems.append(f"{sheet} row {number}: site {name} stands twice; keep one row")
+        elif twin := next((one for one in sites if one.lower() == name.lower()), None):
+            problems.append(
+                f"{sheet} row {number}: sites {twin} and {name} differ in capitals alone; some "
+                "file systems make one folder of both"
+            )
         sites[name] = Site(name=name, **row)
     return sites
 
@@ -338,19 +371,20 @@ def _read_scans(config: dict, sites: dict[str, Site], problems: list) -> list[tu
                 f"{sheet} row {number}: site {scan.site} is not in {config['sites_sheet']}"
                 f"{_nearest(scan.site, sites)}"
             )
-        if scan.key in rows_of:
+        # Without capitals, which some file systems do not tell apart.
+        if (key := scan.key.lower()) in rows_of:
             problems.append(
-                f"{sheet} row {number}: the scan {scan.key} stands in row {rows_of[scan.key]} too; "
-                "give them different session, task, acq or run"
+                f"{sheet} row {number}: the scan {scan.key} stands in row {rows_of[key]} too, or "
+                "differs in capitals alone; give them different session, task, acq or run"
             )
-        rows_of.setdefault(scan.key, number)
+        rows_of.setdefault(key, number)
         if scan.events and scan.condition:
             problems.append(
                 f"{sheet} row {number}: names events and a condition; with events the conditions "
                 "come from there: empty the column condition"
             )
         if len({bool(scan.gm), bool(scan.wm), bool(scan.csf)}) > 1:
-            problems.append(f"{sheet} row {number}: gm, wm and csf are named all or none")
+            problems.append(f"{sheet} row {number}: name all of gm, wm and csf, or none")
         problems += [f"{sheet} row {number}: {one}" for one in _run_problems(scan)]
         scans.append((number, scan))
     problems += _unit_problems(sheet, scans)
@@ -427,6 +461,12 @@ def _read_participants(config: dict, sites: dict[str, Site], problems: list) -> 
         if sites and key[0] and key[0] not in sites:
             problems.append(f"{sheet} row {number}: site {key[0]} is not in the sites sheet")
     return numbered
+
+
+def shown(value) -> str:
+    """A value in a message, as Python writes it, cut to what a line can hold."""
+    text = repr(value) if isinstance(value, str | int | float) else reprlib.repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _nearest(word, known) -> str:

@@ -15,7 +15,8 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, SIEMENS_MHZ
-from fmrsflow.errors import DataError, UsageError, unknown
+from fmrsflow.errors import DataError, UsageError, reading_failed, unknown
+from fmrsflow.files import text_of
 
 STAGE_SETTINGS = {
     "convert": (),
@@ -318,6 +319,15 @@ class Study:
         """The named setting of a stage, complete; KeyError where there is none."""
         return self.config[stage][name]
 
+    def settings_of(self, stage: str, names: dict[str, str]) -> dict[str, dict]:
+        """Resolved settings of a stage: the named ones, and its section of the configuration where
+        it has but one (`anatomy`, `bold`)."""
+        own = {one: self.setting(one, name) for one, name in names.items()}
+        section = "anatomy" if stage == "segment" else stage
+        if section in self.config and not STAGE_SETTINGS[stage]:
+            own[section] = self.config[section]
+        return own
+
     @cached_property
     def _units(self) -> tuple[Unit, ...]:
         groups: dict[tuple, list[Scan]] = {}
@@ -350,12 +360,37 @@ class Study:
         """Map of GM, WM or CSF that the built-in segmentation writes for a scan's T1w."""
         return self.path("segment", self.segment_owner(scan), f"desc-segment_{tissue}.nii.gz")
 
+    @cached_property
+    def _unit_of(self) -> dict[str, Unit]:
+        return {scan.key: unit for unit in self._units for scan in unit.scans}
+
+    def unit_of(self, scan: Scan) -> Unit:
+        """The response unit that a scan belongs to."""
+        return self._unit_of[scan.key]
+
+    @cached_property
+    def _by_site(self) -> dict[str, list[Scan]]:
+        found: dict[str, list[Scan]] = {name: [] for name in self.sites}
+        for scan in self.scans:
+            found.setdefault(scan.site, []).append(scan)
+        return found
+
+    def scans_of(self, site: str) -> list[Scan]:
+        """Scans of a site, in the order of the sheet."""
+        return self._by_site.get(site, [])
+
+    @cached_property
+    def _persons(self) -> dict[tuple[str, str], str]:
+        found: dict[tuple[str, str], str] = {}
+        for row in self.participants:
+            if row.get("person"):
+                found.setdefault((row["site"], row["subject"]), row["person"])
+        return found
+
     def person(self, scan: Scan) -> str:
         """Identity across sites: that of participants.tsv, else site and subject."""
-        for row in self.participants:
-            if (row["site"], row["subject"]) == (scan.site, scan.subject) and row.get("person"):
-                return row["person"]
-        return f"{scan.site}/{scan.subject}"
+        key = (scan.site, scan.subject)
+        return self._persons.get(key) or f"{scan.site}/{scan.subject}"
 
     def items(self, stage: str) -> tuple[Item, ...]:
         """What a stage works on, in the order of the sheets: sites, scans or response units."""
@@ -441,9 +476,11 @@ class Study:
             No such file, or a damaged one.
         """
         try:
-            return cls.from_text(Path(path).read_text())
+            return cls.from_text(text_of(path))
         except FileNotFoundError:
             raise DataError(f"{path} is not there: nothing has run, or it lies elsewhere") from None
+        except OSError as error:
+            raise reading_failed(path, error, f"{path}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise DataError(f"{path} is damaged; the next run writes it anew") from None
 

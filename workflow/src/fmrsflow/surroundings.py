@@ -22,7 +22,7 @@ _LONGEST_SITE = 75
 
 def troubles(study: Study) -> list[str]:
     """One line for each thing that would stop a run."""
-    return [*_caches(), *_names(study), *_links(study)]
+    return [*_caches(), *long_names(study), *_links(study)]
 
 
 def _caches() -> list[str]:
@@ -39,7 +39,8 @@ def _caches() -> list[str]:
     ]
 
 
-def _names(study: Study) -> list[str]:
+def long_names(study: Study) -> list[str]:
+    """Labels that make names of files longer than file systems take, one line each."""
     found = [
         f"sites.tsv: the label of site {site.name[:20]}... has {len(site.name)} letters; "
         f"{_LONGEST_SITE} at most, as names of files hold two of them"
@@ -64,6 +65,6 @@ def _links(study: Study) -> list[str]:
         for scan in study.scans
         for column in PATH_COLUMNS
         for name in scan.files(column)
-        if (study.data_root / name).exists()
+        if os.path.exists(study.data_root / name)
         and not Path(os.path.realpath(study.data_root / name)).is_relative_to(root)
     ]

@@ -69,7 +69,7 @@ def water_amplitude(reference: Fids) -> WaterAmplitude:
         stop = _stop(signal, reference, first, USED_SHARE)
         raise DataError(
             f"the water reference decays within {1e3 * stop * reference.dwell_s:.1f} ms: its "
-            "amplitude cannot be found; check the file"
+            "amplitude cannot be found; name the right file in column ref of scans.tsv, or none"
         )
     deviations = [other[0] - found[0] for other in others if other is not None]
     return WaterAmplitude(*found, float(np.sqrt(np.mean(np.square(deviations)))))

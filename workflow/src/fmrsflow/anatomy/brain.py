@@ -25,6 +25,8 @@ _TISSUE = (0.5, 1.7)
 _CUTS_MM = (2.5, 3.5, 4.5, 5.5, 6.5, 8.0, 10.0)
 _CLOSING_MM = 8.0
 _SKIN_MM = 5.0
+_BRIDGE_MM = 5.0
+_ABOUT_MM = 6.0
 _MOST_SKIN = 0.02
 
 
@@ -47,6 +49,59 @@ def brain_mask(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
         No brain is found in a whole head.
     """
     return image > 0 if is_stripped(image) else _cut_out(image, affine)
+
+
+def about_brain(
+    gm: tuple[np.ndarray, np.ndarray], wm: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What lies within 6 mm of the brain, by its maps: as much of a head as a picture may show, for
+    a face can be recognised (Schwarz 2019, doi:10.1056/NEJMc1908881).
+
+    Pieces that hang on the brain by less than 5 mm, or are far smaller, are muscle, eyes or skin
+    that a segmentation took for tissue.
+
+    Parameters
+    ----------
+    gm, wm : (values (x, y, z), affine (4, 4))
+        Maps of grey and white matter, 0 to 1, each on its grid.
+
+    Returns
+    -------
+    mask : array (i, j, k) of bool
+        On a grid of about 2 mm.
+    affine : array (4, 4)
+        Of that grid, to scanner space, mm.
+    """
+    from scipy import ndimage
+
+    values, affine = gm
+    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    stride = np.maximum(np.round(_GRID_MM / spacing).astype(int), 1)
+    coarse = affine @ np.diag([*stride, 1])
+    tissue = values[tuple(slice(None, None, step) for step in stride)].astype(np.float32)
+    if wm[0].shape == values.shape and np.allclose(wm[1], affine):
+        tissue = tissue + wm[0][tuple(slice(None, None, step) for step in stride)]
+    else:
+        onto = np.linalg.inv(wm[1]) @ coarse
+        tissue = tissue + ndimage.affine_transform(
+            wm[0], onto[:3, :3], onto[:3, 3], tissue.shape, np.float32, order=1
+        )
+    step = spacing * stride
+    # In a box about the tissue: the rest of the image takes most of the time.
+    (box,) = ndimage.find_objects(tissue > 0.5, max_label=1) or (None,)
+    if box is None:
+        return np.zeros((1, 1, 1), bool), coarse
+    wide = np.ceil((_BRIDGE_MM + _ABOUT_MM) / step).astype(int)
+    tissue = np.pad(tissue[box], [(n, n) for n in wide])
+    coarse = coarse.copy()
+    coarse[:3, 3] += coarse[:3, :3] @ (np.array([one.start for one in box]) - wide)
+    pieces, _ = ndimage.label(ndimage.distance_transform_edt(tissue > 0.5, step) > _BRIDGE_MM / 2)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    core = np.isin(pieces, np.flatnonzero(sizes > 0.1 * sizes.max()))
+    if not core.any():
+        return core, coarse
+    return ndimage.distance_transform_edt(~core, step) <= _BRIDGE_MM / 2 + _ABOUT_MM, coarse
 
 
 def is_stripped(image: np.ndarray) -> bool:

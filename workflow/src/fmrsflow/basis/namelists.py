@@ -22,7 +22,12 @@ _MARKS = re.compile(
     re.MULTILINE,
 )
 
-_KEYS = re.compile(rf"{_QUOTED}|![^\n]*|(?P<key>[A-Za-z]\w*)\s*(?:\([\d\s,:]*\))?\s*=")
+_KEYS = re.compile(
+    rf"{_QUOTED}|![^\n]*"
+    r"|(?<!\w)[\d_]*+(?P<key>[A-Za-z]\w*+)\s*+(?:\([\d\s,:]*+\)\s*+)?="
+)
+"""Digits before a key end the value before it. Nothing here is tried twice: see `_entries` of
+convert/mend.py."""
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[EeDdQq][-+]?\d+|[-+]\d{3}(?![\d.]))?")
 
@@ -101,7 +106,7 @@ def _float(text: str) -> float:
 def _values(text: str) -> dict[str, str]:
     """Keys and values of a group's text; comments are left out."""
     keys = [one for one in _KEYS.finditer(text) if one["key"]]
-    ends = [one.start() for one in keys[1:]] + [len(text)]
+    ends = [one.start("key") for one in keys[1:]] + [len(text)]
     return {
         one["key"].upper(): _uncommented(text[one.end() : end]).strip().rstrip(",").strip()
         for one, end in zip(keys, ends)

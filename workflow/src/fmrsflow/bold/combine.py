@@ -24,29 +24,37 @@ class Agreement:
     p_value: float
 
 
-def run_weights(variances: np.ndarray) -> np.ndarray:
-    """Share of each run in the combined value: the precision of its estimate.
+def run_weights(variances: Sequence[np.ndarray]) -> np.ndarray:
+    """Share of each run in the combined value: the precision of the median series.
+
+    One share a run for every voxel, condition and lag. The variance of a single series is known
+    roughly only (the noise's autocorrelation is estimated with it), and runs weighed by it give a
+    mean of greater variance than it states: SD/SE 1.06 for two runs of one noise.
 
     Parameters
     ----------
-    variances : array (n_runs, ...)
-        Of the estimate that the runs are weighed by.
+    variances : sequence of arrays
+        Of one contrast in every series of a run; NaN is left out.
 
     Returns
     -------
-    array (n_runs, ...) of sum 1 over the runs
+    array (n_runs,) of sum 1
 
-    >>> run_weights(np.array([1.0, 4.0])).tolist()
+    >>> run_weights([np.array([1.0, 1.0, 9.0]), np.array([4.0, 3.0, 5.0])]).tolist()
     [0.8, 0.2]
     """
-    precision = 1 / np.maximum(variances, 1e-300)
-    return precision / precision.sum(axis=0)
+    precision = 1 / np.maximum([np.nanmedian(one) for one in variances], 1e-300)
+    return precision / precision.sum()
 
 
-def weighted(effects, variances, weights) -> tuple[np.ndarray, np.ndarray]:
+def weighted(
+    effects: Sequence[np.ndarray], variances: Sequence[np.ndarray], weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Weighted mean over the runs (first axis), and its variance for independent runs."""
-    weights = np.asarray(weights)
-    return (weights * effects).sum(axis=0), (weights**2 * variances).sum(axis=0)
+    return (
+        np.tensordot(weights, np.array(effects), 1),
+        np.tensordot(weights**2, np.array(variances), 1),
+    )
 
 
 def agreement(effects: Sequence[float], variances: Sequence[float]) -> Agreement | None:
@@ -56,22 +64,24 @@ def agreement(effects: Sequence[float], variances: Sequence[float]) -> Agreement
     if len(effects) < 2:
         return None
     effects, variances = np.asarray(effects, float), np.asarray(variances, float)
-    mean, _ = weighted(effects, variances, run_weights(variances))
+    precision = 1 / np.maximum(variances, 1e-300)
+    mean = (precision * effects).sum() / precision.sum()
     q = float(((effects - mean) ** 2 / variances).sum())
     return Agreement(q, float(chi2.sf(q, len(effects) - 1)))
 
 
-def combined_areas(runs: Sequence[fir.Area]) -> fir.Area:
-    """Areas of several runs, voxel by voxel.
+def area_weights(runs: Sequence[fir.Area]) -> np.ndarray:
+    """Share of each run by its last row, the sum over conditions."""
+    return run_weights([one.variance[-1] for one in runs])
 
-    A voxel's runs are weighed by the precision of its last row (the sum over conditions), alike in
-    every condition, so that the sum stays the sum of the conditions.
-    """
+
+def combined_areas(runs: Sequence[fir.Area]) -> fir.Area:
+    """Areas of several runs, voxel by voxel, by `area_weights`."""
     if len(runs) == 1:
         return runs[0]
-    variances = np.array([one.variance for one in runs])
-    weights = run_weights(variances[:, -1])[:, None]
-    area, variance = weighted(np.array([one.area for one in runs]), variances, weights)
+    area, variance = weighted(
+        [one.area for one in runs], [one.variance for one in runs], area_weights(runs)
+    )
     dof = float(sum(one.dof for one in runs))
     baseline = np.mean([one.baseline for one in runs], axis=0)
     return fir.Area(
@@ -79,20 +89,15 @@ def combined_areas(runs: Sequence[fir.Area]) -> fir.Area:
     )
 
 
-def combined_responses(runs: Sequence[fir.MeanResponse]) -> fir.MeanResponse:
-    """Mean response of several runs on common lags, weighed by the precision of their areas."""
+def combined_responses(runs: Sequence[fir.MeanResponse], weights: np.ndarray) -> fir.MeanResponse:
+    """Mean response of several runs on common lags, by the shares of their areas."""
     if len(runs) == 1:
         return runs[0]
-    weights = run_weights(np.array([one.area_se[-1] ** 2 for one in runs]))
     percent, variance = weighted(
-        np.array([one.percent for one in runs]),
-        np.array([one.se**2 for one in runs]),
-        weights[:, None, None],
+        [one.percent for one in runs], [one.se**2 for one in runs], weights
     )
     area, area_variance = weighted(
-        np.array([one.area for one in runs]),
-        np.array([one.area_se**2 for one in runs]),
-        weights[:, None],
+        [one.area for one in runs], [one.area_se**2 for one in runs], weights
     )
     return fir.MeanResponse(
         lags_s=runs[0].lags_s,
@@ -109,10 +114,8 @@ def combined_contrasts(runs: Sequence[glm.Contrast]) -> glm.Contrast:
     """A contrast of several runs, series by series."""
     if len(runs) == 1:
         return runs[0]
-    variances = np.array([one.variance for one in runs])
-    effect, variance = weighted(
-        np.array([one.effect for one in runs]), variances, run_weights(variances)
-    )
+    variances = [one.variance for one in runs]
+    effect, variance = weighted([one.effect for one in runs], variances, run_weights(variances))
     dof = float(sum(one.dof for one in runs))
     return glm.Contrast(effect, variance, glm.z_of(effect, variance, dof), dof)
 

@@ -101,6 +101,8 @@ class RunResponse:
         Area in every voxel of the brain, and in those of the MRS voxel.
     mean : fir.MeanResponse
     of_run : list of fir.MeanResponse
+    weights : array (n_runs,)
+        Share of each run.
     agreement : combine.Agreement or None
         Whether the areas of the runs differ by more than their errors.
     edges, heights : arrays
@@ -113,15 +115,11 @@ class RunResponse:
     own: fir.Area
     mean: fir.MeanResponse
     of_run: list[fir.MeanResponse]
+    weights: np.ndarray
     agreement: combine.Agreement | None
     edges: np.ndarray
     heights: np.ndarray
     warnings: list[str]
-
-    @property
-    def weights(self) -> np.ndarray:
-        """Share of each run in the mean response."""
-        return combine.run_weights(np.array([one.area_se[-1] ** 2 for one in self.of_run]))
 
     def record(self) -> dict:
         """What the record of the run says of it."""
@@ -169,9 +167,10 @@ def response_of(runs: Sequence[Run], setting: Mapping) -> RunResponse:
     )
     warnings = _response_warnings(lags, growth, agreement, runs[0].timing.tr_s, setting)
     edges, heights = fir.density(own.area[: len(runs[0].blocks)])
-    mean = combine.combined_responses(of_run)
+    weights = combine.area_weights(areas)
+    mean = combine.combined_responses(of_run, weights)
     return RunResponse(
-        growth, everywhere, own, mean, of_run, agreement, edges, heights, warnings
+        growth, everywhere, own, mean, of_run, weights, agreement, edges, heights, warnings
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ _CAUSES = (
     (r"^KeyError: \"?'(image)'", "it holds no measured signal (scan 'image' of the raw data)"),
     (r"^KeyError: \"?'([A-Za-z_]\w*(?:\[\d\])?)'", "its header lacks {}"),
     (r"^AttributeError: '\w*Dataset' object has no attribute '([A-Z]\w+)'", "its header lacks {}"),
-    (r"(\w+) \([\da-f]{4},[\da-f]{4}\) not set", "its header lacks {}"),
+    (r"\b(\w+) \([\da-f]{4},[\da-f]{4}\) not set", "its header lacks {}"),
     (r"^UnicodeDecodeError", "its header is in an encoding that {program} does not know"),
     (
         r"Unrecognised sequence|No Pfile mapper for pulse sequence",

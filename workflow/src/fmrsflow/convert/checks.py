@@ -42,33 +42,51 @@ CONTRADICTED_RATIO = 4.0
 """The same by which a format is not believed that fixes the direction."""
 
 
-def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
-    """The scan with times that can be trusted; what differs from sites.tsv is reported.
-
-    Parameters
-    ----------
-    warn
-        Takes each one-line warning.
+def check_axes(fids: Fids, site: Site) -> None:
+    """Refuse an axis of frequency on which nothing would be found at its place.
 
     Raises
     ------
     DataError
-        Another nucleus, field, vendor, sequence, echo or repetition time than the site's, or a
-        dwell time that no scanner has.
+        Another nucleus or field than the site's, or a dwell time that no scanner has.
     """
     if fids.nucleus != "1H":
-        raise DataError(f"the nucleus is {fids.nucleus}; this workflow is for 1H")
+        raise DataError(
+            f"the nucleus is {fids.nucleus or 'blank'}, and this workflow is for 1H; name a proton "
+            "scan, or mend the header"
+        )
     field_t = field_of(fids.frequency_mhz)
     if not same_field(field_t, site.field_t):
         raise DataError(
             f"spectrometer frequency {fids.frequency_mhz:.3f} MHz is {field_t:.2f} T; sites.tsv "
             f"says {site.field_t:g} T for {site.name}: mend the sheet or the path"
         )
-    _check_protocol(fids, site, warn)
     width_hz = 1.0 / fids.dwell_s
     low, high = PLAUSIBLE_WIDTH_HZ
     if not low <= width_hz <= high:
-        raise DataError(f"spectral width {width_hz:g} Hz is outside {low:g}-{high:g} Hz; damaged?")
+        raise DataError(
+            f"spectral width {width_hz:g} Hz is outside {low:g}-{high:g} Hz: the header's dwell "
+            "time or width is damaged or in another unit; mend the header or export the scan again"
+        )
+
+
+def against_site(fids: Fids, site: Site, warn: Callable[[str], None]) -> Fids:
+    """The scan with times that can be trusted; what differs from sites.tsv is reported.
+
+    Parameters
+    ----------
+    fids : Fids
+        After `check_axes`.
+    warn
+        Takes each one-line warning.
+
+    Raises
+    ------
+    DataError
+        Another vendor, sequence, echo or repetition time than the site's.
+    """
+    _check_protocol(fids, site, warn)
+    width_hz = 1.0 / fids.dwell_s
     if site.spectral_width_hz and abs(width_hz / site.spectral_width_hz - 1) > 0.01:
         warn(f"spectral width {width_hz:.1f} Hz; sites.tsv promises {site.spectral_width_hz:g} Hz")
     if site.transients and fids.n_transients != site.transients:
@@ -109,9 +127,16 @@ def reference_against_scan(reference: Fids, fids: Fids, warn: Callable[[str], No
     Raises
     ------
     DataError
-        It is of another acquisition (`check_acquisition`) or voxel.
+        It is of another acquisition (`check_acquisition`), sign of frequency or voxel.
     """
     check_acquisition(reference, fids)
+    here, mirrored = pattern(reference)  # metabolites are in unsuppressed FIDs too
+    if mirrored > REVERSED_RATIO * here:
+        raise DataError(
+            "NAA, creatine and choline stand at the mirror images of their places in the water "
+            "reference, and not in the scan: the two are of different sign of frequency; export "
+            "both with the same program, or name no reference"
+        )
     reference = with_plausible_voxel(reference, lambda text: None)
     if reference.affine is not None and fids.affine is not None:
         apart = box_distance_mm(reference.affine, fids.affine)
@@ -169,7 +194,7 @@ def right_way_round(
     DataError
         The pattern clearly contradicts the format's sign.
     """
-    here, mirrored = _pattern(fids)
+    here, mirrored = pattern(fids)
     if asked and not sign_known:
         turned = asked == "reversed"
         if turned:
@@ -187,9 +212,10 @@ def right_way_round(
         return fids.with_data(np.conj(fids.data)), True
     if sign_known and mirrored > CONTRADICTED_RATIO * here:
         raise DataError(
-            "NAA, creatine and choline stand at the mirror images of their places (7.3, 6.3 and "
-            "6.1 ppm): its FIDs have the other sign of frequency than its format asks for; export "
-            "or convert it again with the conjugate of its FIDs"
+            "the pattern of NAA, creatine and choline is nearer to the mirror images of their "
+            "places (7.3, 6.3 and 6.1 ppm) than to these: its FIDs have the other sign of "
+            "frequency than its format asks for, or the centre of its spectrum is not water; "
+            "export or convert it again, with the conjugate of its FIDs or the centre at 4.65 ppm"
         )
     if not sign_known and here < REVERSED_RATIO * mirrored:
         warn(
@@ -199,7 +225,7 @@ def right_way_round(
     return fids, False
 
 
-def _pattern(fids: Fids) -> tuple[float, float]:
+def pattern(fids: Fids) -> tuple[float, float]:
     """Strength of the singlets' pattern at its place, and at its mirror image about the carrier.
 
     At the best common shift the geometric mean of the three heights above the median between 1.75

@@ -15,6 +15,7 @@ from fmrsflow.convert.boxes import box_distance_mm
 from fmrsflow.convert.transients import references, stack
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.fids import Fids
+from fmrsflow.headers import vendor_of
 from fmrsflow.words import count
 
 _SPECTROSCOPY = {
@@ -81,6 +82,8 @@ class Instance:
         Box of three slabs of localisation, mm, RAS+.
     averages : float or None
         Excitations that one FID is made of.
+    vendor : str
+        As in sites.tsv, by the header's own Manufacturer; "" where it names none of those.
     """
 
     path: Path
@@ -93,6 +96,7 @@ class Instance:
     first: np.ndarray | None
     voxel: np.ndarray | None
     averages: float | None
+    vendor: str = ""
 
 
 def instances(path: Path) -> tuple[list[Instance], list[str]]:
@@ -128,8 +132,8 @@ def instances(path: Path) -> tuple[list[Instance], list[str]]:
     if len(series := Counter(one.series for one in found)) > 1:
         sizes = ", ".join(str(size) for size in series.values())
         raise DataError(
-            f"{path.name} holds {len(series)} series of spectroscopy ({sizes} files); one folder "
-            "for each scan, and the water reference in column ref"
+            f"{path.name} holds {len(series)} series of spectroscopy ({sizes} files); put one "
+            "scan into each folder, and name that of the water reference in column ref"
         )
     notes = []
     if others:
@@ -265,6 +269,7 @@ def _instance(file: Path, shown: str, header) -> Instance:
         _first_samples(header, samples) if standard else None,
         _slab_box(header),
         dicom_averages(header),
+        vendor_of(_text(header, "Manufacturer")),
     )
 
 

@@ -58,7 +58,10 @@ def edited_states(fids: Fids) -> str:
     n = fids.n_transients
     if n < 4:
         return ""
-    ratios = _log_ratios(fids)
+    windows = _windows(fids)
+    if not all(window.any() for window in windows):
+        return ""  # a width that holds neither
+    ratios = _log_ratios(fids, windows)
     number = np.arange(n)
     patterns = _turns(n) | {"the first and the second half of the transients": number < n // 2}
     for name, one in patterns.items():
@@ -152,11 +155,15 @@ def _difference(fids: Fids, one: np.ndarray) -> tuple[float, float]:
     return float(np.sqrt(beyond / signal)), float(powers[best]) / noise if noise > 0 else np.inf
 
 
-def _log_ratios(fids: Fids) -> np.ndarray:
+def _windows(fids: Fids) -> list[np.ndarray]:
+    """Points of NAA, and of tCr and tCho."""
+    ppm = fids.ppm + CARRIER_PPM - fids.carrier_ppm
+    return [(ppm >= low) & (ppm <= high) for low, high in (NAA_PPM, STAYING_PPM)]
+
+
+def _log_ratios(fids: Fids, windows: list[np.ndarray]) -> np.ndarray:
     """Logarithm of NAA's height over that of tCr or tCho in each transient, (n,)."""
     decay = np.exp(-np.pi * WIDTH_HZ * fids.time_s)
-    ppm = fids.ppm + CARRIER_PPM - fids.carrier_ppm
-    windows = [(ppm >= low) & (ppm <= high) for low, high in (NAA_PPM, STAYING_PPM)]
     found = np.empty(fids.n_transients)
     for j in range(fids.n_transients):
         power = (np.abs(to_spectrum(fids.data[j] * decay)) ** 2).sum(axis=0)

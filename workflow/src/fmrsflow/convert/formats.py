@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from fmrsflow.errors import DataError
@@ -51,6 +52,16 @@ def recognise(path: Path) -> str:
         raise DataError(f"{path.name} is the header alone; name the .SDAT file in scans.tsv")
     with path.open("rb") as file:
         start = file.read(132)
+    if start.startswith(b"version https://git-lfs"):
+        raise DataError(
+            f"{path.name} is a pointer of Git LFS in the place of the file; fetch the file itself "
+            "(git lfs pull) and copy it here"
+        )
+    if re.match(rb"\s*<(!doctype|html)", start, re.IGNORECASE):
+        raise DataError(
+            f"{path.name} is a web page, as a download without a login leaves it; copy the file "
+            "itself here"
+        )
     if start[128:132] == b"DICM":
         return "dicom"
     start = start.removeprefix(b"\xef\xbb\xbf")
@@ -79,4 +90,4 @@ def companion(path: Path, ending: str) -> Path:
     for other in sorted(path.parent.iterdir()):
         if other.stem == path.stem and other.suffix.lower() == ending:
             return other
-    raise DataError(f"{path.name} has no {ending.upper()} beside it; the two are exported together")
+    raise DataError(f"{path.name} has no {ending.upper()} beside it; copy both files of the export")

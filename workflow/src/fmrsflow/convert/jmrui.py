@@ -24,8 +24,11 @@ _NUCLEI = {1: "1H", 2: "31P", 3: "13C", 4: "19F", 5: "23NA"}
 _GYROMAGNETIC = {"1H": GYROMAGNETIC_MHZ_PER_T, "31P": 17.235, "13C": 10.708, "19F": 40.078}
 """MHz/T, for files that give no nucleus."""
 
+_FIELD_TOLERANCE = 0.1
+"""Relative difference of frequency over field from that of a nucleus up to which it is that."""
+
 _SIGNAL = re.compile(r"^Signal (?:number: )?\d+ out of (\d+) in file\s*$", re.MULTILINE)
-_ENTRY = re.compile(r"^(\w+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_ENTRY = re.compile(r"^(\w+):(.*)$", re.MULTILINE)
 
 _BINARY_HEADER = 64
 """Numbers (big-endian float64) before the samples of a binary file."""
@@ -84,7 +87,8 @@ def _text(name: str, content: bytes) -> tuple[np.ndarray, dict[str, float]]:
     first = _SIGNAL.search(text)
     if not first:
         raise DataError(f"{name}: no line 'Signal 1 out of 1 in file'; truncated, export it again")
-    header = dict(_ENTRY.findall(text[: first.start()]))
+    entries = _ENTRY.findall(text[: first.start()])
+    header = {key: value.strip(" \t") for key, value in entries}
     for key in ("PointsInDataset", "SamplingInterval", "TransmitterFrequency"):
         if _number(header.get(key)) is None:
             raise DataError(f"{name}: its header lacks a number for {key}; export it again")
@@ -93,8 +97,8 @@ def _text(name: str, content: bytes) -> tuple[np.ndarray, dict[str, float]]:
     signals = [_signal(name, part, points) for part in _SIGNAL.split(text)[2::2]]
     if len(signals) != promised:
         raise DataError(
-            f"{name}: {len(signals)} signals where its header says {promised}; truncated, export "
-            "it again"
+            f"{name}: {len(signals)} signals where its header says {promised}: truncated, or "
+            "edited; export it again"
         )
     return np.array(signals), {
         "interval": _number(header["SamplingInterval"]),
@@ -112,7 +116,8 @@ def _signal(name: str, text: str, points: int) -> np.ndarray:
     rows = [row for row in rows if not row[0].startswith("sig(")]
     if len(rows) != points:
         raise DataError(
-            f"{name}: {len(rows)} points where its header says {points}; truncated, export it again"
+            f"{name}: {len(rows)} points where its header says {points}: truncated, or edited; "
+            "export it again"
         )
     try:
         values = np.array(rows, dtype=float)
@@ -174,6 +179,8 @@ def _nucleus(told: float | str, frequency_mhz: float, field_t: float) -> str:
     if field_t > 0:
         ratio = frequency_mhz / field_t
         nearest = min(_GYROMAGNETIC, key=lambda one: abs(_GYROMAGNETIC[one] - ratio))
-        # Nominal fields are rounded: 2.89 T as 3 T. 1H and 19F differ by 6 %.
-        return "1H" if nearest == "19F" else nearest
+        # A field in gauss, or none, stands for no nucleus.
+        if abs(ratio / _GYROMAGNETIC[nearest] - 1) < _FIELD_TOLERANCE:
+            # Nominal fields are rounded: 2.89 T as 3 T. 1H and 19F differ by 6 %.
+            return "1H" if nearest == "19F" else nearest
     return "1H"

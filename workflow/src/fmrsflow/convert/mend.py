@@ -6,21 +6,25 @@ spec2nii stops at each. No name, date or comment of the header is in the copy.
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from fmrsflow.convert.formats import companion
 from fmrsflow.convert.voxels import refuse_rda_grid, refuse_spar_grid
 from fmrsflow.errors import DataError
 
-_SPAR_LINE = re.compile(r"^\s*([^:!]+?)\s*:\s*(.*?)\s*$")
-_RDA_LINE = re.compile(r"^([\w\[\],]+):[ \t]*(.*?)\s*$")
+_SPAR_KEY = re.compile(r"[^!]+")
+_RDA_KEY = re.compile(r"[\w\[\],]+")
 _RDA_END = re.compile(rb">>> End of header <<<\r?\n")
 
 _SPAR_GEOMETRY = tuple(
     f"{axis}_{what}" for axis in ("ap", "lr", "cc") for what in ("size", "off_center", "angulation")
 )
-_SPAR_NEEDED = ("synthesizer_frequency", "sample_frequency")
+_SPAR_NEEDED = {"synthesizer_frequency": ("MHz", 1e4, 1e6), "sample_frequency": ("kHz", 300.0, 1e3)}
+"""Entries in Hz that a FID needs; below the number, which no scanner has in Hz, they are in the
+unit, that many Hz."""
 _SPAR_DEFAULTS = {
     "nucleus": "1H",
     "offset_frequency": "0",
@@ -57,6 +61,9 @@ _RDA_BLANK = ("InstitutionName", "DeviceSerialNumber")
 _NO_VOXEL_MM = 1e4
 """Size of a voxel that spec2nii writes where there is no geometry (`fids.voxel_affine`)."""
 
+_DIRECTION_TOLERANCE = 1e-2
+"""Of the length of a direction, which headers round."""
+
 _NO_GEOMETRY = "size, place or angle of the voxel is missing in the header: no voxel geometry"
 
 
@@ -70,14 +77,17 @@ def mended_spar(path: Path, folder: Path) -> tuple[Path, list[str]]:
     """
     spar, entries = spar_entries(path)
     refuse_spar_grid(path.name, entries)
-    try:
-        samples, rows = int(entries["samples"]), int(entries["rows"])
-    except (KeyError, ValueError):
+    samples, rows = _whole(entries.get("samples")), _whole(entries.get("rows"))
+    if samples is None or rows is None:
         raise DataError(
-            f"{spar.name}: no number of samples and rows; truncated or damaged"
-        ) from None
-    if not (samples > 0 and rows > 0):
-        raise DataError(f"{spar.name}: {samples} samples in {rows} rows; damaged")
+            f"{spar.name}: no number of samples and rows: truncated, damaged or no SPAR; export "
+            "SDAT and SPAR again"
+        )
+    if (columns := _whole(entries.get("spec_num_col"))) and columns != samples:
+        raise DataError(
+            f"{spar.name}: {samples} samples in a row, and {columns} columns (spec_num_col): which "
+            "of them a FID has is not known; export SDAT and SPAR again"
+        )
     # A VAX complex number takes 8 bytes.
     if path.stat().st_size != 8 * samples * rows:
         raise DataError(
@@ -88,7 +98,12 @@ def mended_spar(path: Path, folder: Path) -> tuple[Path, list[str]]:
     _check_needed(spar.name, entries, _SPAR_NEEDED)
     notes = []
     kept = {"samples": str(samples), "rows": str(rows)}
-    kept |= {key: entries[key] for key in _SPAR_NEEDED}
+    for key, (unit, least, factor) in _SPAR_NEEDED.items():
+        value = _number(entries[key])
+        if value < least:
+            notes.append(f"{spar.name}: {key} {value:g} is taken as {unit}")
+            value *= factor
+        kept[key] = repr(value)
     kept |= {key: entries.get(key) or value for key, value in _SPAR_DEFAULTS.items()}
     for key in ("offset_frequency", "spectrum_inversion_time"):
         kept[key] = kept[key] if _number(kept[key]) is not None else "0"
@@ -99,8 +114,10 @@ def mended_spar(path: Path, folder: Path) -> tuple[Path, list[str]]:
     kept["echo_time"] = _first_number(entries, "echo_time", "spectrum_echo_time")
     kept["repetition_time"] = _first_number(entries, "repetition_time")
     geometry = {key: entries.get(key, "") for key in _SPAR_GEOMETRY}
-    selected = entries.get("volume_selection_enable", "").strip('"').lower() == "yes"
-    if whole := all(_number(value) is not None for value in geometry.values()):
+    # Without the entry the geometry is that of a voxel all the same.
+    selected = entries.get("volume_selection_enable", "yes").strip('"').lower() == "yes"
+    sizes = [_number(geometry[key]) or 0 for key in _SPAR_GEOMETRY if key.endswith("size")]
+    if whole := _all_numbers(geometry) and min(sizes) > 0:
         kept |= geometry
     elif selected:
         notes.append(f"{spar.name}: {_NO_GEOMETRY}")
@@ -114,8 +131,8 @@ def spar_entries(path: Path) -> tuple[Path, dict[str, str]]:
     """The SPAR of an SDAT and its entries, decimal commas as points."""
     spar = companion(path, ".spar")
     lines = decoded(spar.read_bytes()).splitlines()
-    entries = dict(match.groups() for line in lines if (match := _SPAR_LINE.match(line)))
-    return spar, {key: _with_point(value) for key, value in entries.items()}
+    entries = _entries((line.lstrip() for line in lines), _SPAR_KEY)
+    return spar, {key.lower(): _with_point(value) for key, value in entries.items()}
 
 
 def mended_rda(path: Path, folder: Path) -> tuple[Path, list[str]]:
@@ -131,10 +148,13 @@ def mended_rda(path: Path, folder: Path) -> tuple[Path, list[str]]:
     end = _RDA_END.search(content)
     header = content[: end.start()] if end else content
     lines = re.split(r"\r\n|\n|\r", decoded(header))
-    entries = dict(match.groups() for line in lines if (match := _RDA_LINE.match(line)))
+    entries = _entries(lines, _RDA_KEY)
     points = _number(entries.get("VectorSize"))
     if not end or not points or points < 1:
-        raise DataError(f"{path.name}: no end of the header or no VectorSize; truncated or damaged")
+        raise DataError(
+            f"{path.name}: no end of the header or no VectorSize: truncated or damaged; copy or "
+            "export it again"
+        )
     refuse_rda_grid(path.name, header)
     samples = content[end.end() :]
     expected = 16 * int(points)  # of a single voxel: complex numbers of two float64
@@ -154,7 +174,7 @@ def mended_rda(path: Path, folder: Path) -> tuple[Path, list[str]]:
     geometry = {key: entries.get(key, "") for key in _RDA_GEOMETRY}
     positions = [{key: entries.get(key, "") for key in keys} for keys in _RDA_POSITIONS]
     place = next((one for one in positions if _all_numbers(one)), None)
-    if place and _all_numbers(geometry):
+    if place and _is_voxel(geometry):
         kept |= geometry | place
     else:
         notes.append(f"{path.name}: {_NO_GEOMETRY}")
@@ -169,6 +189,17 @@ def mended_rda(path: Path, folder: Path) -> tuple[Path, list[str]]:
     return mended, notes
 
 
+def _entries(lines: Iterable[str], key: re.Pattern) -> dict[str, str]:
+    """`key: value` of lines; others are left out. Parted at the first colon, not by one pattern:
+    its time would grow with the third power of the spaces in a line."""
+    parted = (line.partition(":") for line in lines)
+    return {
+        name.rstrip(): value.strip()
+        for name, colon, value in parted
+        if colon and key.fullmatch(name.rstrip())
+    }
+
+
 def decoded(content: bytes) -> str:
     """Text of a header in the encoding that it has: names in old files are Latin-1."""
     try:
@@ -177,7 +208,7 @@ def decoded(content: bytes) -> str:
         return content.decode("latin-1")
 
 
-def _check_needed(name: str, entries: dict[str, str], needed: tuple[str, ...]) -> None:
+def _check_needed(name: str, entries: dict[str, str], needed: Iterable[str]) -> None:
     for key in needed:
         if not (value := _number(entries.get(key))) or value < 0:
             raise DataError(
@@ -195,13 +226,31 @@ def _with_point(value: str) -> str:
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(_with_point((text or "").strip()))
+        value = float(_with_point((text or "").strip()))
     except ValueError:
         return None
+    return value if math.isfinite(value) else None
+
+
+def _whole(text: str | None) -> int | None:
+    """A positive whole number, also as "1024.0" and in quotes; None where there is none."""
+    value = _number((text or "").strip('"'))
+    return int(value) if value and value > 0 and value == int(value) else None
 
 
 def _all_numbers(entries: dict[str, str]) -> bool:
     return all(_number(value) is not None for value in entries.values())
+
+
+def _is_voxel(geometry: dict[str, str]) -> bool:
+    """Whether the numbers of an RDA are those of a voxel: sizes above 0, directions of length 1."""
+    if not _all_numbers(geometry):
+        return False
+    values = [_number(value) for value in geometry.values()]
+    row, column = values[3:6], values[6:9]
+    return min(values[:3]) > 0 and all(
+        abs(math.hypot(*direction) - 1) < _DIRECTION_TOLERANCE for direction in (row, column)
+    )
 
 
 def _first_number(entries: dict[str, str], *keys: str) -> str:

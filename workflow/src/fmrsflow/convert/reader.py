@@ -3,13 +3,13 @@ NIfTI-MRS."""
 
 from __future__ import annotations
 
-import gzip
 import re
 import shutil
 import struct
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,18 +22,17 @@ from fmrsflow.convert.child import Ended, run_dcm2niix, run_spec2nii
 from fmrsflow.convert.formats import recognise
 from fmrsflow.convert.jmrui import read_jmrui
 from fmrsflow.convert.mend import mended_rda, mended_spar
+from fmrsflow.convert.samples import check_samples
 from fmrsflow.errors import DataError, MachineFault, reading_failed
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.headers import Told
-from fmrsflow.images import check_size
+from fmrsflow.images import check_file, check_size
 from fmrsflow.scratch import scratch
 from fmrsflow.study import Site
 
 TIME_LIMIT_S = 300
 GOOD_LIMIT_S = 60
 """Limit for a file known to be good, which takes a second."""
-_SPIKE = 30.0
-"""A point that many times as large as both neighbours, and the largest of its FID, is damage."""
 
 REFERENCES = ("ref", "ref_no_ovs", "quant", "ref_ecc", "ecc")
 """Names that the converters give water references, the one for concentrations first: those for eddy
@@ -48,6 +47,7 @@ UNREADABLE = (
     TypeError,
     OverflowError,
     AttributeError,
+    RecursionError,
     struct.error,
     zlib.error,
 )
@@ -55,10 +55,10 @@ UNREADABLE = (
 `images.MOST_BYTES` is none of it."""
 
 
-_NAMELIST_END = re.compile(r"[$&]END\b|^\s*/\s*$", re.IGNORECASE | re.MULTILINE)
+_NAMELIST_END = re.compile(r"[$&]END\b|(?:^|[ \t,])/[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
 """Ends of a Fortran namelist, as LCModel and compilers since write it."""
 
-_NAMELIST_NUMBER = re.compile(r"(\w+)\s*=\s*([-+]?[.\d]+(?:[EeDd][-+]?\d+)?)")
+_NAMELIST_NUMBER = re.compile(r"\b(\w+)\s*=\s*([-+]?[.\d]+(?:[EeDd][-+]?\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def read(path: Path, site: Site) -> Converted:
     fids = found.popitem()[1] if len(found) == 1 else _only(path, found)
     for one in (fids, reference):
         if one is not None:
-            _check_numbers(one, path.name)
+            check_samples(one, path.name)
     return Converted(fids, reference, kind, tuple(notes), sign_known)
 
 
@@ -132,13 +132,16 @@ def load(path: Path) -> Fids:
     import nibabel as nib
 
     try:
-        if path.name.endswith(".gz"):
-            _check_gzip(path)
-        image = nib.load(path)
-        if image.get_data_dtype().kind != "c":
-            raise DataError(f"holds {image.get_data_dtype()}, not complex FIDs; damaged?")
-        check_size(image.shape, 16)
-        return from_nifti(image)
+        check_file(path)
+        with _named_as_it_is(path) as file:
+            image = nib.load(file)
+            if image.get_data_dtype().kind != "c":
+                raise DataError(
+                    f"holds {image.get_data_dtype()}, not complex FIDs: an image, or half of each "
+                    "point is missing; name the NIfTI-MRS of the scan, or export it again"
+                )
+            check_size(image.shape, 16)
+            return from_nifti(image)
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
     except (
@@ -146,17 +149,25 @@ def load(path: Path) -> Fids:
         nib.filebasedimages.ImageFileError,
         nib.spatialimages.HeaderDataError,
     ) as error:
-        reason = (
-            f"{path.name}: truncated or damaged NIfTI-MRS ({_first_line(error)}); copy it again"
-        )
+        said = _first_line(error)
+        said = "of no known type" if "/" in said else said  # it quotes a path
+        reason = f"{path.name}: truncated or damaged NIfTI-MRS ({said}); copy it again"
         raise reading_failed(path, error, reason) from None
 
 
-def _check_gzip(path: Path) -> None:
-    """Read to the end, where the checksum stands: nibabel stops at the last point."""
-    with gzip.open(path) as file:
-        while file.read(1 << 20):
-            pass
+@contextmanager
+def _named_as_it_is(path: Path) -> Iterator[Path]:
+    """The file, or a copy with the ending that its content asks for: some systems unpack a `.gz`
+    and keep its name."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    if packed == path.name.lower().endswith(".gz"):
+        yield path
+        return
+    with scratch() as folder:
+        copy = folder / f"scan.nii{'.gz' if packed else ''}"
+        shutil.copyfile(path, copy)
+        yield copy
 
 
 def read_lcmodel_raw(path: Path, site: Site) -> Fids:
@@ -173,7 +184,10 @@ def read_lcmodel_raw(path: Path, site: Site) -> Fids:
     text = path.read_text(errors="replace")
     ends = list(_NAMELIST_END.finditer(text))
     if not ends:
-        raise DataError(f"{path.name}: no $NMID ... $END header; this is no LCModel RAW file")
+        raise DataError(
+            f"{path.name}: no header that begins with $NMID and ends with $END: no LCModel RAW or "
+            "H2O file; name the file that LCModel reads"
+        )
     header, body = text[: ends[-1].start()], text[ends[-1].end() :]
     # Fortran writes double precision as 1.0D+02.
     body = re.sub(r"(?<=[0-9.])[dD](?=[-+0-9])", "E", body)
@@ -182,10 +196,14 @@ def read_lcmodel_raw(path: Path, site: Site) -> Fids:
         # Fixed-width Fortran numbers may touch: a minus sign parts them too.
         numbers = np.array(re.sub(r"(?<=[0-9.])-(?=[0-9.])", " -", body).split(), dtype=float)
     except ValueError:
-        raise DataError(f"{path.name}: holds other than numbers behind its header") from None
+        raise DataError(
+            f"{path.name}: holds other than numbers behind its header: damaged or with remarks; "
+            "export it again"
+        ) from None
     if numbers.size < 128 or numbers.size % 2:
         raise DataError(
-            f"{path.name}: {numbers.size} numbers are no FID (pairs, 64 points or more); truncated?"
+            f"{path.name}: {numbers.size} numbers are no FID (pairs, 64 points or more): "
+            "truncated; export it again"
         )
     told = {
         key: _number(values.get(key)) for key in ("DELTAT", "HZPPPM", "ECHOT", "TRAMP", "VOLUME")
@@ -234,6 +252,12 @@ def _dicom(path: Path) -> tuple[dict[str, Fids], list[str], bool]:
         for one in files
     ]
     found, more = dicom.joined(path, files, each)
+    # dcm2niix guesses a maker by other fields too, and may overrule the header's.
+    if vendor := files[0].vendor:
+        found = {
+            name: replace(fids, told=replace(fids.told, vendor=vendor))
+            for name, fids in found.items()
+        }
     return found, notes + more, all(one.known_sign for one in files)
 
 
@@ -377,23 +401,6 @@ def _only(path: Path, found: dict[str, Fids]) -> Fids:
         f"{path.name} holds {len(found)} measurements ({', '.join(sorted(found))}); export the "
         "metabolite scan by itself, or convert it with spec2nii and name one file"
     )
-
-
-def _check_numbers(fids: Fids, name: str) -> None:
-    if fids.n_points < 64:
-        raise DataError(f"{name}: {fids.n_points} points are no FID; truncated?")
-    if not np.isfinite(fids.data.view(fids.data.real.dtype)).all():
-        raise DataError(f"{name}: holds values that are no numbers; damaged, export it again")
-    size = np.abs(fids.data)
-    if size.max() > 1e25:
-        raise DataError(f"{name}: holds values up to {size.max():.1g}; damaged, export it again")
-    # One point far above its neighbours and all others is a flipped bit, not a resonance.
-    spike = size[..., 1:-1] > _SPIKE * np.maximum(size[..., :-2], size[..., 2:])
-    spike &= size[..., 1:-1] >= size.max(axis=-1, keepdims=True)
-    if spike[..., 2:].any():
-        raise DataError(f"{name}: single points far above all others; damaged, export it again")
-    if not np.any(fids.data):
-        raise DataError(f"{name}: holds zeros only; export it again")
 
 
 def _first_line(error: Exception) -> str:

@@ -12,7 +12,7 @@ def sidecar(fids: Fids, **links: str | None) -> dict:
     Parameters
     ----------
     links
-        ReferenceSignal, AnatomicalImage as `bids::` URIs, where there is one.
+        ReferenceSignal as a `bids::` URI, where there is one.
     """
     content = {
         "ResonantNucleus": [fids.nucleus],

@@ -174,7 +174,7 @@ def _fit(
 
 def solved(series: Series, columns: Columns) -> tuple[Estimate, np.ndarray, np.ndarray, np.ndarray]:
     """Coefficients of columns, how far they move each transient in each direction, what is left of
-    the transients, and their products with the directions, round the widths that were found."""
+    the transients, and their products with the directions round the widths that were found."""
     directions, flat = series.directions, series.directions.flat
     products = series.rows @ flat.T
     first = solve(columns, directions, products, series.variance, gain=False)

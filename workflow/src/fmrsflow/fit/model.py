@@ -419,7 +419,7 @@ def _check_points(band: Band, n_names: int, options: FitOptions) -> None:
         raise DataError(
             f"{n_points} spectral points in {options.range_low_ppm:g} to "
             f"{options.range_high_ppm:g} ppm for {n_names} signals: at least {2 * n_names} "
-            "are needed; the FID is too short or the spectral width too small"
+            "are needed; the FID is too short or the spectral width too small: export all points"
         )
 
 

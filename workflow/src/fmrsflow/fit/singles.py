@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmrsflow.fit.broad import CREATINE_CH2
 from fmrsflow.fit.directions import GAIN, SHAPES, TURNS, Directions
 from fmrsflow.fit.gain import correlation
 from fmrsflow.fit.linear import Columns, solve
@@ -84,6 +85,13 @@ def singles(series: Series, courses: np.ndarray, widths: np.ndarray) -> tuple[Si
     )
 
 
+def _free(directions: Directions) -> np.ndarray:
+    """Signals, numbers among those with a direction, that may differ between transients: all but
+    the correction of creatine's CH2, which is none of the tissue's."""
+    names = [directions.model.names[k] for k in directions.active]
+    return np.flatnonzero([name != CREATINE_CH2 for name in names])
+
+
 def _independent(courses: np.ndarray) -> np.ndarray:
     """Courses less their mean, without those that the ones before them make, and no more than leave
     two transients to scatter."""
@@ -99,20 +107,20 @@ def _independent(courses: np.ndarray) -> np.ndarray:
 def _linear_about(series: Series, courses, widths) -> tuple[np.ndarray, np.ndarray]:
     """What the transients move by along the courses, and what they are beyond that: changes of
     width are not small enough for the first order."""
-    directions, flat = series.directions, series.directions.flat
+    directions, flat, own = series.directions, series.directions.flat, _free(series.directions)
     if not courses.shape[1] + widths.shape[1]:
         return np.zeros((len(series.rows), len(flat))), series.rows
-    count, signals = courses.shape[1], len(directions.active)
+    count = courses.shape[1]
     places = [len(directions.rows) + one for one in SHAPES]
     columns = Columns(
         np.concatenate([courses, widths], axis=1),
         np.concatenate(
             [
-                np.repeat(np.arange(count), signals),
+                np.repeat(np.arange(count), len(own)),
                 count + np.repeat(np.arange(widths.shape[1]), len(SHAPES)),
             ]
         ),
-        np.concatenate([np.tile(np.arange(signals), count), np.tile(places, widths.shape[1])]),
+        np.concatenate([np.tile(own, count), np.tile(places, widths.shape[1])]),
     )
     found = solve(columns, directions, series.rows @ flat.T, series.variance, gain=False)
     change = columns.change(found.values, len(flat))
@@ -122,12 +130,10 @@ def _linear_about(series: Series, courses, widths) -> tuple[np.ndarray, np.ndarr
 
 def _gain(series: Series, directions: Directions, courses, products) -> np.ndarray:
     """Covariance of the gains of the transients, (n_kept, n_kept), averaged over the grid."""
-    n, count, signals = *courses.shape, len(directions.active)
+    (n, count), own = courses.shape, _free(directions)
     if not count:  # too few transients for any scatter, and for a gain
         return np.zeros((n, n))
-    columns = Columns(
-        courses, np.repeat(np.arange(count), signals), np.tile(np.arange(signals), count)
-    )
+    columns = Columns(courses, np.repeat(np.arange(count), len(own)), np.tile(own, count))
     found = solve(columns, directions, products, series.variance, True, series.places)
     spread = np.zeros((n, n))
     for point, likely in found.likely:
@@ -136,17 +142,17 @@ def _gain(series: Series, directions: Directions, courses, products) -> np.ndarr
 
 
 def _of(series: Series, directions: Directions, products, spread: np.ndarray) -> Singles:
-    mean, active = series.mean, directions.active
-    k = len(active)
-    rows = directions.flat[:k]
+    mean, own = series.mean, _free(directions)
+    active = directions.active[own]
+    rows = directions.flat[own]
     inverse = np.linalg.pinv(rows @ rows.T, hermitian=True)
     singles = directions.model.names
     names, matrix = mixing(singles)
     inner = matrix[:, active]
     # A signal that the mean holds at zero has no direction, and is not known to stay there.
     lost = ~inner.any(axis=1)
-    noise = series.variance * inverse @ directions.scatter[:k, :k] @ inverse
-    values = mean.scale * products[:, :k] @ inverse @ inner.T
+    noise = series.variance * inverse @ directions.scatter[np.ix_(own, own)] @ inverse
+    values = mean.scale * products[:, own] @ inverse @ inner.T
     values[:, lost] = np.nan
     return Singles(
         names=names,
@@ -154,6 +160,6 @@ def _of(series: Series, directions: Directions, products, spread: np.ndarray) ->
         level_covariance=propagated(matrix, mean.result.covariance),
         values=values - values.mean(axis=0),
         noise=mean.scale**2 * inner @ noise @ inner.T,
-        gain=mean.scale * inner @ inverse @ directions.gram[:k, GAIN],
+        gain=mean.scale * inner @ inverse @ directions.gram[own, GAIN],
         gain_covariance=spread,
     )

@@ -53,11 +53,15 @@ def robust_z(values: np.ndarray) -> np.ndarray:
 
 
 def unusable_transients(fids: Fids) -> tuple[str, ...]:
-    """`empty` (all coils zero) or `not finite` (any coil) for each transient, else ""."""
-    causes = []
+    """`empty` (all coils zero), `not finite` (any coil) or `copy` (the samples of an earlier one:
+    noise never repeats itself) for each transient, else ""."""
+    causes, seen = [], set()
     for transient in fids.data:
         peak = np.abs(transient).max()
-        causes.append("not finite" if not np.isfinite(peak) else "" if peak > 0 else "empty")
+        cause = "not finite" if not np.isfinite(peak) else "" if peak > 0 else "empty"
+        samples = hash(transient.tobytes())
+        causes.append(cause or ("copy" if samples in seen else ""))
+        seen.add(samples)
     return tuple(causes)
 
 
@@ -111,8 +115,8 @@ def mark_outliers(
     Raises
     ------
     DataError
-        No transient with a condition is left, or more than the share is unusable (empty or not
-        finite).
+        No transient with a condition is left, or more than the share is unusable (empty, not
+        finite, copies).
     """
     n = fids.n_transients
     causes = list(unusable if unusable is not None else unusable_transients(fids))
@@ -131,15 +135,15 @@ def mark_outliers(
         lost = members[~usable[members]]
         if not usable[members].any():
             raise DataError(
-                f"all {len(members)} transients of condition {name} are empty or not finite; "
-                "export the scan again"
+                f"all {len(members)} transients of condition {name} are empty or not finite, or "
+                "copies of earlier ones; export the scan again"
             )
         allowed = int(np.floor(max_share * len(members) + 1e-9))
         if len(lost) > allowed:
             raise DataError(
                 f"{len(lost)} of {len(members)} transients of condition {name} are empty or not "
-                f"finite, more than the share of {max_share:g} that may be removed "
-                "(max_removed_share); export the scan again"
+                f"finite, or copies of earlier ones, more than the share of {max_share:g} that may "
+                "be removed (max_removed_share); export the scan again"
             )
         far = members[np.nan_to_num(z[members]) > limit]
         far = far[np.argsort(-z[far], kind="stable")]

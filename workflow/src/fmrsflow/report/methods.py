@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fmrsflow.report.markdown import escaped, one_line
 from fmrsflow.report.references import bibtex, cite
 from fmrsflow.study import Site
 from fmrsflow.words import count
@@ -13,9 +15,16 @@ from fmrsflow.words import count
 
 @dataclass(frozen=True)
 class Methods:
-    """Paragraphs as plain text, and the works they cite."""
+    """What was written, its citations marked, and the works that it cites.
 
-    paragraphs: tuple[str, ...]
+    Attributes
+    ----------
+    written : tuple of str
+        Paragraphs as `_Writer` marks them.
+    keys : tuple of str
+    """
+
+    written: tuple[str, ...]
     keys: tuple[str, ...]
 
     @property
@@ -24,21 +33,65 @@ class Methods:
         return bibtex(self.keys)
 
     @property
+    def paragraphs(self) -> tuple[str, ...]:
+        """Plain text, citations as (First 1990; Second 2015)."""
+
+        def shown(keys: list[str]) -> str:
+            """Authors and years of works."""
+            return "(" + "; ".join(cite(key) for key in keys) + ")"
+
+        return self._rendered(one_line, shown)
+
+    @property
     def markdown(self) -> str:
-        """The paragraphs as Markdown, with [@key] citations as Pandoc reads them."""
-        text = "\n\n".join(self.paragraphs)
-        for key in self.keys:
-            text = text.replace(cite(key), f"@{key}")
-        return text.replace("(@", "[@") + "\n"
+        """Markdown with citations as Pandoc reads them, [@First1990; @Second2015]. Everything else
+        is plain text: what a site's sheet or record says cannot become markup."""
+
+        def shown(keys: list[str]) -> str:
+            """Keys of works."""
+            return "[" + "; ".join(f"@{key}" for key in keys) + "]"
+
+        return "\n\n".join(self._rendered(escaped, shown)) + "\n"
+
+    def _rendered(
+        self, plain: Callable[[str], str], shown: Callable[[list[str]], str]
+    ) -> tuple[str, ...]:
+        """The paragraphs, their text by `plain`, their citations by `shown`."""
+        # A text of a record that holds the signs of a citation loses them, or cites a work that is
+        # in the list.
+        key = "|".join(self.keys) or "(?!)"
+        citation = re.compile(rf"\x02((?:{key})(?:;(?:{key}))*)\x03")
+        found = []
+        for text in self.written:
+            parts = citation.split(text)  # text and keys take turns
+            parts[::2] = [plain(one) for one in parts[::2]]
+            parts[1::2] = [shown(one.split(";")) for one in parts[1::2]]
+            found.append("".join(parts))
+        return tuple(found)
 
 
 class _Writer:
+    """Marks citations in a paragraph and keeps their keys."""
+
     def __init__(self):
         self.keys: list[str] = []
 
     def __call__(self, *keys: str) -> str:
         self.keys += keys
-        return "(" + "; ".join(cite(key) for key in keys) + ")"
+        return f"\x02{';'.join(keys)}\x03"
+
+
+def asked_for(stage: str, record: Mapping, first: bool) -> dict:
+    """What `methods` asks for of a record; of the settings only those of the `first`, since an
+    analysis has the same for all."""
+    kept = {
+        "convert": ("n_coils",),
+        "preprocess": ("parameters", "snr_definition"),
+        "anatomy": ("method",),
+        "quantify": ("water", "constants", "tissue"),
+    }
+    names = (*kept.get(stage, ()), *(("settings",) if first else ()))
+    return {name: record[name] for name in names if name in record}
 
 
 def methods(
@@ -56,8 +109,8 @@ def methods(
     n_scans : int
         Scans in the sheet.
     records : dict
-        Stage -> records of the scans (basis: sites) that passed it; what no record holds is not
-        claimed.
+        Stage -> of the records of the scans (basis: sites) that passed it what is `asked_for`; what
+        no record holds is not claimed.
     software : dict
         `GeneratedBy` entry of the workflow.
     limits : dict

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fmrsflow.report.markdown import escaped
 from fmrsflow.scan_figures import scan_figures
 from fmrsflow.study import Site
 from fmrsflow.words import count
@@ -148,19 +149,12 @@ def to_rows(items: Sequence[Item]) -> list[dict]:
 
 def to_markdown(site: str, items: Sequence[Item]) -> str:
     """The checklist as a Markdown table."""
-    lines = [f"# MRSinMRS checklist of {_cell(site)}", "", "| Section | Item | Value |"]
+    lines = [f"# MRSinMRS checklist of {escaped(site)}", "", "| Section | Item | Value |"]
     lines.append("|---|---|---|")
     for item in items:
-        value = f"*{MISSING}*" if item.value is None else _cell(item.value)
+        value = f"*{MISSING}*" if item.value is None else escaped(item.value)
         lines.append(f"| {item.section} | {item.item} | {value} |")
     return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    """Text that cannot end a Markdown cell or be read as a tag."""
-    for sign, code in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
-        text = text.replace(sign, code)
-    return text
 
 
 def _common(values: Sequence, unit: str = "", scale: float = 1.0) -> str | None:

@@ -22,7 +22,11 @@ def plateau_words(rows: Sequence[Mapping], asked: Question) -> str:
     whole = own.pop(WEIGHED, None)
     if whole is None:
         return ""
-    observed = "This is the difference of task and rest as observed, whatever the response's shape."
+    box = own["boxcar"]["change_percent"]
+    observed = (
+        f"By the joint fit task less rest is {signed(box)} % as observed, whatever the shape of "
+        "the response."
+    )
     if not whole["shown"]:
         return f"{observed} No plateau behind it is stated: {whole['reason']}."
     change, low, high = (whole[f"{name}_percent"] for name in ("change", "low", "high"))

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
 
 from fmrsflow.edge import Job
-from fmrsflow.errors import Damaged, DataError
+from fmrsflow.errors import Damaged, DataError, Pruned
 from fmrsflow.question import Question
 from fmrsflow.report import answers as tables
 from fmrsflow.report.group_figures import FIGURES
-from fmrsflow.report.methods import methods
-from fmrsflow.report.mrsinmrs import checklist
+from fmrsflow.report.methods import asked_for, methods
+from fmrsflow.report.mrsinmrs import Item, checklist
 from fmrsflow.report.overlay import Overlay, overlay
 from fmrsflow.report.pages import BOLD_PICTURES
 from fmrsflow.report.results import (
@@ -32,6 +33,9 @@ from fmrsflow.report.words import headline
 from fmrsflow.results import Output, Results
 from fmrsflow.study import Scan, Site, Study, Unit
 from fmrsflow.tables import Row
+
+PROTOCOL = ("te_s", "tr_s", "n_transients", "spectral_width_hz", "frequency_mhz", "vendor")
+"""What a site's page asks for of the record of a conversion."""
 
 LINE_POINTS = 160
 """Points of a spectrum's small picture."""
@@ -60,9 +64,8 @@ def read_scan(
         "controls": read("response", "table", "controls") or (),
     }
     if light:
-        # The arrays of single metabolites are many times as large as the measured spectra.
         found["sidecar"] = read("convert", "json", "svs") or {}
-        found["fit"] = read("fit", "arrays", "result", names=("ppm", "spectra", "data"))
+        found["fit"] = _light_fit(read)
     else:
         pictures = {name: read("bold", "content", f"{name}.png") for name in BOLD_PICTURES}
         names = study.config["analyses"][analysis]
@@ -97,6 +100,16 @@ def read_scan(
     )
 
 
+def _light_fit(read: _Reader) -> dict | None:
+    """Spectra for the small picture of a scan; none where they were pruned, since ten thousand fits
+    for ten thousand small pictures are too much."""
+    try:
+        # The arrays of single metabolites are many times as large as the measured spectra.
+        return read("fit", "arrays", "result", names=("ppm", "spectra", "data"))
+    except Pruned:
+        return None
+
+
 ENDINGS = {"table": ".tsv", "arrays": ".npz", "fids": ".nii.gz", "json": ".json", "content": ""}
 
 
@@ -110,7 +123,7 @@ class _Reader:
     def __init__(self, results: Results, analysis: str, scan: Scan):
         study = results.study
         names = study.config["analyses"][analysis]
-        unit = next(unit for unit in study.units() if any(one is scan for one in unit.scans))
+        unit = study.unit_of(scan)
         self.unit = unit
         self.records: dict[str, dict] = {}
         self.outputs: dict[str, Output] = {}
@@ -121,7 +134,7 @@ class _Reader:
             try:
                 self.records[stage] = output.record
                 self.outputs[stage] = output
-            except Damaged as damage:
+            except (Damaged, OSError) as damage:
                 self._failed(stage, damage)
 
     def __call__(self, stage: str, kind: str, what: str, **more):
@@ -132,11 +145,11 @@ class _Reader:
             return None
         try:
             return getattr(self.outputs[stage], kind)(what, **more)
-        except Damaged as damage:
+        except (Damaged, OSError) as damage:
             self._failed(stage, damage)
             return None
 
-    def _failed(self, stage: str, damage: Damaged) -> None:
+    def _failed(self, stage: str, damage: Damaged | OSError) -> None:
         self.records[stage] = self.records.get(stage, {}) | {
             "status": "failed",
             "reason": str(damage),
@@ -170,7 +183,7 @@ def _overlay(
 def _links(study: Study, analysis: str, scan: Scan, outputs: Mapping[str, Output]) -> Links:
     here = page_path(study, analysis, scan).parent
     report = study.results / analysis / "report"
-    own = [other for other in study.scans if other.site == scan.site]
+    own = study.scans_of(scan.site)
     place = own.index(scan)
     tables = {
         f"{stage}_{name}": relative(output.place(name), here)
@@ -242,66 +255,95 @@ def compared(results: Results, analysis: str) -> dict[str, list[tuple[str, str]]
     return found
 
 
-def read_group(results: Results, analysis: str) -> list[tuple[ScanSummary, ScanResults]]:
-    """Every scan of a study in short, with the light part of its results."""
-    study = results.study
+@dataclass
+class Group:
+    """Every scan of a study in short.
+
+    Attributes
+    ----------
+    scans : dict
+        Site -> its scans, in the order of the sheet.
+    checklists : dict
+        Site -> its checklist.
+    records : dict
+        Stage -> of the records of the scans that passed it what the methods ask for.
+    """
+
+    scans: dict[str, list[ScanSummary]] = field(default_factory=dict)
+    checklists: dict[str, list[Item]] = field(default_factory=dict)
+    records: dict[str, list[dict]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
+
+    def others(self, site: str) -> dict[str, list[float]]:
+        """Figure -> its values at all other sites."""
+        rest = [one for name, own in self.scans.items() if name != site for one in own]
+        return {name: [s.quality[name] for s in rest if name in s.quality] for name in FIGURES}
+
+
+def read_group(results: Results, analysis: str) -> Group:
+    """Read a study site by site, so that records of one site fill the memory, not those of all."""
+    study, found = results.study, Group()
+    beside = compared(results, analysis)
     report = study.results / analysis / "report"
-    found, beside = [], compared(results, analysis)
-    for scan in study.scans:
-        light = read_scan(results, analysis, scan, {}, True, beside.get(scan.key, ()))
-        judged = verdict(light)
-        failed = next(
-            (r for s, r in light.records.items() if r["status"] != "ok" and s != "anatomy"), {}
+    for name, site in study.sites.items():
+        own = []
+        for scan in study.scans_of(name):
+            light = read_scan(results, analysis, scan, {}, True, beside.get(scan.key, ()))
+            results.release()
+            found.scans.setdefault(name, []).append(_summary(study, analysis, light, report))
+            own.append(replace(light, fit=None, concentrations=(), changes=(), controls=()))
+            for stage in STAGES:
+                if record := light.record(stage):
+                    first = not found.records[stage]
+                    found.records[stage].append(asked_for(stage, record, first))
+        passed = {
+            stage: [one.record(stage) for one in own if one.record(stage)] for stage in STAGES
+        }
+        found.checklists[name] = checklist(
+            site,
+            passed["convert"],
+            [one.sidecar for one in own if one.record("convert")],
+            passed["preprocess"],
+            passed["fit"],
+            passed["quantify"],
+            study.software,
+            study.config["quality"],
         )
-        reached = [stage for stage in STAGES if light.record(stage)]
-        summary = ScanSummary(
-            scan=scan,
-            page=relative(page_path(study, analysis, scan), report),
-            person=study.person(scan),
-            verdict=judged,
-            reached=reached[-1] if reached else "",
-            failed_at=failed.get("failed_at") or "",
-            quality=light.figures,
-            line=None if light.fit is None else _line(light.fit),
-            converted=light.record("convert"),
-            change=headline(light.changes, light.asked),
-        )
-        found.append((summary, light))
     return found
 
 
-def read_site(results: Results, analysis: str, group, name: str) -> SiteResults:
+def _summary(study: Study, analysis: str, light: ScanResults, report: Path) -> ScanSummary:
+    failed = next(
+        (r for s, r in light.records.items() if r["status"] != "ok" and s != "anatomy"), {}
+    )
+    reached = [stage for stage in STAGES if light.record(stage)]
+    converted = light.record("convert")
+    return ScanSummary(
+        scan=light.scan,
+        page=relative(page_path(study, analysis, light.scan), report),
+        person=study.person(light.scan),
+        verdict=verdict(light),
+        reached=reached[-1] if reached else "",
+        failed_at=failed.get("failed_at") or "",
+        quality=light.figures,
+        line=None if light.fit is None else _line(light.fit),
+        converted={key: converted[key] for key in PROTOCOL if key in converted},
+        change=headline(light.changes, light.asked),
+    )
+
+
+def read_site(results: Results, analysis: str, group: Group, name: str) -> SiteResults:
     """What the page of a site shows."""
     study = results.study
-    own = [one for one in group if one[0].scan.site == name]
     asked = _question(results, analysis)
     names = list(study.sites)
     place = names.index(name)
-    passed = {stage: [r.record(stage) for _, r in own if r.record(stage)] for stage in STAGES}
-    items = checklist(
-        study.sites[name],
-        passed["convert"],
-        [r.sidecar for _, r in own if r.record("convert")],
-        passed["preprocess"],
-        passed["fit"],
-        passed["quantify"],
-        study.software,
-        study.config["quality"],
-    )
     return SiteResults(
         analysis=analysis,
         site=study.sites[name],
-        scans=[summary for summary, _ in own],
+        scans=group.scans.get(name, []),
         limits=study.config["quality"],
-        others={
-            figure: [
-                summary.quality[figure]
-                for summary, _ in group
-                if summary.scan.site != name and figure in summary.quality
-            ]
-            for figure in FIGURES
-        },
-        checklist=items,
+        others=group.others(name),
+        checklist=group.checklists[name],
         effect=tables.site_effects(_tables(results, analysis, ("sites",)), asked).get(name),
         asked=asked,
         links=Links(
@@ -316,7 +358,7 @@ def read_site(results: Results, analysis: str, group, name: str) -> SiteResults:
     )
 
 
-def read_consortium(results: Results, analysis: str, group) -> ConsortiumResults:
+def read_consortium(results: Results, analysis: str, group: Group) -> ConsortiumResults:
     """What the page of the consortium shows."""
     study = results.study
     report = study.results / analysis / "report"
@@ -342,11 +384,14 @@ def read_consortium(results: Results, analysis: str, group) -> ConsortiumResults
         "methods paragraph (Markdown)": "methods.md",
         "references (BibTeX)": "references.bib",
     } | {f"MRSinMRS checklist of {name}": quote(f"mrsinmrs-{name}.tsv") for name in study.sites}
-    records = {stage: [r.record(stage) for _, r in group if r.record(stage)] for stage in STAGES}
-    records["basis"] = _bases(results, analysis, study.sites.values())
+    bases, damaged = _bases(results, analysis, study.sites.values())
+    records = {**group.records, "basis": bases}
+    short = {one.scan.key: one for own in group.scans.values() for one in own}
+    found = _tables(results, analysis)
+    found["problems"] = [*found.get("problems", ()), *damaged]
     return ConsortiumResults(
         analysis=analysis,
-        scans=[summary for summary, _ in group],
+        scans=[short[scan.key] for scan in study.scans],
         sites=study.sites,
         limits=study.config["quality"],
         asked=asked,
@@ -367,18 +412,23 @@ def read_consortium(results: Results, analysis: str, group) -> ConsortiumResults
         bold_pairs=bold.table("concordance") if bold.exists else (),
         bold_tests=bold.table("concordance_test") if bold.exists else (),
         site_pages=site_pages,
-        **tables.answers(_tables(results, analysis), curve, asked, study.sites, site_pages),
+        **tables.answers(found, curve, asked, study.sites, site_pages),
     )
 
 
-def _bases(results: Results, analysis: str, sites: Iterable[Site]) -> list[dict]:
-    """Records of the bases of sites, of those that are there."""
-    found = []
+def _bases(results: Results, analysis: str, sites: Iterable[Site]) -> tuple[list[dict], list[Row]]:
+    """Records of the bases of sites, of those that are there, and a problem for a damaged one."""
+    found, damaged = [], []
     for site in sites:
         output = results.of("basis", results.study.config["analyses"][analysis], site)
-        if output.exists and output.record["status"] == "ok":
+        if not output.exists:
+            continue
+        if damage := output.damage():
+            told = {"stage": "basis", "kind": "fault", "text": damage}
+            damaged.append({"site": site.name, "item": site.name, **told})
+        elif output.record["status"] == "ok":
             found.append(output.record)
-    return found
+    return found, damaged
 
 
 def _question(results: Results, analysis: str) -> Question:

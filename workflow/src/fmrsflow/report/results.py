@@ -173,7 +173,7 @@ class ScanSummary:
     line : array (n,) or None
         Spectrum of the fit range, high ppm first, for a small picture.
     converted : dict
-        Record of the conversion.
+        What the record of the conversion says of the protocol.
     change : row or None
         Row of the response table that answers the question of the study.
     """

@@ -21,6 +21,7 @@ def voxel_figure(
     t1w: np.ndarray,
     affine: np.ndarray,
     voxel: np.ndarray,
+    shown: tuple[np.ndarray, np.ndarray],
     maps: dict[str, np.ndarray] | None = None,
     caption: str = "",
 ) -> Figure:
@@ -33,6 +34,8 @@ def voxel_figure(
         Grid of the T1w to scanner space, mm (RAS+).
     voxel : array (4, 4)
         Affine of the MRS voxel.
+    shown : (array (i, j, k) of bool, array (4, 4))
+        Where the T1w is shown, on its own grid (`anatomy.brain.about_brain`); black elsewhere.
     maps : dict, optional
         GM and WM on the grid of the T1w, drawn as outlines.
     caption : str
@@ -41,6 +44,8 @@ def voxel_figure(
     centre = voxel[:3, 3]
     to_grid = np.linalg.inv(affine)
     to_voxel = np.linalg.inv(voxel)
+    to_shown = np.linalg.inv(shown[1])
+    may_be_seen = shown[0].astype(np.float32)
     middle = affine[:3, :3] @ (np.array(t1w.shape[:3]) - 1) / 2 + affine[:3, 3]
     figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="black")
     # One pair of axes in inches for all three planes: titles, ticks and frames of three pairs would
@@ -55,16 +60,15 @@ def voxel_figure(
         grid[normal] = centre[normal]
         grid[across] = middle[across] + line[None, :]
         grid[up] = middle[up] + line[:, None]
-        points = np.tensordot(to_grid[:3, :3], grid, 1) + to_grid[:3, 3, None, None]
+        points = _onto(to_grid, grid)
         left = MARGIN + place * (SIDE + GAP)
         extent = (left, left + SIDE, BOTTOM, BOTTOM + SIDE)
-        axes.imshow(
-            _sampled(t1w, points), cmap="gray", origin="lower", extent=extent, vmin=0, vmax=top
-        )
+        seen = _sampled(may_be_seen, _onto(to_shown, grid)) > 0.5
+        plane = np.where(seen, _sampled(t1w, points), 0)
+        axes.imshow(plane, cmap="gray", origin="lower", extent=extent, vmin=0, vmax=top)
         for tissue, values in (maps or {}).items():
             _outline(axes, _sampled(values, points), left, COLOURS[tissue], 0.5)
-        inside = np.tensordot(to_voxel[:3, :3], grid, 1) + to_voxel[:3, 3, None, None]
-        _outline(axes, np.abs(inside).max(axis=0), left, "#FFE119", 1.6)
+        _outline(axes, np.abs(_onto(to_voxel, grid)).max(axis=0), left, "#FFE119", 1.6)
         # Neurological convention, as RAS+ has it: the person's right on the right.
         for share, letter in zip((0.03, 0.93), ("P", "A") if across == 1 else ("L", "R")):
             axes.text(left + share * SIDE, BOTTOM + SIDE / 2, letter, color="white", size=9)
@@ -73,6 +77,10 @@ def voxel_figure(
     axes.text(WIDTH / 2, 0.07, caption, color="white", ha="center", size=9)
     axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT), aspect="auto")
     return figure
+
+
+def _onto(affine: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return np.tensordot(affine[:3, :3], points, 1) + affine[:3, 3, None, None]
 
 
 def _outline(axes, values: np.ndarray, left: float, colour: str, width: float) -> None:

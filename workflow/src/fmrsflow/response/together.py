@@ -245,7 +245,7 @@ def _scan(
     if not present:
         raise DataError("a scan of the unit has no transient of its conditions")
     if not np.isfinite(time_s).all():  # no repetition time is known
-        time_s = np.arange(len(labels), dtype=float)
+        time_s = np.arange(len(labels)) * (transients.fids.tr_s or 1.0)
     timing = Timing.of_labels(labels, time_s)
     courses = np.array([[float(label == task) for task in tasks] for label in labels])
     widths = timing.drifts(1)
@@ -261,6 +261,5 @@ def _scan(
         widths = widths[:, :0]
     order = options.joint_drift_order
     drifts = timing.drifts(best_drift(courses, timing) if order == CHOSEN else order)
-    places = np.flatnonzero(used)
-    fids = transients.fids.select(used)
+    places, fids = np.flatnonzero(used), transients.fids.select(used)
     return ScanOfUnit(fids, basis, courses[used], widths[used], drifts[used], places)

@@ -64,9 +64,9 @@ def conditions(scans: Sequence[UnitScan], rest: str) -> tuple[str, list[str]]:
     names = list(dict.fromkeys(name for scan in scans for name in scan.preprocess["conditions"]))
     if len(names) < 2:
         raise DataError(
-            f"one condition only ({', '.join(names)}): a change needs rest and a task, from "
-            "events.tsv or from two scans of different `condition` in scans.tsv, of one session, "
-            "acq and run or of one `unit`"
+            f"one condition only ({', '.join(names)}): a change needs rest and a task; name "
+            "events.tsv of this scan, or two scans of different `condition` in scans.tsv, of one "
+            "session, acq and run or of one `unit`"
         )
     reference = reference_of(names, rest)
     return reference, [name for name in names if name != reference]

@@ -198,7 +198,7 @@ def _dispersion(sample: Sample, known: np.ndarray) -> float:
     if not (known > 0).all():
         return 1.0
     total, df = 0.0, 0
-    for name in set(sample.site):
+    for name in sorted(set(sample.site)):  # a sum in one order: a set has another in each process
         own = np.array([one == name for one in sample.site])
         w, y = 1 / known[own], sample.value[own]
         total += float(w @ (y - w @ y / w.sum()) ** 2)

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from fmrsflow.anatomy.brain import about_brain
 from fmrsflow.anatomy.maps import FOLDERS, check_map, from_labels, is_label_image, kind_of
 from fmrsflow.anatomy.place import check_scanner_space, displacement_mm
 from fmrsflow.anatomy.voxel import tissue_fractions
@@ -111,7 +112,8 @@ def _draw(job: Job, voxel: np.ndarray, maps: dict, found) -> None:
         f"GM {100 * found.gm:.0f} %   WM {100 * found.wm:.0f} %   CSF {100 * found.csf:.0f} %   "
         f"{found.volume_ml:.1f} mL"
     )
-    job.save("voxel", voxel_figure(values, t1w.affine, voxel, outlines, caption))
+    shown = about_brain(maps["gm"], maps["wm"])
+    job.save("voxel", voxel_figure(values, t1w.affine, voxel, shown, outlines, caption))
 
 
 main = stage_main("anatomy", process)

@@ -297,9 +297,15 @@ def _sidecar(job: Job, path: Path) -> dict:
     if not sidecar.exists():
         return {}
     try:
-        return read_json(job.beside(sidecar))
+        content = read_json(job.beside(sidecar))
     except ValueError:
         raise DataError(f"{sidecar.name} is not readable as JSON") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{sidecar.name} holds no fields; a BIDS sidecar is a JSON object")
+    for key in ("RepetitionTime", "StartTime"):
+        if not isinstance(content.get(key), float | int | None):
+            raise DataError(f"{sidecar.name}: {key} is no number (s)")
+    return content
 
 
 def _confounds(job: Job, n_scans: int, names, number: int) -> tuple[np.ndarray | None, list[str]]:

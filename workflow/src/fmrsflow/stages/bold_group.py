@@ -4,6 +4,7 @@ connectivity."""
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,22 +78,27 @@ def _change(results: Results, unit: Unit, names: dict[str, str]) -> tuple[dict, 
     """Row of the unit's change that answers the study's question, its rest, why there is none."""
     response, setting = results.of("response", names, unit), results.study.config["sites"]
     rest = results.study.setting("response", names["response"])["rest"]
-    if reason := _why_not(response):
+    if reason := _why_not(response, "change.tsv"):
         return {}, rest, f"no change: {reason}"
     rest, limits = response.record.get("rest") or rest, results.study.config["quality"]
     for scan in unit.scans:
         outputs = [results.of(stage, names, scan) for stage in JUDGED]
-        first, *later = (one.record if one.exists else {} for one in outputs)
+        if reason := next(filter(None, map(_why_not, outputs)), None):
+            return {}, rest, f"no change: {reason}"
+        first, *later = (one.record for one in outputs)
         if reason := excluded(first, limits, *later):
             return {}, rest, f"no change: {reason}"
     row = group.answer_of(response.table("change"), Question.from_settings(setting))
     return row or {}, rest, "" if row else f"no change of {setting['metabolite']}"
 
 
-def _why_not(output: Output) -> str | None:
-    """Why a stage gave no result; None where it did."""
+def _why_not(output: Output, *files: str) -> str | None:
+    """Why a stage gave no result, or what of it cannot be believed; None where it did."""
     if not output.exists:
         return f"{output.stage} left no record: a fault, which the next run does again"
+    if damage := output.damage(*files):
+        print(f"bold: {damage}", file=sys.stderr)  # a unit without any measure has no row
+        return damage
     return output.record["reason"] or output.record.get("not_used")
 
 
@@ -112,7 +118,7 @@ def _width(results: Results, unit: Unit, names: dict[str, str], rest: str):
     tables = []
     for scan in unit.scans:
         done = results.of("preprocess", names, scan)
-        if reason := _why_not(done):
+        if reason := _why_not(done, "transients.tsv"):
             return group.Measured(None, None, f"no linewidths: {reason}")
         tables.append(done.table("transients"))
     return group.narrowing(tables, rest)

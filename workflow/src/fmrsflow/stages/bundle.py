@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 
-from fmrsflow.bundles import pack
+from fmrsflow.bundles import leaving, pack
 from fmrsflow.files import write_bytes
+from fmrsflow.remake import with_pruned
 from fmrsflow.study import Study, study_option
 from fmrsflow.words import count
 
@@ -19,7 +20,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", help="file to write (default: <site>.fmrsflow.zip)")
     arguments = parser.parse_args(argv)
     study = Study.load(arguments.study)
-    content, manifest = pack(study, study.site_named(arguments.site).name)
+    site = study.site_named(arguments.site).name
+    for output, name in leaving(study, site):
+        if not output.place(name).exists():
+            # Pruned: made again; what is lost is refused by `pack`.
+            with_pruned(study, lambda: output.path(name))  # noqa: B023 (called at once)
+    content, manifest = pack(study, site)
     out = arguments.out or f"{arguments.site}.fmrsflow.zip"
     write_bytes(out, content)
     kinds = Counter(name.rsplit("_", 1)[-1] for name in manifest["files"])
@@ -28,5 +34,8 @@ def main(argv: list[str]) -> int:
     for kind, number in sorted(kinds.items()):
         print(f"  {number:6d}  {kind}")
     print(f"of persons and scanners leave: {manifest['of_persons']}")
+    print("words of the site that leave; is each meant to?")
+    for where, words in manifest["levels"].items():
+        print(f"  {where}: {', '.join(words)}")
     print(f"stays at the site: {manifest['withheld']}")
     return 0

@@ -14,6 +14,9 @@ from fmrsflow.surroundings import troubles
 from fmrsflow.tables import read_table
 from fmrsflow.words import count
 
+MOST_DESIGNS = 12
+"""Designs, those of most scans, that are looked at: events may be random in each scan."""
+
 
 def main(argv: list[str]) -> int:
     """Print every problem; exit code 1 where there is one."""
@@ -93,10 +96,11 @@ def _designs(study: Study) -> tuple[list[str], list[str]]:
             continue
         site = study.sites[scan.site]
         spans = tuple((row["onset"], row["duration"], row["trial_type"]) for row in events)
-        key = (site.tr_s, site.transients, spans)
+        key = (site.tr_s, site.transients, scan.excitations_per_transient or 1, spans)
         scans.setdefault(key, (events, []))[1].append(scan.key)
     found = []
-    for (tr_s, transients, _), (events, keys) in scans.items():
+    several = sorted(scans.items(), key=lambda one: -len(one[1][1]))
+    for (tr_s, transients, each, _), (events, keys) in several[:MOST_DESIGNS]:
         where = f"{keys[0]}" + (f" and {len(keys) - 1} more like it" if keys[1:] else "")
         if not tr_s:
             found.append(f"{where}: no repetition time in sites.tsv, so no word on its design")
@@ -106,29 +110,34 @@ def _designs(study: Study) -> tuple[list[str], list[str]]:
             for said in dict.fromkeys(
                 line
                 for analysis in study.config["analyses"].values()
-                for line in _foreseen(study, analysis, events, tr_s, transients)
+                for line in _foreseen(study, analysis, events, tr_s, transients, each)
             )
         ]
+    if several[MOST_DESIGNS:]:
+        found.append(f"{len(several) - MOST_DESIGNS} more designs are not looked at")
     return unread, found
 
 
-def _foreseen(study: Study, analysis: dict, events, tr_s: float, transients) -> list[str]:
+def _foreseen(study: Study, analysis: dict, events, tr_s: float, transients, each) -> list[str]:
     """What an analysis can show of the response to these events."""
-    import numpy as np
-
     from fmrsflow.fit.design import Timing
     from fmrsflow.fit.foreseen import foreseen, length_of, words
     from fmrsflow.fit.options import FitOptions
+    from fmrsflow.preprocess.timing import Timing as Excitations
 
     try:
         setting = study.setting("preprocess", analysis["preprocess"])
         options = FitOptions.from_settings(study.setting("fit", analysis["fit"]))
         own = [row for row in events if row["trial_type"] not in setting["nested_events"]]
-        n = transients or length_of(own, tr_s)
-        labels, _ = without_strays(conditions(own, n, tr_s, setting["lag_s"]), own)
-        shown = foreseen(labels, Timing(tr_s * np.arange(n), events), options)
+        n = transients or length_of(own, each * tr_s)
+        places = Excitations.of(n, each, tr_s)
+        excited = conditions(own, places.n_excitations, tr_s, setting["lag_s"])
+        labels, _ = without_strays(places.labels(excited), own)
+        offsets = tr_s * (places.scan[0] - places.scan_at[0])
+        shown = foreseen(labels, Timing(tr_s * places.scan_at, events, offsets), options)
     except (DataError, ValueError) as error:
         return [str(error)]
     return [
-        f"{task}, {n} transients of {tr_s:g} s: {words(shapes)}" for task, shapes in shown.items()
+        f"{task}, {n} transients of {each * tr_s:g} s: {words(shapes)}"
+        for task, shapes in shown.items()
     ]

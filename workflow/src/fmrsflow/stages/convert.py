@@ -31,14 +31,13 @@ def process(job: Job) -> dict:
     try:
         each = _excitations(job, path, converted)
         scan, own, water = _parted(job, converted)
-        fids, reversed_ = checks.right_way_round(
-            without_frequency_error(scan),
-            job.warn,
-            converted.sign_known,
-            job.site.frequency_axis,
-        )
+        fids = without_frequency_error(scan)
         for note in fids.told.notes:
             job.warn(note)
+        checks.check_axes(fids, job.site)
+        fids, reversed_ = checks.right_way_round(
+            fids, job.warn, converted.sign_known, job.site.frequency_axis
+        )
         if states := edited_states(fids):
             raise DataError(f"{states}: {EDITED_UNSUPPORTED}")
         if states := turning(fids):
@@ -200,7 +199,6 @@ def _links(job: Job, reference: Fids | None) -> dict[str, str | None]:
         "ReferenceSignal": None
         if reference is None
         else f"bids::{folder}_desc-convert_mrsref.nii.gz",
-        "AnatomicalImage": f"bids::{job.scan.t1w}" if job.scan.t1w else None,
     }
 
 

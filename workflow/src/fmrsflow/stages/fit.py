@@ -47,7 +47,11 @@ def process(job: Job) -> dict:
     matched = job.fids("preprocess", "matched") if len(conditions) > 1 else None
     fitted = fit_scan(transients, conditions, average, matched, basis, options, others)
     if fitted.whole.status == "failed":
-        raise DataError(f"the average of all transients: {fitted.whole.reason}")
+        raise DataError(
+            f"the average of all transients: {fitted.whole.reason}; check that the file holds a "
+            "proton scan of a brain, whole, unfiltered, with its true dwell time and frequency, or "
+            "take the row out"
+        )
     for name, result in fitted.spectra.items():
         if result.status == "failed":
             job.warn(f"spectrum {name}: {result.reason}")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from fmrsflow import cli
@@ -12,7 +15,8 @@ from fmrsflow.bundles import Bundle, combine, differences, duplicates, unpack
 from fmrsflow.errors import DataError
 from fmrsflow.files import write_bytes, write_json
 from fmrsflow.provenance import dataset_description
-from fmrsflow.study import batches
+from fmrsflow.scratch import scratch
+from fmrsflow.study import Study, batches
 from fmrsflow.words import count
 
 
@@ -26,13 +30,16 @@ def main(argv: list[str]) -> int:
         action="store_true",
         help="merge in spite of other settings or software, which are listed all the same",
     )
+    parser.add_argument(
+        "--keep-going", action="store_true", help="leave out bundles that are refused"
+    )
     arguments = parser.parse_args(argv)
     results = Path(arguments.results)
     if results.exists() and any(results.iterdir()):
         print(f"fmrsflow merge: {results} is not empty; name a new folder", file=sys.stderr)
         return 2
-    bundles = _checked(arguments.bundles, arguments.allow_differences)
-    if bundles is None:
+    bundles = _checked(arguments.bundles, arguments.allow_differences, arguments.keep_going)
+    if not bundles:
         return 1
     study = combine(bundles, str(results))
     for bundle in bundles:
@@ -43,13 +50,32 @@ def main(argv: list[str]) -> int:
     write_json(results / "dataset_description.json", dataset_description(study))
     analyses = list(study.config["analyses"])
     keys = batches([scan.key for scan in study.scans], 50)
+    n_scans, names = (
+        len(study.scans),
+        {site: one.name for one in bundles for site in one.study.sites},
+    )
+    del bundles, study  # their content is on disk; the workers would carry it
+    if code := _ended(_tables_and_pages, frozen, analyses, keys):
+        for name in _culprits(frozen, names):
+            print(
+                f"fmrsflow merge: {name}: tables or pages of it by itself cannot be made (above); "
+                "leave it out, or ask the site again",
+                file=sys.stderr,
+            )
+        return code
+    print(
+        f"{count(len(names), 'bundle')}, {count(n_scans, 'scan')}: {results}/{analyses[0]}/report"
+    )
+    return 0
+
+
+def _tables_and_pages(frozen: Path, analyses: list[str], keys: list[tuple[str, ...]]) -> int:
+    """Make all of a merged study; the exit code of the first command that has one."""
     for analysis in analyses:
         if code := cli.main(["sites", "--study", str(frozen), analysis]):
             return code
     if code := cli.main(["sites", "--study", str(frozen), "--multiverse"]):
         return code
-    n_scans, sites = len(study.scans), len(bundles)
-    del bundles, study  # their content is on disk; the workers would carry it
     with ProcessPoolExecutor() as pool:
         pages = [
             ["report", "--study", str(frozen), name, *some] for name in analyses for some in keys
@@ -59,19 +85,62 @@ def main(argv: list[str]) -> int:
     for analysis in analyses:
         if code := cli.main(["report", "--study", str(frozen), analysis]):
             return code
-    print(f"{count(sites, 'bundle')}, {count(n_scans, 'scan')}: {results}/{analyses[0]}/report")
     return 0
 
 
-def _checked(paths: list[str], allow: bool) -> list[Bundle] | None:
+def _ended(make: Callable[..., int], *arguments) -> int:
+    """Exit code, 1 where it ended in a fault of the program, whose trace goes to the log."""
+    try:
+        return make(*arguments)
+    except Exception:  # met by what no check at the door foresees
+        traceback.print_exc()
+        return 1
+
+
+def _culprits(frozen: Path, names: dict[str, str]) -> Iterator[str]:
+    """Bundles of whose site alone tables and pages cannot be made either.
+
+    Parameters
+    ----------
+    names : dict
+        Site -> name of its bundle.
+    """
+    study = Study.load(frozen)
+    for site, name in names.items():
+        scans = tuple(scan for scan in study.scans if scan.site == site)
+        with scratch() as folder:
+            config = {**study.config, "results": str(folder)}
+            for entry in frozen.parent.glob(f"*/{site}"):
+                (folder / entry.parent.name).mkdir(exist_ok=True)
+                (folder / entry.parent.name / site).symlink_to(entry.resolve())
+            people = tuple(row for row in study.participants if row["site"] == site)
+            part = replace(
+                study, config=config, sites={site: study.sites[site]}, scans=scans,
+                participants=people,
+            )  # fmt: skip
+            alone = folder / "study.json"
+            write_bytes(alone, part.save_text().encode())
+            keys = batches([scan.key for scan in scans], 50)
+            if _ended(_tables_and_pages, alone, list(study.config["analyses"]), keys):
+                yield name
+
+
+def _checked(paths: list[str], allow: bool, keep_going: bool) -> list[Bundle]:
+    """The bundles to merge; none where a problem forbids it. `keep_going` leaves out those that
+    cannot be read, not those that contradict each other: which of two is right, a person says."""
     bundles, problems = [], []
     for path in paths:
         try:
             bundles.append(unpack(path))
         except DataError as error:
-            problems.append(str(error))
+            if keep_going:
+                print(f"fmrsflow merge: left out: {error}", file=sys.stderr)
+            else:
+                problems.append(str(error))
+    if keep_going and not bundles:
+        problems.append("no bundle is left")
     problems += duplicates(bundles)
-    differing = differences(bundles) if len(bundles) > 1 else []
+    differing = differences(bundles) if bundles else []
     for row in differing:
         print("\t".join(f"{key}: {value}" for key, value in row.items()), file=sys.stderr)
     if differing and not allow:
@@ -81,4 +150,4 @@ def _checked(paths: list[str], allow: bool) -> list[Bundle] | None:
         )
     for problem in problems:
         print(f"fmrsflow merge: {problem}", file=sys.stderr)
-    return None if problems else bundles
+    return [] if problems else bundles

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from fmrsflow import quality
 from fmrsflow.batch import stage_main
+from fmrsflow.convert.checks import pattern
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.events import odd_timing, without_strays
+from fmrsflow.fids import Fids
 from fmrsflow.noise import without_zeros
 from fmrsflow.plausibility import line_reports
 from fmrsflow.preprocess.baseline import BANDS_PPM, level
 from fmrsflow.preprocess.linewidth import match_linewidths
+from fmrsflow.preprocess.offset import without_offset
 from fmrsflow.preprocess.outliers import blank_unusable
-from fmrsflow.preprocess.scan import Corrected, averages, combined, correct
+from fmrsflow.preprocess.scan import Combined, Corrected, averages, combined, correct
 from fmrsflow.preprocess.start import check_start
 from fmrsflow.preprocess.summary import (
     noise_figures,
@@ -30,6 +35,10 @@ from fmrsflow.study import conditions as conditions_of
 from fmrsflow.tables.preprocess import TRANSIENTS, WATER
 from fmrsflow.words import count
 
+LEAST_HEIGHT = 0.9
+"""Height of the singlets after eddy-current correction over that before: below, the reference is
+not that of the scan. Measured pairs of four vendors' formats, 1.5T to 7T, stand at 0.98 to 1.04."""
+
 
 def process(job: Job) -> dict:
     """Preprocess one scan; see docs/preprocess.md."""
@@ -42,9 +51,20 @@ def process(job: Job) -> dict:
     labels = timing.labels(excited)
     for text in _mixed(excited, labels, timing):
         job.warn(text)
+    labels, strays = without_strays(labels, _events(job) or ())
+    if strays:
+        job.warn(strays)
     unusable = blank_unusable(raw)
+    if copies := unusable.count("copy"):
+        job.warn(
+            f"{copies} of {len(unusable)} transients hold the samples of an earlier one and are "
+            "left out: noise never repeats itself; export the scan again"
+        )
     measured = without_zeros(raw)
     appended = raw.n_points - measured.n_points
+    measured = _without_offset(job, measured, "the scan")
+    if reference is not None:
+        reference = _without_offset(job, reference, "the water reference")
     over_time = reference is not None and converted["reference"]["over_time"]
     by_block = over_time and setting["water_scaling"] == "block"
     scan = combined(measured, reference, setting["eddy"], timing if over_time else None, by_block)
@@ -54,6 +74,12 @@ def process(job: Job) -> dict:
             "water_scaling)"
         )
     del raw, measured  # a third of a gigabyte where there are many coils
+    if scan.eddy is not None and (share := _height_after_eddy(scan)) < LEAST_HEIGHT:
+        job.warn(
+            f"eddy-current correction takes {1 - share:.0%} off the height of NAA, creatine and "
+            "choline, which it should sharpen: is the water reference of this scan, and of the "
+            "same sign of frequency?"
+        )
     if reference is None and setting["eddy"]:
         job.warn("no water reference: eddy currents are not corrected")
     done = correct(scan.fids, labels, unusable, setting)
@@ -92,6 +118,23 @@ def process(job: Job) -> dict:
     parameters = parameters_of(setting, scan, done, appended)
     parameters["baseline"] = {"method": setting["baseline"], "bands_ppm": bands}
     return {**record, "parameters": parameters}
+
+
+def _without_offset(job: Job, fids: Fids, what: str) -> Fids:
+    fids, share = without_offset(fids)
+    if share:
+        job.warn(
+            f"the FIDs of {what} stand on a constant of {share:.2g} of their largest point, an "
+            "offset of receiver or export; it is taken off"
+        )
+    return fids
+
+
+def _height_after_eddy(scan: Combined) -> float:
+    """Height of the singlets after eddy-current correction over that before."""
+    turned = np.exp(1j * scan.eddy.phase_rad[: scan.fids.n_points])
+    before = scan.fids.with_data(scan.fids.data * turned)
+    return pattern(scan.fids)[0] / pattern(before)[0]
 
 
 def _levelled(job: Job, done: Corrected, setting: dict) -> tuple[Corrected, list | None]:
@@ -134,22 +177,23 @@ def _timing(job: Job, n_transients: int) -> Timing:
     return Timing.of(n_transients, each or 1, tr_s, water, first)
 
 
+def _events(job: Job) -> list[dict] | None:
+    """Events of the scan that make its conditions; None where the sheet names none."""
+    events, nested = job.events(), job.settings["preprocess"]["nested_events"]
+    return events and [row for row in events if row["trial_type"] not in nested]
+
+
 def _conditions(job: Job, timing: Timing) -> list[str | None]:
     """Condition of each excitation."""
-    events = job.events()
+    events = _events(job)
     if events is None:
         return [job.scan.condition or "all"] * timing.n_excitations
-    setting = job.settings["preprocess"]
-    events = [row for row in events if row["trial_type"] not in setting["nested_events"]]
     stimuli = [row for row in events if row["trial_type"] != "rest"]
     length_s = timing.n_excitations * timing.tr_s
     for text in odd_timing(stimuli, length_s, timing.each * timing.tr_s):
         job.warn(text)
-    labels = conditions_of(events, timing.n_excitations, timing.tr_s, setting["lag_s"])
-    labels, text = without_strays(labels, events)
-    if text:
-        job.warn(text)
-    return labels
+    lag_s = job.settings["preprocess"]["lag_s"]
+    return conditions_of(events, timing.n_excitations, timing.tr_s, lag_s)
 
 
 def _mixed(excited: Sequence, labels: Sequence, timing: Timing) -> list[str]:

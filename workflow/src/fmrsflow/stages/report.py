@@ -4,6 +4,7 @@ the sites and the consortium."""
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 
 from fmrsflow.batch import add_manifest_options, fault, faults, files_as_they_were, write_manifest
@@ -11,11 +12,12 @@ from fmrsflow.files import write_bytes
 from fmrsflow.manifests import Entry, Manifest, state
 from fmrsflow.mismatch.benchmark import BENCHMARK, Tables, read_benchmark
 from fmrsflow.mismatch.costs import site_costs, words_of
+from fmrsflow.remake import with_pruned
 from fmrsflow.report import read
-from fmrsflow.report.results import SiteResults
+from fmrsflow.report.results import ScanResults, SiteResults
 from fmrsflow.results import Results, Writer
 from fmrsflow.scan_figures import typical_figures
-from fmrsflow.study import Study, study_option
+from fmrsflow.study import Scan, Study, study_option
 from fmrsflow.tables.report import CHECKLIST
 
 
@@ -57,13 +59,21 @@ def write_scan_pages(study: Study, analysis: str, keys: list[str]) -> dict[str, 
         scan = study.scan(key)
         path = read.page_path(study, analysis, scan)
         try:
-            beside = compared.get(key, ())
-            page = scan_page(read.read_scan(Results(study), analysis, scan, peers, False, beside))
+            page = scan_page(_read(study, analysis, scan, peers, compared.get(key, ())))
             write_bytes(path, page.encode())
             found[key] = Entry("ok", files={str(path.relative_to(study.results)): state(path)[:2]})
         except Exception as error:  # the other pages are drawn
             found[key] = fault(key, "report", error)
     return found
+
+
+def _read(study: Study, analysis: str, scan: Scan, peers: dict, compared: Sequence) -> ScanResults:
+    """What the page of a scan shows, pruned files made again."""
+
+    def shown() -> ScanResults:
+        return read.read_scan(Results(study), analysis, scan, peers, False, compared)
+
+    return with_pruned(study, shown)
 
 
 def write_group_pages(study: Study, analysis: str) -> None:

@@ -6,12 +6,13 @@ from __future__ import annotations
 import argparse
 import io
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
 from zlib import crc32
 
-from fmrsflow import manifests
+from fmrsflow import manifests, versions
 from fmrsflow.concentration import ABSOLUTE
 from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.fingerprint import twins
@@ -19,11 +20,14 @@ from fmrsflow.plausibility import scale_outliers, water_outliers
 from fmrsflow.question import KEYS, main_key
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.scan_figures import FIGURES, scan_figures
-from fmrsflow.study import Scan, Study, Unit, study_option
+from fmrsflow.study import Scan, Study, Unit, batches, study_option
 from fmrsflow.tables import Row
 from fmrsflow.tables.sites import TABLES
 
 SCAN_STAGES = ("convert", "preprocess", "fit", "quantify")
+
+TABLES_READ = {"quantify": ("concentrations.tsv",), "response": ("change.tsv",)}
+"""Tables of scans and response units that the tables of the sites are made from."""
 
 TAKEN = (
     "metabolite",
@@ -37,6 +41,25 @@ TAKEN = (
     "high_percent",
 )
 """Columns of change.tsv that responses.tsv takes over."""
+
+CONCENTRATION = ("metabolite", "condition", "quantity", "value", "se", "total_se", "unit")
+"""Columns of a scan's concentrations.tsv that the table of all scans takes over."""
+
+LEVEL = (
+    *("site", "scan", "person", "metabolite", "condition", "quantity"),
+    *("value", "total_se", "unit", "used"),
+)
+"""What statistics of concentrations ask for."""
+
+ASKED = {
+    *("status", "reason", "failed_at", "warnings", "flags"),
+    *("v_gm", "v_wm", "v_csf", "n_kept", "n_removed", "fwhm_tcr_ppm", "joint", *FIGURES),
+    *("implausible", "molal_reason", "water_amplitude", "voxel_mm", "fingerprint"),
+}
+"""Keys of records that tables ask for, of whatever stage."""
+
+VERSIONS = "(versions)"
+"""Stands for what `versions.differences` finds."""
 
 
 def main(argv: list[str]) -> int:
@@ -68,19 +91,24 @@ def write_tables(study: Study, analysis: str) -> None:
     read = Reader(results, study.analysis(analysis))
     sheet = {name: asdict(site) for name, site in study.sites.items()}
     tables = {name: getattr(read, name)() for name in ("scans", "quality", "responses")}
-    tables["concentrations"] = concentrations = read.concentrations()
-    rest = study.setting("response", read.names["response"])["rest"]
+    response = study.setting("response", read.names["response"])
+    shown = set(response["metabolites"])
+    # Hundreds of rows a scan: those kept that are asked for below, all written as they are read.
+    resting = AtRest(response["rest"], shown | {"tCr"})
+    for rows in read.concentrations():
+        resting.add(rows)
+    apart = scale_outliers(resting.rows())
+    reasons = {scan: text for _, scan, text in apart}
+    parts = (_withheld(rows, reasons) for rows in read.concentrations())
+    writer.save_parts("concentrations", parts, TABLES["concentrations"])
     seed = crc32(f"{analysis} {len(tables['responses'])}".encode())
     tables |= changes(tables["responses"], sheet, settings, seed)
     tables["plateau"] = plateaus(read.plateaus(), sheet)
-    apart = scale_outliers(_one_condition(concentrations, rest))
-    _withhold(concentrations, {scan: text for _, scan, text in apart})
     scale = [
         _problem(site, scan, "sites", "warning", text)
         for site, scan, text in (*apart, *water_outliers(read.water_per_ml()))
     ]
-    chosen = _one_condition(concentrations, rest)
-    shown = set(study.setting("response", read.names["response"])["metabolites"])
+    chosen = _withheld(resting.rows(), reasons)
     chosen = [row for row in chosen if row["metabolite"] in shown]
     level = levels(chosen, sheet)
     tables["variance"] += level["variance"]
@@ -88,7 +116,7 @@ def write_tables(study: Study, analysis: str) -> None:
     tables |= agreement(tables["responses"], chosen)
     tables["problems"] = read.problems() + scale + _not_estimated(tables)
     for name, rows in tables.items():
-        writer.save(name, rows, TABLES[name])
+        writer.save_parts(name, batches(rows, 10_000), TABLES[name])
     key = main_key(grouped(tables["responses"]), settings)
     _draw(writer, tables, key)
     status = [row["status"] for row in tables["scans"]]
@@ -103,23 +131,64 @@ def write_tables(study: Study, analysis: str) -> None:
     writer.finish(head, {"seeds": {"bootstrap": seed}})
 
 
+class AtRest:
+    """Concentrations at rest, or of the average of all where a scan has no rest, of some
+    metabolites; gathered scan by scan."""
+
+    def __init__(self, rest: str, metabolites: set[str]):
+        self._rest, self._metabolites = rest, metabolites
+        self._rows: list[dict] = []
+        self._resting = False
+
+    def add(self, rows: list[dict]) -> None:
+        """Keep what is wanted of the rows of a scan."""
+        rests = any(row["condition"] == self._rest for row in rows)
+        self._resting |= rests
+        wanted = self._rest if rests else "all"
+        self._rows += [
+            {name: row[name] for name in LEVEL}
+            for row in rows
+            if row["condition"] == wanted and row["metabolite"] in self._metabolites
+        ]
+
+    def rows(self) -> list[dict]:
+        """The rows of all scans, under one name of their condition."""
+        named = self._rest if self._resting else "all"
+        for row in self._rows:
+            row["condition"] = named
+        return self._rows
+
+
 class Reader:
     """Records and tables of all scans under one analysis; a failed scan is a row with its reason,
     and so is one that a fault of the program or the machine left without a record."""
 
     def __init__(self, results: Results, names: dict[str, str]):
         self.results, self.study, self.names = results, results.study, names
-        self._unit_of = {scan.key: unit for unit in self.study.units() for scan in unit.scans}
+        self._records: dict[tuple[str, str], dict] = {}
 
     def output(self, stage: str, item: Scan | Unit) -> Output:
         """Output of a stage."""
         return self.results.of(stage, self.names, item)
 
     def record(self, stage: str, item: Scan | Unit) -> dict:
-        """Record of a stage; in the place of one that is not there what the fault left."""
+        """Record of a stage, as far as tables ask for it (`ASKED`), with what it was not made by as
+        the others were (`VERSIONS`); in the place of one that is not there what the fault left, and
+        in that of one that is damaged, or whose table is, a fault that says so."""
+        if (stage, item.key) not in self._records:
+            self._records[stage, item.key] = self._read(stage, item)
+            # Whole records of ten thousand scans would fill the memory.
+            self.results.release()
+        return self._records[stage, item.key]
+
+    def _read(self, stage: str, item: Scan | Unit) -> dict:
         output = self.output(stage, item)
         if output.exists:
-            return output.record
+            if damage := output.damage(*TABLES_READ.get(stage, ())):
+                return {"status": "fault", "failed_at": stage, "reason": damage}
+            record = output.record
+            other = versions.differences(record, self.study, stage, self.names)
+            return {key: one for key, one in record.items() if key in ASKED} | {VERSIONS: other}
         job = self.study.job_of(stage, item.key)
         manifest = manifests.read(self.study.manifest_path(stage, self.names, job))
         if manifest is None and stage == "anatomy":
@@ -131,7 +200,10 @@ class Reader:
     def table(self, stage: str, what: str, item: Scan | Unit) -> list[Row]:
         """Table of a stage; empty where it was not written."""
         output = self.output(stage, item)
-        return output.table(what) if output.exists and output.has(f"{what}.tsv") else []
+        there = output.exists and not output.damage(f"{what}.tsv") and output.has(f"{what}.tsv")
+        rows = output.table(what) if there else []
+        self.results.release()
+        return rows
 
     def last(self, scan: Scan) -> tuple[str, dict]:
         """Last stage that did its work ("" where none), and what holds the status of the scan."""
@@ -141,7 +213,7 @@ class Reader:
             if record["status"] != "ok":
                 return reached, record
             reached = stage
-        record = self.record("response", self._unit_of[scan.key])
+        record = self.record("response", self.study.unit_of(scan))
         if record["status"] == "ok":
             return "response", self._excluded((scan,)) or record
         return reached, record
@@ -197,7 +269,7 @@ class Reader:
                     "subject": scan.subject,
                     "session": scan.session,
                     "person": self.study.person(scan),
-                    "unit": self._unit_of[scan.key].key,
+                    "unit": self.study.unit_of(scan).key,
                     "stage": stage,
                     "status": record["status"],
                     "failed_at": record["failed_at"],
@@ -230,28 +302,20 @@ class Reader:
             )
         return rows
 
-    def concentrations(self) -> list[dict]:
-        """Concentrations of all scans, linewidths not matched."""
-        rows = []
+    def concentrations(self) -> Iterator[list[dict]]:
+        """Concentrations of each scan, linewidths not matched."""
         for scan in self.study.scans:
             used, reason = self.use(scan)
             scaled = self._body("quantify", scan).get("molal_reason")
+            own = {"site": scan.site, "scan": scan.key, "person": self.study.person(scan)}
+            found = []
             for row in self.table("quantify", "concentrations", scan):
                 if row["matched"]:
                     continue
                 wrong = reason or (scaled if row["quantity"] in ABSOLUTE else "") or ""
-                rows.append(
-                    {
-                        "site": scan.site,
-                        "scan": scan.key,
-                        "person": self.study.person(scan),
-                        **{name: row[name] for name in ("metabolite", "condition", "quantity")},
-                        **{name: row[name] for name in ("value", "se", "total_se", "unit")},
-                        "used": used and not wrong,
-                        "reason": wrong,
-                    }
-                )
-        return rows
+                taken = {name: row[name] for name in CONCENTRATION}
+                found.append({**own, **taken, "used": used and not wrong, "reason": wrong})
+            yield found
 
     def water_per_ml(self) -> dict[tuple[str, str], float]:
         """Site and scan -> amplitude of the water reference over the volume of the voxel, of those
@@ -316,7 +380,27 @@ class Reader:
             rows += self._problems_of("response", unit, lost)
             for text in self.record("response", unit).get("flags", ()):
                 rows.append(_problem(unit.scan.site, unit.key, "response", "control", text))
-        return rows
+        return rows + self._versions()
+
+    def _versions(self) -> list[dict]:
+        """A row for what some records of a site and stage were not made by, as the others were."""
+        total: Counter[tuple[str, str]] = Counter()
+        found: Counter[tuple[str, str, str]] = Counter()
+        for stage in ("convert", "anatomy", *SCAN_STAGES[1:], "response"):
+            for item in self.study.units() if stage == "response" else self.study.scans:
+                record = self.record(stage, item)
+                if VERSIONS not in record:  # none is there
+                    continue
+                total[item.site, stage] += 1
+                for one in record[VERSIONS]:
+                    found[item.site, stage, one] += 1
+        return [
+            _problem(
+                site, site, stage, "versions",
+                versions.made_by_two(stage, count, total[site, stage], one),
+            )
+            for (site, stage, one), count in found.items()
+        ]  # fmt: skip
 
     def _failed_bases(self) -> list[dict]:
         """A row a site whose basis failed, with all its scans; from the records of the fits, since
@@ -336,7 +420,10 @@ class Reader:
             for text in record.get("warnings", ())
         ]
         status = record.get("status")
-        began = record.get("failed_at") == stage and (status != "fault" or item.key not in lost)
+        at = record.get("failed_at")
+        # The segmentation of a T1w may serve several scans: each of them lacks its fractions.
+        own = at == stage or (stage, at) == ("anatomy", "segment")
+        began = own and (status != "fault" or item.key not in lost)
         if status in ("failed", "fault") and began:
             rows.append(_problem(item.site, item.key, stage, status, record["reason"]))
         if status == "fault":
@@ -432,23 +519,12 @@ def _save(writer: Writer, name: str, figure) -> None:
             writer.save(f"figures/{name}.{kind}", buffer.getvalue())
 
 
-def _one_condition(rows: Iterable[dict], rest: str) -> list[dict]:
-    """Concentrations at rest, or of the average of all where a scan has no rest."""
-    rows = list(rows)
-    resting = {row["scan"] for row in rows if row["condition"] == rest}
-    found = []
+def _withheld(rows: list[dict], reasons: dict[str, str]) -> list[dict]:
+    """Rows with the water-scaled values of these scans out of group statistics, and the reason."""
     for row in rows:
-        wanted = rest if row["scan"] in resting else "all"
-        if row["condition"] == wanted:
-            found.append({**row, "condition": rest if resting else "all"})
-    return found
-
-
-def _withhold(concentrations: list[dict], reasons: dict[str, str]) -> None:
-    """Take the water-scaled values of these scans out of group statistics, with the reason."""
-    for row in concentrations:
         if row["quantity"] in ABSOLUTE and row["used"] and (why := reasons.get(row["scan"])):
             row.update(used=False, reason=why)
+    return rows
 
 
 def _not_estimated(tables: dict[str, list[dict]]) -> list[dict]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from fmrsflow import manifests, versions
 from fmrsflow.bundles import WITHHELD
 from fmrsflow.errors import DataError
 from fmrsflow.files import file_digest
 from fmrsflow.results import read_record
+from fmrsflow.source_names import SourcePaths
 from fmrsflow.study import STAGE_SETTINGS, Study, directory
 from fmrsflow.words import count
 
@@ -25,7 +28,9 @@ def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
         Their study.json; a relative data root is that of the study's folder, wherever this runs.
     """
     seen: dict[Path, str | None] = {}
-    data_root = _study_folder(results, study) / study.data_root
+    sources = SourcePaths(study, _study_folder(results, study) / study.data_root)
+
+    gone = pruned(results)
 
     def now(path: Path) -> str | None:
         if path not in seen:
@@ -35,27 +40,62 @@ def changes(results: Path, study: Study) -> Iterator[tuple[str, str]]:
     for name in sorted(expected_records(study)):
         if not (results / name).exists():
             yield str(results / name), "record is missing: deleted, or the run did not come to it"
+    yield from made_by_two_versions(results, study)
     for record_path in sorted(results.rglob("*record.json")):
         try:
             record = read_record(record_path)
-        except DataError:
+        except (DataError, OSError):
             yield str(record_path), "damaged or edited since it was written"
             continue
         files = record.get("files", {})
         expected = {record_path.parent / name: made for name, made in files.items()}
         expected |= {results / name: made for name, made in record.get("inputs", {}).items()}
         for path, digest in expected.items():
+            if now(path) is None and path in gone:
+                continue
             if now(path) != digest:
                 verb = "missing" if now(path) is None else "changed"
                 yield str(path), f"{verb} since {record['stage']} recorded it"
         if merged(study):
             continue
         for name, digest in record.get("sources", {}).items():
-            path = data_root / name
+            path = sources(record.get("scan", {}).get("site", ""), name)
             if path.is_file() and now(path) != digest:
                 yield str(path), f"source changed since {record['stage']} read it"
             elif not path.exists():
                 yield str(path), "source is no longer there"
+
+
+def pruned(results: Path) -> set[Path]:
+    """Files that `fmrsflow prune` has deleted and nothing has made again."""
+    found: set[Path] = set()
+    for path in results.glob("**/batches/*.json"):
+        manifest = manifests.read(path)
+        for entry in manifest.entries.values() if manifest else ():
+            found |= {results / name for name in entry.pruned}
+    return {path for path in found if not path.exists()}
+
+
+def made_by_two_versions(results: Path, study: Study) -> Iterator[tuple[str, str]]:
+    """(folder of a stage, in what some of its records differ from study.json and what to do);
+    a record of another scan by itself."""
+    for stage in STAGE_SETTINGS:
+        for names in study.choices(stage):
+            found: Counter[str] = Counter()
+            total = 0
+            for item in study.items(stage):
+                path = results / study.record_path(stage, names, item).relative_to(study.results)
+                try:
+                    record = read_record(path)
+                except (DataError, OSError):
+                    continue  # reported by itself
+                total += 1
+                found.update(versions.differences(record, study, stage, names))
+                if record.get("scan") != item.entities:
+                    yield str(path), "the record of another scan, copied or renamed"
+            for one, count_ in found.items():
+                folder = str(results / directory(stage, names))
+                yield folder, versions.made_by_two(stage, count_, total, one)
 
 
 def repair(results: Path, found: list[tuple[str, str]]) -> list[Path]:
@@ -66,9 +106,11 @@ def repair(results: Path, found: list[tuple[str, str]]) -> list[Path]:
     for path in sorted(results.rglob("*record.json")):
         try:
             files = read_record(path)["files"]
-        except DataError:
+        except (DataError, OSError):
             files = {}
-        if path in damaged or damaged & {path.parent / name for name in files}:
+        if not path.is_dir() and (
+            path in damaged or damaged & {path.parent / name for name in files}
+        ):
             path.unlink()
             gone.append(path)
     return gone
@@ -135,6 +177,8 @@ def main(argv: list[str]) -> int:
     if arguments.repair:
         for path in repair(results, found):
             print(f"{path}\tdeleted: the next run makes it again")
+    if gone := len(pruned(results)):
+        print(f"{count(gone, 'file')} pruned: made again when something asks for it")
     records = sum(1 for _ in results.rglob("*record.json"))
     print(f"{count(records, 'record')}, {count(len(found), 'change')}")
     return 1 if found else 0

@@ -11,14 +11,16 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from numbers import Integral, Real
 from pathlib import Path
+from sys import intern
 from typing import Any, NamedTuple
 
 from fmrsflow.errors import DataError
-from fmrsflow.files import json_bytes, write_bytes
+from fmrsflow.files import json_bytes, read_regular, write_bytes
 
 MISSING = "n/a"
 """A missing value in a table (BIDS)."""
@@ -104,8 +106,8 @@ def read_table(path: str | Path) -> list[dict[str, str]]:
         A row of another length than the header, or not text.
     """
     path = Path(path)
-    header, *lines = _cells(path.read_bytes(), path.name) or [[]]
-    return [dict(zip(header, line)) for line in lines]
+    header, *lines = _cells(read_regular(path), path.name) or [[]]
+    return [dict(zip(header, map(_as_it_was, line))) for line in lines]
 
 
 def write_table(path: str | Path, rows: Sequence[Row], columns: Columns | None = None) -> None:
@@ -150,17 +152,25 @@ def _cells(content: bytes, name: str) -> list[list[str]]:
     try:
         decoded = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise DataError(f"{name} is not a UTF-8 text table") from None
+        raise DataError(f"{name} is not a UTF-8 text table; save it as one") from None
     if "\0" in decoded:
-        raise DataError(f"{name} is not a text table (it holds a zero byte)")
+        raise DataError(
+            f"{name} is not a text table (it holds a zero byte); save it as one, in UTF-8"
+        )
     lines = csv.reader(io.StringIO(decoded), delimiter="\t", quoting=csv.QUOTE_NONE)
-    found = [[cell.strip() for cell in line] for line in lines]
+    try:
+        found = [[cell.strip() for cell in line] for line in lines]
+    except csv.Error:
+        raise DataError(
+            f"{name} line {lines.line_num} holds a cell of more than {csv.field_size_limit()} "
+            "letters: no table of this workflow"
+        ) from None
     found = [line for line in found if any(line)]
     for number_, line in enumerate(found[1:], start=2):
         if len(line) != len(found[0]):
             raise DataError(
                 f"{name} line {number_} has {len(line)} cells where the header has "
-                f"{len(found[0])}; cells are parted by tabs"
+                f"{len(found[0])}; put a tab between cells and n/a into empty ones"
             )
     return found
 
@@ -169,10 +179,46 @@ _READ: dict[str, Callable[[str], Any]] = {
     "number": lambda cell: math.nan if cell == MISSING else float(cell),
     "integer": lambda cell: None if cell == MISSING else int(cell),
     "flag": {"true": True, "false": False, MISSING: None}.__getitem__,
-    "text": lambda cell: "" if cell == MISSING else cell,
+    "text": lambda cell: _word(cell),
 }
 
 _TYPES = {"number": Real, "integer": Integral, "flag": bool, "text": str}
+
+
+_FORMULA = re.compile("'*[=+@\uff1d\uff0b\uff20\uff0d-]")
+"""How a cell begins that a spreadsheet runs (the wide signs where Japanese is set), or one that
+`defused` has marked."""
+
+
+_WORD = re.compile(r"[+-]\w+")
+
+
+def defused(cell: str) -> str:
+    """The cell as a spreadsheet shows it: one that would be run as a formula (`=cmd|...`) gets an
+    apostrophe in front, which the readers of this module take off again. A number stays, and a
+    sign before one word, which can call and fetch nothing.
+
+    Examples
+    --------
+    >>> [defused(cell) for cell in ("=1+1", "-0.5", "-CrCH2", "rest", "'=quoted")]
+    ["'=1+1", '-0.5', '-CrCH2', 'rest', "''=quoted"]
+    """
+    if not _FORMULA.match(cell) or _WORD.fullmatch(cell):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
+def _word(cell: str) -> str:
+    """A cell of words, each once in memory: a table repeats a few names in every row."""
+    return "" if cell == MISSING else intern(_as_it_was(cell))
+
+
+def _as_it_was(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
 
 
 def _is(value, kind: str) -> bool:
@@ -192,4 +238,4 @@ def _cell(value) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return MISSING if value != value else f"{value:.6g}"
-    return " ".join(str(value).split())
+    return defused(" ".join(str(value).split()))

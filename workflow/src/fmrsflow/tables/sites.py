@@ -292,7 +292,7 @@ TABLES = {
         "site": text("site"),
         "item": text("scan, response unit or table"),
         "stage": text("stage that reports it"),
-        "kind": text("fault, failed, excluded, warning, control, or not estimated"),
+        "kind": text("fault, failed, excluded, warning, control, versions, or not estimated"),
         "text": text("what is the matter"),
     },
     "specification": {

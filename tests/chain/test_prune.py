@@ -1,0 +1,118 @@
+"""`fmrsflow prune` on the tiny run: what stays, that nothing runs for it, that what is asked for
+comes back as it was, and that loss is told apart."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+from chain_tools import tables
+from planning import plan
+
+from fmrsflow.cli import main as fmrsflow
+from fmrsflow.results import read_record
+
+pytestmark = pytest.mark.slow
+
+KEY = "alpha/sub-01_task-visual"
+LARGE = (".nii.gz", ".npz", ".png", ".html")
+SETTINGS = "robust-simulated-spline"
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path, monkeypatch) -> Path:
+    """A copy of the finished run, times kept; its folder is the current one."""
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny_run, folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def large(results: Path) -> dict[str, str]:
+    """Digests of the large files of scans."""
+    return {
+        str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in results.rglob("sub-*")
+        if path.is_file() and path.name.endswith(LARGE)
+    }
+
+
+def test_tables_and_records_stay_and_nothing_runs_again(run, capsys):
+    results = run / "results"
+    before, whole = tables(results), large(results)
+    records = {path: path.read_bytes() for path in results.rglob("*record.json")}
+    assert fmrsflow(["prune", "-n"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(whole) and large(results) == whole
+    assert fmrsflow(["prune"]) == 0
+    assert f"{len(whole)} files" in capsys.readouterr().err
+    assert large(results) == {} and tables(results) == before
+    assert all(path.read_bytes() == content for path, content in records.items())
+    assert (results / "main/report/index.html").exists()
+    assert plan(run).rules == {}
+    assert fmrsflow(["verify"]) == 0
+    assert f"{len(whole)} files pruned" in capsys.readouterr().out
+    scans = [path for path in results.rglob("sub-*") if path.is_file()]
+    assert sum(path.stat().st_size for path in scans) / 4 <= 0.5e6
+    assert fmrsflow(["prune"]) == 0, "again"
+    assert "0 files, 0.0 MB pruned" in capsys.readouterr().err
+
+
+def test_what_is_asked_for_comes_back_as_it_was_and_nothing_else(run, capsys):
+    """A fit reads the transients, those come of the converted file, that of the scanner's."""
+    results = run / "results"
+    whole = large(results)
+    record = results / f"fit-{SETTINGS}/alpha/sub-01/mrs/sub-01_task-visual_desc-fit_record.json"
+    before = read_record(record)
+    assert fmrsflow(["prune"]) == 0
+    assert fmrsflow(["fit", "--study", "results/study.json", SETTINGS, KEY]) == 0
+    assert read_record(record)["files"] == before["files"]
+    assert read_record(record)["inputs"] == before["inputs"]
+    back = large(results)
+    assert back == {name: whole[name] for name in back}
+    stages = {name.split("/")[0].split("-")[0] for name in back}
+    assert stages == {"convert", "preprocess", "fit"}
+    assert {name.split("/")[2] for name in back} == {"sub-01"}
+
+    page = f"results/main/report/scans/{KEY}.html"
+    assert fmrsflow(["report", "main", KEY]) == 0
+    name = page.removeprefix("results/")
+    assert hashlib.sha256((run / page).read_bytes()).hexdigest() == whole[name]
+
+
+def test_a_bundle_of_pruned_results_is_that_of_whole_ones(run):
+    assert fmrsflow(["bundle", "alpha", "--out", "before.zip"]) == 0
+    assert fmrsflow(["prune"]) == 0
+    assert fmrsflow(["bundle", "alpha", "--out", "after.zip"]) == 0
+    assert (run / "after.zip").read_bytes() == (run / "before.zip").read_bytes()
+
+
+def test_loss_is_told_apart_and_made_again(run, capsys):
+    assert fmrsflow(["prune"]) == 0
+    lost = next((run / "results").rglob("*_desc-fit_amplitudes.tsv"))
+    lost.unlink()
+    capsys.readouterr()
+    assert fmrsflow(["verify"]) == 1
+    told = [line for line in capsys.readouterr().out.splitlines() if "missing" in line]
+    assert told and all(lost.name in line for line in told)
+    assert plan(run).rules["fit"] == 1
+
+
+def test_other_data_than_were_read_are_no_source_of_what_was_pruned(run, capsys):
+    source = next((run / "data" / "alpha" / "sub-01").rglob("*_svs.SDAT"))
+    assert fmrsflow(["prune"]) == 0
+    content = bytearray(source.read_bytes())
+    content[len(content) // 2] ^= 64
+    source.write_bytes(content)
+    assert fmrsflow(["fit", "--study", "results/study.json", SETTINGS, KEY]) == 1
+    assert "in another way than before it was pruned" in capsys.readouterr().err
+
+
+def test_a_scan_whose_data_are_gone_is_kept_whole(run, capsys):
+    whole = large(run / "results")
+    next((run / "data" / "alpha" / "sub-01").rglob("*_svs.SDAT")).unlink()
+    assert fmrsflow(["prune"]) == 0
+    assert "kept whole: 1 scan" in capsys.readouterr().err
+    kept = large(run / "results")
+    assert kept and kept == {name: one for name, one in whole.items() if "alpha/sub-01" in name}
