@@ -35,6 +35,7 @@ SLOWEST = (
     *MACHINE,
     FAULTS,
     "tests/chain/",
+    "tests/inputs/",
     "tests/pages/",
     "tests/unit/stages/",
     "tests/unit/preprocess/",

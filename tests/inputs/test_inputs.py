@@ -35,7 +35,7 @@ MENDED = {
 }
 """Cases that were once silent, a traceback, or a good file refused."""
 
-EVERY = 25
+EVERY = 40
 SLICE = [
     case
     for n, case in enumerate(CASES)
@@ -55,7 +55,7 @@ def test_a_given_input_is_right_flagged_or_refused(kit, case):
     assert not outcome.harm, table([outcome])
 
 
-@pytest.mark.parametrize("case", mutated_cases(12, seed=1), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list(mutated_cases(6, seed=1)), ids=lambda case: case.name)
 def test_a_mutated_header_is_right_flagged_or_refused(kit, case):
     outcome = kit.outcome(case)
     assert not outcome.harm, table([outcome])

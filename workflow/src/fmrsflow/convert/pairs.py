@@ -77,7 +77,8 @@ def check_onset(reference: Fids) -> None:
     if top >= LATEST_TOP and size[0] < RISEN * size[top]:
         raise DataError(
             f"the FID of the water reference rises for {top} points before it decays: the group "
-            "delay of a digital filter was left in; convert the scan with that delay removed"
+            "delay of a digital filter was left in, or spectra stand in the place of FIDs; convert "
+            "the scan with that delay removed, or export FIDs"
         )
 
 
