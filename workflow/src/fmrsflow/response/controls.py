@@ -30,7 +30,8 @@ SHIM = "more than BOLD explains: the shim or the head moved with the task"
 class Control:
     """One control.
 
-    `limit` is the largest value that is not flagged: 1.96 se or the tolerance, whichever is larger.
+    `limit` is the largest value that is not flagged: 1.96 se or the tolerance, whichever is larger;
+    NaN for one that is told only.
     """
 
     control: str
@@ -98,7 +99,7 @@ def controls(
         found += _widths(scans, rest, task, tag, setting["control_linewidth_hz"])
         found += _frequency(scans, rest, task, tag, setting["control_shift_hz"])
         found += _water(scans, rest, task, tag, setting)
-        found += _matching(estimates, task, tag, percent)
+        found += _matching(estimates, task, tag)
     for course in glutamate:
         found += _over_time(course, rest, tasks, percent)
     return found
@@ -120,15 +121,16 @@ def _stable(estimates, task: str, tag: str, percent: float) -> list[Control]:
     return found
 
 
-def _matching(estimates, task: str, tag: str, percent: float) -> list[Control]:
-    """How much of the change goes with the matching of linewidths."""
+def _matching(estimates, task: str, tag: str) -> list[Control]:
+    """How much of the change goes with the matching of linewidths. BOLD narrows lines wherever a
+    task works, and the matched change counts with it: told, and no flag; what narrows more than
+    BOLD does has a control of its own (`_widths`)."""
     matched, bare = (_absolute(estimates, "Glu", "blocks", task, (m,)) for m in (True, False))
     if matched is None or bare is None:
         return []
     difference = bare.percent - matched.percent
-    meaning = "a good part of the change without linewidth matching is line narrowing"
     named = f"Glu change, unmatched minus matched{tag}"
-    return [control(named, difference, math.nan, "percent", percent, meaning)]
+    return [Control(named, difference, math.nan, "percent", math.nan, "")]
 
 
 def _over_time(course: Course, rest: str, tasks: Sequence[str], percent: float) -> list[Control]:
