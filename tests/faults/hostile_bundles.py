@@ -74,6 +74,11 @@ def _columns(table: str, change_row: Callable[[list[str]], list[str]]) -> Callab
     return change
 
 
+def _cut(data: bytes) -> bytes:
+    """A table that ends within a row; one that ends with a row is a table, of another content."""
+    return data[: data.rindex(b"\t", 0, len(data) // 2)]
+
+
 def _file(ending: str, data: bytes | Callable[[bytes], bytes]) -> Callable[[Content], None]:
     def change(content: Content) -> None:
         name = _name(content, ending)
@@ -197,7 +202,7 @@ def kinds(harm: Path) -> dict[str, Callable[[Content], None]]:
         found[f"{table}: missing column"] = _columns(table, lambda row: row[1:])
         found[f"{table}: doubled column"] = _columns(table, lambda row: [*row, row[0]])
         found[f"{table}: extra column"] = _columns(table, lambda row: [*row, "x"])
-        found[f"{table}: cut"] = _file(table, lambda data: data[: len(data) // 2])
+        found[f"{table}: cut"] = _file(table, _cut)
     pickled = {"names": np.array([Harm(harm)], dtype=object)}
     found |= {
         "NPZ of garbage": _file("result.npz", garbage),
