@@ -17,7 +17,7 @@ import numpy as np
 import fit
 import foreign
 import pairs
-from figure import Figure, skipped
+from figure import Figure
 from fmrsflow.basis.files import Basis
 from fmrsflow.fids import Fids
 from fmrsflow.fit.change import JointResult
@@ -142,7 +142,7 @@ TROUBLES = {
 
 
 def figures(quick: bool) -> Iterator[Figure]:
-    """Figures of the issue, those of what is not built skipped."""
+    """Figures of one scan and of several in one model."""
     n = QUICK_DRAWS if quick else DRAWS
     seeds = (range(first, first + n) for first in count(SEED, 10_000))
     for family in (False, True):
@@ -164,7 +164,6 @@ def figures(quick: bool) -> Iterator[Figure]:
     yield from _means("own 7T, 12 blocks, gain 2 %, AR .8", gain, next(seeds))
     yield from _speed()
     yield from pairs.figures(quick)
-    yield from _not_built()
 
 
 @dataclass(frozen=True)
@@ -292,15 +291,6 @@ def _whole_stage(given: Transients, basis: Basis) -> None:
     series = series_of_scan(given, basis, options, plain)
     means_of_scan(given, series, _timing(given), options)
     fit_together(given, *plain, basis, options, series)
-
-
-def _not_built() -> Iterator[Figure]:
-    rest = {
-        "time-resolved water of Archibald 2020: bias, points": "within +-0.3",
-        "rows of 8 excitations: silent": "0",
-    }
-    for name, target in rest.items():
-        yield skipped(name, target, "not built")
 
 
 def _own(scan: Scan, seed: int) -> tuple[Fids, Basis]:

@@ -19,7 +19,7 @@ NAMES = (
     *("bold", "mismatch", "designs", "inputs"),
 )
 
-MODULES = {"designs": ("designs", "responses")}
+MODULES = {"designs": ("designs", "responses", "timing")}
 """Modules of a name that has more than its own."""
 
 

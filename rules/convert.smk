@@ -14,8 +14,6 @@ rule convert:
         mem_mb=memory(2000),
         runtime=minutes(20, 0.5, "convert"),
     params:
-        batch=batch(
-            "convert", "mrs", "ref", "t1w", "excitations_per_transient", "water_transients"
-        ),
+        batch=batch("convert", "mrs", "ref", "t1w", "excitations_per_transient", "water_transients"),
     shell:
         call("convert")
