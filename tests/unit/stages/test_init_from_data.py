@@ -84,12 +84,14 @@ def test_the_example_of_functional_spectroscopy(pain, tmp_path, capsys):
     first, second = found[:2]
     assert (first["task"], first["condition"], first["events"]) == ("baseline", "rest", "n/a")
     assert (second["task"], second["condition"]) == ("pain", "n/a")
+    assert {row["unit"] for row in found} == {"all"}
     assert second["events"] == "pain/sub-01/mrs/sub-01_task-pain_events.tsv"
     assert first["ref"] == "pain/sub-01/mrs/sub-01_task-baseline_mrsref.nii.gz"
     assert {row["t1w"] for row in found[2:]} == {"pain/sub-02/anat/sub-02_T1w.nii.gz"}
     ages = {row["subject"]: row["age"] for row in rows(study, "participants")}
     assert ages == {"01": "37.5", "02": "27.5"}
     taken = notes(study, "taken")
+    assert sum("unit all: one response" in one for one in taken) == 2
     assert sum("condition rest, from task-baseline" in one for one in taken) == 2
     assert sum("the middle of 35-40" in one for one in taken) == 1
     assert any("task-pain_events.tsv: no columns onset" in one for one in notes(study, "left out"))

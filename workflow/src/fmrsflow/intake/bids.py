@@ -334,12 +334,13 @@ def _fmri(dataset: Dataset, name: Name, scan: FoundScan) -> None:
 
 
 def _conditions(dataset: Dataset, scans: Sequence[FoundScan]) -> None:
-    """Condition of scans without events that have company: by the label of the task."""
+    """Condition of scans without events that have company: by the label of the task; and the unit
+    of a scan at rest with those of the same place that have events."""
     groups: dict[tuple, list[FoundScan]] = {}
     for scan in scans:
         key = tuple(scan.columns[column] for column in ("subject", "session", "acq"))
         groups.setdefault(key, []).append(scan)
-    for group in groups.values():
+    for (_, session, acq), group in groups.items():
         tasks = {scan.columns["task"] for scan in group}
         for scan in group:
             task = scan.columns["task"]
@@ -351,3 +352,11 @@ def _conditions(dataset: Dataset, scans: Sequence[FoundScan]) -> None:
                 dataset.note(
                     GUESS, scan.path, f"condition {condition}, from task-{task} without events"
                 )
+        resting = [scan for scan in group if scan.columns.get("condition") == "rest"]
+        active = [scan for scan in group if "events" in scan.files]
+        if resting and active:
+            unit = f"{session}{acq}" or "all"
+            for scan in (*resting, *active):
+                scan.columns["unit"] = unit
+            said = f"unit {unit}: one response of the scans at rest and those with events"
+            dataset.note(GUESS, active[0].path, said)
