@@ -164,9 +164,11 @@ def basis_of(wildcards):
 
 
 def designs(wildcards):
-    """Design tables that the setting names for the scans of a batch."""
-    pattern = STUDY.setting("fit", wildcards.fit)["joint_design"]
-    return named_files(batch_of("fit", wildcards), pattern)
+    """Designs and nuisance courses that the setting names for the scans of a batch."""
+    setting = STUDY.setting("fit", wildcards.fit)
+    nuisance = setting["joint_nuisance"]
+    beside = nuisance.replace(".tsv.gz", ".json") if nuisance.endswith(".tsv.gz") else ""
+    return named_files(batch_of("fit", wildcards), setting["joint_design"], nuisance, beside)
 
 
 def fit_minutes(wildcards, attempt):

@@ -86,7 +86,7 @@ PATH_SETTINGS = {
         "container",
     ),
     "basis": ("path",),
-    "fit": ("joint_design", "command"),
+    "fit": ("joint_design", "joint_nuisance", "command"),
     "bold": ("transform", "atlas", "atlas_labels"),
 }
 """Settings that name files or folders of a site, by section ("" for the top of config.yaml)."""

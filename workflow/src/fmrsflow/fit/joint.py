@@ -22,6 +22,7 @@ from fmrsflow.fit.change import Coefficients, JointResult, percent_changes
 from fmrsflow.fit.coloured import cut_alike
 from fmrsflow.fit.design import CONSTANT, Design, check
 from fmrsflow.fit.directions import (
+    GAIN,
     GAUSS2,
     LORENTZ,
     SHAPES,
@@ -84,12 +85,14 @@ def fit_joint_models(
     places: np.ndarray | None = None,
     common: Series | None = None,
     shapes: Mapping[str, Design] | None = None,
+    nuisance: Design | None = None,
 ) -> list[JointResult]:
     """`fit_joint` under several models of the linewidth; what they share is computed once, or was
     before: `common`, of the same transients (`series.of_transients`).
 
     `shapes` are designs of one set of columns, with the response in other shapes: the first result
-    holds the plateaus under each, round its own widths.
+    holds the plateaus under each, round its own widths. `nuisance` has courses of gain and width
+    that all signals follow.
     """
     options = options or FitOptions()
     fids, basis = cut_alike(fids, basis)
@@ -98,7 +101,8 @@ def fit_joint_models(
     fixed = options.joint_linewidth == "fixed"
     for linewidth in linewidths:
         check(fids, design, linewidth)
-    courses = np.concatenate([one.matrix for one in (design, *linewidths) if one], axis=1)
+    every = [one for one in (design, *linewidths, nuisance) if one is not None]
+    courses = np.concatenate([one.matrix for one in every], axis=1)
     found = []
     others = {
         name: (one, _respond(model, one, responding, options.joint_macromolecules == "free"))
@@ -113,7 +117,7 @@ def fit_joint_models(
             series = common = common or make_series(model, fids, courses, options, places)
         kind = "none" if linewidth is None else options.joint_linewidth
         free = None if known else linewidth
-        found.append(_fit(series, design, free, respond, kind, {} if found else others))
+        found.append(_fit(series, design, free, nuisance, respond, kind, {} if found else others))
     return found
 
 
@@ -136,20 +140,28 @@ def _respond(model: Model, design: Design, responding: tuple[str, ...], broad: b
 
 
 def _columns(
-    directions: Directions, design: Design, widths: Design | None, respond: np.ndarray
+    directions: Directions,
+    design: Design,
+    widths: Design | None,
+    nuisance: Design | None,
+    respond: np.ndarray,
 ) -> Columns:
-    """A column for each signal and regressor but the constant, and two for each of the width."""
+    """A column for each signal and regressor but the constant, two for each of the width, three for
+    each nuisance: gain and width."""
     constant = design.names.index(CONSTANT)
     others = [c for c in range(len(design.names)) if c != constant]
     matrix = design.matrix[:, others]
     chosen, signals = np.nonzero(respond[np.ix_(others, directions.active)])
     count = len(others)
-    if widths is not None:
-        matrix = np.concatenate([matrix, widths.matrix], axis=1)
-        n = widths.matrix.shape[1]
-        chosen = np.concatenate([chosen, count + np.repeat(np.arange(n), len(SHAPES))])
-        places = [len(directions.rows) + one for one in SHAPES]
-        signals = np.concatenate([signals, np.tile(places, n)])
+    for more, moved in ((widths, SHAPES), (nuisance, (*SHAPES, GAIN))):
+        if more is None:
+            continue
+        matrix = np.concatenate([matrix, more.matrix], axis=1)
+        n = more.matrix.shape[1]
+        chosen = np.concatenate([chosen, count + np.repeat(np.arange(n), len(moved))])
+        places = [len(directions.rows) + one for one in moved]
+        signals = np.concatenate([signals, np.tile(places, n)]).astype(int)
+        count += n
     return Columns(matrix - matrix.mean(axis=0), chosen, signals)
 
 
@@ -157,19 +169,20 @@ def _fit(
     series: Series,
     design: Design,
     widths: Design | None,
+    nuisance: Design | None,
     respond: np.ndarray,
     kind: str,
     shapes: Mapping[str, tuple[Design, np.ndarray]],
 ) -> JointResult:
     """The joint fit from that of the mean."""
     design = design.select(series.kept)
-    widths = None if widths is None else widths.select(series.kept)
-    columns = _columns(series.directions, design, widths, respond)
+    widths, nuisance = (one and one.select(series.kept) for one in (widths, nuisance))
+    columns = _columns(series.directions, design, widths, nuisance, respond)
     found, final, rest, products = solved(series, columns)
     result = _result(series, design, columns, found, final, rest, respond, kind)
     if not shapes:
         return result
-    return replace(result, plateaus=_plateaus(series, shapes, widths, products))
+    return replace(result, plateaus=_plateaus(series, shapes, widths, nuisance, products))
 
 
 def solved(series: Series, columns: Columns) -> tuple[Estimate, np.ndarray, np.ndarray, np.ndarray]:
@@ -192,6 +205,7 @@ def _plateaus(
     series: Series,
     shapes: Mapping[str, tuple[Design, np.ndarray]],
     widths: Design | None,
+    nuisance: Design | None,
     products: np.ndarray,
 ) -> Plateaus:
     """Changes and likelihood under each shape, from the products round the widths of the fit."""
@@ -200,7 +214,7 @@ def _plateaus(
     fitted, changes, spreads, likelihoods, read = [], [], [], [], []
     for shape, (whole, respond) in shapes.items():
         design = whole.select(series.kept)
-        columns = _columns(directions, design, widths, respond)
+        columns = _columns(directions, design, widths, nuisance, respond)
         try:
             found = solve(columns, directions, products, series.variance, True, series.places)
         except DataError:  # of a response that is over within a transient nothing may be left

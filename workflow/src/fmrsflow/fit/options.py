@@ -57,6 +57,7 @@ class FitOptions:
     joint_respond: tuple[str, ...] = ()
     joint_macromolecules: str = "fixed"
     joint_design: str = ""
+    joint_nuisance: str = ""
     command: str = ""
 
     def __post_init__(self):

@@ -287,6 +287,7 @@ def fit_together(
     options: FitOptions,
     series: Series | None = None,
     shapes: Mapping[str, Design] | None = None,
+    nuisance: Design | None = None,
 ) -> list[JointResult]:
     """Joint fit with the linewidth model of the setting, and without as a control; the first also
     under other shapes of the response."""
@@ -296,8 +297,10 @@ def fit_together(
         widths.insert(0, width.select(used))
     fids, design, places = transients.fids.select(used), design.select(used), np.flatnonzero(used)
     others = {name: one.select(used) for name, one in (shapes or {}).items()}
+    nuisance = nuisance and nuisance.select(used)
+    responding = options.joint_respond
     return fit_joint_models(
-        fids, basis, design, widths, options, options.joint_respond, places, series, others
+        fids, basis, design, widths, options, responding, places, series, others, nuisance
     )
 
 

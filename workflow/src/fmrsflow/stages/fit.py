@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from fmrsflow.fit.design import (
     width_of_contrasts,
 )
 from fmrsflow.fit.flags import flags, implausible, joint_flags
+from fmrsflow.fit.nuisance import nuisance_design
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import (
     Transients,
@@ -74,19 +76,21 @@ def _together(job: Job, options: FitOptions, transients: Transients, basis) -> d
     """Joint fit, and means of conditions and blocks, from one fit of all transients; what the
     record says of the joint fit."""
     timing = _timing(job, transients)
-    design = width = rest = shapes = None
+    design = width = rest = shapes = nuisance = None
     joint = {"status": "absent", "reason": "switched off (setting joint)"}
     try:
         if options.joint:
             design, width, rest = _designs(job, options, transients.labels, timing)
             shapes = shape_designs(transients.labels, timing, options)
+            nuisance = _nuisance(job, options, timing)
     except Unreachable:
         raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
         joint = _failed(failure)
     both = plain_designs(transients.labels, timing, options) if design is None else (design, width)
     try:
-        series = series_of_scan(transients, basis, options, [one for one in both if one])
+        every = [one for one in (*both, nuisance) if one is not None]
+        series = series_of_scan(transients, basis, options, every)
         means = means_of_scan(transients, series, timing, options)
     except DataError as failure:
         job.warn(f"no model of all transients, each condition has a fit of its own: {failure}")
@@ -97,7 +101,7 @@ def _together(job: Job, options: FitOptions, transients: Transients, basis) -> d
     if design is None:
         return joint
     try:
-        fits = fit_together(transients, design, width, basis, options, series, shapes)
+        fits = fit_together(transients, design, width, basis, options, series, shapes, nuisance)
     except DataError as failure:
         return _failed(failure)
     for flag in joint_flags(fits[0]):
@@ -105,6 +109,7 @@ def _together(job: Job, options: FitOptions, transients: Transients, basis) -> d
     job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
     job.save("joint", fits[0].arrays(np.flatnonzero(transients.used)))
     told = {**fits[0].summary(), "design": list(design.names), "rest": rest}
+    told["nuisance"] = [] if nuisance is None else list(nuisance.names)
     return {"status": "ok", "reason": None, **told}
 
 
@@ -131,15 +136,37 @@ def _designs(
     the condition that changes refer to (None where the TSV says it)."""
     if not options.joint_design:
         return *designs(labels, timing, options), joint_rest(labels, options)
-    scan = job.scan
-    name = options.joint_design.format(stem=scan.stem, **scan.entities)
-    path, root = job.study.data_root / name, job.study.data_root.resolve()
-    if not (path.is_file() and path.resolve().is_relative_to(root)):
+    path, there = _named(job, options.joint_design)
+    if not there:
+        name = path.relative_to(job.study.data_root)
         raise Unreachable(f"{name} (setting joint_design) is not below the data root", path)
     design, width = given_design(read_table(job.beside(path)), len(labels))
     if width is None:
         width = _width(design, labels, timing, options)
     return combined(design, options.joint_contrasts), width, None
+
+
+def _named(job: Job, pattern: str) -> tuple[Path, bool]:
+    """Path of the file that a setting names for the scan, and whether it is there, below the data
+    root."""
+    path = job.study.data_root / pattern.format(stem=job.scan.stem, **job.scan.entities)
+    root = job.study.data_root.resolve()
+    return path, path.is_file() and path.resolve().is_relative_to(root)
+
+
+def _nuisance(job: Job, options: FitOptions, timing: Timing) -> Design | None:
+    """Nuisance courses of the scan; None, and a warning, where the setting names no file that is
+    there."""
+    if not options.joint_nuisance:
+        return None
+    path, there = _named(job, options.joint_nuisance)
+    if not there:
+        job.warn("no nuisance courses: the file that the setting joint_nuisance names is not there")
+        return None
+    if path.name.endswith(".tsv.gz"):
+        job.beside(path.with_name(path.name.removesuffix(".tsv.gz") + ".json"))
+    found = nuisance_design(job.beside(path), timing.time_s, timing.within_s)
+    return found if found.names else None
 
 
 def _width(
