@@ -12,6 +12,7 @@ from fmrsflow.plausibility import (
     scale_outliers,
     scale_reports,
     tissue_reports,
+    unusual_scale,
     water_outliers,
 )
 
@@ -19,6 +20,15 @@ from fmrsflow.plausibility import (
 @pytest.mark.parametrize("value", [4.5, 8.0, 13.0])
 def test_what_brains_have_passes(value):
     assert scale_reports({"tCr": [value, value]}) == [] == scale_reports({})
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(4.7, 1), (15.6, 1), (5.5, 0), (12.4, 0), (3.0, 0), (18.0, 0)]
+)
+def test_what_few_brains_have_is_told_and_kept(value, told):
+    found = unusual_scale({"tCr": [value]})
+    assert len(found) == told and all("water reference" in one for one in found)
+    assert unusual_scale({}) == []
 
 
 @pytest.mark.parametrize("value", [0.57, 2.9, 18.0, 359.0, float("nan")])

@@ -73,6 +73,10 @@ MOLAL_TCR = Range(4.0, 16.0)
 (de Graaf 2019, table 2.1), up to 13 in the cerebellum, and a fifth for assumed relaxation and
 tissue."""
 
+USUAL_TCR = Range(5.0, 14.0)
+"""The same without the fifth: beyond it a scan is told to be unusual and keeps its values. Brains
+measured on five scanners stand at 10.4 to 12.4; half and twice of that is outside."""
+
 LONGEST_T2_TCR_S = {"1.5T": 0.215, "3T": 0.166, "4T": 0.166, "7T": 0.107, "9.4T": 0.107}
 """Longest T2 of tCr in tissue by field, of the constants (docs/science.md#relaxation), of 4 and 9.4
 T that of the next lower field, which is longer: no line of a brain is narrower than 1 / (pi T2)."""
@@ -192,6 +196,18 @@ def scale_reports(
         f"{name} is {value:.3g} mmol/kg, a brain has {MOLAL[name]}, while tCr is {tcr:.3g}"
         for name, value in values.items()
         if not MOLAL[name].holds(value)
+    ]
+
+
+def unusual_scale(molal: Mapping[str, Sequence[float]]) -> list[str]:
+    """What a molal tCr says that a brain may have and few do; arguments as of `scale_reports`."""
+    tcr = median(molal["tCr"]) if molal.get("tCr") else None
+    if tcr is None or USUAL_TCR.holds(tcr) or not MOLAL_TCR.holds(tcr):
+        return []
+    return [
+        f"tCr is {tcr:.3g} mmol/kg, and most brains have {USUAL_TCR}: is the water reference of the "
+        "same receiver gain, number of averages and preparation as the scan? Molal values stand or "
+        "fall with it, ratios and changes within the scan do not"
     ]
 
 

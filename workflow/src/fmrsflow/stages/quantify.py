@@ -20,7 +20,7 @@ from fmrsflow.concentration import (
     quantities,
 )
 from fmrsflow.edge import FailedBefore, Job
-from fmrsflow.plausibility import scale_reports
+from fmrsflow.plausibility import scale_reports, unusual_scale
 from fmrsflow.tables.quantify import CONCENTRATIONS
 
 
@@ -44,8 +44,9 @@ def process(job: Job) -> dict:
         if np.isfinite(amplitudes).all():
             found = quantities(names, amplitudes, covariance, *scale, model_covariance=models)
             rows += _rows(str(spectrum), found, method)
-    strange = scale_reports(_molal(rows), _averages(converted))
-    for text in strange:
+    molal = _molal(rows)
+    strange = scale_reports(molal, _averages(converted))
+    for text in (*strange, *unusual_scale(molal)):
         job.warn(text)
     distrust = (converted["reference"] or {}).get("distrust") or []
     wrong_scale = [text for text in strange if text.startswith("tCr ")]
