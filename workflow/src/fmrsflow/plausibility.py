@@ -205,9 +205,9 @@ def unusual_scale(molal: Mapping[str, Sequence[float]]) -> list[str]:
     if tcr is None or USUAL_TCR.holds(tcr) or not MOLAL_TCR.holds(tcr):
         return []
     return [
-        f"tCr is {tcr:.3g} mmol/kg, and most brains have {USUAL_TCR}: is the water reference of the "
-        "same receiver gain, number of averages and preparation as the scan? Molal values stand or "
-        "fall with it, ratios and changes within the scan do not"
+        f"tCr is {tcr:.3g} mmol/kg, and most brains have {USUAL_TCR}: is the water reference of "
+        "the same receiver gain, number of averages and preparation as the scan? Molal values "
+        "stand or fall with it, ratios and changes within the scan do not"
     ]
 
 
