@@ -71,7 +71,7 @@ def read_only(work: Path) -> Fault:
     with mounted(folder / "results", 4 * _bytes(base / "results")):
         remount(folder / "results", "ro")
         code, said = run(folder)
-        if code == 0 or "study.json cannot be written (Read-only file system)" not in said:
+        if code == 0 or "cannot be written (Read-only file system)" not in said:
             return Fault("results read-only", "not told", False, said[-1500:])
         if "Traceback" in said or os.listdir(folder / "results"):
             return Fault("results read-only", "half files", False, said[-1500:])
@@ -101,7 +101,7 @@ def input_replaced(work: Path) -> Fault:
         first.with_suffix(".new").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         os.replace(first.with_suffix(".new"), first)
     said = (folder / "run.log").read_text()
-    told = f"{first.name} was changed while it was read" in said
+    told = "was changed while it was read" in said
     kept = (folder / CONVERTED).exists()
     if kept and (str(first), "source changed since convert read it") not in verified(folder):
         return Fault(what, "not told", False, said[-1500:])

@@ -17,7 +17,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from given import Base, Given, as_one
-from mutations import CONFIG, _in_child
+from mutations import CONFIG, in_child
 from written import FORMATS, PERSON
 
 from fmrsflow import cli
@@ -122,7 +122,7 @@ class Kit:
         kit = cls(work, base)
         for format in ("nifti", "sdat"):
             folder = kit._written(base.given(format))
-            said = _in_child(_stages, folder, ("basis",))
+            said = in_child(_stages, folder, ("basis",))
             assert said == "", said
             vendor = FORMATS[format].vendor
             shutil.copytree(folder / "results", work / "bases" / vendor)
@@ -139,7 +139,7 @@ class Kit:
         folder = self._written(given)
         if given.mutation:
             case = replace(case, name=f"{case.name}: {given.mutation}")
-        said = _in_child(_front, folder)
+        said = in_child(_front, folder)
         if said is None or (said and not said.startswith(REFUSED)):
             return Outcome(case.name, TRACEBACK, (_tail(said),))
         if not said:
@@ -186,7 +186,7 @@ class Kit:
             shutil.rmtree(kept, ignore_errors=True)
             kept.mkdir()
             right.write(kept, self.base)
-            said = _in_child(_front, kept)
+            said = in_child(_front, kept)
             assert said == "", said
             found = self._numbers(kept, right)
             assert isinstance(found, Numbers) and not found.failed, found
@@ -212,7 +212,7 @@ class Kit:
             stages = ("basis", *LATER)
         if not given.row["events"]:
             stages = [stage for stage in stages if stage != "response"]  # of one condition
-        said = _in_child(_stages, folder, tuple(stages))
+        said = in_child(_stages, folder, tuple(stages))
         if said is None or said:
             return _tail(said)
         records = {stage: _record(folder, stage, key) for stage in LATER if stage in stages}

@@ -76,7 +76,7 @@ def test_a_failure_travels_to_later_stages(study):
     first, _, third = records(study, "preprocess", names)
     assert (first["status"], first["reason"], first["failed_at"]) == (
         "failed",
-        "x.rda: no water",
+        "sub-01_mrs.rda: no water",
         "convert",
     )
     assert third["status"] == "ok"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fmrsflow.question import KEYS, Question, main_key
+from fmrsflow.concentration import ABSOLUTE
+from fmrsflow.question import KEYS, WATER_SCALED, Question, main_key
 
 SETTINGS = {"metabolite": "Glu", "estimator": "blocks", "quantity": "molal"}
 
@@ -76,3 +77,7 @@ def test_a_pair_of_arms_is_asked_for_before_either_arm():
     assert Question.from_settings(SETTINGS).arms is None
     assert Question(**row()).arms is None
     assert Question(**rows[0]).arms is None
+
+
+def test_what_water_scales_has_a_formula_each():
+    assert tuple(ABSOLUTE) == WATER_SCALED

@@ -269,7 +269,11 @@ _RECORD: dict[str, dict[str, Check]] = {
         ),
         **dict.fromkeys(("vendor", "model", "software", "sequence", "format"), _word),
         "voxel_mm": _list_of(lambda value: value is not None and _number(value)),
-        "reference": _map_of(_number),
+        "reference": _map_of(
+            lambda value: _number(value) or isinstance(value, bool) or _list_of(_word)(value)
+        ),
+        "excitations_per_transient": _number,
+        **dict.fromkeys(("water_transients", "fingerprint"), _list_of(_number)),
     },
     "anatomy": {
         **dict.fromkeys(

@@ -24,6 +24,9 @@ ESTIMATORS = ("blocks", "joint", "timecourse")
 QUANTITIES = ("molal", "ratio_tcr", "ratio_stable", "raw")
 """In the order in which one stands in for another."""
 
+WATER_SCALED = ("molal", "molar", "alpha_corrected")
+"""Quantities of concentrations.tsv that water scales; concentration.ABSOLUTE has their formulas."""
+
 LEAST_READ = 0.5
 """Least share of a plateau that task less rest must hold by the design, where the response lags
 like BOLD, for the plateau to be stated: no metabolite is known to respond faster."""

@@ -18,11 +18,16 @@ from fmrsflow import manifests
 from fmrsflow.errors import DataError, Unwritable
 from fmrsflow.files import file_digest, text_of, write_bytes
 from fmrsflow.results import read_record
+from fmrsflow.source_names import SourcePaths
 from fmrsflow.study import Scan, Study
 
 LOCK = ".lock"
 ORIGIN = ".origin"
 """Digest of the data root's path; no path stands in results, which are passed on."""
+
+
+_HELD: set[str] = set()
+"""Folders that this process has locked."""
 
 
 class Occupied(DataError):
@@ -40,6 +45,8 @@ def lock(results: Path) -> None:
     Unwritable
         The lock cannot be written.
     """
+    if (place := os.path.realpath(results)) in _HELD:
+        return  # a workflow that takes these rules as a module reads them several times
     try:
         results.mkdir(parents=True, exist_ok=True)
         handle = os.open(results / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
@@ -55,6 +62,8 @@ def lock(results: Path) -> None:
         ) from None
     except OSError:
         os.close(handle)  # no locks here (some network file systems)
+        return
+    _HELD.add(place)
 
 
 def check_origin(study: Study) -> None:
@@ -97,6 +106,7 @@ def _origin(study: Study) -> str:
 
 def _foreign(study: Study) -> Iterator[tuple[Scan, str]]:
     """Scans whose record was made from another file of the name that the sheet has for them."""
+    paths = SourcePaths(study, study.data_root)
     for job, scans in study.jobs("convert").items():
         manifest = manifests.read(study.manifest_path("convert", {}, job))
         for scan in scans:
@@ -111,7 +121,7 @@ def _foreign(study: Study) -> Iterator[tuple[Scan, str]]:
             except (DataError, OSError):
                 continue  # made anew
             for name, digest in digests.items():
-                source = study.data_root / name
+                source = paths(scan.site, name)
                 if os.path.isfile(source) and file_digest(source) != digest:
                     yield scan, name
                     break

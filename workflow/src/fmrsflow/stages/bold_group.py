@@ -83,9 +83,10 @@ def _change(results: Results, unit: Unit, names: dict[str, str]) -> tuple[dict, 
     rest, limits = response.record.get("rest") or rest, results.study.config["quality"]
     for scan in unit.scans:
         outputs = [results.of(stage, names, scan) for stage in JUDGED]
-        if reason := next(filter(None, map(_why_not, outputs)), None):
+        there = [one for one in outputs if one.exists]
+        if reason := next(filter(None, map(_why_not, there)), None):
             return {}, rest, f"no change: {reason}"
-        first, *later = (one.record for one in outputs)
+        first, *later = (one.record if one.exists else {} for one in outputs)
         if reason := excluded(first, limits, *later):
             return {}, rest, f"no change: {reason}"
     row = group.answer_of(response.table("change"), Question.from_settings(setting))

@@ -119,7 +119,8 @@ def _failed(failure: DataError) -> dict:
 
 def _timing(job: Job, transients: Transients) -> Timing:
     """When transients were excited, and events took place: without any, runs of a condition."""
-    converted, events, time_s = job.record("convert"), job.events(), transients.time_s
+    converted, time_s = job.record("convert"), transients.time_s
+    events = job.record("preprocess").get("events")
     each = converted["excitations_per_transient"] or 1
     tr_s = converted["tr_s"] or job.site.tr_s or 1.0
     if not np.isfinite(time_s).all():  # no repetition time, and so no events

@@ -35,6 +35,9 @@ from fmrsflow.study import conditions as conditions_of
 from fmrsflow.tables.preprocess import TRANSIENTS, WATER
 from fmrsflow.words import count
 
+EVENT_KEYS = ("onset", "duration", "trial_type")
+"""Of an event, for the record: the fit follows events and reads no file of the study for it."""
+
 LEAST_HEIGHT = 0.9
 """Height of the singlets after eddy-current correction over that before: below, the reference is
 not that of the scan. Measured pairs of four vendors' formats, 1.5T to 7T, stand at 0.98 to 1.04."""
@@ -116,6 +119,9 @@ def process(job: Job) -> dict:
         job.save("water", rows, WATER)
     record = record_of(scan, done, mean, matching, line) | noise | {"implausible": strange}
     parameters = parameters_of(setting, scan, done, appended)
+    events = job.events()
+    if events is not None:
+        record["events"] = [{key: row[key] for key in EVENT_KEYS} for row in events]
     parameters["baseline"] = {"method": setting["baseline"], "bands_ppm": bands}
     return {**record, "parameters": parameters}
 

@@ -13,11 +13,10 @@ from functools import cached_property
 from zlib import crc32
 
 from fmrsflow import manifests, versions
-from fmrsflow.concentration import ABSOLUTE
 from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.fingerprint import twins
 from fmrsflow.plausibility import scale_outliers, water_outliers
-from fmrsflow.question import KEYS, main_key
+from fmrsflow.question import KEYS, WATER_SCALED, main_key
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.scan_figures import FIGURES, scan_figures
 from fmrsflow.study import Scan, Study, Unit, batches, study_option
@@ -26,7 +25,7 @@ from fmrsflow.tables.sites import TABLES
 
 SCAN_STAGES = ("convert", "preprocess", "fit", "quantify")
 
-TABLES_READ = {"quantify": ("concentrations.tsv",), "response": ("change.tsv",)}
+TABLES_READ = {"quantify": ("concentrations.tsv",), "response": ("change.tsv", "plateaus.tsv")}
 """Tables of scans and response units that the tables of the sites are made from."""
 
 TAKEN = (
@@ -312,7 +311,7 @@ class Reader:
             for row in self.table("quantify", "concentrations", scan):
                 if row["matched"]:
                     continue
-                wrong = reason or (scaled if row["quantity"] in ABSOLUTE else "") or ""
+                wrong = reason or (scaled if row["quantity"] in WATER_SCALED else "") or ""
                 taken = {name: row[name] for name in CONCENTRATION}
                 found.append({**own, **taken, "used": used and not wrong, "reason": wrong})
             yield found
@@ -342,7 +341,7 @@ class Reader:
             scaled = "; ".join(filter(None, scales)) if len(scales) > 1 else ""
             for row in self.table("response", "change", unit):
                 there = math.isfinite(row["change_percent"])
-                wrong = scaled if row["quantity"] in ABSOLUTE else ""
+                wrong = scaled if row["quantity"] in WATER_SCALED else ""
                 rows.append(
                     {
                         "site": unit.scan.site,
@@ -522,7 +521,7 @@ def _save(writer: Writer, name: str, figure) -> None:
 def _withheld(rows: list[dict], reasons: dict[str, str]) -> list[dict]:
     """Rows with the water-scaled values of these scans out of group statistics, and the reason."""
     for row in rows:
-        if row["quantity"] in ABSOLUTE and row["used"] and (why := reasons.get(row["scan"])):
+        if row["quantity"] in WATER_SCALED and row["used"] and (why := reasons.get(row["scan"])):
             row.update(used=False, reason=why)
     return rows
 
