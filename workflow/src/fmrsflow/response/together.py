@@ -21,8 +21,9 @@ from fmrsflow.fit.design import (
 )
 from fmrsflow.fit.flags import LEAST_KEPT
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.pair import Scaling, ScanOfUnit, UnitChange, UnitFit, fit_unit
+from fmrsflow.fit.pair import Scaling, UnitChange, UnitFit, fit_unit
 from fmrsflow.fit.scan import Transients
+from fmrsflow.fit.scan_form import ScanOfUnit
 from fmrsflow.fit.solve import NO_CONVERGENCE
 from fmrsflow.response.change import cannot, linear_change, ratio_of_changes
 from fmrsflow.response.controls import Control, control
