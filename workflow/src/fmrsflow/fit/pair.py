@@ -25,22 +25,23 @@ from fmrsflow.errors import DataError
 from fmrsflow.fit.broad import CREATINE_CH2
 from fmrsflow.fit.change import Coefficients, percent_changes
 from fmrsflow.fit.coloured import cut_alike
-from fmrsflow.fit.design import CONSTANT, Design
+from fmrsflow.fit.design import CONSTANT, Design, combined
 from fmrsflow.fit.model import Kind, Model, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan_form import (
     WIDTHS,
+    GainScatter,
     Part,
     ScanOfUnit,
     form_at,
     fwhm,
+    gain_scatter,
     matched,
     parts_of,
-    sd_of_mean_gain,
 )
 from fmrsflow.fit.series import make_series
 from fmrsflow.fit.tied import Tied, inverted, minimise
-from fmrsflow.metabolites import members
+from fmrsflow.metabolites import members, mixing
 
 STABLE = ("tCr", "tNAA", "tCho")
 """What is taken not to respond where no setting says what does (`Scaling.to_stable`)."""
@@ -49,8 +50,9 @@ LOOSE = 0.1
 """SD of the logarithm of a gain round that of the scans without a response, while they are searched
 together: where all metabolites may respond, nothing tells it."""
 
-ROUNDS = 6
-"""Of the small problem of a scaling, which is linear but for gain times response."""
+ROUNDS = 12
+"""Most rounds of the small problem of a scaling, which is linear but for gain times response: it
+settles in two or three."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class UnitChange:
         Of the noise and of the gains.
     gain, gain_se : arrays (n_scans,)
         Of each scan over the first, and the standard error of its logarithm.
+    amplitudes, amplitude_covariance : arrays (n_tasks, n_names, 2), (n_tasks, n_names, 2, 2)
+        At rest and in each task, in one unit.
     """
 
     scaling: str
@@ -97,6 +101,8 @@ class UnitChange:
     covariance: np.ndarray
     gain: np.ndarray
     gain_se: np.ndarray
+    amplitudes: np.ndarray
+    amplitude_covariance: np.ndarray
 
 
 def fit_unit(
@@ -114,7 +120,8 @@ def fit_unit(
     tasks : sequence of str
         Columns of their courses.
     responding : tuple of str
-        Metabolites that may respond; empty for all. Macromolecules and lipids never do.
+        Metabolites that may respond; empty for all. Macromolecules and lipids do where
+        `options.joint_macromolecules` is "free".
 
     Raises
     ------
@@ -124,6 +131,8 @@ def fit_unit(
     """
     options = options or FitOptions()
     _check(scans, tasks)
+    design = Design((CONSTANT, *tasks), np.zeros((0, 1 + len(tasks))))
+    design = combined(design, options.joint_contrasts)
     models: dict[tuple, Model] = {}
     found, cut = [], []
     for scan in scans:
@@ -131,9 +140,8 @@ def fit_unit(
         key = (fids.n_points, fids.dwell_s, fids.frequency_mhz, basis.names)
         if key not in models:
             models[key] = make_model(fids, Kind(basis), options)
-        courses = np.column_stack([scan.courses, scan.widths, scan.drifts])
         cut.append(fids)
-        found.append(make_series(models[key], fids, courses, options, scan.places))
+        found.append(make_series(models[key], fids, scan.known, options, scan.places))
     names = {model.names for model in models.values()}
     if len(names) > 1:
         raise DataError("the scans of the unit have bases of different metabolites")
@@ -141,9 +149,10 @@ def fit_unit(
     unknown = sorted(set(responding) - set(model.names))
     if unknown:
         raise DataError(f"joint_respond names {', '.join(unknown)}, which the basis lacks")
-    may = np.array([name in responding or not responding for name in model.names]) & ~model.broad
+    may = [name in responding or (not responding and name != CREATINE_CH2) for name in model.names]
+    may = np.where(model.broad, options.joint_macromolecules == "free", may)
     parts = parts_of(found, cut, scans, may)
-    return UnitFit(parts, tuple(tasks), may, bool(responding))
+    return UnitFit(parts, design, may, bool(responding))
 
 
 def _check(scans: Sequence[ScanOfUnit], tasks: Sequence[str]) -> None:
@@ -164,15 +173,16 @@ class UnitFit:
     Parameters
     ----------
     parts : list of Part
-    tasks : tuple of str
+    design : Design
+        Without rows: the constant and the unit's contrasts, with their sums and means.
     may : boolean array (n_names,)
         Signals that may respond.
     told : bool
         A setting says which these are: all others are taken not to respond.
     """
 
-    def __init__(self, parts: list[Part], tasks: tuple[str, ...], may: np.ndarray, told: bool):
-        self.parts, self.tasks = parts, tasks
+    def __init__(self, parts: list[Part], design: Design, may: np.ndarray, told: bool):
+        self.parts, self.design, self.tasks = parts, design, design.names[1:]
         self.names = parts[0].model.names
         self.broad = parts[0].model.broad
         self._may = may
@@ -210,9 +220,14 @@ class UnitFit:
         self.free = layout.free(point, self._active)
 
     @cached_property
+    def gain_scatter(self) -> list[GainScatter]:
+        """Of the transients of each scan."""
+        return [gain_scatter(part.series) for part in self.parts]
+
+    @property
     def gain_sd(self) -> np.ndarray:
         """SD of the mean gain of each scan that the scatter of its transients makes, relative."""
-        return np.array([sd_of_mean_gain(part.series) for part in self.parts])
+        return np.array([one.of_mean for one in self.gain_scatter])
 
     def changes(self, scaling: Scaling) -> UnitChange:
         """Percent changes under a scaling.
@@ -220,7 +235,7 @@ class UnitFit:
         Raises
         ------
         DataError
-            The scaling leaves a gain open.
+            The scaling leaves a gain open, or does not settle.
         """
         may = self._may_beside_stable if scaling.to_stable else self._may
         layout = self._layout(may & self._active)
@@ -234,6 +249,7 @@ class UnitFit:
         prior = (np.where(known, center, 0.0), np.where(known, scaling.sd[1:], np.inf))
         point[layout.gains] = np.where(known, center, point[layout.gains])
         free = layout.free(point, self._active, held=self._held_at(layout))
+        settled = False
         for _ in range(ROUNDS):
             information, score, scatter = layout.normal(point, self._forms, prior, free)
             try:
@@ -243,7 +259,10 @@ class UnitFit:
             step = inverse @ score
             point[free] += step
             if np.all(np.abs(step) <= 1e-4 * np.sqrt(np.diag(inverse))):
+                settled = True
                 break
+        if not settled:
+            raise DataError(f"gains and changes did not settle in {ROUNDS} rounds")
         covariance = inverse @ scatter @ inverse
         return self._answer(scaling, layout, point, free, covariance)
 
@@ -276,16 +295,27 @@ class UnitFit:
             values=turn @ point,
             covariance=inner @ covariance @ inner.T,
         )
-        design = Design((CONSTANT, *self.tasks), np.zeros((0, 1 + c)))
-        names, _, _, percent, spread = percent_changes(self.names, design, coefficients)
+        names, _, _, percent, spread = percent_changes(self.names, self.design, coefficients)
+        pairs = _pairs(self.names, coefficients, c)
         errors = np.zeros(layout.size)
         errors[free] = np.sqrt(np.maximum(np.diag(covariance), 0.0))
         return UnitChange(
             scaling=scaling.name,
             names=names,
-            contrasts=self.tasks,
+            contrasts=tuple(self.design.reported),
             percent=percent,
             covariance=spread,
             gain=np.exp(np.append(0.0, point[layout.gains])),
             gain_se=np.append(0.0, errors[layout.gains]),
+            amplitudes=pairs @ coefficients.values,
+            amplitude_covariance=pairs @ coefficients.covariance @ pairs.swapaxes(-1, -2),
         )
+
+
+def _pairs(singles: tuple[str, ...], coefficients: Coefficients, n_tasks: int) -> np.ndarray:
+    """Matrices (n_tasks, n_names, 2, n_coefficients) that make the amplitudes at rest and in each
+    task of metabolites and sums."""
+    own = mixing(singles)[1][:, coefficients.signals]
+    rest = own * (coefficients.columns == 0)
+    tasks = [rest + own * (coefficients.columns == 1 + task) for task in range(n_tasks)]
+    return np.array([np.stack([rest, task], axis=1) for task in tasks])

@@ -48,14 +48,16 @@ class ScanOfUnit:
         Its corrected transients, those to be used only.
     basis : Basis
         On their axes.
-    courses : array (n_transients, n_tasks)
-        Response in each task of the unit, 0 at rest.
+    courses : array (n_transients, n_contrasts)
+        Of each contrast of the unit, 0 at rest.
     widths : array (n_transients, n_widths)
         Courses of the width within the scan.
     drifts : array (n_transients, n_drifts)
         Courses of every amplitude that are no response.
     places : int array (n_transients,) or None
         In the order of acquisition; None without gaps.
+    nuisance : array (n_transients, n_nuisance) or None
+        Courses that move gain and width of all signals together.
     """
 
     fids: Fids
@@ -64,6 +66,13 @@ class ScanOfUnit:
     widths: np.ndarray
     drifts: np.ndarray
     places: np.ndarray | None = None
+    nuisance: np.ndarray | None = None
+
+    @property
+    def known(self) -> np.ndarray:
+        """All that its transients may follow, (n_transients, n_courses)."""
+        every = (self.courses, self.widths, self.drifts, self.nuisance)
+        return np.column_stack([one for one in every if one is not None])
 
 
 @dataclass(frozen=True)
@@ -147,34 +156,41 @@ def _within(series: Series, scan: ScanOfUnit, may: np.ndarray):
     covariance, (n_courses n_signals,); None where it holds one condition."""
     kept = series.kept
     courses = scan.courses[kept] - scan.courses[kept].mean(axis=0)
-    drifts, widths = (one[kept] - one[kept].mean(axis=0) for one in (scan.drifts, scan.widths))
+    none = np.zeros((len(scan.courses), 0))
+    others = (scan.drifts, scan.widths, none if scan.nuisance is None else scan.nuisance)
+    drifts, widths, nuisance = (_varying(one[kept]) for one in others)
     turn, sizes, _ = np.linalg.svd(courses, full_matrices=False)
     turn = turn[:, sizes > 1e-6 * np.sqrt(len(courses))]
     m = turn.shape[1]
     if m == 0:
         return None
     active = series.directions.active
-    told = np.flatnonzero(may[active])
-    k = len(active)
-    course = np.concatenate(
-        [
-            np.repeat(np.arange(m), len(told)),
-            m + np.repeat(np.arange(drifts.shape[1]), k),
-            m + drifts.shape[1] + np.repeat(np.arange(widths.shape[1]), len(SHAPES)),
-        ]
+    told, last = np.flatnonzero(may[active]), len(series.directions.rows)
+    course, direction, before = [], [], 0
+    for courses_of, places in (
+        (turn, told),
+        (drifts, np.arange(len(active))),
+        (widths, last + np.array(SHAPES)),
+        (nuisance, last + np.array([*SHAPES, GAIN])),
+    ):
+        n = courses_of.shape[1]
+        course.append(before + np.repeat(np.arange(n), len(places)))
+        direction.append(np.tile(places, n))
+        before += n
+    columns = Columns(
+        np.column_stack([turn, drifts, widths, nuisance]),
+        np.concatenate(course),
+        np.concatenate(direction),
     )
-    last = len(series.directions.rows)
-    direction = np.concatenate(
-        [
-            np.tile(told, m),
-            np.tile(np.arange(k), drifts.shape[1]),
-            np.tile([last + one for one in SHAPES], widths.shape[1]),
-        ]
-    ).astype(int)
-    columns = Columns(np.column_stack([turn, drifts, widths]), course.astype(int), direction)
     estimate = solved(series, columns)[0]
     own = slice(0, m * len(told))
     return active[told], turn.T @ courses, estimate.values[own], estimate.covariance[own, own]
+
+
+def _varying(courses: np.ndarray) -> np.ndarray:
+    """Courses less their mean, without those that are constant."""
+    centred = courses - courses.mean(axis=0)
+    return centred[:, np.abs(centred).max(axis=0, initial=0.0) > 1e-9]
 
 
 def fwhm(theta: np.ndarray) -> float:
@@ -241,20 +257,38 @@ def form_at(part: Part, amplitudes, theta, scatter: bool) -> Form:
     return Form(at, information, score / variance, spread, state.misfit / variance)
 
 
-def sd_of_mean_gain(series: Series) -> float:
-    """SD that the gains of a scan's transients give their mean, from how they scatter."""
+@dataclass(frozen=True)
+class GainScatter:
+    """How the gains of a scan's transients scatter, relative.
+
+    Attributes
+    ----------
+    sd : float
+        Of one transient, mean over the grid of `gain`.
+    of_mean : float
+        What that leaves in the mean of all.
+    """
+
+    sd: float
+    of_mean: float
+
+
+def gain_scatter(series: Series) -> GainScatter:
+    """Scatter of the gains of a scan's transients."""
     # A drift of the width is no gain.
     directions = series.directions.without(SHAPES)
     size = float(directions.gram[GAIN, GAIN])
     noise = max(series.variance * directions.model.band.oversampling, FAINTEST * size)
     course = (series.rows @ directions.flat[GAIN])[:, None]
-    weights, sizes = [], []
+    weights, sizes, of_mean = [], [], []
     apart = np.abs(np.subtract.outer(series.places, series.places))
     for point in gains.grid():
         weighting = gains.weighting(course, point, size / noise, series.places)
         left = float(weighting.products[0, 0]) / size / noise
         weights.append(np.log(point.prior) - 0.5 * (weighting.logdet + left))
         correlated = float(np.mean(point.correlation**apart)) if point.size else 0.0
-        sizes.append(point.size * np.sqrt(correlated))
+        sizes.append(point.size)
+        of_mean.append(point.size * np.sqrt(correlated))
     weights = np.exp(np.array(weights) - max(weights))
-    return float(weights @ np.array(sizes) / weights.sum())
+    weights /= weights.sum()
+    return GainScatter(float(weights @ sizes), float(weights @ of_mean))
