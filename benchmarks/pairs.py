@@ -23,7 +23,8 @@ from fmrsflow.basis.simulate import broad_fids
 from fmrsflow.fids import Fids, to_spectrum
 from fmrsflow.fit.average import fit_average
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.pair import Scaling, ScanOfUnit, UnitFit, fit_unit
+from fmrsflow.fit.pair import Scaling, UnitFit, fit_unit
+from fmrsflow.fit.scan_form import ScanOfUnit
 from fmrsflow.metabolites import with_sums
 from fmrsflow.synthetic.foreign import Course, Foreign, draw_series
 

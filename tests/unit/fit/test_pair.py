@@ -9,7 +9,8 @@ import pytest
 
 from fmrsflow.errors import DataError
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.pair import Scaling, ScanOfUnit, fit_unit
+from fmrsflow.fit.pair import Scaling, fit_unit
+from fmrsflow.fit.scan_form import ScanOfUnit
 
 N = 32
 TRUE_GAIN = 1.3

@@ -11,9 +11,12 @@ from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import simulate, with_macromolecules
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.fit.design import Design, Timing
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import Transients
-from fmrsflow.response.together import Scale, fit_scans, scale_of, scalings
+from fmrsflow.response.measured import Measured
+from fmrsflow.response.scalings import Scale, scale_of, scalings
+from fmrsflow.response.together import fit_scans
 
 GAIN_SD = np.array([0.003, 0.004])
 
@@ -76,11 +79,13 @@ def basis():
 
 @pytest.fixture(scope="module")
 def make(basis):
-    """Function of (labels, gain, seed): a scan with +5 % Glu in its transients of the task."""
+    """Function of (labels, gain, seed): a scan with +5 % Glu in its transients of the task; `course`
+    another course of the same, `gains` of its transients."""
 
-    def scan(labels, gain, seed, bad=()):
+    def scan(labels, gain, seed, bad=(), course=None, gains=None, scale=None, **more):
         rng = np.random.default_rng(seed)
-        course = np.array([label == "task" for label in labels], float)
+        if course is None:
+            course = np.array([label == "task" for label in labels], float)
         amplitudes = np.tile(list(TRUTH.values()), (len(labels), 1))
         amplitudes[:, list(TRUTH).index("Glu")] *= 1 + 0.05 * course
         fids = Fids((amplitudes @ basis.fids)[:, None], AXES[0], AXES[2], 0.028, 2.0)
@@ -90,16 +95,23 @@ def make(basis):
         kept = np.ones(len(labels), bool)
         kept[list(bad)] = False
         data[list(bad)] *= 3.0  # what preprocessing cut must stay out
+        if gains is not None:
+            data *= np.asarray(gains)[:, None, None]
         time_s = 2.0 * np.arange(len(labels))
-        return Transients(fids.with_data(data), tuple(labels), kept, kept / kept.sum(), time_s)
+        fids, weight = fids.with_data(data), kept / kept.sum()
+        made = Transients(fids, tuple(labels), kept, weight, time_s)
+        timing = more.pop("timing", None) or Timing.of_labels(labels, time_s)
+        return Measured(made, basis, scale, timing, **more)
 
     return scan
 
 
-def test_a_baseline_scan_and_one_with_events_give_one_change(make, basis):
-    scans = [make(["rest"] * 24, 1.0, 1, bad=(3,)), make(EVENTS, 1.4, 2)]
-    scales = [Scale(0.5, 1000.0, 0.005), Scale(0.5 / 1.4, 1400.0, 0.005)]
-    found = fit_scans(scans, [basis] * 2, scales, "rest", ["task"], FitOptions())
+def test_a_baseline_scan_and_one_with_events_give_one_change(make):
+    scans = [
+        make(["rest"] * 24, 1.0, 1, bad=(3,), scale=Scale(0.5, 1000.0, 0.005)),
+        make(EVENTS, 1.4, 2, scale=Scale(0.5 / 1.4, 1400.0, 0.005)),
+    ]
+    found = fit_scans(scans, "rest", ["task"], FitOptions())
     rows = {(one.metabolite, one.quantity): one for one in found.estimates(["Glu", "tCr"])}
     assert {quantity for _, quantity in rows} == {"molal", "raw", "ratio_stable", "ratio_tcr"}
     assert ("tCr", "ratio_stable") not in rows and ("tCr", "ratio_tcr") not in rows
@@ -107,26 +119,30 @@ def test_a_baseline_scan_and_one_with_events_give_one_change(make, basis):
         change = rows["Glu", quantity].change
         assert change.percent == pytest.approx(5.0, abs=3 * change.se), quantity
         assert 0.1 < change.se < 3.0
-    gain = found.changes["ratio_stable"].gain[1]
+    gain = found.joint.changes["ratio_stable"].gain[1]
     assert gain == pytest.approx(1.4, rel=0.02)
     assert found.summary()["kept_share"] == [1.0, 1.0]
-    assert found.flags(["a", "b"]) == []
+    told = found.flags(["a", "b"])
+    assert len(told) == 1 and "without a plateau under other shapes" in told[0]
 
 
-def test_a_water_of_another_scan_is_flagged(make, basis):
+def test_a_water_of_another_scan_is_flagged(make):
     """Its amplitude says a gain of 1, what does not respond one of 1.4."""
-    scans = [make(["rest"] * 24, 1.0, 1), make(["task"] * 24, 1.4, 2)]
     ways = {}
     for name, factor in (("right", 1.4), ("wrong", 1.0)):
         scales = [Scale(0.5, 1000.0, 0.005), Scale(0.5 / factor, 1000.0 * factor, 0.005)]
-        found = fit_scans(scans, [basis] * 2, scales, "rest", ["task"], FitOptions())
+        scans = [
+            make(["rest"] * 24, 1.0, 1, scale=scales[0]),
+            make(["task"] * 24, 1.4, 2, scale=scales[1]),
+        ]
+        found = fit_scans(scans, "rest", ["task"], FitOptions())
         (ways[name],) = found.gain_controls(["a", "b"], 1.0)
     assert ways["right"].flag == ""
     assert "one of the waters is not that of its scan" in ways["wrong"].flag
     assert ways["wrong"].value == pytest.approx(-33.6, abs=2)
 
 
-def test_a_scan_without_the_units_conditions_is_refused(make, basis):
+def test_a_scan_without_the_units_conditions_is_refused(make):
     scans = [make(["rest"] * 24, 1.0, 1), make(["other"] * 24, 1.0, 2)]
     with pytest.raises(DataError, match="no transient of its conditions"):
-        fit_scans(scans, [basis] * 2, [None] * 2, "rest", ["task"], FitOptions())
+        fit_scans(scans, "rest", ["task"], FitOptions())

@@ -8,7 +8,7 @@ from functools import partial
 
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.response.blocks import block_rows
 from fmrsflow.response.controls import controls
@@ -32,6 +32,9 @@ def process(job: Job) -> dict:
     found = blocks(scans, rest, tasks, setting)
     together = _together(job, scans, rest, tasks) if len(scans) > 1 else None
     if together is not None:
+        means = together.differences(setting["metabolites"], setting["interval"])
+        if means:  # what single scans match is within each of them
+            found = [*means, *(one for one in found if not one.matched)]
         found += together.estimates(setting["metabolites"])
     elif not any(one.matched for one in found):
         job.warn(
@@ -93,19 +96,30 @@ def _together(job: Job, scans: Sequence[UnitScan], rest: str, tasks: Sequence[st
     if not options.joint or options.engine != "fmrsflow":
         return None  # its user chose so
     from fmrsflow.fit.scan import Transients
-    from fmrsflow.response.together import fit_scans, scale_of
+    from fmrsflow.response.measured import Measured
+    from fmrsflow.response.scalings import scale_of
+    from fmrsflow.response.together import fit_scans
+    from fmrsflow.scan_designs import designs_given, nuisance_of, timing_of
 
-    if options.joint_design:
-        job.warn("the joint fit of several scans takes conditions, not the table of joint_design")
-    transients, bases, scales = [], [], []
-    for own, scan in zip(job.unit.scans, scans):
-        fids = job.fids("preprocess", "svs", own)
-        transients.append(Transients.from_rows(fids, scan.transients))
-        bases.append(job.basis().resampled(fids.dwell_s, fids.n_points, fids.frequency_mhz))
-        water = job.record("quantify", own)["water"]
-        scales.append(scale_of(scan.concentrations, water))
     try:
-        found = fit_scans(transients, bases, scales, rest, tasks, options)
+        measured = []
+        for own, scan in zip(job.unit.scans, scans):
+            fids = job.fids("preprocess", "svs", own)
+            transients = Transients.from_rows(fids, scan.transients)
+            timing = timing_of(job, own, transients)
+            labels = transients.labels
+            one = Measured(
+                transients,
+                job.basis().resampled(fids.dwell_s, fids.n_points, fids.frequency_mhz),
+                scale_of(scan.concentrations, job.record("quantify", own)["water"]),
+                timing,
+                designs_given(job, own, options, labels, timing) if options.joint_design else None,
+                nuisance_of(job, own, options, timing),
+            )
+            measured.append(one)
+        found = fit_scans(measured, rest, tasks, options)
+    except Unreachable:
+        raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
         job.warn(f"no joint fit of the scans: {failure}")
         return None
