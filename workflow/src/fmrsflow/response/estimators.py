@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmrsflow.fit.design import BOXCAR
 from fmrsflow.metabolites import members
 from fmrsflow.question import QUANTITIES
 from fmrsflow.response.change import (
@@ -225,11 +226,12 @@ def _of_other_contrasts(
         for c, name in enumerate(contrasts)
         if name not in tasks
     }
-    # Shapes of a response know the conditions; the first is the boxcar.
+    # Shapes of a response know the conditions; NaN where there is no boxcar.
     observed = [str(name) for name in fit["shape_contrasts"]] if "shapes" in fit else []
+    box = [str(name) for name in fit["shapes"]].index(BOXCAR) if observed else 0
     for c, name in enumerate(observed):
         if name in tasks and name not in contrasts:
-            several[name] = (fit["plateau_percent"][0, c], fit["plateau_covariance"][0, c])
+            several[name] = (fit["plateau_percent"][box, c], fit["plateau_covariance"][box, c])
     found = []
     for contrast, (change, spread) in several.items():
         for name in wanted:
