@@ -173,7 +173,7 @@ def joint(
     Parameters
     ----------
     scan : UnitScan
-        One with a joint fit.
+        One with a joint fit; of one condition it has the contrasts of a design that was given.
     seed : callable
         Seed of the random numbers that are drawn for a purpose.
     """
@@ -181,15 +181,6 @@ def joint(
     names, contrasts = ([str(name) for name in fit[key]] for key in ("names", "contrasts"))
     wanted = [name for name in setting["metabolites"] if name in names]
     modelled = scan.joint["linewidth_model"] != "none"
-    labels = [scan.transients[j]["condition"] for j in fit["transients"]]
-    kept = np.array([label in (rest, *tasks) for label in labels])
-    columns = condition_columns(
-        [label for label, use in zip(labels, kept) if use],
-        rest,
-        tasks,
-        np.asarray(fit["transients"], float)[kept],
-        setting["drift_order"],
-    )
     found = []
     for task in (task for task in tasks if task in contrasts):
         c = contrasts.index(task)
@@ -199,6 +190,7 @@ def joint(
             own = linear_change(float(change[k]), math.sqrt(spread[k, k]))
             rng = np.random.default_rng(seed(f"{task} {name}"))
             boot = None
+            kept, columns = _resampled(scan, rest, tasks, setting["drift_order"])
             course = _course(fit, names, name)[kept]
             if setting["bootstraps"] and np.isfinite(course).all():
                 count, block = setting["bootstraps"], setting["bootstrap_block"]
@@ -213,6 +205,16 @@ def joint(
     found += _of_other_contrasts(fit, wanted, rest, tasks, modelled)
     shown = [*tasks, *(name for name in contrasts if name not in tasks)]
     return found + (_without_narrowing(scan.joint_rows, wanted, shown) if modelled else [])
+
+
+def _resampled(scan: UnitScan, rest: str, tasks: Sequence[str], drift_order: int):
+    """Which transients of the joint fit are of rest or a task, and their conditions and drift."""
+    places = np.asarray(scan.joint_fit["transients"])
+    labels = [scan.transients[j]["condition"] for j in places]
+    kept = np.array([label in (rest, *tasks) for label in labels])
+    own = [label for label, use in zip(labels, kept) if use]
+    columns = condition_columns(own, rest, tasks, places[kept].astype(float), drift_order)
+    return kept, columns
 
 
 def _of_other_contrasts(
