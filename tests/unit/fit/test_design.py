@@ -162,7 +162,8 @@ def test_a_table_of_nilearn_is_read_with_its_drifts():
         ([{"task": "1"}] * 4, "no column constant"),
         ([{"constant": "1", "task": "x"}] * 4, "no number"),
         ([{"constant": "1", "task": "nan"}] * 4, "nan in column task, line 2: no number"),
-        ([{"constant": "1", "task": "2"}] * 4, "depend"),
+        ([{"constant": "1", "task": "2"}] * 4, "task: the same in each transient"),
+        ([{"constant": "1", "a": f"{j}", "b": f"{2 * j}"} for j in range(4)], "b: given by those"),
     ],
 )
 def test_a_bad_table_is_told(rows, words):

@@ -276,6 +276,41 @@ def test_dependent_regressors_are_told(scan, basis):
         fit_joint(scan(), basis, twice)
 
 
+@pytest.mark.parametrize(
+    "place, column, words",
+    [
+        (0, np.zeros(32), "regressors constant, b: .*b: the same in each transient"),
+        (1, np.full(32, 2.0), "linewidth bold, b: .*b: the same in each"),
+        (2, 3 * np.linspace(-1, 1, 32), "linewidth bold, drift_1, b: .*b: given by those before"),
+    ],
+    ids=["amplitudes", "width", "nuisance"],
+)
+def test_a_regressor_that_no_transient_samples_is_named(scan, basis, place, column, words):
+    """Also one that nuisance shares with the width."""
+    designs = [condition_design(LABELS, "rest"), linewidth_design(LABELS, "rest"), None]
+    names = ("constant", "b") if place == 0 else ("bold", "b") if place == 1 else ("b",)
+    first = [np.ones(32)] if place == 0 else [BOX] if place == 1 else []
+    designs[place] = Design(names, np.column_stack([*first, column]))
+    design, width, nuisance = designs
+    with pytest.raises(DataError, match=words):
+        fit_joint_models(scan(), basis, design, (width,), nuisance=nuisance)
+
+
+def test_a_shape_that_cannot_be_fitted_is_withheld_and_none_takes_its_place(scan, basis):
+    options = FitOptions(joint_shapes=(), joint_linewidth_regressor="boxcar")
+    design, width = designs(LABELS, Timing.of_labels(LABELS, 2.0 * np.arange(32)), options)
+    gone = replace(design, matrix=design.matrix * (np.array(design.names) != "task"))
+    shapes = {"boxcar": gone, "hrf": design}
+    told = fit_joint_models(scan(), basis, design, (width,), options, shapes=shapes)[0].plateaus
+    assert told.shapes == ("boxcar", "hrf")
+    assert "task: the same in each transient" in told.reasons[0]
+    assert told.reasons[1] == ""
+    k = told.names.index("Glu")
+    assert np.isnan(told.change_percent[0]).all()
+    assert np.isnan(told.log_likelihood[0])
+    assert told.change_percent[1, 0, k] == pytest.approx(3.0, abs=0.2)
+
+
 def test_a_scan_of_noise_is_no_change(clean, basis):
     rng = np.random.default_rng(1)
     shape = (32, 1, clean.n_points)

@@ -15,11 +15,19 @@ from fmrsflow.batch import run_job
 from fmrsflow.edge import Job
 from fmrsflow.fids import Fids
 from fmrsflow.stages.fit import process
+from fmrsflow.stages.response import process as respond
 from fmrsflow.study import Scan, Site, Study
 from fmrsflow.tables import columns_of, read_table
 
 SCHEMA = Path(__file__).resolve().parents[3] / "workflow" / "schemas" / "fit.yaml"
 NAMES = {"preprocess": "p", "basis": "b", "fit": "f"}
+RESPONSE = {
+    "rest": "rest",
+    "metabolites": ["Glu", "tCr"],
+    "bootstraps": 0,
+    "control_percent": 1.0,
+    "control_linewidth_hz": 0.6,
+}
 LABELS = (["rest"] * 8 + ["task"] * 8) * 2
 BOX = np.array([label == "task" for label in LABELS], float)
 
@@ -246,6 +254,39 @@ def test_a_given_design_has_no_narrowing_where_the_setting_says_so(run, scan, tm
     assert {row["linewidth_model"] for row in rows} == {"none"}
     change = {row["contrast"]: row["change_percent"] for row in rows if row["metabolite"] == "Glu"}
     assert change["both"] == pytest.approx((change["a"] + change["b"]) / 2)
+
+
+def test_a_given_design_is_enough_for_a_scan_of_one_condition(run, scan, tmp_path):
+    """Nothing but the design tells rest from task: its contrasts are the response."""
+    lines = ["constant\tstimulus"] + [f"1\t{x:g}" for x in BOX]
+    (tmp_path / "design.tsv").write_text("\n".join(lines) + "\n")
+    outcome = run(scan, labels=["all"] * 32, joint_design="design.tsv")
+    assert outcome.record["joint"]["status"] == "ok"
+    study, one = outcome.job.study, outcome.job.scan
+    study.config["concentration"]["c"] = {}
+    study.config["response"] = {"r": RESPONSE}
+    quantified = Job("quantify", study, one, {**NAMES, "concentration": "c"})
+    quantified.save("concentrations", [], columns_of("quantify", "concentrations"))
+    quantified.finish("ok", None, None, {})
+    names = {**NAMES, "concentration": "c", "response": "r"}
+    job = Job("response", study, study.units()[0], names)
+    run_job(job, respond)
+    record = json.loads(study.record_path("response", names, study.units()[0]).read_text())
+    assert (record["status"], record["tasks"]) == ("ok", ["stimulus"])
+    path = study.path("response-p-b-f-c-r", study.units()[0], "desc-response_change.tsv")
+    keys = ("metabolite", "matched", "quantity")
+    rows = {tuple(row[key] for key in keys): row for row in read_table(path)}
+    row = rows["Glu", "true", "raw"]
+    assert row["contrast"] == "stimulus-rest"
+    change, se = (float(row[key]) for key in ("change_percent", "se_percent"))
+    assert change == pytest.approx(6.0, abs=3 * se) and se < 1.5
+    (glu,) = (
+        one
+        for one in outcome.table("joint")
+        if (one["metabolite"], one["linewidth_model"]) == ("Glu", "free")
+    )
+    assert change == pytest.approx(glu["change_percent"], rel=1e-5)
+    assert ("tCr", "false", "raw") in rows
 
 
 def test_tables_have_a_data_dictionary(run, scan):

@@ -34,6 +34,7 @@ def rows(reads=0.8, se=0.5):
                         "log_likelihood": likelihood,
                         "boxcar_reads": reads if shape == "hrf" else 1.0,
                         "se_ratio": 1.0,
+                        "reason": "",
                     }
                 )
     return made
@@ -68,6 +69,28 @@ def test_a_scan_that_is_not_used_takes_no_part():
     for row in made[:2]:
         row |= {"used": False, "log_likelihood": 50.0}
     assert plateaus(made, SITES)[-1]["n"] == 7
+
+
+def test_a_scan_without_a_shape_takes_no_part_and_is_told():
+    made = rows()
+    gone = {
+        "change_percent": math.nan,
+        "log_likelihood": math.nan,
+        "reason": "task: of no transient",
+    }
+    made[1] |= gone
+    box, hrf, whole = plateaus(made, SITES)
+    assert (box["n"], hrf["n"], whole["n"]) == (7, 7, 7)
+    assert whole["shown"] is True
+    assert whole["reason"] == "1 scan without a part (hrf: task: of no transient)"
+    for row in made:
+        row |= gone if row["shape"] == "hrf" else {}
+    box, hrf, whole = plateaus(made, SITES)
+    assert (box["n"], hrf["n"], whole["n"]) == (8, 0, 0)
+    assert box["change_percent"] == pytest.approx(2.1)
+    assert whole["shown"] is False
+    assert math.isnan(whole["change_percent"])
+    assert whole["reason"].startswith("8 scans without a part (hrf")
 
 
 @pytest.mark.parametrize(

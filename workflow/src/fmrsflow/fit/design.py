@@ -30,6 +30,9 @@ LEAST_FIR_S = 16.0
 CHOSEN = -1
 """Order of a drift that the design chooses (`best_drift`)."""
 
+DEPENDENT = 1e-7
+"""Share of a column that the columns before it leave, below which it counts as one of theirs."""
+
 DRIFT_COST = 0.05
 """Share by which a quadratic drift may make the error of a response larger."""
 
@@ -281,8 +284,7 @@ def given_design(rows: list[dict[str, str]], n_transients: int) -> tuple[Design,
     amplitude = Design(tuple(n for n, w in zip(names, widths) if not w), matrix[:, ~chosen])
     if CONSTANT not in amplitude.names:
         raise DataError(f"the design matrix has no column {CONSTANT}; it has {', '.join(names)}")
-    if np.linalg.matrix_rank(amplitude.matrix) < len(amplitude.names):
-        raise DataError("columns of the design matrix depend on each other: take one out")
+    check_columns("columns of the design matrix", amplitude)
     if not chosen.any():
         return amplitude, None
     return amplitude, Design(tuple(n for n, w in zip(names, widths) if w), matrix[:, chosen])
@@ -333,7 +335,9 @@ def combined(design: Design, texts: Sequence[str]) -> Design:
     return replace(design, combinations=found)
 
 
-def check(fids: Fids, design: Design, linewidth: Design | None) -> None:
+def check(
+    fids: Fids, design: Design, linewidth: Design | None, nuisance: Design | None = None
+) -> None:
     """Refuse what cannot be fitted together.
 
     Raises
@@ -341,9 +345,10 @@ def check(fids: Fids, design: Design, linewidth: Design | None) -> None:
     ValueError
         A design of another number of rows than there are transients.
     DataError
-        No constant, too few transients, regressors that depend on each other, NaN.
+        No constant, too few transients, regressors that no transient samples or that depend on
+        each other, NaN.
     """
-    for one in (design, linewidth):
+    for one in (design, linewidth, nuisance):
         if one is not None and len(one.matrix) != fids.n_transients:
             raise ValueError(f"design of {len(one.matrix)} rows for {fids.n_transients} transients")
     if CONSTANT not in design.names:
@@ -356,16 +361,58 @@ def check(fids: Fids, design: Design, linewidth: Design | None) -> None:
             f"{fids.n_transients} transients for {design.matrix.shape[1]} regressors: at least two "
             "more transients than regressors are needed"
         )
-    if np.linalg.matrix_rank(design.matrix) < design.matrix.shape[1]:
-        raise DataError(
-            f"regressors {', '.join(design.names)} depend on each other over the transients kept"
-        )
-    if linewidth is not None:
-        both = np.column_stack([np.ones(len(linewidth.matrix)), linewidth.matrix])
-        if np.linalg.matrix_rank(both) < both.shape[1]:
-            raise DataError(
-                f"regressors of the linewidth, {', '.join(linewidth.names)}, depend on each other "
-                "over the transients kept"
-            )
+    check_courses(design, linewidth, nuisance)
     if not np.isfinite(fids.data).all():
         raise DataError("a transient holds NaN or infinite values")
+
+
+def check_courses(design: Design, linewidth: Design | None, nuisance: Design | None) -> None:
+    """Refuse regressors that do not vary, or depend on each other, over the transients kept.
+
+    Raises
+    ------
+    DataError
+        With the name of each.
+    """
+    check_columns("regressors", design)
+    # Nuisance moves the width beside the regressors of that.
+    check_columns("regressors of the linewidth", *(one for one in (linewidth, nuisance) if one))
+
+
+def check_columns(what: str, *designs: Design) -> None:
+    """Refuse columns, the constant aside, that are one in every transient or that follow from the
+    constant and those before them.
+
+    Raises
+    ------
+    DataError
+        With the name of each.
+    """
+    names = [name for one in designs for name in one.names]
+    columns = [column for one in designs for column in one.matrix.T]
+    basis = np.ones((len(columns[0]), 1)) if columns else np.ones((0, 1))
+    still, others = [], []
+    for name, column in zip(names, columns):
+        if name == CONSTANT:
+            continue
+        centred = column - column.mean()
+        size = np.linalg.norm(centred)
+        if not size > DEPENDENT * np.linalg.norm(column):
+            still.append(name)
+            continue
+        q = np.linalg.qr(basis)[0]
+        left = centred / size - q @ (q.T @ centred) / size
+        if np.linalg.norm(left) < DEPENDENT:
+            others.append(name)
+            continue
+        basis = np.column_stack([basis, centred / size])
+    said = []
+    if still:
+        said.append(
+            f"{', '.join(still)}: the same in each transient (no transient kept samples what it "
+            "stands for, or all do)"
+        )
+    if others:
+        said.append(f"{', '.join(others)}: given by those before, they depend on each other")
+    if said:
+        raise DataError(f"{what} {', '.join(names)}: not to be told apart: {'; '.join(said)}")

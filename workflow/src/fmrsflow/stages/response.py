@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from fmrsflow.batch import stage_main
@@ -11,8 +11,8 @@ from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.response.blocks import block_rows
-from fmrsflow.response.controls import controls
-from fmrsflow.response.estimators import blocks, joint, timecourse
+from fmrsflow.response.controls import controls, controls_of_design
+from fmrsflow.response.estimators import Estimate, blocks, joint, timecourse
 from fmrsflow.response.plateaus import boxcar_reads, plateau_rows
 from fmrsflow.response.timecourse import courses
 from fmrsflow.response.unit import UnitScan, conditions
@@ -24,6 +24,8 @@ def process(job: Job) -> dict:
     """Percent change of one unit; see docs/answer.md."""
     setting = job.settings["response"]
     scans = [_read(job, scan) for scan in job.unit.scans]
+    if len(scans) == 1 and len(scans[0].preprocess["conditions"]) == 1 and scans[0].joint_fit:
+        return _of_design(job, scans[0], setting)
     rest, tasks = conditions(scans, setting["rest"])
     if rest != setting["rest"]:
         job.warn(
@@ -69,9 +71,7 @@ def process(job: Job) -> dict:
             glutamate += [course] if course.metabolite == "Glu" else []
     if not any(one.estimator == "blocks" and one.quantity == "molal" for one in found):
         found = [one for one in found if one.quantity != "molal"]  # no water reference
-    if all(not math.isfinite(one.change.percent) for one in found):
-        reason = found[0].change.reason if found else "no metabolite of the setting was fitted"
-        raise DataError(f"no change: {reason}")
+    _require_change(found)
     checked = controls(scans, found, glutamate, rest, tasks, setting)
     if together is not None:
         keys = [scan.key for scan in scans]
@@ -87,6 +87,34 @@ def process(job: Job) -> dict:
         "flags": [one.flag for one in checked if one.flag],
         "boxcar_reads": boxcar_reads(plateaus),
         **({} if together is None else {"joint": together.summary()}),
+    }
+
+
+def _require_change(found: Sequence[Estimate]) -> None:
+    if all(not math.isfinite(one.change.percent) for one in found):
+        reason = found[0].change.reason if found else "no metabolite of the setting was fitted"
+        raise DataError(f"no change: {reason}")
+
+
+def _of_design(job: Job, scan: UnitScan, setting: Mapping) -> dict:
+    """Changes of a scan whose transients have no conditions, from the contrasts of a design that
+    was given: its constant is what they refer to."""
+    rest = setting["rest"]
+    found = joint(scan, rest, (), setting, partial(job.seed, scan=job.unit.scan))
+    if not any(row["quantity"] == "molal" for row in scan.concentrations):
+        found = [one for one in found if one.quantity != "molal"]  # no water reference
+    _require_change(found)
+    checked = controls_of_design(scan, found, setting)
+    job.save("change", [one.to_row(rest) for one in found], CHANGE)
+    job.save("controls", [vars(one) for one in checked], CONTROLS)
+    job.save("blocks", [], BLOCKS)
+    job.save("plateaus", [], PLATEAUS)
+    return {
+        "rest": rest,
+        "tasks": list(dict.fromkeys(one.task for one in found)),
+        "scans": [scan.key],
+        "flags": [one.flag for one in checked if one.flag],
+        "boxcar_reads": {},
     }
 
 
@@ -133,7 +161,7 @@ def _read(job: Job, scan: Scan) -> UnitScan:
     done = job.record("preprocess", scan)
     several = len(done["conditions"]) > 1
     fit = job.record("fit", scan)["joint"]
-    fitted = several and fit["status"] == "ok"
+    fitted = fit["status"] == "ok"  # of one condition only where a design was given
     together = several and job.earlier("fit", scan).has("means.npz")
     return UnitScan(
         key=scan.key,

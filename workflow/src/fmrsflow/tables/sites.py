@@ -151,7 +151,7 @@ TABLES = {
         "se_ratio": number("error of the plateau over that of the difference, median of scans"),
         "scan_sd_percent": number("root mean square error of one scan", _P),
         "shown": flag("pages state this plateau (row `weighed`)"),
-        "reason": text("why they do not"),
+        "reason": text("why they do not; which scans take no part, as a shape could not be fitted"),
     },
     "variance": {
         "outcome": text("change (percent change) or concentration"),
