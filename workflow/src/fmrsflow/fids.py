@@ -292,7 +292,7 @@ def from_nifti(image) -> Fids:
         for key in ("SpectrometerFrequency", "ResonantNucleus")
     )
     if not isinstance(nucleus, str):
-        raise DataError("ResonantNucleus in its header is no text, such as 1H")
+        raise DataError("ResonantNucleus in its header is no text, such as 1H: mend the header")
     nucleus = plain_nucleus(nucleus)
     frequency_mhz = _number({"SpectrometerFrequency": frequency}, "SpectrometerFrequency")
     if frequency_mhz is None or frequency_mhz <= 0:
@@ -506,7 +506,10 @@ def header_extension(image) -> dict:
         if extension.get_code() == 44:
             content = extension.get_content()
             if len(content) > _LONGEST_HEADER:
-                raise DataError(f"a NIfTI-MRS header of {len(content) / 1e6:.0f} MB; damaged?")
+                raise DataError(
+                    f"a NIfTI-MRS header of {len(content) / 1e6:.0f} MB: damaged; copy or convert "
+                    "the scan again"
+                )
             header = _fields(content)
             for key in ("SpectrometerFrequency", "ResonantNucleus"):
                 if not header.get(key):

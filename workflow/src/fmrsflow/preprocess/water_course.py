@@ -124,7 +124,10 @@ def water_course(reference: Fids, timing: Timing, kept: np.ndarray) -> WaterCour
         at = timing.water[own].mean()
         found.append((number, at, len(own), clean.transients[0], phase, shift))
     if not found:
-        raise refused or DataError("no group of water transients holds water")
+        raise refused or DataError(
+            "no group of water transients holds water: empty column water_transients, or name "
+            "another ref"
+        )
     numbers, places, sizes, fids, phases, shifts = zip(*found)
     shift = np.array(shifts)
     return WaterCourse(
