@@ -241,8 +241,8 @@ def _instance(file: Path, shown: str, header) -> Instance:
         rows = columns = 1  # these are of its picture of the spectrum
     if (rows or 1) * (columns or 1) > 1 or kind in ("ROW", "PLANE", "VOLUME"):
         raise DataError(
-            f"{shown} is of several voxels ({rows} x {columns}, {kind or 'grid'}); this workflow "
-            "is for single-voxel spectroscopy"
+            f"{shown} is of several voxels ({rows} x {columns}, {kind or 'grid'}); name "
+            "a single-voxel scan, or export the spectrum of one voxel"
         )
     maker = _text(header, "Manufacturer").lower()
     command = "dcm2niix"

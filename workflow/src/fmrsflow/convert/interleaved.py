@@ -51,7 +51,8 @@ def water_rows(fids: Fids, named: str, suppressed: bool) -> np.ndarray:
         if len(fids.told.water) != n:
             raise DataError(
                 f"its header says of {len(fids.told.water)} transients whether water was "
-                f"suppressed (WaterSuppressed of DIM_DYN), and it holds {n}"
+                f"suppressed (WaterSuppressed of DIM_DYN), and it holds {n}: mend the header, or "
+                "name them in column water_transients"
             )
         return np.array(fids.told.water)
     found = np.zeros(n, bool)
@@ -91,12 +92,12 @@ def _chosen(named: str, n: int) -> np.ndarray:
     else:
         raise DataError(
             f"column water_transients: {named!r} is none of numbers with semicolons between "
-            "them (0;17;34), first/step (0/17) and each"
+            "them (0;17;34), first/step (0/17) and each: mend the column"
         )
     if not numbers or max(numbers) >= n or len(set(numbers)) == n:
         raise DataError(
             f"column water_transients: {named!r} leaves no water or no scan among {n} transients, "
-            "counted from 0"
+            "counted from 0: mend the column"
         )
     chosen = np.zeros(n, bool)
     chosen[numbers] = True

@@ -41,12 +41,14 @@ def process(job: Job) -> dict:
     if found.coverage < setting["min_coverage"]:
         raise DataError(
             f"only {100 * found.coverage:.0f} % of the MRS voxel lie inside the image (limit "
-            f"{100 * setting['min_coverage']:.0f} %): another person's T1w, or a cropped one"
+            f"{100 * setting['min_coverage']:.0f} %): another person's T1w, or a cropped one; name "
+            "the whole T1w of this session"
         )
     if found.total < setting["min_tissue"]:
         raise DataError(
             f"GM, WM and CSF fill only {100 * found.total:.0f} % of the MRS voxel (limit "
-            f"{100 * setting['min_tissue']:.0f} %): the voxel lies outside the head of this T1w"
+            f"{100 * setting['min_tissue']:.0f} %): the voxel lies outside the head of this T1w; "
+            "name that of this person and session"
         )
     for text in tissue_reports(found.total, found.csf):
         job.warn(text)

@@ -100,23 +100,23 @@ def _excitations(job: Job, path: Path, converted: Converted) -> int | None:
     """Excitations of each transient, by the sheet, else by the header; None where that can be read
     in two ways."""
     named = job.scan.excitations_per_transient
-    found, entry = excitations(path, converted.format, converted.fids)
+    told, n = excitations(path, converted.format, converted.fids), converted.fids.n_transients
     if named:
-        if entry and found not in (None, named):
+        if not told.agrees(named, n):
             job.warn(
-                f"{entry} means {found} excitations a transient; that of scans.tsv, {named}, is "
-                "used"
+                f"{told.entry} does not fit {count(n, 'transient')} of {named} excitations, as "
+                "scans.tsv says in column excitations_per_transient; that is used"
             )
         return named
-    if entry:
+    if told.entry:
         job.warn(
-            f"each transient counts as {found} excitations ({entry}); if it is otherwise, say so "
-            "in column excitations_per_transient of scans.tsv"
-            if found
-            else f"{entry} may count the excitations of a transient or of the scan: say which in "
-            "column excitations_per_transient of scans.tsv; without it no events are assigned"
+            f"each transient counts as {count(told.each, 'excitation')} ({told.entry}); if it is "
+            "otherwise, say so in column excitations_per_transient of scans.tsv"
+            if told.each
+            else f"{told.entry} may count the excitations of a transient or of the scan: say which "
+            "in column excitations_per_transient of scans.tsv; without it no events are assigned"
         )
-    return found
+    return told.each
 
 
 def _before_each(job: Job, fids: Fids, reference: Fids | None) -> bool:
