@@ -160,7 +160,7 @@ class Dataset:
         content: dict = {}
         for files in self.applying(name, name.suffix, ".json"):
             read = [(one, _json(one.path)) for one in files]
-            for one, found in read:
+            for _, found in read:
                 content |= found
             for number, (one, found) in enumerate(read):
                 for other, values in read[number + 1 :]:
@@ -586,7 +586,7 @@ def _fmri(dataset: Dataset, name: Name, scan: FoundScan) -> None:
         dataset.note(
             OPEN,
             name.path,
-            "a BOLD run of its task in the space of a T1w that may be of another session: not taken",
+            "a BOLD run in the space of a T1w that may be of another session: not taken",
         )
         return
     scan.files["bold"] = run.path

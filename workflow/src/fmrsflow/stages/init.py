@@ -228,8 +228,8 @@ def _same_people(rows, site: str, source: Path, root: Path) -> list[Note]:
         if any(row["site"] == one and source in (root / row["mrs"]).parents for row in rows)
     }
     said = (
-        f"scans of site {{}} lie in the same folder: give people who have both the same `person` in "
-        "participants.tsv"
+        "scans of site {} lie in the same folder: give people who have both the same `person` "
+        "in participants.tsv"
     )
     return [Note(OPEN, "", said.format(one)) for one in sorted(others)]
 
