@@ -267,9 +267,15 @@ def test_a_sequence_that_no_header_names_is_asked_for(tmp_path, capsys):
     root = tmp_path / "d"
     svs(root, "sub-01/mrs/sub-01", {k: v for k, v in PAIN.items() if k != "PulseSequenceType"})
     study = str(tmp_path / "study")
-    assert command(["init", study, "--bids", str(root)]) == 1
-    assert "--protocol sequence=PRESS" in capsys.readouterr().err
+    assert command(["init", study, "--bids", str(root)]) == 0
+    assert rows(tmp_path / "study", "sites")[0]["sequence"] == "n/a"
+    assert any("no header says sequence" in one for one in notes(tmp_path / "study", "to do"))
+    assert "to do before it runs: sequence" in capsys.readouterr().out
+    scans = (tmp_path / "study" / "config" / "scans.tsv").read_bytes()
     assert command(["init", study, "--bids", str(root), "--protocol", "sequence=STEAM"]) == 0
+    assert rows(tmp_path / "study", "sites")[0]["sequence"] == "STEAM"
+    assert (tmp_path / "study" / "config" / "scans.tsv").read_bytes() == scans
+    assert command(["init", study, "--bids", str(root), "--protocol", "sequence=PRESS"]) == 1
     assert rows(tmp_path / "study", "sites")[0]["sequence"] == "STEAM"
     assert command(["init", study, "--bids", str(root), "--protocol", "sequence=EPI"]) == 2
 

@@ -12,13 +12,13 @@ import yaml
 
 from fmrsflow.errors import UsageError
 from fmrsflow.files import write_bytes
-from fmrsflow.intake.found import GUESS, LEFT, OPEN, Note
+from fmrsflow.intake.found import GUESS, LEFT, OPEN, FoundScan, Note
 from fmrsflow.intake.people import people
-from fmrsflow.intake.protocol import site_row
+from fmrsflow.intake.protocol import NEEDED, protocols, site_row
 from fmrsflow.intake.sheets import add_rows
 from fmrsflow.sheets import LABEL, PLAIN_SECTIONS, check_value, read_config, schema, typed
 from fmrsflow.study import ANALYSIS_SETTINGS
-from fmrsflow.tables import read_table, table_bytes, text
+from fmrsflow.tables import MISSING, read_table, table_bytes, text
 from fmrsflow.words import count
 
 USUAL = {
@@ -150,26 +150,91 @@ def main(argv: list[str]) -> int:
         raise UsageError(f"--site {site}: letters and digits only")
     root = _data_root(config, source, fresh)
     given = _given(arguments.protocol)
-    scans, notes = _search(arguments, given)
+    sheets = {} if fresh else {name: _sheet(config, name) for name in SHEETS}
+    standing = {
+        root / row["mrs"]: row for row in sheets.get("scans", ()) if row.get("site") == site
+    }
+    scans, notes = _search(arguments, given, standing)
     if not scans:
         _print_notes(notes, root)
         what = "sub-*/[ses-*/]mrs/*_svs.nii[.gz]" if arguments.bids else "spectra of one voxel"
         print(f"fmrsflow init: no {what} in {source}", file=sys.stderr)
         return 1
-    row, scans, more = site_row(site, scans, given)
-    persons, told = people(source.resolve(), {scan.columns["subject"] for scan in scans})
-    notes += [*more, *told]
+    all_scans = scans
+    row, scans, more = site_row(site, scans, given, _typed_row(sheets.get("sites", ()), site))
+    if arguments.files:
+        from fmrsflow.intake.vendor import number_runs
+
+        more += number_runs(scans, standing)
+    notes += more
+    if not any(scan.numbered for scan in scans):
+        labels = {scan.columns["subject"] for scan in scans}
+    else:
+        labels = {scan.columns["subject"] for scan in scans if not scan.numbered}
+        if (source / "participants.tsv").is_file():
+            said = "people whose label is a number given here are not looked for in it"
+            notes.append(Note(OPEN, str(source.resolve() / "participants.tsv"), said))
+    persons, told = people(source.resolve(), labels)
+    notes += told
     if fresh:
         _write_study(config, _written_root(arguments.directory, root))
     notes += _add(config, site, row, scans, persons, root)
+    notes += _same_people(sheets.get("scans", ()), site, source.resolve(), root)
     _save_notes(config / "found.tsv", site, notes, root)
     _print_notes(notes, root)
     print(_summary(site, row, scans))
+    others = [scan for scan in all_scans if scan not in scans]
+    if others:
+        print(f"NOT IN THE STUDY: {count(len(others), 'scan')} of another protocol:")
+        for protocol, n in protocols(others).items():
+            print(f"  {n} x {protocol}")
+        kind = "--bids" if arguments.bids else "--files"
+        te_s = others[0].protocol.get("te_s", row["te_s"])
+        print(
+            f"To have them too, as a site of their own: fmrsflow init {arguments.directory} {kind} "
+            f"{source} --site {site}2 --protocol te_s={te_s or 0.03:g}"
+        )
+    if lacking := [column for column in NEEDED if row[column] is None]:
+        print(f"to do before it runs: {', '.join(lacking)} of {site} in {config / 'sites.tsv'}")
     print(f"look through {config}, then: fmrsflow run {arguments.directory}")
     return 0
 
 
-def _search(arguments: argparse.Namespace, given: dict):
+def _sheet(config: Path, name: str) -> list[dict]:
+    path = config / f"{name}.tsv"
+    return read_table(path) if path.exists() else []
+
+
+def _typed_row(rows, site: str) -> dict:
+    """Cells of the site's row of sites.tsv in their types; those that are empty or wrong not."""
+    columns, found = schema("sites_sheet"), {}
+    for row in rows:
+        if row.get("site") != site:
+            continue
+        for column, text_ in row.items():
+            if column in columns and column != "site" and text_ not in ("", MISSING):
+                value, problem = check_value(typed(text_, columns[column]), columns[column])
+                if not problem:
+                    found[column] = value
+    return found
+
+
+def _same_people(rows, site: str, source: Path, root: Path) -> list[Note]:
+    """A word on people who have rows at two sites: two protocols of one folder."""
+    others = {row["site"] for row in rows if row.get("site") != site}
+    others = {
+        one
+        for one in others
+        if any(row["site"] == one and source in (root / row["mrs"]).parents for row in rows)
+    }
+    said = (
+        "scans of site {} lie in the same folder: give people who have both the same `person` "
+        "in participants.tsv"
+    )
+    return [Note(OPEN, "", said.format(one)) for one in sorted(others)]
+
+
+def _search(arguments: argparse.Namespace, given: dict, standing: dict):
     """Scans of the folder, and notes; only what is needed is imported."""
     if arguments.bids:
         from fmrsflow.intake.bids import found_scans
@@ -177,7 +242,7 @@ def _search(arguments: argparse.Namespace, given: dict):
         return found_scans(arguments.bids.resolve())
     from fmrsflow.intake.vendor import found_scans
 
-    return found_scans(arguments.files.resolve(), given)
+    return found_scans(arguments.files.resolve(), given, standing)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -267,6 +332,12 @@ def _add(config: Path, site: str, row: dict, scans, persons, root: Path) -> list
         | {column: str(path.relative_to(root)) for column, path in scan.files.items()}
         for scan in scans
     ]
+    there = {_labels(one): one["mrs"] for one in _sheet(config, "scans") if one.get("mrs")}
+    for one in list(rows):
+        if there.get(_labels(one), one["mrs"]) != one["mrs"]:
+            rows.remove(one)
+            said = f"its labels are those of {there[_labels(one)]} in scans.tsv: no row is added"
+            notes.append(Note(LEFT, str(root / one["mrs"]), said))
     people_rows = [{"site": site, **one} for one in persons]
     for sheet, new, key in (
         ("sites", [row], lambda one: (one["site"],)),
@@ -274,12 +345,19 @@ def _add(config: Path, site: str, row: dict, scans, persons, root: Path) -> list
         ("participants", people_rows, lambda one: (one.get("site"), one.get("subject"))),
     ):
         path = config / f"{sheet}.tsv"
-        added, other = add_rows(path, list(schema(f"{sheet}_sheet")), new, key)
+        fill = NEEDED if sheet == "sites" else ()
+        added, other = add_rows(path, list(schema(f"{sheet}_sheet")), new, key, fill)
         print(f"{path}: {count(len(added), 'row')} added")
         for one in other:
             said = f"{sheet}.tsv has other values for {' '.join(key(one))} and keeps them"
             notes.append(Note(LEFT, "", said))
     return notes
+
+
+def _labels(row: dict) -> tuple[str, ...]:
+    """What makes the name of a scan, in small letters; run-1 is run-01."""
+    cells = [row.get(name) or "" for name in ("site", "subject", "session", "task", "acq", "run")]
+    return tuple("" if one == MISSING else one.lower() for one in cells)
 
 
 def _below(path: str, root: Path) -> str:
@@ -309,11 +387,12 @@ def _print_notes(notes: list[Note], root: Path) -> None:
 def _summary(site: str, row: dict, scans) -> str:
     columns = ("ref", "t1w", "events", "bold")
     parts = [f"{sum(column in scan.files for scan in scans)} with {column}" for column in columns]
-    return (
-        f"{site}: {row['vendor']} {row['field_t']:g} T, {row['sequence']} TE "
-        f"{1e3 * row['te_s']:g} ms, TR {1e3 * row['tr_s']:g} ms; {count(len(scans), 'scan')}, "
-        + ", ".join(parts)
-    )
+    protocol = next(iter(protocols([FoundScan(Path(), {}, protocol=_stated(row))])))
+    return f"{site}: {protocol}; {count(len(scans), 'scan')}, " + ", ".join(parts)
+
+
+def _stated(row: dict) -> dict:
+    return {column: value for column, value in row.items() if value is not None}
 
 
 def _block(section: str, changed: dict, indent: str) -> list[str]:
