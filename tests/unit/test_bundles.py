@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 import report_fixture as made
-from fmrsflow import bundles
+from fmrsflow import bundle_merge, bundles
 from fmrsflow.bundle_merge import differences, duplicates, unpack
 from fmrsflow.bundles import MANIFEST, STUDY, pack
 from fmrsflow.cli import main as fmrsflow
