@@ -10,7 +10,8 @@ import zipfile
 import pytest
 from chain_tools import tables
 
-from fmrsflow.bundles import MANIFEST, pack, unpack
+from fmrsflow.bundle_merge import unpack
+from fmrsflow.bundles import MANIFEST, pack
 from fmrsflow.cli import main as fmrsflow
 from fmrsflow.errors import DataError
 from fmrsflow.study import Study

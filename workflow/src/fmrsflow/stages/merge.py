@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fmrsflow import cli
-from fmrsflow.bundles import Bundle, combine, differences, duplicates, unpack
+from fmrsflow.bundle_merge import Bundle, combine, differences, duplicates, unpack
 from fmrsflow.errors import DataError
 from fmrsflow.files import write_bytes, write_json
 from fmrsflow.provenance import dataset_description
