@@ -22,3 +22,4 @@ ROOT = _root()
 SNAKEFILE = ROOT / "Snakefile"
 SCHEMAS = ROOT / "workflow" / "schemas"
 PROFILES = ROOT / "workflow" / "profiles"
+PRESETS = ROOT / "workflow" / "presets"
