@@ -18,7 +18,8 @@ from fmrsflow.batch import request_digest
 from fmrsflow.errors import DataError
 from fmrsflow.files import write_bytes, write_json
 from fmrsflow.identity import same_measurements
-from fmrsflow.provenance import PACKAGE, code_digest, dataset_description, software
+from fmrsflow.layout import ROOT
+from fmrsflow.provenance import code_digest, dataset_description, software
 from fmrsflow.sheets import StudyError, read_config, read_study
 from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS
 
@@ -76,7 +77,7 @@ container: IMAGE
 
 
 # For envs/core.post-deploy.sh, under --sdm conda.
-os.environ.update(FMRSFLOW_ROOT=str(PACKAGE.parents[2]))
+os.environ.update(FMRSFLOW_ROOT=str(ROOT))
 
 # Jobs take the program that parses this file, whether or not its environment is activated; those
 # in a container or a conda environment have one of their own. Through the environment, because

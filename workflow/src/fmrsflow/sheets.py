@@ -19,6 +19,7 @@ import yaml
 from fmrsflow import bounded_yaml, identity
 from fmrsflow.errors import DataError
 from fmrsflow.files import text_of
+from fmrsflow.layout import SCHEMAS
 from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, RUN_COLUMNS, Scan, Site, Study
 from fmrsflow.tables import MISSING, read_table
 
@@ -127,11 +128,7 @@ def missing_files(study: Study) -> list[str]:
 @cache
 def schema(name: str) -> dict:
     """Keys of a section of the configuration or columns of a sheet, with their limits."""
-    here = Path(__file__).resolve()
-    for folder in (here.parent / "schemas", here.parents[2] / "schemas"):
-        if (folder / f"{name}.yaml").exists():
-            return yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8"))
-    raise FileNotFoundError(f"schema {name}.yaml is not installed")
+    return yaml.safe_load((SCHEMAS / f"{name}.yaml").read_text("utf-8"))
 
 
 def check_config(config: dict, name: str, problems: list[str]) -> dict:

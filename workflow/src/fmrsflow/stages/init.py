@@ -12,8 +12,10 @@ import yaml
 
 from fmrsflow.errors import UsageError
 from fmrsflow.files import write_bytes
+from fmrsflow.intake.choices import IMPORTED, Choices
 from fmrsflow.intake.found import GUESS, LEFT, OPEN, FoundScan, Note
 from fmrsflow.intake.people import people
+from fmrsflow.intake.presets import preset_names, read_preset
 from fmrsflow.intake.protocol import NEEDED, protocols, site_row
 from fmrsflow.intake.sheets import add_rows
 from fmrsflow.sheets import LABEL, PLAIN_SECTIONS, check_value, read_config, schema, typed
@@ -139,8 +141,9 @@ def main(argv: list[str]) -> int:
     if not fresh and source is None:
         print(f"fmrsflow init: {config}/config.yaml is there already", file=sys.stderr)
         return 1
+    choices = _preset(arguments.preset, fresh)
     if source is None:
-        _write_study(config, "data")
+        write_study(config, "data", choices)
         print(f"{config}: config.yaml, sites.tsv, scans.tsv, participants.tsv; fill in the sheets")
         return 0
     if not source.is_dir():
@@ -149,7 +152,7 @@ def main(argv: list[str]) -> int:
     if not LABEL.fullmatch(site):
         raise UsageError(f"--site {site}: letters and digits only")
     root = _data_root(config, source, fresh)
-    given = _given(arguments.protocol)
+    given = given_columns(arguments.protocol)
     sheets = {} if fresh else {name: _sheet(config, name) for name in SHEETS}
     standing = {
         root / row["mrs"]: row for row in sheets.get("scans", ()) if row.get("site") == site
@@ -177,7 +180,7 @@ def main(argv: list[str]) -> int:
     persons, told = people(source.resolve(), labels)
     notes += told
     if fresh:
-        _write_study(config, _written_root(arguments.directory, root))
+        write_study(config, _written_root(arguments.directory, root), choices)
     notes += _add(config, site, row, scans, persons, root)
     notes += _same_people(sheets.get("scans", ()), site, source.resolve(), root)
     _save_notes(config / "found.tsv", site, notes, root)
@@ -257,6 +260,9 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--files", type=Path, metavar="DIR", help="folder of vendor files of a site"
     )
+    parser.add_argument(
+        "--preset", help=f"settings of a published study: {', '.join(preset_names())}"
+    )
     parser.add_argument("--site", help="label of the site (default: the folder's name)")
     parser.add_argument(
         "--protocol",
@@ -268,7 +274,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _given(texts: list[str]) -> dict:
+def given_columns(texts: list[str]) -> dict:
     """Cells of sites.tsv from the command line."""
     columns, found = schema("sites_sheet"), {}
     for text_ in texts:
@@ -309,14 +315,31 @@ def _written_root(study: Path, root: Path) -> str:
     return str(root.relative_to(study)) if root.is_relative_to(study) else str(root)
 
 
-def _write_study(config: Path, data_root: str) -> None:
+def _preset(name: str | None, fresh: bool) -> Choices | None:
+    if name is None:
+        return None
+    if not fresh:
+        raise UsageError(
+            "--preset is for a new study: config.yaml is there already, and stays as it is"
+        )
+    return read_preset(name)
+
+
+def write_study(config: Path, data_root: str, choices: Choices | None = None) -> None:
+    """config.yaml, README.md and empty sheets; with the choices of a preset or another program,
+    imported.tsv tells where each comes from."""
     settings = {section: {name: {}} for section, name in USUAL.items()}
+    analysis = choices.analysis() if choices else {}
+    for section, name in analysis.items():
+        settings[section] = {name: choices.settings[section]}
+    if choices:
+        write_bytes(config / "imported.tsv", table_bytes(choices.rows, IMPORTED))
     top = {
         "data_root": data_root,
         "participants_sheet": "config/participants.tsv",
         "primary": "main",
     }
-    write_bytes(config / "config.yaml", commented(top, settings, {"main": {}}).encode())
+    write_bytes(config / "config.yaml", commented(top, settings, {"main": analysis}).encode())
     write_bytes(config / "README.md", readme().encode())
     for sheet in ("sites", "scans", "participants"):
         if not (config / f"{sheet}.tsv").exists():

@@ -12,10 +12,8 @@ import sys
 from pathlib import Path
 
 from fmrsflow.errors import UsageError
+from fmrsflow.layout import PROFILES, SNAKEFILE
 from fmrsflow.stages.check import main as check
-
-CLONE = Path(__file__).resolve().parents[4]
-"""The repository that this package is installed from."""
 
 
 def main(argv: list[str]) -> int:
@@ -29,14 +27,27 @@ def main(argv: list[str]) -> int:
     )
     arguments = parser.parse_args(argv)
     others = arguments.arguments
-    snakefile, profile = CLONE / "Snakefile", CLONE / "workflow" / "profiles" / "local"
     if not (arguments.study / "config" / "config.yaml").is_file():
         raise UsageError(f"{arguments.study} has no config/config.yaml: make it with fmrsflow init")
     os.chdir(arguments.study)
     if code := check([]):
         return code
-    command = [sys.executable, "-m", "snakemake", "-s", str(snakefile)]
+    _writable_cache()
+    command = [sys.executable, "-m", "snakemake", "-s", str(SNAKEFILE)]
     if not any(one.startswith(("--profile", "--workflow-profile")) for one in others):
-        command += ["--workflow-profile", str(profile)]
+        command += ["--workflow-profile", str(PROFILES / "local")]
     sys.stdout.flush()
     os.execv(sys.executable, [*command, *others])
+
+
+def _writable_cache() -> None:
+    """Where the user's folder for caches cannot be written (a read-only home), one in the study's:
+    Snakemake would not start."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return
+    except (OSError, RuntimeError):  # RuntimeError: a user without a home
+        pass
+    os.environ["XDG_CACHE_HOME"] = str(Path(".snakemake", "cache").absolute())

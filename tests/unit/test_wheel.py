@@ -1,0 +1,80 @@
+"""The wheel: all that a run needs is in it, whatever folder, line ends and home a user has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+from chain_tools import ROOT
+
+from fmrsflow.provenance import package_digest
+
+ASK = """
+from fmrsflow.provenance import code_digest, package_digest, software
+print(package_digest(), code_digest("fit"), software()["Commit"])
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """A virtual environment, in a folder with a space and an umlaut, with the wheel in it; the
+    packages that it needs are those of this environment."""
+    folder = tmp_path_factory.mktemp("venv ü")
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*build, "-w", str(folder), str(ROOT)], check=True, timeout=120)
+    venv = folder / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    (packages,) = venv.glob("lib/python*/site-packages")
+    (wheel,) = folder.glob("fmrsflow-*.whl")
+    zipfile.ZipFile(wheel).extractall(packages)
+    # Of a folder that a .pth names no further .pth is read: the clone is not on the path.
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return venv
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    """The demo's study as an editor of Windows saves it, in a folder with a space and an umlaut."""
+    folder = tmp_path / "Studie für alle"
+    shutil.copytree(ROOT / "config", folder / "config", ignore=shutil.ignore_patterns("examples"))
+    for path in (folder / "config").glob("*.*"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    return folder
+
+
+def ask(venv: Path, folder: Path, *arguments: str) -> str:
+    """What the environment's Python prints, called without a home, away from the clone."""
+    # Below /proc nobody can write, root neither.
+    surroundings = {**os.environ, "HOME": "/proc/nobody", "XDG_CACHE_HOME": "/proc/nobody/cache"}
+    surroundings.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        [str(venv / "bin" / "python"), *arguments],
+        cwd=folder,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_wheel_is_the_same_program_as_the_clone(installed, tmp_path):
+    digest, fit, commit = ask(installed, tmp_path, "-c", ASK).split()
+    here = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True).stdout
+    assert [digest, fit] == here.split()[:2] and digest == package_digest()
+    # No repository that happens to lie around the environment gives its commit.
+    assert commit == "unknown"
+
+
+def test_run_needs_no_clone_and_no_home(installed, study):
+    said = ask(installed, study.parent, "-m", "fmrsflow", "run", study.name, "-n")
+    assert "4 sites, 12 scans, 12 response units, 3 analyses, 0 missing files" in said
+    assert f"Snakefile: {installed}/" in said and f"{ROOT}/Snakefile" not in said
+    assert "convert" in said and "report" in said
