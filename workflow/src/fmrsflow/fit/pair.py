@@ -251,15 +251,19 @@ class UnitFit:
         free = layout.free(point, self._active, held=self._held_at(layout))
         settled = False
         for _ in range(ROUNDS):
-            information, score, scatter = layout.normal(point, self._forms, prior, free)
+            with np.errstate(over="ignore", invalid="ignore"):
+                information, score, scatter = layout.normal(point, self._forms, prior, free)
+            if not np.isfinite(information).all():
+                break
             try:
                 inverse = inverted(information)
             except LinAlgError:
                 raise DataError("the scans do not tell the change from a gain") from None
             step = inverse @ score
             point[free] += step
-            if np.all(np.abs(step) <= 1e-4 * np.sqrt(np.diag(inverse))):
-                settled = True
+            errors = np.sqrt(np.maximum(np.diag(inverse), 0.0))
+            settled = bool(np.all(np.abs(step) <= 1e-4 * errors))
+            if settled:
                 break
         if not settled:
             raise DataError(f"gains and changes did not settle in {ROUNDS} rounds")

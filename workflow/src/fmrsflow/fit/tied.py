@@ -179,6 +179,9 @@ class Tied:
             # The water that told it was measured: its errors scatter as noise does.
             scatter[self.gains, self.gains] += weight
             score[self.gains] += (center - point[self.gains]) / sd**2
+        # What these factors stand for differs from scan to scan: where no gain is known, their
+        # prior tells it, and is as uncertain as it says.
+        scatter[self.broads, self.broads] += np.diag(self.precision[self.broads])
         inside = np.ix_(free, free)
         return information[inside], score[free], scatter[inside]
 

@@ -32,7 +32,9 @@ def process(job: Job) -> dict:
             f"no condition {setting['rest']!r}; changes refer to {rest!r} (setting response: rest)"
         )
     found = blocks(scans, rest, tasks, setting)
-    together = _together(job, scans, rest, tasks) if len(scans) > 1 else None
+    together = told = None
+    if len(scans) > 1:
+        together, told = _together(job, scans, rest, tasks)
     if together is not None:
         means = together.differences(setting["metabolites"], setting["interval"])
         if means:  # what single scans match is within each of them
@@ -86,7 +88,7 @@ def process(job: Job) -> dict:
         "scans": [scan.key for scan in scans],
         "flags": [one.flag for one in checked if one.flag],
         "boxcar_reads": boxcar_reads(plateaus),
-        **({} if together is None else {"joint": together.summary()}),
+        **({} if told is None else {"joint": told}),
     }
 
 
@@ -119,10 +121,11 @@ def _of_design(job: Job, scan: UnitScan, setting: Mapping) -> dict:
 
 
 def _together(job: Job, scans: Sequence[UnitScan], rest: str, tasks: Sequence[str]):
-    """The joint fit of the scans of a unit; None, and a warning, where there is none."""
+    """The joint fit of the scans of a unit and what the record says of it; None, and a warning,
+    where there is none."""
     options = FitOptions.from_settings(job.settings["fit"])
     if not options.joint or options.engine != "fmrsflow":
-        return None  # its user chose so
+        return None, None  # its user chose so
     from fmrsflow.fit.scan import Transients
     from fmrsflow.response.measured import Measured
     from fmrsflow.response.scalings import scale_of
@@ -150,10 +153,10 @@ def _together(job: Job, scans: Sequence[UnitScan], rest: str, tasks: Sequence[st
         raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
         job.warn(f"no joint fit of the scans: {failure}")
-        return None
+        return None, {"status": "failed", "reason": " ".join(str(failure).split())}
     for flag in found.flags([scan.key for scan in scans]):
         job.warn(flag)
-    return found
+    return found, found.summary()
 
 
 def _read(job: Job, scan: Scan) -> UnitScan:
