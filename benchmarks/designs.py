@@ -286,11 +286,11 @@ def _timing(given: Transients) -> Timing:
 
 
 def _whole_stage(given: Transients, basis: Basis) -> None:
-    """Averages of conditions, plain and matched, means and joint fit, as the stage makes them."""
+    """Averages of conditions, means and joint fit, as the stage makes them."""
     options, names = FitOptions(), ["rest", "task"]
     rows = [np.array([label == name for label in given.labels]) for name in names]
     average = given.fids.with_data(np.concatenate([given.mean(one).data for one in rows]))
-    fit_scan(given, names, average, average.broadened(0.2, 0.0), basis, options)
+    fit_scan(given, names, average, None, basis, options)
     plain = plain_designs(given.labels, _timing(given), options)
     series = series_of_scan(given, basis, options, plain)
     means_of_scan(given, series, _timing(given), options)

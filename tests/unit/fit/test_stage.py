@@ -14,6 +14,7 @@ from fmrsflow.basis.files import to_npz
 from fmrsflow.batch import run_job
 from fmrsflow.edge import Job
 from fmrsflow.fids import Fids
+from fmrsflow.fit.means import Means
 from fmrsflow.stages.fit import process
 from fmrsflow.stages.response import process as respond
 from fmrsflow.study import Scan, Site, Study
@@ -115,10 +116,11 @@ def test_every_average_is_fitted(run, scan, basis, truth):
     outcome = run(scan)
     assert outcome.record["status"] == "ok"
     arrays = outcome.after.arrays("fit", "result")
-    assert list(arrays["spectra"]) == ["rest", "task", "rest:matched", "task:matched", "all"]
+    assert list(arrays["spectra"]) == ["rest", "task", "all"]
+    assert list(arrays["levels"]) == ["rest", "task", "all", "rest:matched", "task:matched"]
     assert set(arrays["names"]) == {*basis.names, "-CrCH2"}
     k = basis.names.index("NAA")
-    assert arrays["amplitudes"][4, k] == pytest.approx(truth[k], rel=0.03)
+    assert arrays["amplitudes"][2, k] == pytest.approx(truth[k], rel=0.03)
     np.testing.assert_allclose(
         arrays["data"], arrays["fit"] + arrays["residual"], rtol=1e-4, atol=1e-3
     )
@@ -129,6 +131,22 @@ def test_every_average_is_fitted(run, scan, basis, truth):
     assert float(rows["all", "tNAA"]["amplitude"]) == pytest.approx(parts, rel=1e-5)
     assert outcome.record["fqn"]["all"] == pytest.approx(1.0, abs=0.35)
     assert set(outcome.record["correlations"]["all"]) == {"Glu-Gln", "NAA-NAAG", "Cr-PCr"}
+
+
+def test_levels_with_a_width_of_their_own_come_from_one_model(run, scan):
+    """They differ by what all transients in one model differ by, about the level of the average of
+    all: no fit of their own is needed."""
+    outcome = run(scan, joint=False)
+    rows = {(row["spectrum"], row["metabolite"]): row for row in outcome.table("amplitudes")}
+    means = Means.from_arrays(outcome.after.arrays("fit", "means"), "matched")
+    for name in ("Glu", "tCr", "NAA"):
+        k = means.names.index(name)
+        told = [rows[f"{one}:matched", name]["amplitude"] for one in ("rest", "task")]
+        assert told[1] - told[0] == pytest.approx(means.values[1, k] - means.values[0, k], rel=1e-3)
+        assert np.mean(told) == pytest.approx(rows["all", name]["amplitude"], rel=1e-5)
+        whole = rows["all", name]["se"]
+        added = means.errors()[0, k]
+        assert rows["rest:matched", name]["se"] == pytest.approx(np.hypot(whole, added), rel=1e-4)
 
 
 def test_joint_rows_come_with_and_without_narrowing(run, scan):
@@ -235,7 +253,7 @@ def test_a_design_of_the_user_is_followed(run, scan, tmp_path):
     assert {row["contrast"] for row in outcome.table("joint")} == {"stimulus"}
     # Nothing in it says what the width does: it follows the conditions, as without a TSV.
     narrowing = outcome.record["joint"]["bold_narrowing_hz"]
-    own = run(scan).record["joint"]["bold_narrowing_hz"]
+    own = run(scan, joint_drift_order=1).record["joint"]["bold_narrowing_hz"]
     assert narrowing == pytest.approx(own, rel=1e-4)  # drifts are rounded
 
 

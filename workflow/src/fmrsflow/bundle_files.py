@@ -94,6 +94,7 @@ def check_arrays(content: bytes, name: str) -> None:
             arrays = {key: archive[key] for key in archive}
         sizes = {
             "s": len(arrays["spectra"]),
+            "l": len(arrays.get("levels", arrays["spectra"])),
             "m": len(arrays["names"]),
             "p": len(arrays["ppm"]),
             "q": len(arrays.get("parameter_names", ())),
@@ -123,20 +124,21 @@ def check_arrays(content: bytes, name: str) -> None:
 _ARRAYS = {
     "ppm": ("f", "p"),
     "spectra": ("U", "s"),
+    "levels": ("U", "l"),
     "names": ("U", "m"),
     "data": ("fc", "sp"),
     "fit": ("fc", "sp"),
     "baseline": ("fc", "sp"),
     "residual": ("fc", "sp"),
     "metabolites": ("fc", "smp"),
-    "amplitudes": ("f", "sm"),
-    "covariance": ("f", "smm"),
-    "model_covariance": ("f", "smm"),
+    "amplitudes": ("f", "lm"),
+    "covariance": ("f", "lmm"),
+    "model_covariance": ("f", "lmm"),
     "parameter_names": ("U", "q"),
     "parameters": ("f", "sq"),
     "parameters_se": ("f", "sq"),
 }
-"""Arrays of `result.npz`: kinds, and an axis a letter (spectra, metabolites, points, q for
+"""Arrays of `result.npz`: kinds, and an axis a letter (spectra, levels, metabolites, points, q for
 parameters)."""
 
 _SHOWN = {"ppm", "spectra", "names", "data", "fit", "baseline", "residual", "metabolites"}

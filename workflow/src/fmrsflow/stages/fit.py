@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
+from fmrsflow.fids import Fids
 from fmrsflow.fit.design import Design, Timing, combined
 from fmrsflow.fit.flags import flags, implausible, joint_flags
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import (
+    ScanFit,
     Transients,
     designs,
     engine_timecourse,
@@ -21,7 +24,7 @@ from fmrsflow.fit.scan import (
     joint_rest,
     shape_designs,
 )
-from fmrsflow.fit.scan_means import means_of_scan, plain_designs, series_of_scan
+from fmrsflow.fit.scan_means import ScanMeans, means_of_scan, plain_designs, series_of_scan
 from fmrsflow.scan_designs import designs_given, nuisance_of, timing_of
 from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
 from fmrsflow.water_amplitude import water_amplitude
@@ -36,36 +39,46 @@ def process(job: Job) -> dict:
     axes = (fids.dwell_s, fids.n_points, fids.frequency_mhz)
     basis, other = job.basis().resampled(*axes), job.other_basis()
     others = [] if other is None else [other.resampled(*axes)]
-    average = job.fids("preprocess", "average")
-    matched = job.fids("preprocess", "matched") if len(conditions) > 1 else None
-    fitted = fit_scan(transients, conditions, average, matched, basis, options, others)
+    average, several = job.fids("preprocess", "average"), len(conditions) > 1
+    own = options.engine == "fmrsflow"
+
+    def fitted_with(matched: Fids | None) -> ScanFit:
+        return fit_scan(transients, conditions, average, matched, basis, options, others)
+
+    fitted = fitted_with(job.fids("preprocess", "matched") if several and not own else None)
     if fitted.whole.status == "failed":
         raise DataError(
             f"the average of all transients: {fitted.whole.reason}; check that the file holds a "
             "proton scan of a brain, whole, unfiltered, with its true dwell time and frequency, or "
             "take the row out"
         )
-    for name, result in fitted.spectra.items():
-        if result.status == "failed":
-            job.warn(f"spectrum {name}: {result.reason}")
     te_s = job.record("convert")["te_s"]
     for flag in flags(fitted.whole, te_s):
         job.warn(flag)
-    job.save("amplitudes", fitted.amplitudes(), AMPLITUDES)
-    job.save("result", fitted.arrays())
-    if options.engine != "fmrsflow":
+    if own:
+        joint, means = _together(job, options, transients, basis)
+        if means is not None:
+            fitted = replace(fitted, levels=means.levels(fitted.whole))
+        elif several:
+            fitted = fitted_with(job.fids("preprocess", "matched"))
+    else:
         job.save("timecourse", engine_timecourse(transients, average, basis, options), TIMECOURSE)
         reason = f"engine {options.engine} fits single spectra only"
         joint = {"status": "absent", "reason": reason}
-    else:
-        joint = _together(job, options, transients, basis)
+    for name, result in fitted.spectra.items():
+        if result.status == "failed":
+            job.warn(f"spectrum {name}: {result.reason}")
+    job.save("amplitudes", fitted.amplitudes(), AMPLITUDES)
+    job.save("result", fitted.arrays())
     strange = {"implausible": implausible(fitted.whole, te_s)}
     return {**fitted.quality(), **_water(job), **strange, "joint": joint}
 
 
-def _together(job: Job, options: FitOptions, transients: Transients, basis) -> dict:
-    """Joint fit, and means of conditions and blocks, from one fit of all transients; what the
-    record says of the joint fit."""
+def _together(
+    job: Job, options: FitOptions, transients: Transients, basis
+) -> tuple[dict, ScanMeans | None]:
+    """Joint fit, and means of conditions and blocks, from one fit of all transients: what the
+    record says of the joint fit, and the means where there are any."""
     timing = timing_of(job, job.scan, transients)
     design = width = rest = shapes = nuisance = None
     joint = {"status": "absent", "reason": "switched off (setting joint)"}
@@ -86,22 +99,22 @@ def _together(job: Job, options: FitOptions, transients: Transients, basis) -> d
     except DataError as failure:
         job.warn(f"no model of all transients, each condition has a fit of its own: {failure}")
         job.save("timecourse", [], TIMECOURSE)
-        return joint if design is None else _failed(failure)
+        return (joint if design is None else _failed(failure)), None
     job.save("timecourse", means.timecourse(), TIMECOURSE)
     job.save("means", means.arrays())
     if design is None:
-        return joint
+        return joint, means
     try:
         fits = fit_together(transients, design, width, basis, options, series, shapes, nuisance)
     except DataError as failure:
-        return _failed(failure)
+        return _failed(failure), means
     for flag in joint_flags(fits[0]):
         job.warn(flag)
     job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
     job.save("joint", fits[0].arrays(np.flatnonzero(transients.used)))
     told = {**fits[0].summary(), "design": list(design.names), "rest": rest}
     told["nuisance"] = [] if nuisance is None else list(nuisance.names)
-    return {"status": "ok", "reason": None, **told}
+    return {"status": "ok", "reason": None, **told}, means
 
 
 def _failed(failure: DataError) -> dict:
