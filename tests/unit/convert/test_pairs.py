@@ -96,7 +96,7 @@ def test_noise_tells_the_gain_of_a_reference(gain):
 
 
 @pytest.mark.parametrize(
-    ("each", "sums", "told"), [(1, 1, 0), (16, 1, 0), (64, 2, 0), (64, 16, 1), (1, 4, 1)]
+    ("each", "sums", "told"), [(1, 1, 0), (16, 1, 0), (64, 1, 0), (64, 16, 1), (1, 4, 1)]
 )
 def test_a_reference_of_fewer_excitations_is_as_noisy_as_it_may_be(each, sums, told):
     """A scan's mean of `each` has less noise than one excitation of its reference; `sums` of them
