@@ -74,6 +74,7 @@ ALLOWED = {
     "synthetic/head.py": ({"nib.load"}, "head of an installed package"),
     "convert/gains.py": ({"open"}, "vendor files"),
     "convert/p_file.py": ({"open"}, "vendor files"),
+    "convert/twix.py": ({"open"}, "vendor files"),
     "intake/bids.py": ({"open", "read_bytes", "json.loads"}, "a dataset that the user names"),
     "intake/people.py": ({"read_table"}, "a dataset that the user names"),
     "intake/protocol.py": ({"nib.load"}, "a dataset that the user names"),

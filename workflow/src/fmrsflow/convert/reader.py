@@ -24,6 +24,7 @@ from fmrsflow.convert.gains import gain_of
 from fmrsflow.convert.jmrui import read_jmrui
 from fmrsflow.convert.mend import mended_rda, mended_spar
 from fmrsflow.convert.samples import check_samples
+from fmrsflow.convert.twix import check_twix
 from fmrsflow.errors import DataError, MachineFault, reading_failed
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.headers import Told
@@ -385,6 +386,7 @@ def _arguments(path: Path, kind: str, folder: Path) -> tuple[list[str], list[str
         copy, notes = mended_rda(path, folder)
         return ["rda", str(copy)], notes
     if kind == "twix":
+        check_twix(path)
         return ["twix", "-e", "image", "-q", str(path)], []
     check_p_file(path)
     return ["ge", str(path)], []
