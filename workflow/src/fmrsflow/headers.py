@@ -85,8 +85,8 @@ class Told:
         False too where water was kept by metabolite cycling.
     averages : float or None
         Excitations that one FID of the file is made of.
-    gain : float or None
-        Of the receiver, in the scanner's own unit.
+    gain : tuple of float
+        Settings of the receiver in the scanner's own units; empty where nothing tells them.
     water : tuple of bool
         Which transients were measured without water suppression; empty where they are of one kind.
     excitations : int or None
@@ -103,7 +103,7 @@ class Told:
     edited: str = ""
     water_suppressed: bool | None = None
     averages: float | None = None
-    gain: float | None = None
+    gain: tuple[float, ...] = ()
     water: tuple[bool, ...] = ()
     excitations: int | None = None
     series: str = ""
@@ -123,7 +123,7 @@ def told(header: Mapping) -> Told:
         edited=edited(header, [*technical, *free]),
         water_suppressed=False if cycled else suppressed if isinstance(suppressed, bool) else None,
         averages=_first_number(header, AVERAGES),
-        gain=_first_number(header, GAINS),
+        gain=() if (gain := _first_number(header, GAINS)) is None else (gain,),
         water=_water(header),
         excitations=_count(header.get("NumberOfTransients")),
         series=_series(header),

@@ -167,13 +167,18 @@ def distrusted(reference: Fids, fids: Fids) -> list[str]:
             "molal and molar values are not to be used"
         )
     one, other = reference.told.gain, fids.told.gain
-    if one and other and abs(one / other - 1) > GAIN_TOLERANCE:
+    if len(one) == len(other) and not np.allclose(one, other, rtol=GAIN_TOLERANCE, atol=0):
         found.append(
-            f"the water reference's header has a receiver gain of {one:g}, the scan's of "
-            f"{other:g}: its water is on another scale; molal and molar values are not to be used, "
+            f"the water reference's header has a receiver gain of {_several(one)}, the scan's of "
+            f"{_several(other)}: its water is on another scale; molal and molar values are not to "
+            "be used, "
             "unless the export has divided by the gain"
         )
     return found
+
+
+def _several(gain: tuple[float, ...]) -> str:
+    return ", ".join(f"{one:g}" for one in gain)
 
 
 def right_way_round(

@@ -6,13 +6,12 @@ apart, while relaxation goes on by the repetition time itself.
 
 from __future__ import annotations
 
-import ctypes
 import math
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from fmrsflow.convert.mend import spar_entries
+from fmrsflow.convert.p_file import p_file_header
 from fmrsflow.fids import Fids
 
 LONGEST_S = 7200.0
@@ -100,19 +99,5 @@ def _whole(text: str | None) -> int | None:
 
 def _of_p_file(path: Path) -> int | None:
     """Excitations of a GE scan, its water references not counted."""
-    # The places of the header's fields by revision; importing them takes half a second.
-    from spec2nii.GE.ge_hdr_fields import get_pfile_hdr_fields
-
-    with path.open("rb") as file:
-        start = file.read(4)
-        order = next((one for one in "<>" if 4 < struct.unpack(f"{one}f", start)[0] < 99), None)
-        if order is None:
-            return None
-        base = ctypes.LittleEndianStructure if order == "<" else ctypes.BigEndianStructure
-        revision = int(struct.unpack(f"{order}f", start)[0])
-        fields = {"_pack_": 1, "_fields_": get_pfile_hdr_fields(revision)}
-        header = type("Header", (base,), fields)()
-        file.seek(0)
-        if file.readinto(header) < ctypes.sizeof(header):
-            return None
-    return _whole(str(header.rhr_rh_user4))
+    header = p_file_header(path)
+    return None if header is None else _whole(str(header.rhr_rh_user4))

@@ -12,7 +12,7 @@ from fmrsflow.convert.edited import edited_states, turning
 from fmrsflow.convert.excitations import excitations
 from fmrsflow.convert.formats import companion
 from fmrsflow.convert.interleaved import EACH, between, parted, water_rows
-from fmrsflow.convert.pairs import check_onset, check_pair
+from fmrsflow.convert.pairs import check_onset, check_pair, noisier
 from fmrsflow.convert.reader import Converted, read, without_frequency_error
 from fmrsflow.convert.sidecar import sidecar
 from fmrsflow.edge import Job
@@ -56,7 +56,9 @@ def process(job: Job) -> dict:
         except DataError as error:
             raise DataError(f"{name} (ref of {path.name}): {error}") from None
         checks.check_water_position(reference, job.warn)
-        for text in (distrust := checks.distrusted(reference, fids)):
+        distrust = checks.distrusted(reference, fids)
+        distrust += noisier(reference, fids, _excitations_of_fid(fids, each))
+        for text in distrust:
             job.warn(text)
         job.save("mrsref", reference)
         job.save("mrsref", sidecar(reference))
@@ -117,6 +119,13 @@ def _excitations(job: Job, path: Path, converted: Converted) -> int | None:
             "in column excitations_per_transient of scans.tsv; without it no events are assigned"
         )
     return told.each
+
+
+def _excitations_of_fid(fids: Fids, each: int | None) -> float | None:
+    """Of the scan; None where that is not known."""
+    if fids.n_transients > 1:
+        return each
+    return fids.told.averages or fids.told.excitations
 
 
 def _before_each(job: Job, fids: Fids, reference: Fids | None) -> bool:

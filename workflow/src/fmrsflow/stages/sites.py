@@ -15,7 +15,7 @@ from zlib import crc32
 from fmrsflow import manifests, versions
 from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.fingerprint import twins
-from fmrsflow.plausibility import scale_outliers, water_outliers
+from fmrsflow.plausibility import scale_doubts, scale_outliers, water_outliers
 from fmrsflow.question import KEYS, WATER_SCALED, main_key
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.scan_figures import FIGURES, scan_figures
@@ -97,6 +97,7 @@ def write_tables(study: Study, analysis: str) -> None:
     for rows in read.concentrations():
         resting.add(rows)
     apart = scale_outliers(resting.rows())
+    few = scale_doubts(resting.rows())
     reasons = {scan: text for _, scan, text in apart}
     parts = (_withheld(rows, reasons) for rows in read.concentrations())
     writer.save_parts("concentrations", parts, TABLES["concentrations"])
@@ -105,7 +106,7 @@ def write_tables(study: Study, analysis: str) -> None:
     tables["plateau"] = plateaus(read.plateaus(), sheet)
     scale = [
         _problem(site, scan, "sites", "warning", text)
-        for site, scan, text in (*apart, *water_outliers(read.water_per_ml()))
+        for site, scan, text in (*apart, *few, *water_outliers(read.water_per_ml()))
     ]
     chosen = _withheld(resting.rows(), reasons)
     chosen = [row for row in chosen if row["metabolite"] in shown]
