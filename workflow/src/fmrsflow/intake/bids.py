@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -230,6 +231,7 @@ def found_scans(root: Path) -> tuple[list[FoundScan], list[Note]]:
     dataset = Dataset(root)
     scans = []
     people = {one.labels.get("sub", "") for one in dataset.images("svs")}
+    plain = Counter(map(_plain, people))
     for name in dataset.images("svs"):
         subject = name.labels.get("sub", "")
         try:

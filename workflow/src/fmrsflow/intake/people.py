@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
@@ -31,11 +32,12 @@ def people(root: Path, subjects: Collection[str]) -> tuple[list[dict], list[Note
         re.sub(r"[^A-Za-z0-9]", "", row.get("participant_id", "").removeprefix("sub-"))
         for row in rows
     ]
+    times = Counter(labels)
     for subject, row in zip(labels, rows):
         if subject not in subjects:
             continue
-        if labels.count(subject) > 1:
-            said = f"{labels.count(subject)} people or rows have the label {subject}"
+        if times[subject] > 1:
+            said = f"{times[subject]} people or rows have the label {subject}"
             notes.append(Note(LEFT, str(sheet), said))
             continue
         one = {"subject": subject}
