@@ -235,10 +235,7 @@ def found_scans(root: Path) -> tuple[list[FoundScan], list[Note]]:
     for name in dataset.images("svs"):
         subject = name.labels.get("sub", "")
         try:
-            if (
-                "+" in subject
-                and len([one for one in people if _plain(one) == _plain(subject)]) > 1
-            ):
+            if "+" in subject and plain[_plain(subject)] > 1:
                 raise Unusable(f"without + it is the label of sub-{_plain(subject)} too")
             scans.append(_scan(dataset, name))
         except Unusable as error:
