@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from fmrsflow.cli import main as command
 from fmrsflow.fids import Fids, to_nifti
 from fmrsflow.sheets import read_config, read_study
 from fmrsflow.stages.init import main
@@ -87,7 +88,7 @@ def test_the_example_of_edited_spectra_names_what_it_leaves_out(tmp_path):
 
 def test_the_example_of_imaging_has_no_scan(tmp_path, capsys):
     svs(tmp_path / "csi", "sub-01/mrs/sub-01_run-1", PAIN, "mrsi")
-    assert main([str(tmp_path / "study"), "--bids", str(tmp_path / "csi")]) == 1
+    assert command(["init", str(tmp_path / "study"), "--bids", str(tmp_path / "csi")]) == 1
     said = capsys.readouterr()
     assert "no sub-*" in said.err and "single voxels only" in said.out
     assert not (tmp_path / "study").exists()
@@ -220,8 +221,6 @@ def test_a_second_site_is_added_and_edited_rows_stay(pain, tmp_path):
 
 
 def test_data_elsewhere_are_refused_by_an_older_study(pain, tmp_path, capsys):
-    from fmrsflow.cli import main as command
-
     assert command(["init", str(tmp_path / "study"), "--bids", str(pain)]) == 0
     svs(tmp_path / "elsewhere" / "x", "sub-01/mrs/sub-01")
     assert command(["init", str(tmp_path / "study"), "--bids", str(tmp_path / "elsewhere")]) == 2
@@ -229,8 +228,6 @@ def test_data_elsewhere_are_refused_by_an_older_study(pain, tmp_path, capsys):
 
 
 def test_a_sequence_that_no_header_names_is_asked_for(tmp_path, capsys):
-    from fmrsflow.cli import main as command
-
     root = tmp_path / "d"
     svs(root, "sub-01/mrs/sub-01", {k: v for k, v in PAIN.items() if k != "PulseSequenceType"})
     study = str(tmp_path / "study")

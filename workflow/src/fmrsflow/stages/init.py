@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from fmrsflow.errors import UsageError
+from fmrsflow.errors import DataError, UsageError
 from fmrsflow.files import write_bytes
 from fmrsflow.intake.found import GUESS, LEFT, OPEN, FoundScan, Note
 from fmrsflow.intake.people import people
-from fmrsflow.intake.protocol import NEEDED, protocols, site_row
+from fmrsflow.intake.protocol import NEEDED, others, shown, site_row
 from fmrsflow.intake.sheets import add_rows
 from fmrsflow.sheets import LABEL, PLAIN_SECTIONS, check_value, read_config, schema, typed
 from fmrsflow.study import ANALYSIS_SETTINGS
@@ -133,71 +134,103 @@ FOUND = {
 def main(argv: list[str]) -> int:
     """Make a study, or add a site to it; nothing that stands there is changed."""
     arguments = _parser().parse_args(argv)
-    source = arguments.bids or arguments.files
     config = arguments.directory / "config"
-    fresh = not (config / "config.yaml").exists()
-    if not fresh and source is None:
+    if arguments.bids or arguments.files:
+        make(
+            arguments.directory, arguments.bids, arguments.files, arguments.site, arguments.protocol
+        )
+        print(f"look through {config}, then: fmrsflow run {arguments.directory}")
+        return 0
+    if (config / "config.yaml").exists():
         print(f"fmrsflow init: {config}/config.yaml is there already", file=sys.stderr)
         return 1
-    if source is None:
-        _write_study(config, "data")
-        print(f"{config}: config.yaml, sites.tsv, scans.tsv, participants.tsv; fill in the sheets")
-        return 0
+    _write_study(config, {"data_root": "data"})
+    print(f"{config}: config.yaml, sites.tsv, scans.tsv, participants.tsv; fill in the sheets")
+    return 0
+
+
+def make(
+    study: Path,
+    bids: Path | None,
+    files: Path | None = None,
+    site: str | None = None,
+    protocol: Sequence[str] = (),
+    top: dict | None = None,
+    only: Callable[[FoundScan], bool] = lambda scan: True,
+) -> None:
+    """Make a study of a folder of data, or add its site; say what was found.
+
+    Parameters
+    ----------
+    bids, files : Path or None
+        BIDS dataset or folder of vendor files.
+    site : str or None
+        Its label; None for the folder's name.
+    protocol : sequence of str
+        Cells of sites.tsv, as COLUMN=VALUE.
+    top : dict or None
+        Top-level keys of a new config.yaml that are not those of `fmrsflow init`.
+    only : callable
+        Says which scans are wanted.
+
+    Raises
+    ------
+    UsageError
+        A folder, label or cell that cannot be.
+    DataError
+        No scan, or none of the protocol that was asked for.
+    """
+    source, config = bids or files, study / "config"
     if not source.is_dir():
         raise UsageError(f"{source} is no folder")
-    site = arguments.site or re.sub(r"[^A-Za-z0-9]", "", source.resolve().name) or "site1"
+    fresh = not (config / "config.yaml").exists()
+    site = site or re.sub(r"[^A-Za-z0-9]", "", source.resolve().name) or "site1"
     if not LABEL.fullmatch(site):
         raise UsageError(f"--site {site}: letters and digits only")
-    root = _data_root(config, source, fresh)
-    given = _given(arguments.protocol)
+    given = _given(protocol)
+    if fresh:
+        top = {"data_root": _written_root(study, source.resolve().parent)} | (top or {})
+        root = (study / top["data_root"]).resolve()
+    else:
+        root = _data_root(config, source)
     sheets = {} if fresh else {name: _sheet(config, name) for name in SHEETS}
     standing = {
         root / row["mrs"]: row for row in sheets.get("scans", ()) if row.get("site") == site
     }
-    scans, notes = _search(arguments, given, standing)
-    if not scans:
+    found, notes = _search(bids, files, given, standing)
+    found = [scan for scan in found if only(scan)]
+    if not found:
         _print_notes(notes, root)
-        what = "sub-*/[ses-*/]mrs/*_svs.nii[.gz]" if arguments.bids else "spectra of one voxel"
-        print(f"fmrsflow init: no {what} in {source}", file=sys.stderr)
-        return 1
-    all_scans = scans
-    row, scans, more = site_row(site, scans, given, _typed_row(sheets.get("sites", ()), site))
-    if arguments.files:
+        what = "sub-*/[ses-*/]mrs/*_svs.nii[.gz]" if bids else "spectra of one voxel"
+        raise DataError(f"no {what} in {source}")
+    row, scans, more = site_row(site, found, given, _typed_row(sheets.get("sites", ()), site))
+    if files:
         from fmrsflow.intake.vendor import number_runs
 
         more += number_runs(scans, standing)
     notes += more
-    if not any(scan.numbered for scan in scans):
-        labels = {scan.columns["subject"] for scan in scans}
-    else:
-        labels = {scan.columns["subject"] for scan in scans if not scan.numbered}
-        if (source / "participants.tsv").is_file():
-            said = "people whose label is a number given here are not looked for in it"
-            notes.append(Note(OPEN, str(source.resolve() / "participants.tsv"), said))
+    labels = {scan.columns["subject"] for scan in scans if not scan.numbered}
+    if any(scan.numbered for scan in scans) and (source / "participants.tsv").is_file():
+        said = "people whose label is a number given here are not looked for in it"
+        notes.append(Note(OPEN, str(source.resolve() / "participants.tsv"), said))
     persons, told = people(source.resolve(), labels)
     notes += told
     if fresh:
-        _write_study(config, _written_root(arguments.directory, root))
+        _write_study(config, top)
     notes += _add(config, site, row, scans, persons, root)
     notes += _same_people(sheets.get("scans", ()), site, source.resolve(), root)
     _save_notes(config / "found.tsv", site, notes, root)
     _print_notes(notes, root)
     print(_summary(site, row, scans))
-    others = [scan for scan in all_scans if scan not in scans]
-    if others:
-        print(f"NOT IN THE STUDY: {count(len(others), 'scan')} of another protocol:")
-        for protocol, n in protocols(others).items():
-            print(f"  {n} x {protocol}")
-        kind = "--bids" if arguments.bids else "--files"
-        te_s = others[0].protocol.get("te_s", row["te_s"])
-        print(
-            f"To have them too, as a site of their own: fmrsflow init {arguments.directory} {kind} "
-            f"{source} --site {site}2 --protocol te_s={te_s or 0.03:g}"
-        )
+    if left := [scan for scan in found if scan not in scans]:
+        print(f"NOT IN THE STUDY: {count(len(left), 'scan')} of another protocol. To have them:")
+        for number, (words, n, cells) in enumerate(others(left, row), start=2):
+            asked = " ".join(f"--protocol {cell}" for cell in cells)
+            kind = f"--bids {bids}" if bids else f"--files {files}"
+            call = f"fmrsflow init {study} {kind} --site {site}{number} {asked}"
+            print(f"  {count(n, 'scan')}, {words}: {call}")
     if lacking := [column for column in NEEDED if row[column] is None]:
         print(f"to do before it runs: {', '.join(lacking)} of {site} in {config / 'sites.tsv'}")
-    print(f"look through {config}, then: fmrsflow run {arguments.directory}")
-    return 0
 
 
 def _sheet(config: Path, name: str) -> list[dict]:
@@ -234,15 +267,15 @@ def _same_people(rows, site: str, source: Path, root: Path) -> list[Note]:
     return [Note(OPEN, "", said.format(one)) for one in sorted(others)]
 
 
-def _search(arguments: argparse.Namespace, given: dict, standing: dict):
+def _search(bids: Path | None, files: Path | None, given: dict, standing: dict):
     """Scans of the folder, and notes; only what is needed is imported."""
-    if arguments.bids:
+    if bids:
         from fmrsflow.intake.bids import found_scans
 
-        return found_scans(arguments.bids.resolve())
+        return found_scans(bids.resolve())
     from fmrsflow.intake.vendor import found_scans
 
-    return found_scans(arguments.files.resolve(), given, standing)
+    return found_scans(files.resolve(), given, standing)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -263,7 +296,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="COLUMN=VALUE",
-        help="a cell of sites.tsv where headers say nothing, or nothing right: sequence=PRESS",
+        help="a cell of sites.tsv: what headers leave out, or which of their protocols is meant",
     )
     return parser
 
@@ -281,17 +314,15 @@ def _given(texts: list[str]) -> dict:
     return found
 
 
-def _data_root(config: Path, source: Path, fresh: bool) -> Path:
-    """Folder that the paths of scans.tsv start from.
+def _data_root(config: Path, source: Path) -> Path:
+    """Folder that the paths of a study's scans.tsv start from.
 
     Raises
     ------
     UsageError
-        The study has one, and the data do not lie below it.
+        The data do not lie below it.
     """
     source = source.resolve()
-    if fresh:
-        return source.parent
     told = read_config(config / "config.yaml").get("data_root", "data")
     root = (config.parent / told).resolve()
     if not source.is_relative_to(root):
@@ -309,13 +340,9 @@ def _written_root(study: Path, root: Path) -> str:
     return str(root.relative_to(study)) if root.is_relative_to(study) else str(root)
 
 
-def _write_study(config: Path, data_root: str) -> None:
+def _write_study(config: Path, top: dict) -> None:
     settings = {section: {name: {}} for section, name in USUAL.items()}
-    top = {
-        "data_root": data_root,
-        "participants_sheet": "config/participants.tsv",
-        "primary": "main",
-    }
+    top = {"participants_sheet": "config/participants.tsv", "primary": "main"} | top
     write_bytes(config / "config.yaml", commented(top, settings, {"main": {}}).encode())
     write_bytes(config / "README.md", readme().encode())
     for sheet in ("sites", "scans", "participants"):
@@ -387,12 +414,7 @@ def _print_notes(notes: list[Note], root: Path) -> None:
 def _summary(site: str, row: dict, scans) -> str:
     columns = ("ref", "t1w", "events", "bold")
     parts = [f"{sum(column in scan.files for scan in scans)} with {column}" for column in columns]
-    protocol = next(iter(protocols([FoundScan(Path(), {}, protocol=_stated(row))])))
-    return f"{site}: {protocol}; {count(len(scans), 'scan')}, " + ", ".join(parts)
-
-
-def _stated(row: dict) -> dict:
-    return {column: value for column, value in row.items() if value is not None}
+    return f"{site}: {shown(row)}; {count(len(scans), 'scan')}, " + ", ".join(parts)
 
 
 def _block(section: str, changed: dict, indent: str) -> list[str]:
