@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -228,12 +229,14 @@ def _listed(value) -> list:
 def found_scans(root: Path) -> tuple[list[FoundScan], list[Note]]:
     """Scans of a dataset with their companions, and what is to be said of them."""
     dataset = Dataset(root)
-    scans, labels = [], {}
+    scans = []
+    people = {one.labels.get("sub", "") for one in dataset.images("svs")}
+    plain = Counter(map(_plain, people))
     for name in dataset.images("svs"):
         subject = name.labels.get("sub", "")
         try:
-            if labels.setdefault(_plain(subject), subject) != subject:
-                raise Unusable(f"without its sign + it is the label of {labels[_plain(subject)]}")
+            if "+" in subject and plain[_plain(subject)] > 1:
+                raise Unusable(f"without + it is the label of sub-{_plain(subject)} too")
             scans.append(_scan(dataset, name))
         except Unusable as error:
             dataset.note(LEFT, name.path, str(error))

@@ -101,8 +101,8 @@ def site_row(
     Parameters
     ----------
     given : dict
-        Columns that a person gave. Vendor and sequence stand above headers, whose names may be the
-        user's own; field and times choose the scans whose headers say nothing else.
+        Columns that a person gave: they choose the scans whose headers say nothing else. A vendor
+        or sequence that no header has stands above the one that all have.
     standing : dict
         Cells of the site's row where the sheet has one already.
 
@@ -112,8 +112,11 @@ def site_row(
         No scan is of the protocol that was given or stands in the sheet.
     """
     fixed = {**given, **standing}
-    for scan in scans:
-        scan.protocol.update({key: given[key] for key in ("vendor", "sequence") if key in given})
+    for column in ("vendor", "sequence"):
+        told = {scan.protocol[column] for scan in scans if column in scan.protocol}
+        if column in given and given[column] not in told and len(told) < 2:
+            for scan in scans:
+                scan.protocol[column] = given[column]
     asked = {column: fixed.get(column) for column in COMPARED}
     fitting = [scan for scan in scans if not _difference(scan.protocol, asked)]
     if not fitting:
@@ -161,17 +164,34 @@ def site_row(
     return row | given, taken, notes
 
 
-def protocols(scans: Sequence[FoundScan]) -> dict[str, int]:
-    """What the protocols of scans are, and how many scans are of each, the most first."""
-    found = Counter(
-        " ".join(
-            text
-            for column, form in _FORMS.items()
-            if (text := form(scan.protocol[column]) if column in scan.protocol else "")
-        )
-        for scan in scans
+def shown(protocol: dict) -> str:
+    """A protocol in words: `Siemens 3 T PRESS TE 30 ms TR 2000 ms`."""
+    return " ".join(
+        form(protocol[column])
+        for column, form in _FORMS.items()
+        if protocol.get(column) is not None
     )
-    return dict(found.most_common())
+
+
+def others(scans: Sequence[FoundScan], row: dict) -> list[tuple[str, int, list[str]]]:
+    """Protocols of scans that are not of the site's: in words, the number of scans, and the cells
+    that ask `fmrsflow init` for them. The most scans first."""
+    times = Counter(shown(scan.protocol) for scan in scans)
+    first = {shown(scan.protocol): scan.protocol for scan in reversed(scans)}
+    return [
+        (
+            words,
+            n,
+            [
+                f"{column}={first[words][column]:g}"
+                if isinstance(first[words][column], float)
+                else f"{column}={first[words][column]}"
+                for column in COMPARED
+                if column in first[words] and first[words][column] != row.get(column)
+            ],
+        )
+        for words, n in times.most_common()
+    ]
 
 
 _FORMS = {

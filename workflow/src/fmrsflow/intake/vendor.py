@@ -371,12 +371,13 @@ class _Beside:
     ) -> list[Path]:
         """Files of the person and session of a scan in the folder nearest to it: beside it, above
         it, or in a folder beside its own in which nobody's spectra lie."""
-        several = len({_person(self.root, one) for one in [*self.scans, *candidates]} - {""}) > 1
+        people = {self._owner(one) for one in self.scans}
+        several = len((people | {_person(self.root, one) for one in candidates}) - {""}) > 1
         own, far = [], []
         for one in candidates:
             if _person(self.root, one) == "" and several:
                 far.append(one)  # at the top, of nobody
-            elif not several or _person(self.root, one) == _person(self.root, scan):
+            elif not several or _person(self.root, one) == self._owner(scan):
                 sessions = {_session(self.root, one), _session(self.root, scan)} - {""}
                 (own if len(sessions) < 2 else far).append(one)
         for folder in scan.parents:
