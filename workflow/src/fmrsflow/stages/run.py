@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from fmrsflow.errors import UsageError
+from fmrsflow.sheets import read_config
 from fmrsflow.stages.check import main as check
 
 CLONE = Path(__file__).resolve().parents[4]
@@ -35,8 +37,25 @@ def main(argv: list[str]) -> int:
     os.chdir(arguments.study)
     if code := check([]):
         return code
-    command = [sys.executable, "-m", "snakemake", "-s", str(snakefile)]
-    if not any(one.startswith(("--profile", "--workflow-profile")) for one in others):
-        command += ["--workflow-profile", str(profile)]
+    # A study may be somebody else's: no module (-P) and no profile is taken from its folder, and
+    # nothing of its settings is run.
+    for name in _config_files(others):
+        read_config(name)
+    command = [sys.executable, "-P", "-m", "snakemake", "-s", str(snakefile)]
+    if not any(one.startswith("--workflow-profile") for one in others):
+        own = any(one.startswith("--profile") for one in others)
+        command += ["--workflow-profile", "none" if own else str(profile)]
     sys.stdout.flush()
     os.execv(sys.executable, [*command, *others])
+
+
+def _config_files(arguments: list[str]) -> Iterator[str]:
+    """Files that `--configfile` names among the arguments for snakemake."""
+    named = False
+    for word in arguments:
+        if word.startswith("-"):
+            option, _, value = word.partition("=")
+            named = option.startswith("--configfile")
+            word = value if named else ""
+        if named and word:
+            yield word
