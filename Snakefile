@@ -83,7 +83,10 @@ os.environ.update(FMRSFLOW_ROOT=str(ROOT))
 # in a container or a conda environment have one of their own. Through the environment, because
 # Snakemake takes another text of the command for another code: a moved environment reran all.
 os.environ.update(FMRSFLOW_PYTHON="python" if DEPLOYMENT else sys.executable)
-FMRSFLOW = '"${{FMRSFLOW_PYTHON:-python}}" -m fmrsflow'
+# -P, and the variable for jobs of a cluster, which start Snakemake: no module is taken from the
+# study's folder, whoever made it.
+FMRSFLOW = '"${{FMRSFLOW_PYTHON:-python}}" -P -m fmrsflow'
+os.environ.update(PYTHONSAFEPATH="1")
 RESULTS = STUDY.config["results"]
 DATA_ROOT = STUDY.config["data_root"]
 FROZEN = f"{RESULTS}/study.json"

@@ -279,7 +279,7 @@ def test_a_moved_environment_reruns_nothing(tiny_run):
     """Snakemake compares the text of a command with that of the last run."""
     found = plan(tiny_run, forcerun={"fit"}, until={"fit"})
     commands = [job.shellcmd for job in found.jobs if job.rule_name == "fit"]
-    assert len(commands) == 2 and all("-m fmrsflow fit" in one for one in commands)
+    assert len(commands) == 2 and all("-P -m fmrsflow fit" in one for one in commands)
     assert not any(sys.executable in one for one in commands)
 
 

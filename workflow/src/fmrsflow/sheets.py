@@ -110,6 +110,9 @@ def read_config(path: str | Path) -> dict:
         raise StudyError([f"{path}: not readable as YAML: {error}"]) from None
     if not isinstance(content, dict):
         raise StudyError([f"{path}: holds no settings; see config/README.md"])
+    if special := sorted(key for key in map(str, content) if key.startswith("__")):
+        # Snakemake runs what stands in a file that has `__use_yte__`.
+        raise StudyError([f"{path}: {shown(special[0])} is no setting: settings are not run"])
     return content
 
 
