@@ -19,7 +19,9 @@ from fmrsflow.intake.protocol import protocol_of, sidecar_problem
 ENTITIES = ("sub", "ses", "task", "acq", "nuc", "voi", "rec", "run", "echo", "inv")
 """Entities of spectra in the order of the standard."""
 
-COLUMNS = {"subject": "sub", "session": "ses", "task": "task", "acq": "acq", "run": "run"}
+COLUMNS = {
+    "subject": "sub", "session": "ses", "task": "task", "acq": "acq", "voi": "voi", "run": "run"
+}  # fmt: skip
 """Columns of scans.tsv by entity."""
 
 IDENTITY = ("sub", "ses", "acq", "voi")
@@ -158,7 +160,7 @@ def _scan(dataset: Dataset, name: Name) -> FoundScan:
         raise Unusable(problem)
     protocol, n_transients = protocol_of(name.path, meta)
     columns = {column: name.labels.get(key, "") for column, key in COLUMNS.items()}
-    for key in ("voi", "rec", "echo", "inv"):
+    for key in ("rec", "echo", "inv"):
         if label := name.labels.get(key):
             columns["acq"] += label
             dataset.note(GUESS, name.path, f"{key}-{label} stands in column acq")
@@ -338,9 +340,9 @@ def _conditions(dataset: Dataset, scans: Sequence[FoundScan]) -> None:
     of a scan at rest with those of the same place that have events."""
     groups: dict[tuple, list[FoundScan]] = {}
     for scan in scans:
-        key = tuple(scan.columns[column] for column in ("subject", "session", "acq"))
+        key = tuple(scan.columns[column] for column in ("subject", "session", "acq", "voi"))
         groups.setdefault(key, []).append(scan)
-    for (_, session, acq), group in groups.items():
+    for (_, session, acq, voi), group in groups.items():
         tasks = {scan.columns["task"] for scan in group}
         for scan in group:
             task = scan.columns["task"]
@@ -355,7 +357,7 @@ def _conditions(dataset: Dataset, scans: Sequence[FoundScan]) -> None:
         resting = [scan for scan in group if scan.columns.get("condition") == "rest"]
         active = [scan for scan in group if "events" in scan.files]
         if resting and active:
-            unit = f"{session}{acq}" or "all"
+            unit = f"{session}{acq}{voi}" or "all"
             for scan in (*resting, *active):
                 scan.columns["unit"] = unit
             said = f"unit {unit}: one response of the scans at rest and those with events"

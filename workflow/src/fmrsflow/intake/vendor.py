@@ -66,7 +66,7 @@ def found_scans(root: Path, given: dict) -> tuple[list[FoundScan], list[Note]]:
     found, used = [], set()
     for one in scans:
         columns = {"subject": labels[one.path][0], "session": labels[one.path][1]}
-        columns |= {"task": "", "acq": "", "run": ""}
+        columns |= {"task": "", "acq": "", "voi": "", "run": ""}
         scan = FoundScan(
             one.path, columns, {"mrs": one.path}, _protocol(one.fids), one.fids.n_transients
         )
