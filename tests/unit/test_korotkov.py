@@ -74,6 +74,7 @@ def test_the_study_is_what_the_page_says(copied):
             by_person.setdefault(scan.subject, set()).add(scan.files("bold"))
     # Both voxels of a person name the same runs.
     assert {len(runs) for runs in by_person.values()} == {1}
+    assert {study.region(scan) for scan in study.scans} == {"left", "right"}
     paper = study.setting("preprocess", "paper")
     assert (paper["water_low_ppm"], paper["water_high_ppm"]) == (4.6, 4.8)
     assert paper["baseline"] == "linear"

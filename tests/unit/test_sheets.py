@@ -311,6 +311,38 @@ def test_a_pair_that_the_sheet_does_not_hold_is_refused(files, pair, said):
     assert said in problem
 
 
+REGIONS = """site	subject	mrs	events	voi	acq
+A	01	a/1.rda	a/1.tsv	acc	x
+A	01	a/2.rda	a/2.tsv	pcc	x
+"""
+
+
+def test_voxels_are_in_the_regions_of_the_column_that_the_settings_name(files):
+    for column, regions in (("voi", ["acc", "pcc"]), ("acq", ["x", "x"])):
+        study = read_study({**files(scans=REGIONS), "sites": {"region_column": column}})
+        assert [study.region(unit) for unit in study.units()] == regions
+    assert len({unit.key for unit in study.units()}) == 2
+
+
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [
+        ("hip", "no scan of scans.tsv is in hip (column voi); there are acc, pcc"),
+        ("acc-acc", "'acc-acc' is neither a region nor of the form A-B"),
+        ("acc-hip", "is in hip"),
+        ("acc-pcc", None),
+        ("pcc", None),
+    ],
+)
+def test_a_region_that_the_sheet_does_not_hold_is_refused(files, region, said):
+    config = {**files(scans=REGIONS), "sites": {"region": region}}
+    if said is None:
+        assert read_study(config).config["sites"]["region"] == region
+        return
+    (problem,) = problems(config)
+    assert said in problem
+
+
 def test_a_unit_of_two_arms_is_refused(files):
     mixed = ARMS.replace("two", "one")
     (problem,) = problems(files(scans=mixed))

@@ -32,6 +32,7 @@ KEY = {
     "matched": True,
     "quantity": "molal",
     "contrast": "task-rest",
+    "region": "",
 }
 ASKED = Question(*KEY.values())
 
@@ -95,6 +96,43 @@ def test_leaving_sites_out_and_equivalence_are_told_in_sentences():
     )["caveats"]
     assert first == "Whichever site is left out, the mean stays between −1.0 and +2.0 %."
     assert "−0.5 percentage points" in second and "equivalent within ± 2" in second
+
+
+def test_an_answer_on_something_else_than_the_settings_ask_is_told():
+    rows = [row("meta", estimator="joint", n_sites=4, n=12, **ends(3.0, 1.0))]
+    asked = Question(**KEY | {"estimator": "joint"})
+    wanted = Question("Glu", "blocks", True, "molal", "(on-off)")
+    (words,) = tables.answers({"meta": rows}, [], asked, {}, {}, wanted)["caveats"]
+    assert "not quite what the settings ask for" in words
+    assert "joint for blocks" in words and "task-rest for (on-off)" in words
+
+
+def test_another_contrast_is_named_and_other_regions_answer_by_themselves():
+    rows = [
+        row("meta", region="acc", n_sites=4, n=12, **ends(3.0, 1.0)),
+        row("meta", region="pcc", n_sites=4, n=9, **ends(0.5, 1.0)),
+        row("meta", region="acc-pcc", n_sites=4, n=9, **ends(2.5, 1.0)),
+        row("meta", region="hip", n_sites=0, n=0, reason="cannot be estimated because of this"),
+        row("meta", region="acc", contrast="hard-rest", n_sites=4, n=9, **ends(2.5, 1.0)),
+    ]
+    asked = Question(**KEY | {"region": "acc"})
+    found = tables.answers({"meta": rows}, [], asked, {}, {})
+    assert found["pooled"].value == 3.0
+    contrast, regions, *others = found["caveats"]
+    assert "on task-rest" in contrast and "hard-rest" in contrast
+    assert "never averaged" in regions
+    assert "glutamate in pcc changed by +0.5 %" in others[0] and "9 scans" in others[0]
+    assert "2.5 points higher in acc than in pcc" in others[1]
+    assert others[2].startswith("Region hip: cannot be estimated")
+
+
+def test_flags_of_the_responses_stand_with_the_answer():
+    flags = [
+        row("problems", site="A", item=f"A/sub-{n}", stage="response", kind="control", text=text)
+        for n, text in enumerate(["tCr change is +4.1 percent, above 2", "waters differ by 30 %"])
+    ]
+    (words,) = tables.answers({"problems": flags}, [], ASKED, {}, {})["caveats"]
+    assert words.startswith("2 responses with a flag") and "waters differ by 30 %" in words
 
 
 def test_the_question_comes_from_the_record_and_before_that_from_the_settings():
@@ -164,7 +202,8 @@ def test_two_scans_of_one_session_share_their_response(tmp_path):
     for seed, scan in enumerate(both):
         made.write_scan(study, scan, seed, picture=False)
     job = Job("response", study, unit, made.ANALYSIS)
-    change = KEY | {"rest": "rest", "task": "math", "contrast": "math-rest"}
+    change = {k: v for k, v in KEY.items() if k != "region"}
+    change |= {"rest": "rest", "task": "math", "contrast": "math-rest"}
     change |= {"change_percent": 4.0, "low_percent": 2.0, "high_percent": 6.0}
     job.save("change", [change], columns_of("response", "change"))
     job.finish("ok", None, None, {"rest": "rest", "tasks": ["math"]})

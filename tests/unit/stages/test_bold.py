@@ -385,7 +385,7 @@ def test_group_maps_where_runs_are_in_mni_space(tmp_path):
     from fmrsflow.study import Scan
 
     scans = [
-        Scan("north", f"0{i}", "x", acq="left", bold=f"{i}_space-MNI152_bold.nii.gz")
+        Scan("north", f"0{i}", "x", voi="left", bold=f"{i}_space-MNI152_bold.nii.gz")
         for i in range(1, 8)
     ]
     study = made.study_of(tmp_path, scans, permutations=100)

@@ -270,7 +270,10 @@ _RECORD: dict[str, dict[str, Check]] = {
              "n_coils"), _number,
         ),
         **dict.fromkeys(("vendor", "model", "software", "sequence", "format"), _word),
-        "voxel_mm": _list_of(lambda value: value is not None and _number(value)),
+        **dict.fromkeys(
+            ("voxel_mm", "voxel_centre_mm"),
+            _list_of(lambda value: value is not None and _number(value)),
+        ),
         "reference": _map_of(
             lambda value: _number(value) or isinstance(value, bool) or _list_of(_word)(value)
         ),

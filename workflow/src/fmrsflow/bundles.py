@@ -159,7 +159,7 @@ def _levels(part: Study, files: dict[str, bytes]) -> dict[str, list[str]]:
     conditions and trial types, and what it says of persons; by where they stand."""
     found: dict[str, set[str]] = {}
     for scan in part.scans:
-        for column in ("task", "acq", "condition"):
+        for column in ("task", "acq", "voi", "condition"):
             found.setdefault(f"scans.tsv {column}", set()).add(getattr(scan, column))
     for row in part.participants:
         for column in ("person", "sex"):

@@ -80,6 +80,7 @@ def read_study(config: dict, name: str = "config.yaml") -> Study:
     problems += identity.scan_problems(complete["scans_sheet"], rows, participants)
     every = [scan for _, scan in rows]
     problems += _pair_problems(complete, [scan for _, scan in rows], name)
+    problems += _region_problems(complete, [scan for _, scan in rows], name)
     problems += identity.participant_problems(complete.get("participants_sheet"), people, every)
     if problems:
         raise StudyError(problems)
@@ -408,6 +409,23 @@ def _pair_problems(config: dict, scans: list[Scan], name: str) -> list[str]:
         f"there are {_names(known)}"
         for arm in arms
         if arm not in known
+    ]
+
+
+def _region_problems(config: dict, scans: list[Scan], name: str) -> list[str]:
+    """A region that answers and that no scan is in."""
+    asked, column = config["sites"].get("region"), config["sites"].get("region_column")
+    if not asked or not scans or not isinstance(asked, str):
+        return []
+    known = sorted({getattr(scan, column) for scan in scans} - {""}) if column else []
+    regions = asked.split("-")
+    if len(regions) > 2 or len(set(regions)) < len(regions):
+        return [f"{name}: sites: region: {asked!r} is neither a region nor of the form A-B"]
+    return [
+        f"{name}: sites: region: no scan of {config['scans_sheet']} is in {region or 'n/a'} "
+        f"(column {column}); there are {_names(known)}"
+        for region in regions
+        if region not in known
     ]
 
 

@@ -288,6 +288,13 @@ def voxel_mm(fids: Fids) -> list[float] | None:
     return [float(size) for size in np.sqrt((fids.affine[:3, :3] ** 2).sum(axis=0))]
 
 
+def voxel_centre_mm(fids: Fids) -> list[float] | None:
+    """Centre of the voxel in scanner space, mm, to a tenth; None where the file has no position."""
+    if fids.affine is None:
+        return None
+    return [round(float(one), 1) for one in fids.affine[:3, 3]]
+
+
 def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:
     if value is None or not limits[0] <= value <= limits[1]:
         stated = "no" if value is None else f"{value:g} s is no plausible"

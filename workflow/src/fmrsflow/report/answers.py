@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from fmrsflow.question import KEYS, Question
+from fmrsflow.question import KEYS, Question, without_arms
 from fmrsflow.report.alike import alike
+from fmrsflow.report.effect_words import effect_words, unit_of
 from fmrsflow.report.plateau import plateau_words
 from fmrsflow.report.render import signed
 from fmrsflow.report.results import Effect
@@ -15,6 +16,9 @@ from fmrsflow.study import Site
 from fmrsflow.tables import Row
 
 Tables = Mapping[str, Sequence[Row]]
+
+MOST_FLAGS = 3
+"""Kinds of flags that the answer names; the table of problems has them all."""
 
 MARKS = ("preprocess", "basis", "fit", "concentration", "response", *KEYS[1:4], "scans")
 """Choices that the specification curve marks, where they differ."""
@@ -44,8 +48,10 @@ def answers(
     asked: Question,
     sites: Mapping[str, Site],
     pages: Mapping[str, str],
+    wanted: Question | None = None,
 ) -> dict:
-    """The fields of `ConsortiumResults` that come from tables."""
+    """The fields of `ConsortiumResults` that come from tables; `wanted`: what the settings ask for,
+    where the answer need not be that."""
     meta = next(iter(_of(tables.get("meta", ()), asked)), {})
     found = {
         "effects": [
@@ -58,7 +64,10 @@ def answers(
         "power": [row for row in tables.get("power", ()) if _known(row, "power")],
         "power_words": _power_words(tables.get("power", ())),
         "caveats": [
-            *filter(None, [plateau_words(tables.get("plateau", ()), asked)]),
+            *_instead(tables.get("meta", ()), asked, wanted or asked),
+            *_regions(tables.get("meta", ()), asked),
+            *_flags(tables.get("problems", ())),
+            *filter(None, [plateau_words(_of_region(tables.get("plateau", ()), asked), asked)]),
             *_caveats(tables, asked),
         ],
         "cv": [row for row in tables.get("cv", ()) if row["quantity"] == "molal"],
@@ -96,6 +105,62 @@ def _curve(rows: Sequence[Row]) -> tuple[list[Effect], list[dict[str, str]], lis
     return effects, choices, [row["main"] for row in rows]
 
 
+def _instead(rows: Sequence[Row], asked: Question, wanted: Question) -> Iterator[str]:
+    """What the answer is on instead of what the settings ask for, and what else could be it."""
+    if others := wanted.differs(asked):
+        yield (
+            f"This is not quite what the settings ask for, which no unit has: {'; '.join(others)}."
+        )
+    same = [row for row in rows if replace(asked, contrast="").answered_by(row)]
+    contrasts = sorted({without_arms(row["contrast"]) for row in same})
+    if len(contrasts) > 1:
+        shown, own = ", ".join(contrasts), without_arms(asked.contrast)
+        yield f"The answer is on {own}; meta.tsv has one for each contrast ({shown})."
+
+
+def _regions(rows: Sequence[Row], asked: Question) -> Iterator[str]:
+    """What was found in other regions and between them."""
+    if asked.region is None:
+        return
+    others = [
+        row
+        for row in rows
+        if row["region"] != asked.region and replace(asked, region=row["region"]).answered_by(row)
+    ]
+    if not others:
+        return
+    yield (
+        "Regions are answered one by one and never averaged; which one stands first says the "
+        "setting `region` of sites."
+    )
+    for row in others:
+        if _known(row, "change_percent", "low_percent", "high_percent"):
+            other = replace(asked, region=row["region"])
+            over = f"{_count(row['n_sites'], 'site')} and {_count(row['n'], 'scan')}"
+            yield effect_words(other, *_ends(row), over)
+        else:
+            yield f"Region {row['region'] or 'without a label'}: {row['reason'] or 'no interval'}."
+
+
+def _of_region(rows: Sequence[Row], asked: Question) -> list[Row]:
+    return [row for row in rows if asked.region in (None, row["region"])]
+
+
+def _flags(rows: Sequence[Row]) -> Iterator[str]:
+    """How many responses carry a flag of their controls or scaling: what the answer rests on."""
+    own = [row for row in rows if row["kind"] == "control"]
+    if not own:
+        return
+    kinds = alike([row["text"] for row in own])
+    shown = "; ".join(f"{text} ({len(places)})" for text, places in kinds[:MOST_FLAGS])
+    more = len(kinds) - MOST_FLAGS
+    yield (
+        f"{_count(len({row['item'] for row in own}), 'response')} with a flag that speaks against "
+        f"taking the change at face value: {shown}"
+        + (f"; and {more} other kinds, under Problems." if more > 0 else ".")
+    )
+
+
 def _caveats(tables: Tables, asked: Question) -> list[str]:
     caveats = []
     left = _of(tables.get("leave_one_out", ()), asked)
@@ -103,7 +168,7 @@ def _caveats(tables: Tables, asked: Question) -> list[str]:
     if values:
         caveats.append(
             f"Whichever site is left out, the mean stays between {signed(min(values))} and "
-            f"{signed(max(values))} %."
+            f"{signed(max(values))} {unit_of(asked)}."
         )
     for row in _of(tables.get("equivalence", ()), asked):
         if _known(row, "difference_percent"):

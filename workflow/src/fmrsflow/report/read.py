@@ -13,7 +13,7 @@ import numpy as np
 
 from fmrsflow.edge import Job
 from fmrsflow.errors import Damaged, DataError, Pruned
-from fmrsflow.question import Question
+from fmrsflow.question import Question, ways_to_answer
 from fmrsflow.report import answers as tables
 from fmrsflow.report.group_figures import FIGURES
 from fmrsflow.report.methods import asked_for, methods
@@ -94,7 +94,8 @@ def read_scan(
         site=study.site(scan),
         records=read.records,
         limits=study.config["quality"],
-        asked=_question(results, analysis),
+        # A scan is in its own region.
+        asked=replace(_question(results, analysis), region=None),
         compared=compared,
         **found,
     )
@@ -328,6 +329,7 @@ def _summary(study: Study, analysis: str, light: ScanResults, report: Path) -> S
         line=None if light.fit is None else _line(light.fit),
         converted={key: converted[key] for key in PROTOCOL if key in converted},
         change=headline(light.changes, light.asked),
+        region=study.region(light.scan),
     )
 
 
@@ -367,8 +369,10 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
     curve = [
         {"analysis": name, **choice, **row, "main": row["main"] and name == analysis}
         for name, choice in study.config["analyses"].items()
-        for row in _tables(results, name, ("sensitivity",)).get("sensitivity", ())
-        if row["metabolite"] == asked.metabolite
+        for row in ways_to_answer(
+            _tables(results, name, ("sensitivity",)).get("sensitivity", ()),
+            study.config["sites"],
+        )
     ]
     site_pages = {name: quote(site_page_name(name)) for name in study.sites}
     bold = results.group("bold", analysis)
@@ -412,7 +416,14 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
         bold_pairs=bold.table("concordance") if bold.exists else (),
         bold_tests=bold.table("concordance_test") if bold.exists else (),
         site_pages=site_pages,
-        **tables.answers(found, curve, asked, study.sites, site_pages),
+        **tables.answers(
+            found,
+            curve,
+            asked,
+            study.sites,
+            site_pages,
+            Question.from_settings(study.config["sites"]),
+        ),
     )
 
 

@@ -176,6 +176,8 @@ class ScanSummary:
         What the record of the conversion says of the protocol.
     change : row or None
         Row of the response table that answers the question of the study.
+    region : str
+        Where its voxel lay, by its label; "" where it has none.
     """
 
     scan: Scan
@@ -188,6 +190,7 @@ class ScanSummary:
     line: np.ndarray | None = None
     converted: Mapping = field(default_factory=dict)
     change: Row | None = None
+    region: str = ""
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,7 @@ def process(job: Job) -> dict:
         "water_before_each": before_each,
         "n_coils": fids.n_coils,
         "voxel_mm": checks.voxel_mm(fids),
+        "voxel_centre_mm": checks.voxel_centre_mm(fids),
         "vendor": fids.header.get("Manufacturer", job.site.vendor),
         "model": fids.header.get("ManufacturersModelName"),
         "software": fids.header.get("SoftwareVersions"),

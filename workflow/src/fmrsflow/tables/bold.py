@@ -104,7 +104,7 @@ TEST = {
 
 GROUP = {
     "contrast": text("contrast of the interaction terms, or activation (area, sum of conditions)"),
-    "region": text("acq label of the MRS voxel; n/a for the activation of the whole brain"),
+    "region": text("region of the MRS voxel; n/a for the activation of the whole brain"),
     "n_persons": integer("persons"),
     "sign": integer("1 where the contrast is positive"),
     "n_voxels": integer("size"),

@@ -16,6 +16,7 @@ _QUESTION = {
     "matched": flag("linewidth difference between conditions taken out; false is the control"),
     "quantity": text("molal, ratio_tcr, ratio_stable or raw"),
     "contrast": text("`<task>-<rest>`"),
+    "region": text("label of the voxel's place; `A-B`: region A less B of the same person"),
 }
 _SCAN = {
     "site": text("site"),
@@ -84,6 +85,7 @@ TABLES = {
         "person": text("identity across sites"),
         "metabolite": text("metabolite or sum"),
         "condition": text("condition of the average, linewidths not matched"),
+        "region": text("label of the voxel's place"),
         "quantity": text("molal, molar, alpha_corrected, ratio_tcr, ratio_tnaa or raw"),
         "value": number("value", "see unit"),
         "se": number("standard error of the fit", "see unit"),
@@ -137,6 +139,7 @@ TABLES = {
         "metabolite": text("metabolite or sum"),
         "quantity": text("raw (a molal change within a scan is the same) or ratio_tcr"),
         "contrast": text("`<task>-<rest>`"),
+        "region": text("label of the voxel's place"),
         "shape": text(
             "assumed shape of the response; `boxcar`: the observed difference; `weighed`: the mean "
             "over shapes"
@@ -176,6 +179,7 @@ TABLES = {
         "metabolite": text("metabolite or sum"),
         "quantity": text("molal or ratio_tcr"),
         "condition": text("condition of the average"),
+        "region": text("label of the voxel's place"),
         "unit": text("unit of the mean"),
         "n": integer("scans"),
         "n_sites": integer("sites"),
