@@ -143,8 +143,11 @@ def main(argv: list[str]) -> int:
         return 1
     choices = _preset(arguments.preset, fresh)
     if source is None:
-        write_study(config, "data", choices)
-        print(f"{config}: config.yaml, sites.tsv, scans.tsv, participants.tsv; fill in the sheets")
+        write_study(config, "data", choices, arguments.synthetic)
+        then = (
+            f"fmrsflow run {arguments.directory}" if arguments.synthetic else "fill in the sheets"
+        )
+        print(f"{config}: config.yaml, sites.tsv, scans.tsv, participants.tsv; {then}")
         return 0
     if not source.is_dir():
         raise UsageError(f"{source} is no folder")
@@ -197,6 +200,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--preset", help=f"settings of a published study: {', '.join(preset_names())}"
+    )
+    source.add_argument(
+        "--synthetic",
+        metavar="PLAN",
+        help="made-up scans with known truth: a preset of the synthetic scanner (demo), or a plan",
     )
     parser.add_argument("--site", help="label of the site (default: the folder's name)")
     parser.add_argument(
@@ -260,9 +268,11 @@ def _preset(name: str | None, fresh: bool) -> Choices | None:
     return read_preset(name)
 
 
-def write_study(config: Path, data_root: str, choices: Choices | None = None) -> None:
+def write_study(
+    config: Path, data_root: str, choices: Choices | None = None, synthetic: str | None = None
+) -> None:
     """config.yaml, README.md and empty sheets; with the choices of a preset or another program,
-    imported.tsv tells where each comes from."""
+    imported.tsv tells where each comes from; of a synthetic study the sheets of its plan."""
     settings = {section: {name: {}} for section, name in USUAL.items()}
     analysis = choices.analysis() if choices else {}
     for section, name in analysis.items():
@@ -274,6 +284,13 @@ def write_study(config: Path, data_root: str, choices: Choices | None = None) ->
         "participants_sheet": "config/participants.tsv",
         "primary": "main",
     }
+    if synthetic:
+        # Imported here: the synthetic scanner takes half a second.
+        from fmrsflow.synthetic.consortium import write_sheets
+        from fmrsflow.synthetic.plan import load_plan
+
+        write_sheets(load_plan(synthetic), config)
+        top["synthetic"] = synthetic
     write_bytes(config / "config.yaml", commented(top, settings, {"main": analysis}).encode())
     write_bytes(config / "README.md", readme().encode())
     for sheet in ("sites", "scans", "participants"):
