@@ -1,17 +1,25 @@
-"""Documents: what code and settings cite is there, links lead somewhere, commands parse."""
+"""Documents: what code and settings cite is there, links lead somewhere, commands parse.
+
+docs/settings.md and docs/commands.md are written from schemas and parsers; where these change,
+`PYTHONPATH=benchmarks python tests/unit/test_docs.py` writes them anew.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 import run as benchmarks
 from fmrsflow import cli
+from fmrsflow.sheets import PLAIN_SECTIONS, schema
+from fmrsflow.study import ANALYSIS_SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,6 +97,8 @@ def commands(path: Path) -> list[tuple[str, bool]]:
         r"`((?:fmrsflow|snakemake|\./run|python benchmarks/run\.py) [^`]+)`", plain(path)
     )
     found = []
+    if path.name in PAGES:
+        return found  # written from the parsers
     for line, mention in [*((one, False) for one in lines), *((one, True) for one in inline)]:
         line = re.sub(r"(^|\s)#.*", "", line)
         found += [(one.strip(), mention) for one in re.split(r"&&|\||;(?=\s)", line) if one.strip()]
@@ -183,3 +193,100 @@ def test_the_parsers_refuse_what_is_wrong(parsing, capsys):
         check_fmrsflow(["init", "study", "--bisd", "x"], "a misspelt option")
     with pytest.raises(AssertionError):
         check_fmrsflow(["index", "study"], "a command that is gone")
+
+
+def settings_page() -> str:
+    """docs/settings.md: every key of config.yaml and every column of the sheets."""
+    lines = [
+        "# Settings and sheets",
+        "",
+        "Keys of `config/config.yaml`, then columns of the sheets.",
+    ]
+    lines += ["", "## Top level", "", *_table("config")]
+    for section in (*ANALYSIS_SETTINGS, *PLAIN_SECTIONS):
+        kind = "named settings" if section in ANALYSIS_SETTINGS else "of all analyses"
+        lines += ["", f"## {section}", "", f"`{section}:`, {kind}.", "", *_table(section)]
+    for sheet in ("sites", "scans", "participants"):
+        lines += ["", f"## {sheet}.tsv", "", *_table(f"{sheet}_sheet")]
+    return "\n".join([*lines, ""])
+
+
+def _table(name: str) -> list[str]:
+    lines = ["| key | default | limits | meaning |", "|---|---|---|---|"]
+    if name.endswith("_sheet"):
+        lines[0] = "| column | needed | limits | meaning |"
+    for key, rule in schema(name).items():
+        if name.endswith("_sheet"):
+            second = "yes" if rule.get("required") else ""
+        else:
+            shown = yaml.safe_dump(rule.get("default"), default_flow_style=True, width=10**6)
+            second = f"`{shown.removesuffix('...' + chr(10)).strip()}`"
+        limits = ", ".join(map(str, rule.get("choices", ())))
+        if "min" in rule:
+            limits = f"{rule['min']} to {rule['max']}" if "max" in rule else f"from {rule['min']}"
+        meaning = " ".join(rule["meaning"].split()).replace("|", ", ")
+        # Other documents are named from the top of the repository.
+        meaning = re.sub(r"docs/(\w+\.md)(#[\w-]+)?", r"[\1](\1\2)", meaning)
+        lines.append(f"| `{key}` | {second} | {limits} | {meaning} |")
+    return lines
+
+
+def commands_page() -> str:
+    """docs/commands.md: what each command of fmrsflow is for and takes."""
+    lines = ["# Commands", "", "`fmrsflow COMMAND ...`; `--help` of each says the same."]
+    for command, meaning in cli.COMMANDS.items():
+        lines += ["", f"## {command}", "", f"{meaning[0].upper()}{meaning[1:]}."]
+        for parser in _parsers(command):
+            options = [
+                one for one in parser._actions if one.help and "-h" not in one.option_strings
+            ]
+            usage = parser.format_usage().removeprefix("usage: ").replace(" [-h]", "")
+            lines += ["", f"`{' '.join(usage.split())}`", ""]
+            for one in options:
+                name = ", ".join(one.option_strings) or one.metavar or one.dest
+                lines.append(f"- `{name}`: {' '.join((one.help or '').split())}")
+    return "\n".join([*lines, ""])
+
+
+def _parsers(command: str) -> list[argparse.ArgumentParser]:
+    """Parsers of a command: its own, or those of its subcommands."""
+    seen = []
+
+    def parse(parser, *_):
+        seen.append(parser)
+        raise SystemExit
+
+    whole, argparse.ArgumentParser.parse_args = argparse.ArgumentParser.parse_args, parse
+    try:
+        for argv in ([], ["--analysis"]) if command == "bold" else ([],):
+            with contextlib.suppress(SystemExit):
+                importlib.import_module(f"fmrsflow.stages.{command}").main(argv)
+    finally:
+        argparse.ArgumentParser.parse_args = whole
+    found = []
+    for parser in seen:
+        inner = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+        found += list(inner[0].choices.values()) if inner else [parser]
+    return found
+
+
+PAGES = {"settings.md": settings_page, "commands.md": commands_page}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_reference_is_that_of_the_program(name):
+    mend = "run `PYTHONPATH=benchmarks python tests/unit/test_docs.py`"
+    assert (ROOT / "docs" / name).read_text() == PAGES[name](), mend
+
+
+def test_every_document_is_on_the_site():
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    named = {page for part in site["nav"] for pages in part.values() for one in pages
+             for page in one.values()}  # fmt: skip
+    there = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    assert named == there
+
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (ROOT / "docs" / name).write_text(page())
