@@ -6,18 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
-import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 from chain_tools import ROOT
 
+import release
 from fmrsflow.provenance import package_digest
-
-BUILD = ("python", "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w")
-"""What makes a wheel: here, for users and in .github/workflows/release.yml."""
 
 ASK = """
 from fmrsflow.provenance import code_digest, package_digest, software
@@ -29,17 +25,7 @@ print(package_digest(), code_digest("fit"), software()["Commit"])
 def installed(tmp_path_factory) -> Path:
     """A virtual environment, in a folder with a space and an umlaut, with the wheel in it; the
     packages that it needs are those of this environment."""
-    folder = tmp_path_factory.mktemp("venv ü")
-    build = [sys.executable, *BUILD[1:], str(folder), str(ROOT)]
-    subprocess.run(build, check=True, timeout=120)
-    venv = folder / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
-    (packages,) = venv.glob("lib/python*/site-packages")
-    (wheel,) = folder.glob("fmrsflow-*.whl")
-    zipfile.ZipFile(wheel).extractall(packages)
-    # Of a folder that a .pth names no further .pth is read: the clone is not on the path.
-    (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return venv
+    return release.installed(tmp_path_factory.mktemp("venv ü"))
 
 
 @pytest.fixture
@@ -86,7 +72,7 @@ def test_run_needs_no_clone_and_no_home(installed, study):
 
 def test_workflows_of_github_call_what_the_suite_runs():
     """They are run by nobody here: what they say has to be what is."""
-    known = {"bash .ci/run", "./run setup", f"./run {' '.join(BUILD)} dist ."}
+    known = {"bash .ci/run", "./run setup", f"./run {' '.join(release.BUILD)} dist ."}
     paths = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     assert len(paths) == 2
     for path in paths:
