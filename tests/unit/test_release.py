@@ -11,6 +11,7 @@ import pytest
 import yaml
 from chain_tools import ROOT
 
+import moved
 from fmrsflow import cli
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -45,3 +46,11 @@ def test_citation_and_archive_say_the_same():
     assert names == [[one["name"] for one in PROJECT["authors"]]] * 2
     # Required keys of Citation File Format 1.2.0.
     assert {"cff-version", "message", "title", "authors"} <= set(citation)
+
+
+def test_numbers_move_with_an_entry_alone():
+    """A file of numbers that was put on record anew, without a word on why."""
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    newest = changes.partition("\n## ")[2].partition("\n## ")[0]
+    lacking = [one for one in moved.entries() if one.replace(" ", " `") + "`" not in newest]
+    assert not lacking, f"CHANGELOG.md, Numbers of the newest version: say why, and name {lacking}"

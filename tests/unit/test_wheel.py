@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
-import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from chain_tools import ROOT
 
+import release
 from fmrsflow.provenance import package_digest
 
 ASK = """
@@ -25,17 +25,7 @@ print(package_digest(), code_digest("fit"), software()["Commit"])
 def installed(tmp_path_factory) -> Path:
     """A virtual environment, in a folder with a space and an umlaut, with the wheel in it; the
     packages that it needs are those of this environment."""
-    folder = tmp_path_factory.mktemp("venv ü")
-    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*build, "-w", str(folder), str(ROOT)], check=True, timeout=120)
-    venv = folder / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
-    (packages,) = venv.glob("lib/python*/site-packages")
-    (wheel,) = folder.glob("fmrsflow-*.whl")
-    zipfile.ZipFile(wheel).extractall(packages)
-    # Of a folder that a .pth names no further .pth is read: the clone is not on the path.
-    (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return venv
+    return release.installed(tmp_path_factory.mktemp("venv ü"))
 
 
 @pytest.fixture
@@ -78,3 +68,21 @@ def test_run_needs_no_clone_and_no_home(installed, study):
     assert "4 sites, 12 scans, 12 response units, 3 analyses, 0 missing files" in said
     assert f"Snakefile: {installed}/" in said and f"{ROOT}/Snakefile" not in said
     assert "convert" in said and "report" in said
+
+
+def test_workflows_of_github_call_what_the_suite_runs():
+    """They are run by nobody here: what they say has to be what is."""
+    known = {"bash .ci/run", "./run setup", f"./run {' '.join(release.BUILD)} dist ."}
+    paths = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert len(paths) == 2
+    for path in paths:
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            for step in job["steps"]:
+                if "uses" in step:
+                    continue
+                command = step["run"].strip()
+                if command.startswith("./run pytest -q "):
+                    assert all((ROOT / one).is_file() for one in command.split()[3:])
+                else:
+                    assert command in known, f"{path.name}: {command}"
+    assert "./run test" in (ROOT / ".ci" / "run").read_text()

@@ -29,7 +29,7 @@ OPTIONS = {
 
 NO_COUNTERPART = {
     "algo": "the minimum of one function; errors hold the model error too, no samples are drawn",
-    "combine": "sums of science.md: tNAA, tCr, tCho, Glx",
+    "combine": "sums are tNAA, tCr, tCho, Glx",
     "metab_groups": "one width for all metabolites, another for broad signals",
     "lorentzian": "a Voigt line in any case",
     "ind_scale": "components of a basis keep its scale; macromolecules are free of it",
@@ -117,7 +117,7 @@ def _parsed(line: str) -> dict:
 def _carry(found: Choices, own: dict, folder: Path) -> None:
     note = (
         "a fit of the same kind (FSL-MRS itself: fit.engine fsl_mrs, non-commercial); water and "
-        "errors are those of docs/science.md"
+        "errors are those of docs/science.md#concentration"
     )
     found.take("(FSL-MRS)", "", "fit.engine", "fmrsflow", note, NEAREST)
     for setting, ours, why in (

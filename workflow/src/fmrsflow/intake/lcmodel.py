@@ -24,7 +24,7 @@ OUTPUT = (
 
 NO_COUNTERPART = {
     "NUNFIL": "the number of points stands in the file",
-    "WCONC": "water of the voxel's tissue: docs/science.md#concentrations",
+    "WCONC": "water of the voxel's tissue: docs/science.md#concentration",
     "ATTH2O": "relaxation of water by tissue and `constants`",
     "ATTMET": "relaxation of metabolites by `constants`",
     "WSMET": "the scale of the basis is that of its file or simulation",
@@ -37,8 +37,8 @@ NO_COUNTERPART = {
     "DEGPPM": "the first-order phase is expected to be 0",
     "CHRATO": "expected ratios are LCModel's defaults where there are any; others cannot be given",
     "CHKEEP": "all names of the basis are kept",
-    "CHCOMB": "sums of science.md: tNAA, tCr, tCho, Glx",
-    "CHLESS": "sums of science.md: tNAA, tCr, tCho, Glx",
+    "CHCOMB": "sums are tNAA, tCr, tCho, Glx",
+    "CHLESS": "sums are tNAA, tCr, tCho, Glx",
     "SPTYPE": "special kinds of spectra are not known here",
     "VITRO": "of phantoms",
     "DOREFS": "the frequency reference is found from water and metabolites",
@@ -67,7 +67,7 @@ def read_control(path: Path) -> Choices:
     found = Choices("lcmodel")
     note = (
         "a fit of the same kind (LCModel itself: fit.engine lcmodel); constants, water and errors "
-        "are those of docs/science.md"
+        "are those of docs/science.md#concentration"
     )
     found.take("(LCModel)", "", "fit.engine", "fmrsflow", note, NEAREST)
     found.take("(LCModel)", "", "fit.models", "single", "one model of a spectrum")
