@@ -11,6 +11,7 @@ from fmrsflow.concentration import quantities
 from fmrsflow.errors import DataError
 from fmrsflow.fit.design import Design, Timing, condition_design, linewidth_design
 from fmrsflow.fit.joint import fit_joint, fit_joint_models
+from fmrsflow.fit.nuisance import water_design
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import designs, shape_designs
 from fmrsflow.fit.series import of_transients
@@ -345,6 +346,27 @@ def test_plateaus_and_likelihoods_tell_shapes_apart(scan, basis):
     assert told.boxcar_reads[2, 0] == pytest.approx(reads, abs=0.08)
 
 
+def test_the_width_of_water_says_what_no_regressor_does(scan, basis):
+    """Lines narrow at once, where the model has them follow the BOLD signal: without water most of
+    it reads as glutamate. Noise-free; water comes after every transient."""
+    time_s = 2.0 * np.arange(32)
+    timing = Timing.of_labels(LABELS, time_s)
+    design = condition_design(LABELS, "rest", timing)
+    width = linewidth_design(LABELS, "rest", timing, "hrf")
+    rows = [{"time_s": t + 0.5, "linewidth_hz": 9.0 - 0.2 * box} for t, box in zip(time_s, BOX)]
+    rows.append({"time_s": None, "linewidth_hz": 9.0})
+    told = water_design(rows, timing, width)
+    assert told.names == ("bold", "drift_1", "water")
+    errors = []
+    for one in (width, told):
+        found = fit_joint(scan(), basis, design, one)
+        places = [found.names.index(name) for name in ("Glu", "tCr", "NAA")]
+        errors.append(np.abs(found.change_percent[0, places] - (3.0, 0.0, 0.0)).max())
+    assert errors[1] < 0.3 < errors[0] / 10, errors
+    with pytest.raises(DataError, match="4 groups of water have a time and a width, of 5 needed"):
+        water_design(rows[:4], timing, width)
+
+
 def test_motion_that_comes_with_the_task_is_taken_off(scan, basis):
     """It pulls all signals down by up to 4 %: tCr and Glu follow it where nothing is known of it,
     and no longer with its course in the model."""
@@ -355,7 +377,8 @@ def test_motion_that_comes_with_the_task_is_taken_off(scan, basis):
     moved = fids.with_data(fids.transients * (1 - 0.04 * motion)[:, None])
     design, width = condition_design(LABELS, "rest"), linewidth_design(LABELS, "rest")
     course = (motion - motion.mean()) / motion.std()
-    nuisance = Design(("motion",), course[:, None])
+    still = np.full(32, 0.3)  # of a transient that was rejected, say
+    nuisance = Design(("motion", "spike"), np.stack([course, still], axis=1))
     (bare,), (told,) = (
         fit_joint_models(moved, basis, design, (width,), nuisance=one) for one in (None, nuisance)
     )

@@ -21,7 +21,7 @@ from fmrsflow.fit.design import (
     width_of_contrasts,
 )
 from fmrsflow.fit.flags import flags, implausible, joint_flags
-from fmrsflow.fit.nuisance import nuisance_design
+from fmrsflow.fit.nuisance import nuisance_design, water_design
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import (
     ScanFit,
@@ -95,7 +95,7 @@ def _together(
         if options.joint:
             design, width, rest = _designs(job, options, transients.labels, timing)
             shapes = shape_designs(transients.labels, timing, options)
-            nuisance = _nuisance(job, options, timing)
+            nuisance = _nuisance(job, options, transients, timing)
     except Unreachable:
         raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
@@ -122,7 +122,11 @@ def _together(
     job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
     job.save("joint", fits[0].arrays(np.flatnonzero(transients.used)))
     told = {**fits[0].summary(), "design": list(design.names), "rest": rest}
-    told["nuisance"] = [] if nuisance is None else list(nuisance.names)
+    told |= {"linewidth": [] if width is None else list(width.names), "nuisance": []}
+    if nuisance is not None:
+        told["nuisance"] = list(nuisance.select(transients.used).select(fits[0].kept).moving.names)
+        if left := [name for name in nuisance.names if name not in told["nuisance"]]:
+            job.warn(f"nuisance courses without a part, one value in all transients kept: {left}")
     return {"status": "ok", "reason": None, **told}, means
 
 
@@ -131,13 +135,22 @@ def _failed(failure: DataError) -> dict:
 
 
 def _timing(job: Job, transients: Transients) -> Timing:
-    """When transients were excited, and events took place: without any, runs of a condition."""
+    """When transients were excited, and events took place: without any, runs of a condition.
+
+    Raises
+    ------
+    DataError
+        Several conditions, and no repetition time.
+    """
     converted, time_s = job.record("convert"), transients.time_s
     events = job.record("preprocess").get("events")
     each = converted["excitations_per_transient"] or 1
-    tr_s = converted["tr_s"] or job.site.tr_s or 1.0
-    if not np.isfinite(time_s).all():  # no repetition time, and so no events
-        time_s = np.arange(len(time_s)) * tr_s * each
+    tr_s = converted["tr_s"] or job.site.tr_s
+    if not tr_s or not np.isfinite(time_s).all():
+        if len(set(transients.labels) - {None}) > 1:
+            raise DataError("no repetition time in the file nor in sites.tsv: give tr_s there")
+        # One condition: a drift goes by the order of the transients, and nothing else by time.
+        return Timing.of_labels(transients.labels, np.arange(len(time_s)))
     if events is None:
         return Timing.of_labels(transients.labels, time_s)
     return Timing(time_s, events, tr_s * (np.arange(each) - (each - 1) / 2))
@@ -149,15 +162,28 @@ def _designs(
     """Amplitude and linewidth design over all transients, from the setting's TSV or the events, and
     the condition that changes refer to (None where the TSV says it)."""
     if not options.joint_design:
-        return *designs(labels, timing, options), joint_rest(labels, options)
+        design, width = designs(labels, timing, options)
+        return design, _with_water(job, options, width, timing), joint_rest(labels, options)
     path, there = _named(job, options.joint_design)
     if not there:
         name = path.relative_to(job.study.data_root)
         raise Unreachable(f"{name} (setting joint_design) is not below the data root", path)
     design, width = given_design(read_table(job.beside(path)), len(labels))
     if width is None:
-        width = _width(design, labels, timing, options)
+        width = _with_water(job, options, _width(design, labels, timing, options), timing)
     return combined(design, options.joint_contrasts), width, None
+
+
+def _with_water(job: Job, options: FitOptions, width: Design, timing: Timing) -> Design:
+    """Linewidth design with the measured width of water, where that says more; the record names the
+    courses."""
+    if not options.joint_linewidth_water or not job.earlier("preprocess").has("water.tsv"):
+        return width
+    try:
+        return water_design(job.table("preprocess", "water"), timing, width)
+    except DataError as failure:
+        job.warn(f"the joint fit does without the width of water: {failure}")
+        return width
 
 
 def _named(job: Job, pattern: str) -> tuple[Path, bool]:
@@ -168,7 +194,9 @@ def _named(job: Job, pattern: str) -> tuple[Path, bool]:
     return path, path.is_file() and path.resolve().is_relative_to(root)
 
 
-def _nuisance(job: Job, options: FitOptions, timing: Timing) -> Design | None:
+def _nuisance(
+    job: Job, options: FitOptions, transients: Transients, timing: Timing
+) -> Design | None:
     """Nuisance courses of the scan; None, and a warning, where the setting names no file that is
     there."""
     if not options.joint_nuisance:
@@ -179,7 +207,7 @@ def _nuisance(job: Job, options: FitOptions, timing: Timing) -> Design | None:
         return None
     if path.name.endswith(".tsv.gz"):
         job.beside(path.with_name(path.name.removesuffix(".tsv.gz") + ".json"))
-    found = nuisance_design(job.beside(path), timing.time_s, timing.within_s)
+    found = nuisance_design(job.beside(path), transients.time_s, timing.within_s)
     return found if found.names else None
 
 
