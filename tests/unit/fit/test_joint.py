@@ -17,6 +17,8 @@ from fmrsflow.fit.scan import designs, shape_designs
 from fmrsflow.fit.series import of_transients
 from fmrsflow.fit.solve import fit_spectra
 from fmrsflow.quality import voigt_fwhm
+from fmrsflow.sites.plateau import timing as timing_of
+from fmrsflow.sites.plateau import weighed
 
 LABELS = (["rest"] * 8 + ["task"] * 8) * 2
 BOX = np.array([label == "task" for label in LABELS], float)
@@ -332,18 +334,24 @@ def test_plateaus_and_likelihoods_tell_shapes_apart(scan, basis):
         level += 0.01 / 15.0 * ((label == "task") - level)
     fids = scan(glu=6.0, narrowing=0.0, snr=400.0, seed=4, box=rise)
     timing = Timing.of_labels(LABELS, time_s)
-    options = FitOptions()
+    options = FitOptions(joint_shapes=tuple(f"exponential_{t}s" for t in (5, 10, 15, 20, 30)))
     design, width = designs(LABELS, timing, options)
     shapes = shape_designs(LABELS, timing, options)
     found = fit_joint_models(fids, basis, design, (width,), options, shapes=shapes)[0]
     told, k = found.plateaus, found.names.index("Glu")
-    assert told.shapes == ("boxcar", "hrf", "exponential_15s", "exponential_30s")
-    assert told.shapes[int(told.log_likelihood.argmax())] == "exponential_15s"
-    error = np.sqrt(told.covariance[2, 0, k, k])
-    assert told.change_percent[2, 0, k] == pytest.approx(6.0, abs=3 * error)
+    assert told.shapes == ("boxcar", "hrf", *options.joint_shapes)
+    own = told.shapes.index("exponential_15s")
+    assert int(told.log_likelihood.argmax()) == own
+    error = np.sqrt(told.covariance[own, 0, k, k])
+    assert told.change_percent[own, 0, k] == pytest.approx(6.0, abs=3 * error)
     np.testing.assert_array_equal(told.change_percent[0], found.change_percent)
     reads = found.change_percent[0, k] / 6.0
-    assert told.boxcar_reads[2, 0] == pytest.approx(reads, abs=0.08)
+    assert told.boxcar_reads[own, 0] == pytest.approx(reads, abs=0.08)
+    # Ten such scans know the time constant.
+    likely = weighed(*np.ones((2, 10, 7)), np.tile(told.log_likelihood, (10, 1)))
+    times = timing_of(told.shapes, likely.weight)
+    assert times["time_constant_s"] == pytest.approx(15.0, abs=2.5)
+    assert (times["delay_s"], times["delay_sd_s"]) == (0.0, 0.0)
 
 
 def test_the_width_of_water_says_what_no_regressor_does(scan, basis):
