@@ -138,6 +138,11 @@ def test_a_given_design_lends_its_contrasts_to_the_width():
     np.testing.assert_allclose(width.matrix[:, 1], np.linspace(-1, 1, 6))
 
 
+def test_a_response_in_time_needs_times():
+    with pytest.raises(ValueError, match="response hrf needs the times"):
+        condition_design(LABELS, "rest", shape="hrf")
+
+
 def test_linewidth_takes_all_tasks_together():
     width = linewidth_design(["rest", "a", "b", None], "rest")
     assert width.names == ("bold", "drift_1")

@@ -59,7 +59,7 @@ def scan(clean, basis, truth, noisy) -> Fids:
 def run(tmp_path, basis):
     """Function that puts a preprocessed scan into a study and fits it."""
 
-    def fit(fids: Fids, labels=LABELS, kept=None, water=50.0, **setting) -> Outcome:
+    def fit(fids: Fids, labels=LABELS, kept=None, water=50.0, waters=(), **setting) -> Outcome:
         defaults = {k: v["default"] for k, v in yaml.safe_load(SCHEMA.read_text()).items()}
         config = {
             "results": str(tmp_path / "results"),
@@ -101,6 +101,8 @@ def run(tmp_path, basis):
             for j, (label, w, k) in enumerate(zip(labels, weights.sum(axis=0), kept))
         ]
         job.save("transients", rows, columns_of("preprocess", "transients"))
+        if waters:
+            job.save("water", waters, columns_of("preprocess", "water"))
         job.finish("ok", None, None, {"conditions": conditions})
         made = Job("basis", study, study.sites["here"], {"basis": NAMES["basis"]})
         made.save("basis.npz", to_npz(basis))
@@ -150,9 +152,12 @@ def test_levels_with_a_width_of_their_own_come_from_one_model(run, scan):
 
 
 def test_joint_rows_come_with_and_without_narrowing(run, scan):
-    outcome = run(scan)
+    wander = np.sin(np.arange(8.0))
+    waters = [{"time_s": 8.0 * j, "linewidth_hz": 9 + 0.1 * w} for j, w in enumerate(wander)]
+    outcome = run(scan, waters=waters)
     joint = outcome.record["joint"]
     assert joint["status"] == "ok"
+    assert joint["linewidth"] == ["bold", "drift_1", "water"]
     assert joint["linewidth_model"] == "free"
     rows = {(row["linewidth_model"], row["metabolite"]): row for row in outcome.table("joint")}
     change, se = (

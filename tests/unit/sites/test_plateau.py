@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fmrsflow.sites.plateau import plateaus, weighed, withheld
+from fmrsflow.sites.plateau import plateaus, timing, weighed, withheld
 from fmrsflow.tables.sites import TABLES, WEIGHED
 
 SHAPES = {"boxcar": (1.0, 2.0, 0.0), "hrf": (0.8, 2.5, math.log(3.0) / 8)}
@@ -101,6 +101,16 @@ def test_a_plateau_that_the_design_hardly_sees_is_withheld(reads, se, words):
     whole = plateaus(rows(reads, se), SITES)[-1]
     assert whole["shown"] is False
     assert words in whole["reason"]
+
+
+def test_time_constants_are_means_over_their_grid():
+    shapes = ("boxcar", "exponential_10s", "exponential_30s", "exponential_30s_delay_4s")
+    found = timing(shapes, np.array([0.2, 0.4, 0.2, 0.2]))
+    assert found["time_constant_s"] == pytest.approx(20.0)
+    assert found["time_constant_sd_s"] == pytest.approx(10.0)
+    assert found["delay_s"] == pytest.approx(1.0)
+    assert found["delay_sd_s"] == pytest.approx(math.sqrt(3.0))
+    assert all(math.isnan(one) for one in timing(shapes, np.array([0.97, 0.03, 0, 0])).values())
 
 
 def test_what_is_not_known_is_withheld():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow.edge import Job
-from fmrsflow.errors import Unreachable
+from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.fit.design import (
     Design,
     Timing,
@@ -16,7 +16,7 @@ from fmrsflow.fit.design import (
     linewidth_design,
     width_of_contrasts,
 )
-from fmrsflow.fit.nuisance import nuisance_design
+from fmrsflow.fit.nuisance import nuisance_design, water_design
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import Transients, joint_rest
 from fmrsflow.study import Scan
@@ -24,13 +24,22 @@ from fmrsflow.tables import read_table
 
 
 def timing_of(job: Job, scan: Scan, transients: Transients) -> Timing:
-    """When transients were excited, and events took place: without any, runs of a condition."""
+    """When transients were excited, and events took place: without any, runs of a condition.
+
+    Raises
+    ------
+    DataError
+        Several conditions, and no repetition time.
+    """
     converted, time_s = job.record("convert", scan), transients.time_s
     events = job.record("preprocess", scan).get("events")
     each = converted["excitations_per_transient"] or 1
-    tr_s = converted["tr_s"] or job.study.sites[scan.site].tr_s or 1.0
-    if not np.isfinite(time_s).all():  # no repetition time, and so no events
-        time_s = np.arange(len(time_s)) * tr_s * each
+    tr_s = converted["tr_s"] or job.study.sites[scan.site].tr_s
+    if not tr_s or not np.isfinite(time_s).all():
+        if len(set(transients.labels) - {None}) > 1:
+            raise DataError("no repetition time in the file nor in sites.tsv: give tr_s there")
+        # One condition: a drift goes by the order of the transients, and nothing else by time.
+        return Timing.of_labels(transients.labels, np.arange(len(time_s)))
     if events is None:
         return Timing.of_labels(transients.labels, time_s)
     return Timing(time_s, events, tr_s * (np.arange(each) - (each - 1) / 2))
@@ -53,10 +62,27 @@ def designs_given(
         name = path.relative_to(job.study.data_root)
         raise Unreachable(f"{name} (setting joint_design) is not below the data root", path)
     design, width = given_design(read_table(job.beside(path)), len(labels))
-    return design, _width(design, labels, timing, options) if width is None else width
+    if width is None:
+        width = _width(design, labels, timing, options)
+        width = with_water(job, scan, options, width, timing)
+    return design, width
 
 
-def nuisance_of(job: Job, scan: Scan, options: FitOptions, timing: Timing) -> Design | None:
+def with_water(job: Job, scan: Scan, options: FitOptions, width: Design, timing: Timing) -> Design:
+    """Linewidth design with the measured width of water, where that says more; the record names the
+    courses."""
+    if not options.joint_linewidth_water or not job.earlier("preprocess", scan).has("water.tsv"):
+        return width
+    try:
+        return water_design(job.table("preprocess", "water", scan), timing, width)
+    except DataError as failure:
+        job.warn(f"the joint fit does without the width of water: {failure}")
+        return width
+
+
+def nuisance_of(
+    job: Job, scan: Scan, options: FitOptions, transients: Transients, timing: Timing
+) -> Design | None:
     """Nuisance courses of a scan; None, and a warning, where the setting names no file that is
     there."""
     if not options.joint_nuisance:
@@ -67,7 +93,7 @@ def nuisance_of(job: Job, scan: Scan, options: FitOptions, timing: Timing) -> De
         return None
     if path.name.endswith(".tsv.gz"):
         job.beside(path.with_name(path.name.removesuffix(".tsv.gz") + ".json"))
-    found = nuisance_design(job.beside(path), timing.time_s, timing.within_s)
+    found = nuisance_design(job.beside(path), transients.time_s, timing.within_s)
     return found if found.names else None
 
 

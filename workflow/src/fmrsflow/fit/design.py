@@ -74,6 +74,13 @@ class Design:
         """The rows of these transients."""
         return replace(self, matrix=self.matrix[rows])
 
+    @property
+    def moving(self) -> Design:
+        """The columns that vary."""
+        there = np.array([not _still(column) for column in self.matrix.T], bool)
+        names = tuple(name for name, one in zip(self.names, there) if one)
+        return Design(names, self.matrix[:, there])
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -119,8 +126,8 @@ class Timing:
 
     @property
     def step_s(self) -> float:
-        """Usual time from one transient to the next."""
-        return float(np.median(np.diff(self.time_s))) if len(self.time_s) > 1 else 1.0
+        """Usual time from one transient to the next; 0 where there is no other."""
+        return float(np.median(np.diff(self.time_s))) if len(self.time_s) > 1 else 0.0
 
     def drifts(self, order: int) -> np.ndarray:
         """Legendre polynomials over the scan, of mean zero, (n_transients, order)."""
@@ -133,7 +140,7 @@ class Timing:
 def condition_design(
     labels: Sequence[str | None],
     rest: str,
-    timing: Timing | float = 1.0,
+    timing: Timing | float | None = None,
     shape: str = BOXCAR,
     drift_order: int = 1,
     fir_s: float = 0.0,
@@ -146,8 +153,9 @@ def condition_design(
         Condition of each transient, in the order of acquisition; None counts as rest here.
     rest : str
         The condition that percent changes refer to.
-    timing : Timing or float
-        Events and times of excitation; a TR (s) where runs of labels are the events.
+    timing : Timing or float, optional
+        Events and times of excitation; a TR (s) where runs of labels are the events. A boxcar
+        needs neither: its drift goes by the order of the transients.
     shape : str
         `boxcar` is 1 where the label says so: its change is the observed difference of task and
         rest. Other shapes (`shapes.Shape.named`) have a plateau of 1 and follow the events. `fir`
@@ -167,8 +175,7 @@ def condition_design(
         raise DataError(
             f"one condition only ({', '.join(tasks) or rest}): there is no contrast to fit"
         )
-    if not isinstance(timing, Timing):
-        timing = Timing.of_labels(labels, timing * np.arange(len(labels)))
+    timing = _timing(labels, timing, shape)
     names, columns = [], []
     for task in tasks:
         if shape == FIR:
@@ -190,7 +197,7 @@ def condition_design(
 def linewidth_design(
     labels: Sequence[str | None],
     rest: str,
-    timing: Timing | float = 1.0,
+    timing: Timing | float | None = None,
     shape: str = BOXCAR,
     nested: Sequence[str] = (),
 ) -> Design:
@@ -205,8 +212,7 @@ def linewidth_design(
     DataError
         No event of a trial type of `nested`.
     """
-    if not isinstance(timing, Timing):
-        timing = Timing.of_labels(labels, timing * np.arange(len(labels)))
+    timing = _timing(labels, timing, shape)
     if nested:
         for name in nested:
             if not timing.spans(name):
@@ -216,6 +222,14 @@ def linewidth_design(
         tasks = tuple({name for name in labels if name is not None and name != rest})
         column = _course(shape, labels, tasks, timing)
     return Design(("bold", "drift_1"), np.column_stack([column, timing.drifts(1)]))
+
+
+def _timing(labels: Sequence[str | None], timing: Timing | float | None, shape: str) -> Timing:
+    if isinstance(timing, Timing):
+        return timing
+    if timing is None and shape != BOXCAR:
+        raise ValueError(f"response {shape} needs the times of the transients: give their TR")
+    return Timing.of_labels(labels, (timing or 1.0) * np.arange(len(labels)))
 
 
 def best_drift(courses: np.ndarray, timing: Timing) -> int:
@@ -379,6 +393,11 @@ def check_courses(design: Design, linewidth: Design | None, nuisance: Design | N
     check_columns("regressors of the linewidth", *(one for one in (linewidth, nuisance) if one))
 
 
+def _still(column: np.ndarray) -> bool:
+    """Whether a column is one value, up to rounding."""
+    return not np.linalg.norm(column - column.mean()) > DEPENDENT * np.linalg.norm(column)
+
+
 def check_columns(what: str, *designs: Design) -> None:
     """Refuse columns, the constant aside, that are one in every transient or that follow from the
     constant and those before them.
@@ -395,11 +414,11 @@ def check_columns(what: str, *designs: Design) -> None:
     for name, column in zip(names, columns):
         if name == CONSTANT:
             continue
-        centred = column - column.mean()
-        size = np.linalg.norm(centred)
-        if not size > DEPENDENT * np.linalg.norm(column):
+        if _still(column):
             still.append(name)
             continue
+        centred = column - column.mean()
+        size = np.linalg.norm(centred)
         q = np.linalg.qr(basis)[0]
         left = centred / size - q @ (q.T @ centred) / size
         if np.linalg.norm(left) < DEPENDENT:

@@ -93,13 +93,14 @@ def fit_joint_models(
 
     `shapes` are designs of one set of columns, with the response in other shapes: the first result
     holds the plateaus under each, round its own widths. `nuisance` has courses of gain and width
-    that all signals follow.
+    that all signals follow; one that does not vary over the transients kept takes no part.
     """
     options = options or FitOptions()
     fids, basis = cut_alike(fids, basis)
     model = common.mean.directions.model if common else make_model(fids, Kind(basis), options)
     respond = _respond(model, design, responding, options.joint_macromolecules == "free")
     fixed = options.joint_linewidth == "fixed"
+    nuisance = nuisance and nuisance.moving
     for linewidth in linewidths:
         check(fids, design, linewidth, nuisance)
     every = [one for one in (design, *linewidths, nuisance) if one is not None]
@@ -178,7 +179,8 @@ def _fit(
     """The joint fit from that of the mean."""
     design = design.select(series.kept)
     widths, nuisance = (one and one.select(series.kept) for one in (widths, nuisance))
-    check_courses(design, widths, nuisance)  # corrupted transients were cut
+    nuisance = nuisance and nuisance.moving  # corrupted transients were cut
+    check_courses(design, widths, nuisance)
     columns = _columns(series.directions, design, widths, nuisance, respond)
     found, final, rest, products = solved(series, columns)
     result = _result(series, design, columns, found, final, rest, respond, kind)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmrsflow.fit.shapes import Shape
 from fmrsflow.question import LEAST_READ
 from fmrsflow.sites.answer import pool, sample_of
 from fmrsflow.sites.variance import decompose, site_means
@@ -35,8 +36,15 @@ NUMBERS = (
     "boxcar_reads",
     "se_ratio",
     "scan_sd_percent",
+    "time_constant_s",
+    "time_constant_sd_s",
+    "delay_s",
+    "delay_sd_s",
 )
 """Numbers of a row of plateau.tsv."""
+
+LEAST_EXPONENTIAL = 0.05
+"""Weight of all exponential shapes together below which their times mean nothing."""
 
 SLOW = "hrf"
 """The shape of the BOLD response."""
@@ -81,6 +89,26 @@ def weighed(change: np.ndarray, se: np.ndarray, log_likelihood: np.ndarray) -> W
     means = change.mean(axis=0)
     between = weight @ (means - weight @ means) ** 2
     return Weighed(weight, change @ weight, np.sqrt(se**2 @ weight), float(np.sqrt(between)))
+
+
+def timing(shapes: Sequence[str], weight: np.ndarray) -> dict[str, float]:
+    """Time constant and delay of an exponential response, and their SDs, by the weights of the
+    exponential shapes: the grid of these is the prior, and what the scans make likely is left.
+
+    All NaN where these shapes are unlikely together (below `LEAST_EXPONENTIAL`) or one alone.
+    """
+    known = [Shape.named(name) for name in shapes]
+    there = [j for j, one in enumerate(known) if one.kind == "exponential"]
+    own = weight[there]
+    names = ("time_constant_s", "time_constant_sd_s", "delay_s", "delay_sd_s")
+    if len(there) < 2 or not own.sum() >= LEAST_EXPONENTIAL:
+        return dict.fromkeys(names, math.nan)
+    own = own / own.sum()
+    found: list[float] = []
+    for times in ([known[j].rise_s for j in there], [known[j].delay_s for j in there]):
+        mean = float(own @ times)
+        found += [mean, float(np.sqrt(own @ (np.array(times) - mean) ** 2))]
+    return dict(zip(names, found))
 
 
 def withheld(reads: float, scan_sd_percent: float) -> str:
@@ -152,6 +180,7 @@ def _rows_of(key: tuple, rows: Sequence[Mapping], sites: Mapping[str, Mapping]) 
         **same,
         "shape": WEIGHED,
         "weight": 1.0,
+        **timing(shapes, found.weight),
         **_mean(found.change_percent, found.se_percent, people, sites, found.between_percent),
         "boxcar_reads": float(reads @ found.weight),
         "se_ratio": float(ratio @ found.weight),

@@ -25,7 +25,7 @@ from fmrsflow.fit.scan import (
     shape_designs,
 )
 from fmrsflow.fit.scan_means import ScanMeans, means_of_scan, plain_designs, series_of_scan
-from fmrsflow.scan_designs import designs_given, nuisance_of, timing_of
+from fmrsflow.scan_designs import designs_given, nuisance_of, timing_of, with_water
 from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
 from fmrsflow.water_amplitude import water_amplitude
 
@@ -86,7 +86,7 @@ def _together(
         if options.joint:
             design, width, rest = _designs(job, options, transients.labels, timing)
             shapes = shape_designs(transients.labels, timing, options)
-            nuisance = nuisance_of(job, job.scan, options, timing)
+            nuisance = nuisance_of(job, job.scan, options, transients, timing)
     except Unreachable:
         raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
@@ -113,7 +113,11 @@ def _together(
     job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
     job.save("joint", fits[0].arrays(np.flatnonzero(transients.used)))
     told = {**fits[0].summary(), "design": list(design.names), "rest": rest}
-    told["nuisance"] = [] if nuisance is None else list(nuisance.names)
+    told |= {"linewidth": [] if width is None else list(width.names), "nuisance": []}
+    if nuisance is not None:
+        told["nuisance"] = list(nuisance.select(transients.used).select(fits[0].kept).moving.names)
+        if left := [name for name in nuisance.names if name not in told["nuisance"]]:
+            job.warn(f"nuisance courses without a part, one value in all transients kept: {left}")
     return {"status": "ok", "reason": None, **told}, means
 
 
@@ -127,7 +131,9 @@ def _designs(
     """Amplitude and linewidth design over all transients, from the setting's TSV or the events, and
     the condition that changes refer to (None where the TSV says it)."""
     if not options.joint_design:
-        return *designs(labels, timing, options), joint_rest(labels, options)
+        design, width = designs(labels, timing, options)
+        width = with_water(job, job.scan, options, width, timing)
+        return design, width, joint_rest(labels, options)
     design, width = designs_given(job, job.scan, options, labels, timing)
     return combined(design, options.joint_contrasts), width, None
 

@@ -145,7 +145,7 @@ def _together(job: Job, scans: Sequence[UnitScan], rest: str, tasks: Sequence[st
                 scale_of(scan.concentrations, job.record("quantify", own)["water"]),
                 timing,
                 designs_given(job, own, options, labels, timing) if options.joint_design else None,
-                nuisance_of(job, own, options, timing),
+                nuisance_of(job, own, options, transients, timing),
             )
             measured.append(one)
         found = fit_scans(measured, rest, tasks, options)

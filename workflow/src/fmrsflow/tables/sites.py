@@ -153,6 +153,14 @@ TABLES = {
         ),
         "se_ratio": number("error of the plateau over that of the difference, median of scans"),
         "scan_sd_percent": number("root mean square error of one scan", _P),
+        "time_constant_s": number(
+            "time constant of an exponential response, by the weights of a grid of such shapes "
+            "(row `weighed`)",
+            "s",
+        ),
+        "time_constant_sd_s": number("its SD, which the spacing of the grid limits", "s"),
+        "delay_s": number("delay of such a response", "s"),
+        "delay_sd_s": number("its SD", "s"),
         "shown": flag("pages state this plateau (row `weighed`)"),
         "reason": text("why they do not; which scans take no part, as a shape could not be fitted"),
     },
