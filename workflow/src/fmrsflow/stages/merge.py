@@ -14,8 +14,8 @@ from pathlib import Path
 from fmrsflow import cli
 from fmrsflow.bundle_merge import Bundle, combine, differences, duplicates, unpack
 from fmrsflow.errors import DataError
-from fmrsflow.files import write_bytes, write_json
-from fmrsflow.provenance import dataset_description
+from fmrsflow.files import write_bytes
+from fmrsflow.provenance import write_dataset
 from fmrsflow.scratch import scratch
 from fmrsflow.study import Study, batches
 from fmrsflow.words import count
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
             write_bytes(results / name, content)
     frozen = results / "study.json"
     write_bytes(frozen, study.save_text().encode())
-    write_json(results / "dataset_description.json", dataset_description(study))
+    write_dataset(study)
     analyses = list(study.config["analyses"])
     keys = {
         site: batches([scan.key for scan in study.scans_of(site)], 50)
