@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from chain_tools import tables
+from chain_tools import snakemake, tables
 from planning import plan
 
 from fmrsflow.cli import main as fmrsflow
@@ -116,3 +116,18 @@ def test_a_scan_whose_data_are_gone_is_kept_whole(run, capsys):
     assert "kept whole: 1 scan" in capsys.readouterr().err
     kept = large(run / "results")
     assert kept and kept == {name: one for name, one in whole.items() if "alpha/sub-01" in name}
+
+
+def test_a_setting_deletes_intermediates_at_the_end_of_a_run(run):
+    """As Snakemake's `temp` would: no spectrum, map or array is left, every page is."""
+    before, whole = tables(run / "results"), large(run / "results")
+    config = run / "config" / "config.yaml"
+    config.write_text(f"{config.read_text()}\nkeep_intermediates: false\n")
+    assert plan(run).rules == {"complete": 1, "all": 1}
+    snakemake(run, "--cores", "1")
+    left = large(run / "results")
+    assert left == {
+        name: one for name, one in whole.items() if not name.endswith((".nii.gz", ".npz"))
+    }
+    assert len([name for name in left if name.endswith(".html")]) == 4
+    assert tables(run / "results") == before and plan(run).rules == {}

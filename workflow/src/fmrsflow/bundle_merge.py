@@ -356,7 +356,7 @@ def _check_file(stage: str, what: str, content: bytes, shown: str) -> None:
 
 def _comparable(bundle: Bundle) -> dict[str, str]:
     """Everything of configuration and software that must agree, as flat text."""
-    skipped = {*PATH_SETTINGS[""], "only_sites", "same_content", "batch"}
+    skipped = {*PATH_SETTINGS[""], "only_sites", "same_content", "batch", "keep_intermediates"}
     flat: dict[str, str] = {}
 
     def walk(prefix: str, value) -> None:

@@ -15,7 +15,7 @@ from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.fids import voxel_affine
 from fmrsflow.plausibility import tissue_reports
-from fmrsflow.report.voxel_figure import voxel_figure
+from fmrsflow.report.voxel_figure import small_png, voxel_figure
 
 
 def process(job: Job) -> dict:
@@ -115,7 +115,8 @@ def _draw(job: Job, voxel: np.ndarray, maps: dict, found) -> None:
         f"{found.volume_ml:.1f} mL"
     )
     shown = about_brain(maps["gm"], maps["wm"])
-    job.save("voxel", voxel_figure(values, t1w.affine, voxel, shown, outlines, caption))
+    figure = voxel_figure(values, t1w.affine, voxel, shown, outlines, caption)
+    job.save("voxel.png", small_png(figure))
 
 
 main = stage_main("anatomy", process)
