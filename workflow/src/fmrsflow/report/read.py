@@ -455,6 +455,7 @@ SHOWN = (
     "variance",
     "cv",
     "equivalence",
+    "tests",
     "leave_one_out",
     "power",
     "problems",

@@ -16,6 +16,7 @@ from fmrsflow.constants import Z95
 from fmrsflow.question import KEYS, main_key
 from fmrsflow.sites import meta, power
 from fmrsflow.sites.agreement import equivalence
+from fmrsflow.sites.many_tests import mark
 from fmrsflow.sites.variance import Decomposition, Sample, SiteMeans, decompose, site_means
 from fmrsflow.words import count
 
@@ -54,6 +55,7 @@ def changes(
             "equivalence",
             "sensitivity",
             "power",
+            "tests",
         )
     }
     groups = grouped(responses)
@@ -67,6 +69,7 @@ def changes(
         _sensitivity(tables["sensitivity"], key, rows, used, key == chosen)
     if chosen is not None:
         tables["power"] = _power_rows(tables["variance"], chosen, settings)
+    tables["tests"] = mark(tables, chosen)
     return tables
 
 
