@@ -251,6 +251,7 @@ def test_concentrations_get_components_and_cv(make_sites):
             "metabolite": "Glu",
             "quantity": "molal",
             "condition": "rest",
+            "region": "",
             "value": float(rng.normal(10, 1)),
             "total_se": 0.3,
             "unit": "mmol/kg",
@@ -268,7 +269,8 @@ def test_concentrations_get_components_and_cv(make_sites):
 def test_levels_count_what_is_common_to_the_conditions_of_a_scan(make_sites):
     """The measurement component is the mean of total_se^2, whatever the fit alone is sure of."""
     rng = np.random.default_rng(26)
-    row = {"metabolite": "Glu", "quantity": "molal", "condition": "rest", "unit": "mmol/kg"}
+    row = {"metabolite": "Glu", "quantity": "molal", "condition": "rest", "region": ""}
+    row["unit"] = "mmol/kg"
     rows = [
         row
         | {"site": site, "person": f"{site}/{j}", "used": True, "se": 0.1, "total_se": 0.5}

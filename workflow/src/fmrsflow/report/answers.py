@@ -12,6 +12,7 @@ from fmrsflow.report.effect_words import effect_words, unit_of
 from fmrsflow.report.plateau import plateau_words
 from fmrsflow.report.render import signed
 from fmrsflow.report.results import Effect
+from fmrsflow.sites.many_tests import CHANGE, CONTROL, DESCRIBED
 from fmrsflow.study import Site
 from fmrsflow.tables import Row
 
@@ -72,7 +73,8 @@ def answers(
         ],
         "cv": [row for row in tables.get("cv", ()) if row["quantity"] == "molal"],
         "problems": _problems(tables.get("problems", ())),
-        "tiles": _tiles(meta),
+        "tiles": _tiles(meta, tables.get("tests", ())),
+        "test_words": _test_words(tables.get("tests", ()), tables.get("meta", ())),
     }
     found["multiverse"], found["choices"], found["primary"] = _curve(specification)
     if _known(meta, "change_percent", "low_percent", "high_percent"):
@@ -203,7 +205,43 @@ def _power_words(rows: Sequence[Row]) -> str:
     return words
 
 
-def _tiles(meta: Row) -> list[tuple[str, str, str]]:
+def _test_words(tests: Sequence[Row], answered: Sequence[Row]) -> str:
+    """How many tests were made, what was done about it, and what is no test."""
+    if not tests:
+        return ""
+    changes = [row for row in tests if row["what"] == CHANGE]
+    family = [row for row in changes if row["role"] != CONTROL]
+    controls = [row for row in changes if row["role"] == CONTROL]
+    others = len(tests) - len(changes)
+    parts = [
+        f"of no change of {', '.join(_named(row, family) for row in family)} "
+        f"(p by Holm over {'these ' if len(family) > 1 else ''}{len(family)}: "
+        f"{', '.join(_p(row['p_holm']) for row in family)})"
+    ]
+    if controls:
+        told = ", ".join(f"{_named(row, controls)} {_p(row['p'])}" for row in controls)
+        parts.append(f"{len(controls)} of what should not change, as controls ({told})")
+    if others:
+        parts.append(f"{others} of differences between sites and protocols, not adjusted")
+    described = sum(row["role"] == DESCRIBED for row in answered)
+    return (
+        f"{_count(len(tests), 'test')} made: {len(family)} {'; '.join(parts)}. The other "
+        f"{_count(described, 'answer')} of the tables, by other estimators, quantities or "
+        "contrasts, are described by their intervals and not tested."
+    )
+
+
+def _named(row: Row, rows: Sequence[Row]) -> str:
+    if len({one["region"] for one in rows}) < 2:
+        return row["metabolite"]
+    return f"{row['metabolite']} in {row['region'] or 'no region'}"
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
+
+
+def _tiles(meta: Row, tests: Sequence[Row]) -> list[tuple[str, str, str]]:
     tiles = []
     if _known(meta, "tau_percent"):
         note = "SD of the true change"
@@ -214,9 +252,10 @@ def _tiles(meta: Row) -> list[tuple[str, str, str]]:
     if _known(meta, "i2_percent"):
         note = "of the differences between sites is more than noise"
         tiles.append(("I²", f"{meta['i2_percent']:.0f} %", note))
-    if _known(meta, "p"):
-        p = meta["p"]
-        tiles.append(("p of no change", f"{p:.2g}" if p >= 1e-4 else "< 0.0001", meta["method"]))
+    if _known(meta, "p", "p_holm"):
+        family = sum(row["what"] == CHANGE and row["role"] != CONTROL for row in tests)
+        note = f"{meta['method']}; alone {_p(meta['p'])}, here by Holm over {family}"
+        tiles.append(("p of no change", _p(meta["p_holm"]), note))
     return tiles
 
 

@@ -197,7 +197,7 @@ def consortium_page(results: ConsortiumResults) -> str:
         ("flow", "Flow"),
         *((id, title) for id, title, chart in titles if charts[chart]),
         ("sites", "Sites"),
-        *([("bold", "BOLD")] if results.bold else []),
+        *([("bold", "BOLD" if _has_fmri(results) else "Line width")] if results.bold else []),
         *([("agreement", "Agreement")] if results.cv else []),
         ("scans", "Scans"),
         ("problems", "Problems"),
@@ -227,9 +227,14 @@ def consortium_page(results: ConsortiumResults) -> str:
             (bold_words.caption(name, results), image_uri(png))
             for name, png in results.bold.items()
         ],
+        bold_heading=bold_words.heading(results),
         bold_words=bold_words.consortium_words(results),
         bold_pairs=bold_words.pair_rows(results),
     )
+
+
+def _has_fmri(results: ConsortiumResults) -> bool:
+    return any(row["measure"] == "area" for row in results.bold_pairs) or not results.bold_pairs
 
 
 def answer(results: ConsortiumResults) -> str:

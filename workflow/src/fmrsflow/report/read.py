@@ -16,7 +16,7 @@ from fmrsflow.errors import Damaged, DataError, Pruned
 from fmrsflow.question import Question, ways_to_answer
 from fmrsflow.report import answers as tables
 from fmrsflow.report.group_figures import FIGURES
-from fmrsflow.report.methods import asked_for, methods
+from fmrsflow.report.methods import Answered, asked_for, methods
 from fmrsflow.report.mrsinmrs import Item, checklist
 from fmrsflow.report.overlay import Overlay, overlay
 from fmrsflow.report.pages import BOLD_PICTURES
@@ -32,6 +32,7 @@ from fmrsflow.report.verdict import verdict
 from fmrsflow.report.whole import Whole
 from fmrsflow.report.words import headline
 from fmrsflow.results import Output, Results
+from fmrsflow.sites.many_tests import MAIN
 from fmrsflow.study import Scan, Site, Study, Unit
 from fmrsflow.tables import Row
 
@@ -316,6 +317,8 @@ def read_group(results: Results, analysis: str) -> Group:
             passed["quantify"],
             study.software,
             study.config["quality"],
+            passed["response"],
+            {study.region(one.scan) for one in own} - {""},
         )
     return found
 
@@ -426,11 +429,45 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
             records,
             study.software,
             study.config["quality"],
+            _answered(results, analysis, found, asked),
         ),
         links=Links(tables=downloads),
         site_pages=site_pages,
         **shown,
         **answers,
+    )
+
+
+def _answered(
+    results: Results, analysis: str, found: Mapping[str, Sequence[Row]], asked: Question
+) -> Answered:
+    """What the group stages found, for the methods."""
+    sites, accord = (results.group(name, analysis) for name in ("sites", "bold"))
+    record = sites.record if sites.exists else {}
+    main = record.get("main")
+    runs = []
+    for scan in results.study.scans if accord.exists else ():
+        output = results.of("bold", {}, scan) if scan.bold else None
+        if output and output.exists and not output.damage():
+            one = output.record
+            if one["status"] == "ok" and not one.get("not_used"):
+                runs.append({key: one.get(key) for key in ("n_runs", "connectivity", "settings")})
+        results.release()
+    meta = next((row for row in found.get("meta", ()) if row.get("role") == MAIN), {})
+    return Answered(
+        asked=asked if main else None,
+        meta=meta,
+        tests=found.get("tests", ()),
+        components=[
+            row["component"]
+            for row in found.get("variance", ())
+            if row["outcome"] == "change"
+            and asked.answered_by(row)
+            and math.isfinite(row["share_percent"])
+        ],
+        n_excluded=record.get("scans", {}).get("excluded"),
+        bold=runs,
+        accord=accord.table("concordance_test") if accord.exists else (),
     )
 
 
@@ -461,6 +498,7 @@ SHOWN = (
     "variance",
     "cv",
     "equivalence",
+    "tests",
     "leave_one_out",
     "power",
     "problems",

@@ -264,6 +264,8 @@ class ConsortiumResults:
     tiles : sequence of (name, value, note)
     caveats : sequence of str
         What else a reader of the answer must know.
+    test_words : str
+        How many tests were made, and how they were adjusted.
     """
 
     analysis: str
@@ -292,6 +294,7 @@ class ConsortiumResults:
     power_words: str = ""
     tiles: Sequence[tuple[str, str, str]] = ()
     caveats: Sequence[str] = ()
+    test_words: str = ""
 
 
 @dataclass(frozen=True)

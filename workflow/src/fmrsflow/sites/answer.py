@@ -16,10 +16,17 @@ from fmrsflow.constants import Z95
 from fmrsflow.question import KEYS, main_key
 from fmrsflow.sites import meta, power
 from fmrsflow.sites.agreement import equivalence
+from fmrsflow.sites.many_tests import mark
+from fmrsflow.sites.small_samples import effects
 from fmrsflow.sites.variance import Decomposition, Sample, SiteMeans, decompose, site_means
 from fmrsflow.words import count
 
 MODERATORS = ("protocol", "field_t", "vendor", "te_s")
+
+HARTUNG_KNAPP = "random effects of site means, REML, Hartung-Knapp"
+CROSSED = "mixed model with travelling participants crossed with sites, REML, Kenward-Roger"
+ONE_SITE = "mean over the participants of one site"
+"""Ways in which the mean over sites was taken (column `method` of meta.tsv)."""
 
 POWER_SITES = [2, 4, 6, 8, 10, 12, 16, 20, 30]
 POWER_PARTICIPANTS = [2, 4, 8, 12, 16, 24, 40]
@@ -54,6 +61,7 @@ def changes(
             "equivalence",
             "sensitivity",
             "power",
+            "tests",
         )
     }
     groups = grouped(responses)
@@ -67,6 +75,7 @@ def changes(
         _sensitivity(tables["sensitivity"], key, rows, used, key == chosen)
     if chosen is not None:
         tables["power"] = _power_rows(tables["variance"], chosen, settings)
+    tables["tests"] = mark(tables, chosen)
     return tables
 
 
@@ -140,7 +149,7 @@ def pool(sample: Sample, means: SiteMeans, parts: Decomposition) -> dict:
         "q_p": result.q_p,
         "prediction_low_percent": low,
         "prediction_high_percent": high,
-        "method": "random effects of site means, REML, Hartung-Knapp",
+        "method": HARTUNG_KNAPP,
         "reason": notes,
     }
     if len(means.sites) == 2:
@@ -169,30 +178,31 @@ def _single_site(sample: Sample, means: SiteMeans) -> dict:
         "high_percent": mean + half,
         "df": df,
         "p": float(2 * t.sf(abs(mean) / se, df)),
-        "method": "mean over the participants of one site",
+        "method": ONE_SITE,
         "reason": "between sites nothing can be estimated because there is one site",
     }
 
 
 def _crossed(result: meta.Meta, parts: Decomposition) -> dict:
     """Mean of the crossed model, where people travelled and site means hold the same people."""
-    mean = float(parts.fitted.coefficients[0])
-    se = float(parts.fitted.covariance[0, 0] ** 0.5)
-    half = t.ppf(0.975, result.df) * se
+    found = effects(parts.data, parts.fitted)
+    mean, se, df = float(found.coefficients[0]), float(found.se[0]), float(found.df[0])
+    low, high = found.interval()
     site = parts.variance("vendor", "site")
     spread = t.ppf(0.975, max(result.k - 2, 1)) * math.sqrt(site + se**2)
     return {
         "change_percent": mean,
         "se_percent": se,
-        "low_percent": mean - half,
-        "high_percent": mean + half,
-        "p": float(2 * t.sf(abs(mean) / se, result.df)),
+        "low_percent": low,
+        "high_percent": high,
+        "df": df,
+        "p": found.p_value(),
         "tau_percent": math.sqrt(site),
         "tau_low_percent": parts.get("site").sd_low,
         "tau_high_percent": parts.get("site").sd_high,
         "prediction_low_percent": mean - spread if result.k > 2 else math.nan,
         "prediction_high_percent": mean + spread if result.k > 2 else math.nan,
-        "method": "mixed model with travelling participants crossed with sites, REML",
+        "method": CROSSED,
     }
 
 

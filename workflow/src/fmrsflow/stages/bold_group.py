@@ -4,6 +4,7 @@ connectivity."""
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def main(argv: list[str]) -> int:
         "settings": names,
         "metabolite": study.config["sites"]["metabolite"],
     }
-    seeds = {"signs": 0, "permutations": 0}
+    seeds = {"persons": 0, "permutations": 0}
     writer.finish(head, {"tests": tests, "group": notes, "seeds": seeds})
     return 0
 
@@ -62,6 +63,9 @@ def pair_rows(results: Results, names: dict[str, str]) -> Iterator[dict]:
             "person": study.person(scan),
             "label": " ".join(
                 filter(None, (scan.subject, scan.session, scan.acq, scan.voi, scan.run))
+            ),
+            "place": " ".join(
+                filter(None, (scan.site, scan.session, scan.acq, scan.voi, scan.run))
             ),
             "contrast": change.get("contrast"),
             "change_percent": change.get("change_percent"),
@@ -131,10 +135,9 @@ def _test(writer: Writer, measure: str, rows: list[dict], metabolite: str) -> di
     from fmrsflow.report.bold_figures import scatter
 
     found = group.accord(rows)
-    text = (
-        f"{found.same_sign} of {found.n} of one sign, p = {found.p_value:.2g}\n"
-        f"(signs random by person: p = {found.p_value_persons:.2g})"
-    )
+    text = f"{found.same_sign} of {found.n} of one sign ({found.same_sign_by_chance:.1f} by chance)"
+    if math.isfinite(found.p_value):
+        text += f"\ncorrelation over persons {found.correlation:.2f}, p = {found.p_value:.2g}"
     figure = scatter(rows, group.MEASURES[measure], metabolite, text)
     writer.save(f"concordance_{measure}", figure)
     return {"measure": measure} | {

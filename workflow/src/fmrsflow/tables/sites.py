@@ -120,14 +120,21 @@ TABLES = {
         **_COUNT,
         **_CHANGE_SE,
         "df": number("degrees of freedom of the interval (t)"),
-        "p": number("p of no change"),
+        "role": text(
+            "main, tested (another metabolite or region of the main question), control (what "
+            "should not change), or described: an interval without a test"
+        ),
+        "p": number("p of no change; n/a where it is described only"),
+        "p_holm": number("p by Holm over the main question's metabolites and regions"),
         "tau_percent": number("SD of true effects between sites (REML)", _P),
         "tau_low_percent": number("lower end of its 95 % interval (Q-profile)", _P),
         "tau_high_percent": number("upper end", _P),
         "i2_percent": number("I^2: share of the variance of site means beyond sampling", _P),
         "q": number("Cochran's Q"),
         "q_df": number("its degrees of freedom"),
-        "q_p": number("p of no difference between sites (F, sampling variances being estimated)"),
+        "q_p": number(
+            "p of no difference between sites (F, sampling variances being estimated); main only"
+        ),
         "prediction_low_percent": number(
             "lower end of the approximate 95 % prediction interval", _P
         ),
@@ -220,8 +227,8 @@ TABLES = {
         "low_percent": number("lower end of the 95 % interval", _P),
         "high_percent": number("upper end", _P),
         "df": number("degrees of freedom"),
-        "p": number("p of no difference"),
-        "p_moderator": number("p of no difference between any levels"),
+        "p": number("p of no difference; of the main question only, not adjusted"),
+        "p_moderator": number("p of no difference between any levels; likewise"),
         "tau_percent": number("SD between sites that is left", _P),
         "explained_percent": number("share of the variance between sites explained", _P),
         "n_sites": integer("sites"),
@@ -236,10 +243,17 @@ TABLES = {
         "low90_percent": number("lower end of the 90 % interval", _P),
         "high90_percent": number("upper end", _P),
         "margin_percent": number("difference that would still count as equivalent", _P),
-        "p_equivalence": number("p of the two one-sided tests"),
-        "p_difference": number("p of no difference"),
-        "verdict": text("equivalent, different or undecided"),
+        "p_equivalence": number("p of the two one-sided tests; main question only"),
+        "p_difference": number("p of no difference; likewise"),
+        "verdict": text("equivalent, different or undecided; likewise"),
         **_REASON,
+    },
+    "tests": {
+        **_QUESTION,
+        "what": text("change, sites differ, a moderator and its level, or protocols"),
+        "role": text("main, tested or control, as in meta.tsv"),
+        "p": number("its p-value"),
+        "p_holm": number("p by Holm over the main question's metabolites and regions"),
     },
     "sensitivity": {
         **_QUESTION,
