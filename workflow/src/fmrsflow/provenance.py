@@ -14,7 +14,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 from fmrsflow.definitions import Key, Package
-from fmrsflow.layout import INSTALLED, PACKAGE, ROOT
+from fmrsflow.layout import INSTALLED, PACKAGE
 from fmrsflow.study import STAGE_SETTINGS, Study
 
 DEPENDENCIES = (
@@ -136,12 +136,12 @@ def _kept_file() -> Path:
 def _commit() -> str:
     """That of the checkout; an image has none and is told when it is built (Containerfile)."""
     unknown = os.environ.get("FMRSFLOW_COMMIT", "unknown")
-    if ROOT.is_relative_to(PACKAGE):
+    if (PACKAGE / INSTALLED).is_dir():
         return unknown  # A wheel: a repository around its environment is another project's.
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--exclude=*"],
-            cwd=ROOT,
+            cwd=PACKAGE,
             capture_output=True,
             text=True,
             timeout=10,
