@@ -6,7 +6,6 @@ and kinds of metadata), and what people do to such trees.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,44 +13,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from fmrsflow.cli import main as command
 from fmrsflow.fids import Fids, to_nifti
 from fmrsflow.sheets import read_config, read_study
 from fmrsflow.stages.init import main
 from fmrsflow.synthetic.writers import write_rda, write_sdat
 from fmrsflow.tables import read_table
-
-PAIN = {
-    "Manufacturer": "Philips",
-    "PulseSequenceType": "PRESS",
-    "ResonantNucleus": ["1H"],
-    "SpectrometerFrequency": [127.7],
-    "EchoTime": 0.022,
-    "RepetitionTime": 4,
-}
-EVENTS = "onset\tduration\ttrial_type\n600\t120\theat\n"
-
-
-def put(root: Path, name: str, content="") -> Path:
-    path = root / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content) if isinstance(content, dict) else content)
-    return path
-
-
-def svs(root: Path, stem: str, meta: dict | None = PAIN, suffix: str = "svs") -> None:
-    """Spectra as the examples have them: an empty file, and its sidecar."""
-    put(root, f"{stem}_{suffix}.nii.gz")
-    if meta is not None:
-        put(root, f"{stem}_{suffix}.json", meta)
-
-
-def rows(study: Path, sheet: str = "scans") -> list[dict]:
-    return read_table(study / "config" / f"{sheet}.tsv")
-
-
-def notes(study: Path, kind: str) -> list[str]:
-    found = read_table(study / "config" / "found.tsv")
-    return [f"{row['file']}: {row['note']}" for row in found if row["kind"] == kind]
+from intake_tools import EVENTS, PAIN, notes, put, rows, spectra, svs
 
 
 @pytest.fixture
@@ -120,7 +88,7 @@ def test_the_example_of_edited_spectra_names_what_it_leaves_out(tmp_path):
 
 def test_the_example_of_imaging_has_no_scan(tmp_path, capsys):
     svs(tmp_path / "csi", "sub-01/mrs/sub-01_run-1", PAIN, "mrsi")
-    assert main([str(tmp_path / "study"), "--bids", str(tmp_path / "csi")]) == 1
+    assert command(["init", str(tmp_path / "study"), "--bids", str(tmp_path / "csi")]) == 1
     said = capsys.readouterr()
     assert "no sub-*" in said.err and "single voxels only" in said.out
     assert not (tmp_path / "study").exists()
@@ -253,8 +221,6 @@ def test_a_second_site_is_added_and_edited_rows_stay(pain, tmp_path):
 
 
 def test_data_elsewhere_are_refused_by_an_older_study(pain, tmp_path, capsys):
-    from fmrsflow.cli import main as command
-
     assert command(["init", str(tmp_path / "study"), "--bids", str(pain)]) == 0
     svs(tmp_path / "elsewhere" / "x", "sub-01/mrs/sub-01")
     assert command(["init", str(tmp_path / "study"), "--bids", str(tmp_path / "elsewhere")]) == 2
@@ -262,14 +228,18 @@ def test_data_elsewhere_are_refused_by_an_older_study(pain, tmp_path, capsys):
 
 
 def test_a_sequence_that_no_header_names_is_asked_for(tmp_path, capsys):
-    from fmrsflow.cli import main as command
-
     root = tmp_path / "d"
     svs(root, "sub-01/mrs/sub-01", {k: v for k, v in PAIN.items() if k != "PulseSequenceType"})
     study = str(tmp_path / "study")
-    assert command(["init", study, "--bids", str(root)]) == 1
-    assert "--protocol sequence=PRESS" in capsys.readouterr().err
+    assert command(["init", study, "--bids", str(root)]) == 0
+    assert rows(tmp_path / "study", "sites")[0]["sequence"] == "n/a"
+    assert any("no header says sequence" in one for one in notes(tmp_path / "study", "to do"))
+    assert "to do before it runs: sequence" in capsys.readouterr().out
+    scans = (tmp_path / "study" / "config" / "scans.tsv").read_bytes()
     assert command(["init", study, "--bids", str(root), "--protocol", "sequence=STEAM"]) == 0
+    assert rows(tmp_path / "study", "sites")[0]["sequence"] == "STEAM"
+    assert (tmp_path / "study" / "config" / "scans.tsv").read_bytes() == scans
+    assert command(["init", study, "--bids", str(root), "--protocol", "sequence=PRESS"]) == 1
     assert rows(tmp_path / "study", "sites")[0]["sequence"] == "STEAM"
     assert command(["init", study, "--bids", str(root), "--protocol", "sequence=EPI"]) == 2
 
@@ -289,16 +259,6 @@ def test_headers_count_more_than_sidecars(tmp_path):
 
 
 # --- folders of vendor files
-
-
-def spectra(seed: int, water: bool, n: int = 1) -> Fids:
-    rng = np.random.default_rng(seed)
-    t = np.arange(1024) * 5e-4
-    lines = sum(np.exp(2j * np.pi * (ppm - 4.65) * 123.2 * t) for ppm in (2.01, 3.03, 3.22))
-    fid = (lines + (2e4 if water else 1.0)) * np.exp(-15 * t)
-    data = np.tile(fid, (n, 1)) + 0.05 * rng.normal(size=(n, 1024))
-    affine = np.diag([20.0, 20.0, 20.0, 1.0])
-    return Fids(data[:, None].astype(np.complex64), 5e-4, 123.2, 0.035, 2.0, affine)
 
 
 @pytest.fixture

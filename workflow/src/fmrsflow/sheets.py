@@ -267,7 +267,9 @@ def _path_problem(value: str) -> str | None:
     return None
 
 
-def _read_sheet(path: str, columns: dict, problems: list[str]) -> list[dict]:
+def _read_sheet(
+    path: str, columns: dict, problems: list[str], may_be_empty: bool = False
+) -> list[dict]:
     """Rows in their types; a wrong cell is reported with row and column and left out."""
     try:
         rows = read_table(path)
@@ -281,7 +283,8 @@ def _read_sheet(path: str, columns: dict, problems: list[str]) -> list[dict]:
         problems.append(f"{path}: {error}")
         return []
     if not rows:
-        problems.append(f"{path}: holds no row; write a header and a row for each")
+        if not may_be_empty:
+            problems.append(f"{path}: holds no row; write a header and a row for each")
         return []
     rows = [{_unquoted(key): _unquoted(text) for key, text in row.items()} for row in rows]
     if len(rows[0]) == 1 and (found := re.search("[,;]", next(iter(rows[0])))):
@@ -445,7 +448,8 @@ def _read_participants(config: dict, sites: dict[str, Site], problems: list) -> 
     sheet = config.get("participants_sheet")
     if not sheet:
         return []
-    rows = _read_sheet(sheet, schema("participants_sheet"), problems)
+    # As init leaves it where nothing is known of people.
+    rows = _read_sheet(sheet, schema("participants_sheet"), problems, may_be_empty=True)
     seen: dict[tuple, int] = {}
     numbered = [(row.pop("row"), row) for row in rows]
     for number, row in numbered:

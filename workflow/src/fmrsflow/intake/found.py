@@ -9,6 +9,9 @@ GUESS, LEFT, OPEN = "taken", "left out", "to do"
 """Kinds of notes: a choice that the files do not prove, a file that is not used, a cell that only a
 person can fill."""
 
+SAME_PLACE_MM = 1.0
+"""Distance of boxes up to which two measurements are of one voxel."""
+
 
 @dataclass(frozen=True)
 class Note:
@@ -47,6 +50,8 @@ class FoundScan:
     protocol : dict
         What its header says: columns of sites.tsv, where it says anything.
     n_transients : int or None
+    numbered : bool
+        Whether its subject is a number given here, which no sheet of others knows.
     """
 
     path: Path
@@ -54,6 +59,7 @@ class FoundScan:
     files: dict[str, Path] = field(default_factory=dict)
     protocol: dict = field(default_factory=dict)
     n_transients: int | None = None
+    numbered: bool = False
 
 
 class Unusable(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
@@ -27,9 +28,17 @@ def people(root: Path, subjects: Collection[str]) -> tuple[list[dict], list[Note
     except (DataError, OSError) as error:
         return [], [Note(LEFT, str(sheet), f"cannot be read: {error}")]
     found, notes = [], []
-    for row in rows:
-        subject = re.sub(r"[^A-Za-z0-9]", "", row.get("participant_id", "").removeprefix("sub-"))
+    labels = [
+        re.sub(r"[^A-Za-z0-9]", "", row.get("participant_id", "").removeprefix("sub-"))
+        for row in rows
+    ]
+    times = Counter(labels)
+    for subject, row in zip(labels, rows):
         if subject not in subjects:
+            continue
+        if times[subject] > 1:
+            said = f"{times[subject]} people or rows have the label {subject}"
+            notes.append(Note(LEFT, str(sheet), said))
             continue
         one = {"subject": subject}
         age, said = _age(row.get("age", MISSING).strip())
@@ -40,7 +49,7 @@ def people(root: Path, subjects: Collection[str]) -> tuple[list[dict], list[Note
         if sex := SEXES.get(row.get("sex", "").strip().lower()):
             one["sex"] = sex
         found.append(one)
-    return found, notes
+    return found, list(dict.fromkeys(notes))
 
 
 def _age(text: str) -> tuple[float | None, str]:

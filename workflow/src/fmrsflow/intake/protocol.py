@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
 
 from fmrsflow.constants import field_of, same_field
 from fmrsflow.errors import DataError
-from fmrsflow.fids import EDITED_UNSUPPORTED, header_extension
+from fmrsflow.fids import EDITED_UNSUPPORTED, header_extension, voxel_affine
 from fmrsflow.headers import FREE, TECHNICAL, edited, family_of, vendor_of
-from fmrsflow.intake.found import LEFT, FoundScan, Note, Unusable
+from fmrsflow.intake.found import GUESS, LEFT, OPEN, FoundScan, Note, Unusable
 
 FIELDS_T = (1.5, 3.0, 4.0, 4.7, 7.0, 9.4, 10.5, 11.7)
 """Nominal fields of magnets for people."""
@@ -31,6 +35,8 @@ def sidecar_problem(meta: dict) -> str:
         return f"its nucleus is {nucleus[:8]}; this workflow is for 1H"
     if "EditCondition" in meta or "EditPulse" in meta:
         return f"edited spectra (EditCondition, EditPulse): {EDITED_UNSUPPORTED}"
+    if (inversion := _positive(meta.get("InversionTime"))) is not None:
+        return f"measured after an inversion (TI {inversion:g} s): no scan of metabolites"
     names = [one for key in _SEQUENCES if isinstance(one := meta.get(key), str)]
     if said := edited(meta, names):
         return f"{said}: {EDITED_UNSUPPORTED}"
@@ -50,7 +56,7 @@ def protocol_of(path: Path, meta: dict) -> tuple[dict, int | None]:
     Unusable
         Several voxels, another nucleus or edited spectra, by the header.
     """
-    header, shape = _header(path)
+    header, shape, _ = _header(path)
     if problem := sidecar_problem(header):
         raise Unusable(problem)
     if math.prod(shape[:3]) > 1:
@@ -88,50 +94,118 @@ def from_metadata(meta: dict) -> dict:
 
 
 def site_row(
-    name: str, scans: Sequence[FoundScan], given: dict
+    name: str, scans: Sequence[FoundScan], given: dict, standing: dict
 ) -> tuple[dict, list[FoundScan], list[Note]]:
     """The row of a site by what most of its scans say, the scans of that protocol, and notes on the
-    others.
+    others and on cells that nothing fills.
 
     Parameters
     ----------
     given : dict
-        Columns that a person gave; they stand above headers.
+        Columns that a person gave: they choose the scans whose headers say nothing else. A vendor
+        or sequence that no header has stands above the one that all have.
+    standing : dict
+        Cells of the site's row where the sheet has one already.
 
     Raises
     ------
     DataError
-        A column that neither the headers nor the person fill.
+        No scan is of the protocol that was given or stands in the sheet.
     """
-    for scan in scans:
-        scan.protocol.update(given)
-    votes = Counter(tuple(scan.protocol.get(column) for column in NEEDED) for scan in scans)
-    usual = dict(zip(NEEDED, max(votes, key=lambda one: (votes[one], _filled(one)))))
-    if lacking := [column for column in NEEDED if usual[column] is None]:
+    fixed = {**given, **standing}
+    for column in ("vendor", "sequence"):
+        told = {scan.protocol[column] for scan in scans if column in scan.protocol}
+        if column in given and given[column] not in told and len(told) < 2:
+            for scan in scans:
+                scan.protocol[column] = given[column]
+    asked = {column: fixed.get(column) for column in COMPARED}
+    fitting = [scan for scan in scans if not _difference(scan.protocol, asked)]
+    if not fitting:
         raise DataError(
-            f"site {name}: the headers do not say {', '.join(lacking)}: give it, for example "
-            + " ".join(f"--protocol {column}={_EXAMPLES[column]}" for column in lacking)
+            f"site {name}: no scan is of the protocol that "
+            f"{'sites.tsv has' if standing else '--protocol asks for'}; the first has "
+            + _difference(scans[0].protocol, asked)
         )
-    taken, notes = [], []
+    votes = Counter(tuple(scan.protocol.get(column) for column in NEEDED) for scan in fitting)
+    usual = dict(zip(NEEDED, max(votes, key=lambda one: (votes[one], _filled(one)))))
+    usual.update({column: fixed[column] for column in NEEDED if column in fixed})
+    notes = []
+    for column in NEEDED:
+        # What the headers of some scans leave out those of others may say.
+        told = {
+            scan.protocol[column]
+            for scan in fitting
+            if column in scan.protocol and not _difference(scan.protocol, usual)
+        }
+        if usual[column] is None and len(told) == 1:
+            (usual[column],) = told
+        if usual[column] is None:
+            said = (
+                f"site {name}: no header says {column}, and its cell in sites.tsv is empty: write "
+                f"it there, or call again with --protocol {column}=VALUE, for example "
+                f"{_EXAMPLES[column]}"
+            )
+            notes.append(Note(OPEN, "", said))
+    taken = []
     for scan in scans:
         if differs := _difference(scan.protocol, usual):
-            notes.append(
-                Note(
-                    LEFT,
-                    str(scan.path),
-                    f"{differs}: of another protocol than most scans of {name}; it needs a row of "
-                    "its own in sites.tsv, and its name in the column site of scans.tsv",
-                )
+            said = (
+                f"{differs}: of another protocol than the scans of {name}; for a site of its own "
+                f"call again with --site and --protocol"
             )
-        else:
-            taken.append(scan)
+            notes.append(Note(LEFT, str(scan.path), said))
+            continue
+        taken.append(scan)
+        if silent := [c for c in NEEDED if usual[c] is not None and c not in scan.protocol | given]:
+            said = f"its header does not say {', '.join(silent)}: taken to be as the site's"
+            notes.append(Note(GUESS, str(scan.path), said))
     row = {"site": name, **usual, "protocol": "own"}
-    for column in ("tm_s", *given):
-        values = [scan.protocol[column] for scan in taken if column in scan.protocol]
-        if values:
-            row[column] = values[0]
-    return row, taken, notes
+    if values := [scan.protocol["tm_s"] for scan in taken if "tm_s" in scan.protocol]:
+        row["tm_s"] = values[0]
+    return row | given, taken, notes
 
+
+def shown(protocol: dict) -> str:
+    """A protocol in words: `Siemens 3 T PRESS TE 30 ms TR 2000 ms`."""
+    return " ".join(
+        form(protocol[column])
+        for column, form in _FORMS.items()
+        if protocol.get(column) is not None
+    )
+
+
+def others(scans: Sequence[FoundScan], row: dict) -> list[tuple[str, int, list[str]]]:
+    """Protocols of scans that are not of the site's: in words, the number of scans, and the cells
+    that ask `fmrsflow init` for them. The most scans first."""
+    times = Counter(shown(scan.protocol) for scan in scans)
+    first = {shown(scan.protocol): scan.protocol for scan in reversed(scans)}
+    return [
+        (
+            words,
+            n,
+            [
+                f"{column}={first[words][column]:g}"
+                if isinstance(first[words][column], float)
+                else f"{column}={first[words][column]}"
+                for column in COMPARED
+                if column in first[words] and first[words][column] != row.get(column)
+            ],
+        )
+        for words, n in times.most_common()
+    ]
+
+
+_FORMS = {
+    "vendor": str,
+    "field_t": lambda value: f"{value:g} T",
+    "sequence": str,
+    "te_s": lambda value: f"TE {1e3 * value:g} ms",
+    "tr_s": lambda value: f"TR {1e3 * value:g} ms",
+    "tm_s": lambda value: f"TM {1e3 * value:g} ms",
+}
+
+COMPARED = tuple(_FORMS)
+"""Columns in which scans of one protocol may not differ."""
 
 _EXAMPLES = {"vendor": "Siemens", "field_t": "3", "sequence": "PRESS", "te_s": "0.035", "tr_s": "2"}
 
@@ -141,32 +215,51 @@ def _filled(values: tuple) -> int:
 
 
 def _difference(own: dict, usual: dict) -> str:
-    """In what a scan is of another protocol; "" where in nothing that it states."""
-    for column, unit, scale, tolerance in (
-        ("te_s", "ms", 1e3, SAME_TE_S),
-        ("tr_s", "ms", 1e3, SAME_TR * usual["tr_s"]),
+    """In what a scan is of another protocol; "" where in nothing that it and the protocol state."""
+    for column, what, tolerance in (
+        ("te_s", "echo", SAME_TE_S),
+        ("tr_s", "repetition", SAME_TR * (usual.get("tr_s") or 0.0)),
+        ("tm_s", "mixing", SAME_TE_S),
     ):
-        if column in own and abs(own[column] - usual[column]) > tolerance:
-            name = {"te_s": "echo", "tr_s": "repetition"}[column]
-            return (
-                f"{name} time {scale * own[column]:g} {unit}, not {scale * usual[column]:g} {unit}"
-            )
+        wanted = usual.get(column)
+        if wanted is not None and column in own and abs(own[column] - wanted) > tolerance:
+            return f"{what} time {1e3 * own[column]:g} ms, not {1e3 * wanted:g} ms"
     for column in ("vendor", "field_t", "sequence"):
-        if column in own and own[column] != usual[column]:
-            return f"{column} {own[column]}, not {usual[column]}"
+        wanted = usual.get(column)
+        if wanted is not None and column in own and own[column] != wanted:
+            return f"{column} {own[column]}, not {wanted}"
     return ""
 
 
-def _header(path: Path) -> tuple[dict, tuple[int, ...]]:
-    """Header extension and shape of a NIfTI-MRS; empty where it cannot be read: the convert stage
-    says why."""
+def place_of(path: Path) -> np.ndarray | None:
+    """Affine of the voxel in a NIfTI-MRS; None where the file cannot be read or has none."""
+    return _header(path)[2]
+
+
+def _header(path: Path) -> tuple[dict, tuple[int, ...], np.ndarray | None]:
+    """Header extension, shape and place of a NIfTI-MRS; empty where it cannot be read: the convert
+    stage says why."""
+    try:
+        status = path.stat()
+    except OSError:
+        return {}, (), None
+    return (
+        _header_of(path, status.st_mtime_ns, status.st_size) if status.st_size else ({}, (), None)
+    )
+
+
+@lru_cache(maxsize=64)
+def _header_of(path: Path, time_ns: int, size: int):
     import nibabel as nib
 
     try:
         image = nib.load(path)
-        return header_extension(image), image.shape
-    except (OSError, ValueError, EOFError, DataError, nib.filebasedimages.ImageFileError):
-        return {}, ()
+        return header_extension(image), image.shape, voxel_affine(image)
+    except (
+        *(OSError, ValueError, EOFError, zlib.error, DataError),
+        nib.filebasedimages.ImageFileError,
+    ):
+        return {}, (), None
 
 
 def _positive(value) -> float | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,10 +24,11 @@ from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError, MachineFault
 from fmrsflow.fids import EDITED_UNSUPPORTED, Fids
 from fmrsflow.intake.bids import REST_WORDS
-from fmrsflow.intake.found import GUESS, LEFT, OPEN, FoundScan, Note
-from fmrsflow.intake.protocol import FIELDS_T, from_metadata
+from fmrsflow.intake.found import GUESS, LEFT, OPEN, SAME_PLACE_MM, FoundScan, Note
+from fmrsflow.intake.protocol import FIELDS_T, SAME_TE_S, from_metadata
 from fmrsflow.preprocess.water import UNSUPPRESSED, remove_water, times_metabolites
 from fmrsflow.study import Site
+from fmrsflow.tables import MISSING
 from fmrsflow.water_reference import check_acquisition
 
 LABEL = re.compile(r"(?:sub-?)?([A-Za-z]{0,5}\d{1,6})|sub-([A-Za-z0-9]+)")
@@ -35,59 +37,75 @@ LABEL = re.compile(r"(?:sub-?)?([A-Za-z]{0,5}\d{1,6})|sub-([A-Za-z0-9]+)")
 WATER_NAME = re.compile(
     r"(?:^|[^a-z])(mrsref|ref|water|h2o|w|wref|unsup\w*|nows|nosup\w*)(?=$|[^a-z])", re.IGNORECASE
 )
-T1W_NAME = re.compile(r"t1|mprage|bravo|tfe|spgr", re.IGNORECASE)
-SAME_PLACE_MM = 1.0
+SCAN_NAME = re.compile(r"(?:^|[^a-z])(act|metab|ws)(?=$|[^a-z])", re.IGNORECASE)
+"""What a scan is called in whose reference's name a word of `WATER_NAME` stands."""
+
+T1W_NAME = re.compile(r"t1(?![0-9])|mprage|bravo|tfe|spgr", re.IGNORECASE)
+NO_T1W_NAME = re.compile(
+    r"t1[^a-z0-9]*(map|rho)|pve|prob|seg|mask|mni|relax|(?:^|[^a-z])[mw]?c[1-6]|(?:^|[^a-z])t2",
+    re.IGNORECASE,
+)
+"""Maps of T1 and of tissue, masks, images in another space."""
+
+SESSION = re.compile(r"(?:^|[/_])ses-([A-Za-z0-9]+)")
+SESSION_NAME = re.compile(
+    r"(ses|session|visit|day|time|tp|t|scan|run|series|mrs|svs|pre|post|\d)", re.IGNORECASE
+)
+"""Starts of names of folders within one person's."""
+
 LIKE = 0.6
 """Least likeness of two names, without what tells water, of a scan and its reference."""
+
+LEAST_WATER = 10.0
+"""Height of the water over the metabolites below which a file called reference is none."""
 
 
 @dataclass(frozen=True)
 class _Spectra:
-    """A file with spectra: what was read, and whether it is water."""
+    """A file with spectra: what was read, whether it is water, and whether its field is known."""
 
     path: Path
     fids: Fids
     own_reference: bool
     is_water: bool
+    field_told: bool
 
 
-def found_scans(root: Path, given: dict) -> tuple[list[FoundScan], list[Note]]:
+def found_scans(
+    root: Path, given: dict, standing: Mapping[Path, dict]
+) -> tuple[list[FoundScan], list[Note]]:
     """Scans below a folder with their references, T1w and events, and what is to be said of them.
 
     Parameters
     ----------
     given : dict
         Columns of sites.tsv that a person gave: some formats tell no frequency or dwell time.
+    standing : dict
+        Path of spectra -> row of scans.tsv, of the rows that the site has: their labels stay.
     """
     notes: list[Note] = []
     spectra, images, tables = _sorted(root, given, notes)
     scans, waters = ([one for one in spectra if one.is_water is kind] for kind in (False, True))
-    labels = _labels(root, [one.path for one in scans], notes)
-    found, used = [], set()
+    labels = _labels(root, [one.path for one in scans], standing, notes)
+    references = _references(root, scans, waters, notes)
+    beside = _Beside(root, [one.path for one in scans], [one.path for one in spectra])
+    found = []
     for one in scans:
-        columns = {"subject": labels[one.path][0], "session": labels[one.path][1]}
-        columns |= {"task": "", "acq": "", "run": ""}
-        scan = FoundScan(
-            one.path, columns, {"mrs": one.path}, _protocol(one.fids), one.fids.n_transients
-        )
-        if not one.own_reference and (water := _water_of(one, waters, len(scans), notes)):
-            scan.files["ref"] = water.path
-            used.add(water.path)
-        for column, candidates, what in (("t1w", images, "T1w"), ("events", tables, "events")):
-            near = _nearest(one.path, candidates, root, len(set(labels.values())) > 1)
-            if len(near) == 1:
-                scan.files[column] = near[0]
-                notes.append(
-                    Note(GUESS, str(one.path), f"{what} {near[0].name}, the only one near")
-                )
-            elif near:
-                said = f"{len(near)} {what} files near it: none is taken"
-                notes.append(Note(OPEN, str(one.path), said))
-        found.append(scan)
+        subject, session, numbered = labels[one.path]
+        columns = {"subject": subject, "session": session, "task": "", "acq": "", "run": ""}
+        files, protocol = {"mrs": one.path}, _protocol(one.fids, one.field_told)
+        if one.path in references:
+            files["ref"] = references[one.path]
+        for column, path in (
+            ("t1w", beside.t1w(one.path, images, notes)),
+            ("events", beside.events(one.path, tables, notes)),
+        ):
+            if path:
+                files[column] = path
+        found.append(FoundScan(one.path, columns, files, protocol, one.fids.n_transients, numbered))
     for water in waters:
-        if water.path not in used:
+        if water.path not in references.values():
             notes.append(Note(LEFT, str(water.path), "water that belongs to no scan here"))
-    _runs(found, notes)
     return found, notes
 
 
@@ -137,7 +155,14 @@ def _read(path: Path, given: dict) -> _Spectra:
         spectral_width_hz=given.get("spectral_width_hz"),
         frequency_mhz=given.get("frequency_mhz"),
     )
-    found = read(path, site)
+    try:
+        found = read(path, site)
+    except DataError as error:
+        if "spectral_width_hz" not in str(error):
+            raise
+        raise DataError(
+            "it tells no dwell time: call again with --protocol spectral_width_hz=VALUE"
+        ) from None
     fids = found.fids
     if (own := water_rows(fids, "", True)).any():
         fids = replace(fids.select(~own))
@@ -148,8 +173,16 @@ def _read(path: Path, given: dict) -> _Spectra:
     if states := edited_states(fids):
         raise DataError(f"{states}: {EDITED_UNSUPPORTED}")
     named = bool(WATER_NAME.search(path.stem)) or path.suffix.lower() == ".h2o"
-    water = _water_times(fids) > UNSUPPRESSED
-    return _Spectra(path, fids, found.reference is not None or own.any(), water or named)
+    times = _water_times(fids)
+    if named and not times > LEAST_WATER:
+        raise DataError(
+            f"its name says water reference, and its water is {times:.1f} times as high as the "
+            "metabolites: neither a scan nor a reference until it has another name"
+        )
+    # What a reader assumed (LCModel RAW) is of the made-up site above, and nobody's.
+    told = not (found.format == "lcmodel" and fids.told.notes) or "field_t" in given
+    own_reference = found.reference is not None or bool(own.any())
+    return _Spectra(path, fids, own_reference, times > UNSUPPRESSED or named, told)
 
 
 def _water_times(fids: Fids) -> float:
@@ -161,9 +194,9 @@ def _water_times(fids: Fids) -> float:
     return times_metabolites(one.with_data(removed.fids), clean)
 
 
-def _protocol(fids: Fids) -> dict:
+def _protocol(fids: Fids, field_told: bool) -> dict:
     found = from_metadata({"EchoTime": fids.te_s, "RepetitionTime": fids.tr_s})
-    field_t = field_of(fids.frequency_mhz)
+    field_t = field_of(fids.frequency_mhz) if field_told else 0.0
     if nominal := [one for one in FIELDS_T if same_field(field_t, one)]:
         found["field_t"] = nominal[0]
     if fids.told.vendor:
@@ -179,11 +212,12 @@ def _plain_image(path: Path) -> bool | None:
 
     try:
         image = nib.load(path)
-    except (OSError, ValueError, EOFError, nib.filebasedimages.ImageFileError):
+    except (OSError, ValueError, EOFError, zlib.error, nib.filebasedimages.ImageFileError):
         return None
     if image.get_data_dtype().kind == "c":
         return None
-    return len(image.shape) == 3 and bool(T1W_NAME.search(path.name))
+    name = path.name
+    return len(image.shape) == 3 and bool(T1W_NAME.search(name)) and not NO_T1W_NAME.search(name)
 
 
 def _holds_events(path: Path) -> bool:
@@ -192,98 +226,304 @@ def _holds_events(path: Path) -> bool:
     return {"onset", "duration", "trial_type"} <= set(header)
 
 
-def _water_of(scan: _Spectra, waters: Sequence[_Spectra], n_scans: int, notes: list[Note]):
-    """The reference of a scan: of its folder, acquisition and voxel, and of the likest name."""
-    near = [one for one in waters if one.path.parent == scan.path.parent and _fits(one, scan)]
-    if not near:
-        return None
+def _references(
+    root: Path, scans: Sequence[_Spectra], waters: Sequence[_Spectra], notes: list[Note]
+) -> dict[Path, Path]:
+    """The reference of each scan that has one: of its person, folder, acquisition, echo time and
+    voxel; by its name, and where that says nothing by the voxel."""
+    found = {}
+    owned = {}
+    for one in scans:
+        for water in waters:
+            if _near(root, water, one) and _bare(water.path) == _bare(one.path):
+                owned.setdefault(water.path, one.path)
+    for one in scans:
+        if one.own_reference:
+            continue
+        near = [water for water in waters if _near(root, water, one)]
+        fitting = [water for water in near if not _unlike(water, one)]
+        named = [water for water in fitting if _bare(water.path) == _bare(one.path)]
+        if len(named) == 1:
+            found[one.path] = named[0].path
+            continue
+        company = [other for other in scans if other is not one and _near(root, other, one)]
+        free = [water for water in fitting if water.path not in owned] or fitting
+        chosen = named or _likest(free, one)
+        if len(chosen) == 1 and not named:
+            (water,) = chosen
+            placed = water.fids.affine is not None and one.fids.affine is not None
+            shared = water.path in owned or any(not _unlike(water, other) for other in company)
+            if placed or not (company or len(near) > 1 or _top(root, one, scans)):
+                found[one.path] = water.path
+                said = f"the water reference {water.path.name}, by folder, voxel and name"
+                if shared:
+                    said += "; other scans of that voxel may have it too"
+                notes.append(Note(GUESS, str(one.path), said))
+                continue
+        if near:
+            why = "may be its own" if fitting else _unlike(near[0], one)
+            said = f"{len(near)} water references near it ({why}): none is taken"
+            notes.append(Note(OPEN, str(one.path), said))
+    return found
+
+
+def _top(root: Path, scan: _Spectra, scans: Sequence[_Spectra]) -> bool:
+    """Whether a scan lies with others at the top, where each may be of another person."""
+    return scan.path.parent == root and sum(one.path.parent == root for one in scans) > 1
+
+
+def _likest(waters: Sequence[_Spectra], scan: _Spectra) -> list[_Spectra]:
+    """The one reference that there is; of several those of the likest name, if it is like."""
+    if len(waters) < 2:
+        return list(waters)
     likeness = [
-        difflib.SequenceMatcher(None, _bare(one.path), _bare(scan.path)).ratio() for one in near
+        difflib.SequenceMatcher(None, _bare(one.path), _bare(scan.path)).ratio() for one in waters
     ]
     best = max(likeness)
-    chosen = [one for one, like in zip(near, likeness) if like == best]
-    if len(chosen) > 1 or (best < LIKE and (len(near) > 1 or n_scans > 1)):
-        notes.append(
-            Note(
-                OPEN, str(scan.path), f"{len(near)} water references may be its own: none is taken"
-            )
-        )
-        return None
-    if _bare(chosen[0].path) != _bare(scan.path):
-        said = f"the water reference {chosen[0].path.name}, by folder, voxel and name"
-        notes.append(Note(GUESS, str(scan.path), said))
-    return chosen[0]
+    chosen = [one for one, like in zip(waters, likeness) if like == best]
+    return chosen if best >= LIKE or len(chosen) > 1 else list(waters)
+
+
+def _near(root: Path, one: _Spectra, other: _Spectra) -> bool:
+    """Whether two files with spectra are of one person, session and folder; at the top, where no
+    folder tells people apart, their names without what tells water have to be one but for words."""
+    if one.path.parent != other.path.parent:
+        return False
+    if _session(root, one.path) != _session(root, other.path):
+        return False
+    if one.path.parent == root and not _SUB.search(one.path.name):
+        numbers = [re.findall(r"\d+", _bare(path)) for path in (one.path, other.path)]
+        return numbers[0] == numbers[1] and not _SUB.search(other.path.name)
+    return _owner(root, one.path) == _owner(root, other.path)
 
 
 def _bare(path: Path) -> str:
-    return re.sub(r"[^a-z0-9]|act$", "", WATER_NAME.sub("", path.stem).lower())
+    """A name without what tells scan from reference."""
+    return re.sub(r"[^a-z0-9]", "", SCAN_NAME.sub("", WATER_NAME.sub("", path.stem)).lower())
 
 
-def _fits(water: _Spectra, scan: _Spectra) -> bool:
+def _unlike(water: _Spectra, scan: _Spectra) -> str:
+    """Why a reference is none of a scan, by their contents; "" where it may be."""
     try:
         check_acquisition(water.fids, scan.fids)
     except DataError:
-        return False
+        return "of another acquisition"
+    times = water.fids.te_s, scan.fids.te_s
+    if all(times) and abs(times[0] - times[1]) > SAME_TE_S:
+        return f"echo time {1e3 * times[0]:g} ms, not {1e3 * times[1]:g} ms"
     affines = water.fids.affine, scan.fids.affine
-    return any(one is None for one in affines) or box_distance_mm(*affines) <= SAME_PLACE_MM
+    far = all(one is not None for one in affines) and box_distance_mm(*affines) > SAME_PLACE_MM
+    return "of another voxel" if far else ""
 
 
-def _nearest(path: Path, candidates: Sequence[Path], root: Path, several: bool) -> list[Path]:
-    """Those in the folder of a file, else those of the first folder above it that has any; where
-    there are several people only files of the same one."""
-    if several:
-        candidates = [one for one in candidates if _owner(root, one) == _owner(root, path)]
-    for folder in path.parents:
-        if here := [one for one in candidates if folder in one.parents]:
-            return here
-        if folder == root:
-            break
-    return []
+class _Beside:
+    """T1w and events beside scans, of the same person and session.
+
+    Parameters
+    ----------
+    scans, spectra : sequence of Path
+        Scans, and all files with spectra.
+    """
+
+    def __init__(self, root: Path, scans: Sequence[Path], spectra: Sequence[Path]):
+        self.root, self.scans, self.spectra = root, scans, spectra
+
+    def t1w(self, scan: Path, images: Sequence[Path], notes: list[Note]) -> Path | None:
+        """The only T1w of the person and session of a scan."""
+        near = self._nearest(scan, images, "T1w", notes)
+        if len(near) == 1:
+            said = f"T1w {near[0].name}, the only one near"
+            notes.append(Note(GUESS, str(scan), said))
+            return near[0]
+        if near:
+            notes.append(Note(OPEN, str(scan), f"{len(near)} T1w files near it: none is taken"))
+        return None
+
+    def events(self, scan: Path, tables: Sequence[Path], notes: list[Note]) -> Path | None:
+        """The events of a scan: the only ones there, or those whose name says so."""
+        near = self._nearest(scan, tables, "events", notes)
+        if not near:
+            return None
+        own = _words(scan)
+        said = {one: _words(one) - {"event", "events"} for one in near}
+        named = [one for one in near if said[one] and said[one] <= own]
+        most = max((len(said[one]) for one in named), default=0)
+        named = [one for one in named if len(said[one]) == most]
+        company = [one for one in self.scans if one.parent == scan.parent and one != scan]
+        company = [one for one in company if self._owner(one) == self._owner(scan)]
+        rest = bool(own & set(REST_WORDS))
+        if len(named) == 1:
+            notes.append(Note(GUESS, str(scan), f"events {named[0].name}, by place and name"))
+            return named[0]
+        if len(near) == 1 and not company and not rest:
+            notes.append(Note(GUESS, str(scan), f"events {near[0].name}, the only one near"))
+            return near[0]
+        if not rest:
+            why = f"{len(near)} events files near it, and no name says whose: none is taken"
+            notes.append(Note(OPEN, str(scan), why))
+        return None
+
+    def _owner(self, path: Path) -> str:
+        return _owner(self.root, path)
+
+    def _nearest(
+        self, scan: Path, candidates: Sequence[Path], what: str, notes: list[Note]
+    ) -> list[Path]:
+        """Files of the person and session of a scan in the folder nearest to it: beside it, above
+        it, or in a folder beside its own in which nobody's spectra lie."""
+        people = {self._owner(one) for one in self.scans}
+        several = len((people | {_person(self.root, one) for one in candidates}) - {""}) > 1
+        own, far = [], []
+        for one in candidates:
+            if _person(self.root, one) == "" and several:
+                far.append(one)  # at the top, of nobody
+            elif not several or _person(self.root, one) == self._owner(scan):
+                sessions = {_session(self.root, one), _session(self.root, scan)} - {""}
+                (own if len(sessions) < 2 else far).append(one)
+        for folder in scan.parents:
+            here = [one for one in own if folder in one.parents]
+            branches = {
+                one.relative_to(folder).parts[0]
+                for one in self.scans
+                if folder in one.parent.parents and one.is_file()
+            }
+            if here and (scan.parent == folder or len(branches) < 2):
+                good = [one for one in here if self._without_spectra(one, folder)]
+                if good:
+                    return good
+            if folder == self.root:
+                break
+        if own or far:
+            said = f"{what} of the top or of another session ({(own or far)[0].name}) not taken"
+            notes.append(Note(OPEN, str(scan), said))
+        return []
+
+    def _without_spectra(self, path: Path, folder: Path) -> bool:
+        """Whether a file lies in a folder, or below it in one without spectra."""
+        if path.parent == folder:
+            return True
+        branch = folder / path.relative_to(folder).parts[0]
+        return not any(branch in one.parents or branch == one for one in self.spectra)
+
+
+_SUB = re.compile(r"(?:^|[/_])(sub-[A-Za-z0-9]+)")
+
+
+def _words(path: Path) -> set[str]:
+    return set(re.findall(r"[a-z0-9]+", path.stem.lower()))
+
+
+def _session(root: Path, path: Path) -> str:
+    found = SESSION.search(str(path.relative_to(root)))
+    return found[1] if found else ""
+
+
+def _person(root: Path, path: Path) -> str:
+    """As `_owner`; "" for a file at the top that no label tells whose it is."""
+    inner = path.relative_to(root)
+    return _owner(root, path) if len(inner.parts) > 1 or _SUB.search(str(inner)) else ""
 
 
 def _owner(root: Path, path: Path) -> str:
     """Whose file it is: the label after `sub-` in its path, else the folder below the root, else
     its own name."""
     inner = path.relative_to(root)
-    if found := re.search(r"(?:^|[/_])(sub-[A-Za-z0-9]+)", str(inner)):
+    if found := _SUB.search(str(inner)):
         return found[1]
     return inner.parts[0] if len(inner.parts) > 1 else path.name
 
 
-def _labels(root: Path, paths: Sequence[Path], notes: list[Note]) -> dict[Path, tuple[str, str]]:
-    """Subject and session of each scan."""
+def _labels(
+    root: Path, paths: Sequence[Path], standing: Mapping[Path, dict], notes: list[Note]
+) -> dict[Path, tuple[str, str, bool]]:
+    """Subject and session of each scan, and whether the subject is a number given here.
+
+    People who have rows keep their labels, and no number that somebody has is given again.
+    """
     owners: dict[str, list[Path]] = {}
     for path in paths:
         owners.setdefault(_owner(root, path), []).append(path)
-    names = [LABEL.fullmatch(owner) for owner in owners]
-    given = [match[1] or match[2] for match in names if match]
+    has = {
+        _owner(root, path): row["subject"]
+        for path, row in standing.items()
+        if root in path.parents and "subject" in row
+    }
+    names = {owner: LABEL.fullmatch(owner) for owner in owners}
+    given = [match[1] or match[2] for match in names.values() if match]
+    elsewhere = {row.get("subject", ""): path for path, row in standing.items()}
+    used = set(given) | set(elsewhere)
     found = {}
-    for number, (owner, match) in enumerate(zip(owners, names), start=1):
+    for number, (owner, match) in enumerate(names.items(), start=1):
         own = match and (match[1] or match[2])
-        plain = own and given.count(own) == 1
-        label = own if plain else f"{number:02d}"
+        plain = bool(own) and given.count(own) == 1
+        if plain and own in elsewhere and owner not in has:
+            # The row may be of a person who was numbered so.
+            parts = map(LABEL.fullmatch, elsewhere[own].parts)
+            plain = any(one and own in (one[1], one[2]) for one in parts)
+        if owner in has:
+            label = has[owner]
+            plain = label == own
+        elif plain:
+            label = own
+        else:
+            while (label := f"{number:02d}") in used:
+                number += 1
+        used.add(label)
+        said = f"subject {label}: folders and files in the order of their names"
         for path in owners[owner]:
-            session = re.search(r"(?:^|[/_])ses-([A-Za-z0-9]+)", str(path.relative_to(root)))
-            found[path] = (label, session[1] if session else "")
+            found[path] = (label, _session(root, path), not plain)
             if not plain:
-                said = f"subject {label}: folders and files in the order of their names"
                 notes.append(Note(GUESS, str(path), said))
+        folders = {path.relative_to(root).parts[1] for path in owners[owner] if _deep(root, path)}
+        if len(folders) > 1 and not _SUB.search(owner):
+            odd = [one for one in folders if not SESSION_NAME.match(one)]
+            if odd:
+                said = (
+                    f"scans in {len(folders)} folders of one, taken as one person: if they are "
+                    "several, give init the folder that holds theirs"
+                )
+                notes.append(Note(OPEN, str(root / owner), said))
     return found
 
 
-def _runs(scans: Sequence[FoundScan], notes: list[Note]) -> None:
-    """Conditions and runs of people with several scans."""
+def _deep(root: Path, path: Path) -> bool:
+    """Whether a scan lies two folders below the root; a folder of DICOM is a scan."""
+    return len(path.relative_to(root).parts) > 2
+
+
+def number_runs(scans: Sequence[FoundScan], standing: Mapping[Path, dict]) -> list[Note]:
+    """Conditions and runs of people with several scans; rows that stand keep theirs."""
+    notes: list[Note] = []
     groups: dict[tuple, list[FoundScan]] = {}
     for scan in scans:
         groups.setdefault((scan.columns["subject"], scan.columns["session"]), []).append(scan)
-    for group in groups.values():
-        if len(group) < 2:
-            continue
-        for number, scan in enumerate(group, start=1):
-            words = re.findall(r"[a-z]+", scan.path.stem.lower())
-            if "events" not in scan.files and set(words) & set(REST_WORDS):
+    for (subject, session), group in groups.items():
+        rows = {
+            path: row
+            for path, row in standing.items()
+            if (row.get("subject"), _given(row.get("session"))) == (subject, session)
+        }
+        used = {int(run) for row in rows.values() if (run := _given(row.get("run", "1"))).isdigit()}
+        used |= {1} if any(not _given(row.get("run")) for row in rows.values()) else set()
+        total = len(set(rows) | {scan.path for scan in group})
+        for scan in group:
+            if scan.path in rows:
+                for column in ("run", "condition"):
+                    if value := _given(rows[scan.path].get(column)):
+                        scan.columns[column] = value
+                continue
+            if total < 2:
+                continue
+            if "events" not in scan.files and _words(scan.path) & set(REST_WORDS):
                 scan.columns["condition"] = "rest"
                 notes.append(Note(GUESS, str(scan.path), "condition rest, by its name"))
+            number = next(n for n in range(1, total + len(used) + 1) if n not in used)
+            used.add(number)
             scan.columns["run"] = str(number)
-            said = f"run {number} of {len(group)} of this person, in the order of their names"
+            said = f"run {number} of {total} of this person, in the order of their names"
             notes.append(Note(GUESS, str(scan.path), said))
+    return notes
+
+
+def _given(cell: str | None) -> str:
+    return "" if cell in (None, MISSING) else cell

@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
     if found.basis is not None:
         name = _below(found.basis, root)
         found.take("(basis)", name, "basis.path", name, "below data_root")
-    write_study(config, str(root), found)
+    write_study(config, {"data_root": str(root)}, found)
     people = [{"site": row["site"], "subject": row["subject"]} for row in rows]
     for sheet, new, keys in (
         ("sites", [site] if site else [], ("site",)),

@@ -5,22 +5,23 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from fmrsflow.errors import UsageError
+from fmrsflow.errors import DataError, UsageError
 from fmrsflow.files import write_bytes
 from fmrsflow.intake.choices import IMPORTED, Choices
-from fmrsflow.intake.found import GUESS, LEFT, OPEN, Note
+from fmrsflow.intake.found import GUESS, LEFT, OPEN, FoundScan, Note
 from fmrsflow.intake.people import people
 from fmrsflow.intake.presets import preset_names, read_preset
-from fmrsflow.intake.protocol import site_row
+from fmrsflow.intake.protocol import NEEDED, others, shown, site_row
 from fmrsflow.intake.sheets import add_rows
 from fmrsflow.sheets import LABEL, PLAIN_SECTIONS, check_value, read_config, schema, typed
 from fmrsflow.study import ANALYSIS_SETTINGS
-from fmrsflow.tables import read_table, table_bytes, text
+from fmrsflow.tables import MISSING, read_table, table_bytes, text
 from fmrsflow.words import count
 
 USUAL = {
@@ -135,55 +136,165 @@ FOUND = {
 def main(argv: list[str]) -> int:
     """Make a study, or add a site to it; nothing that stands there is changed."""
     arguments = _parser().parse_args(argv)
-    source = arguments.bids or arguments.files
     config = arguments.directory / "config"
     fresh = not (config / "config.yaml").exists()
-    if not fresh and source is None:
+    if arguments.preset and not fresh:
+        raise UsageError("--preset is for a new study; config.yaml is there already, and stays")
+    choices = read_preset(arguments.preset) if arguments.preset else None
+    if arguments.bids or arguments.files:
+        make(
+            arguments.directory,
+            arguments.bids,
+            arguments.files,
+            arguments.site,
+            arguments.protocol,
+            choices=choices,
+        )
+        print(f"look through {config}, then: fmrsflow run {arguments.directory}")
+        return 0
+    if not fresh:
         print(f"fmrsflow init: {config}/config.yaml is there already", file=sys.stderr)
         return 1
-    choices = _preset(arguments.preset, fresh)
-    if source is None:
-        write_study(config, "data", choices, arguments.synthetic)
-        then = (
-            f"fmrsflow run {arguments.directory}" if arguments.synthetic else "fill in the sheets"
-        )
-        print(f"{config}: config.yaml, sites.tsv, scans.tsv, participants.tsv; {then}")
-        return 0
-    if not source.is_dir():
-        raise UsageError(f"{source} is no folder")
-    site = arguments.site or re.sub(r"[^A-Za-z0-9]", "", source.resolve().name) or "site1"
-    if not LABEL.fullmatch(site):
-        raise UsageError(f"--site {site}: letters and digits only")
-    root = _data_root(config, source, fresh)
-    given = given_columns(arguments.protocol)
-    scans, notes = _search(arguments, given)
-    if not scans:
-        _print_notes(notes, root)
-        what = "sub-*/[ses-*/]mrs/*_svs.nii[.gz]" if arguments.bids else "spectra of one voxel"
-        print(f"fmrsflow init: no {what} in {source}", file=sys.stderr)
-        return 1
-    row, scans, more = site_row(site, scans, given)
-    persons, told = people(source.resolve(), {scan.columns["subject"] for scan in scans})
-    notes += [*more, *told]
-    if fresh:
-        write_study(config, _written_root(arguments.directory, root), choices)
-    notes += _add(config, site, row, scans, persons, root)
-    _save_notes(config / "found.tsv", site, notes, root)
-    _print_notes(notes, root)
-    print(_summary(site, row, scans))
-    print(f"look through {config}, then: fmrsflow run {arguments.directory}")
+    top = {"data_root": "data"}
+    then = "fill in the sheets"
+    if arguments.synthetic:
+        top["synthetic"] = arguments.synthetic
+        then = f"fmrsflow run {arguments.directory}"
+    write_study(config, top, choices)
+    print(f"{config}: config.yaml, sites.tsv, scans.tsv, participants.tsv; {then}")
     return 0
 
 
-def _search(arguments: argparse.Namespace, given: dict):
+def make(
+    study: Path,
+    bids: Path | None,
+    files: Path | None = None,
+    site: str | None = None,
+    protocol: Sequence[str] = (),
+    top: dict | None = None,
+    only: Callable[[FoundScan], bool] = lambda scan: True,
+    choices: Choices | None = None,
+) -> None:
+    """Make a study of a folder of data, or add its site; say what was found.
+
+    Parameters
+    ----------
+    bids, files : Path or None
+        BIDS dataset or folder of vendor files.
+    site : str or None
+        Its label; None for the folder's name.
+    protocol : sequence of str
+        Cells of sites.tsv, as COLUMN=VALUE.
+    top : dict or None
+        Top-level keys of a new config.yaml that are not those of `fmrsflow init`.
+    only : callable
+        Says which scans are wanted.
+    choices : Choices or None
+        Settings of a new config.yaml that are not the defaults.
+
+    Raises
+    ------
+    UsageError
+        A folder, label or cell that cannot be.
+    DataError
+        No scan, or none of the protocol that was asked for.
+    """
+    source, config = bids or files, study / "config"
+    if not source.is_dir():
+        raise UsageError(f"{source} is no folder")
+    fresh = not (config / "config.yaml").exists()
+    site = site or re.sub(r"[^A-Za-z0-9]", "", source.resolve().name) or "site1"
+    if not LABEL.fullmatch(site):
+        raise UsageError(f"--site {site}: letters and digits only")
+    given = given_columns(protocol)
+    if fresh:
+        top = {"data_root": _written_root(study, source.resolve().parent)} | (top or {})
+        root = (study / top["data_root"]).resolve()
+    else:
+        root = _data_root(config, source)
+    sheets = {} if fresh else {name: _sheet(config, name) for name in SHEETS}
+    standing = {
+        root / row["mrs"]: row for row in sheets.get("scans", ()) if row.get("site") == site
+    }
+    found, notes = _search(bids, files, given, standing)
+    found = [scan for scan in found if only(scan)]
+    if not found:
+        _print_notes(notes, root)
+        what = "sub-*/[ses-*/]mrs/*_svs.nii[.gz]" if bids else "spectra of one voxel"
+        raise DataError(f"no {what} in {source}")
+    row, scans, more = site_row(site, found, given, _typed_row(sheets.get("sites", ()), site))
+    if files:
+        from fmrsflow.intake.vendor import number_runs
+
+        more += number_runs(scans, standing)
+    notes += more
+    labels = {scan.columns["subject"] for scan in scans if not scan.numbered}
+    if any(scan.numbered for scan in scans) and (source / "participants.tsv").is_file():
+        said = "people whose label is a number given here are not looked for in it"
+        notes.append(Note(OPEN, str(source.resolve() / "participants.tsv"), said))
+    persons, told = people(source.resolve(), labels)
+    notes += told
+    if fresh:
+        write_study(config, top, choices)
+    notes += _add(config, site, row, scans, persons, root)
+    notes += _same_people(sheets.get("scans", ()), site, source.resolve(), root)
+    _save_notes(config / "found.tsv", site, notes, root)
+    _print_notes(notes, root)
+    print(_summary(site, row, scans))
+    if left := [scan for scan in found if scan not in scans]:
+        print(f"NOT IN THE STUDY: {count(len(left), 'scan')} of another protocol. To have them:")
+        for number, (words, n, cells) in enumerate(others(left, row), start=2):
+            asked = " ".join(f"--protocol {cell}" for cell in cells)
+            kind = f"--bids {bids}" if bids else f"--files {files}"
+            call = f"fmrsflow init {study} {kind} --site {site}{number} {asked}"
+            print(f"  {count(n, 'scan')}, {words}: {call}")
+    if lacking := [column for column in NEEDED if row[column] is None]:
+        print(f"to do before it runs: {', '.join(lacking)} of {site} in {config / 'sites.tsv'}")
+
+
+def _sheet(config: Path, name: str) -> list[dict]:
+    path = config / f"{name}.tsv"
+    return read_table(path) if path.exists() else []
+
+
+def _typed_row(rows, site: str) -> dict:
+    """Cells of the site's row of sites.tsv in their types; those that are empty or wrong not."""
+    columns, found = schema("sites_sheet"), {}
+    for row in rows:
+        if row.get("site") != site:
+            continue
+        for column, text_ in row.items():
+            if column in columns and column != "site" and text_ not in ("", MISSING):
+                value, problem = check_value(typed(text_, columns[column]), columns[column])
+                if not problem:
+                    found[column] = value
+    return found
+
+
+def _same_people(rows, site: str, source: Path, root: Path) -> list[Note]:
+    """A word on people who have rows at two sites: two protocols of one folder."""
+    others = {row["site"] for row in rows if row.get("site") != site}
+    others = {
+        one
+        for one in others
+        if any(row["site"] == one and source in (root / row["mrs"]).parents for row in rows)
+    }
+    said = (
+        "scans of site {} lie in the same folder: give people who have both the same `person` "
+        "in participants.tsv"
+    )
+    return [Note(OPEN, "", said.format(one)) for one in sorted(others)]
+
+
+def _search(bids: Path | None, files: Path | None, given: dict, standing: dict):
     """Scans of the folder, and notes; only what is needed is imported."""
-    if arguments.bids:
+    if bids:
         from fmrsflow.intake.bids import found_scans
 
-        return found_scans(arguments.bids.resolve())
+        return found_scans(bids.resolve())
     from fmrsflow.intake.vendor import found_scans
 
-    return found_scans(arguments.files.resolve(), given)
+    return found_scans(files.resolve(), given, standing)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -212,7 +323,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="COLUMN=VALUE",
-        help="a cell of sites.tsv where headers say nothing, or nothing right: sequence=PRESS",
+        help="a cell of sites.tsv: what headers leave out, or which of their protocols is meant",
     )
     return parser
 
@@ -230,17 +341,15 @@ def given_columns(texts: list[str]) -> dict:
     return found
 
 
-def _data_root(config: Path, source: Path, fresh: bool) -> Path:
-    """Folder that the paths of scans.tsv start from.
+def _data_root(config: Path, source: Path) -> Path:
+    """Folder that the paths of a study's scans.tsv start from.
 
     Raises
     ------
     UsageError
-        The study has one, and the data do not lie below it.
+        The data do not lie below it.
     """
     source = source.resolve()
-    if fresh:
-        return source.parent
     told = read_config(config / "config.yaml").get("data_root", "data")
     root = (config.parent / told).resolve()
     if not source.is_relative_to(root):
@@ -258,39 +367,28 @@ def _written_root(study: Path, root: Path) -> str:
     return str(root.relative_to(study)) if root.is_relative_to(study) else str(root)
 
 
-def _preset(name: str | None, fresh: bool) -> Choices | None:
-    if name is None:
-        return None
-    if not fresh:
-        raise UsageError(
-            "--preset is for a new study: config.yaml is there already, and stays as it is"
-        )
-    return read_preset(name)
-
-
-def write_study(
-    config: Path, data_root: str, choices: Choices | None = None, synthetic: str | None = None
-) -> None:
+def write_study(config: Path, top: dict, choices: Choices | None = None) -> None:
     """config.yaml, README.md and empty sheets; with the choices of a preset or another program,
-    imported.tsv tells where each comes from; of a synthetic study the sheets of its plan."""
+    imported.tsv tells where each comes from; of a synthetic study the sheets of its plan.
+
+    Parameters
+    ----------
+    top : dict
+        Top-level keys that are not those of every new study.
+    """
     settings = {section: {name: {}} for section, name in USUAL.items()}
     analysis = choices.analysis() if choices else {}
     for section, name in analysis.items():
         settings[section] = {name: choices.settings[section]}
     if choices:
         write_bytes(config / "imported.tsv", table_bytes(choices.rows, IMPORTED))
-    top = {
-        "data_root": data_root,
-        "participants_sheet": "config/participants.tsv",
-        "primary": "main",
-    }
-    if synthetic:
+    if top.get("synthetic"):
         # Imported here: the synthetic scanner takes half a second.
         from fmrsflow.synthetic.consortium import write_sheets
         from fmrsflow.synthetic.plan import load_plan
 
-        write_sheets(load_plan(synthetic), config)
-        top["synthetic"] = synthetic
+        write_sheets(load_plan(top["synthetic"]), config)
+    top = {"participants_sheet": "config/participants.tsv", "primary": "main"} | top
     write_bytes(config / "config.yaml", commented(top, settings, {"main": analysis}).encode())
     write_bytes(config / "README.md", readme().encode())
     for sheet in ("sites", "scans", "participants"):
@@ -307,6 +405,12 @@ def _add(config: Path, site: str, row: dict, scans, persons, root: Path) -> list
         | {column: str(path.relative_to(root)) for column, path in scan.files.items()}
         for scan in scans
     ]
+    there = {_labels(one): one["mrs"] for one in _sheet(config, "scans") if one.get("mrs")}
+    for one in list(rows):
+        if there.get(_labels(one), one["mrs"]) != one["mrs"]:
+            rows.remove(one)
+            said = f"its labels are those of {there[_labels(one)]} in scans.tsv: no row is added"
+            notes.append(Note(LEFT, str(root / one["mrs"]), said))
     people_rows = [{"site": site, **one} for one in persons]
     for sheet, new, key in (
         ("sites", [row], lambda one: (one["site"],)),
@@ -314,12 +418,19 @@ def _add(config: Path, site: str, row: dict, scans, persons, root: Path) -> list
         ("participants", people_rows, lambda one: (one.get("site"), one.get("subject"))),
     ):
         path = config / f"{sheet}.tsv"
-        added, other = add_rows(path, list(schema(f"{sheet}_sheet")), new, key)
+        fill = NEEDED if sheet == "sites" else ()
+        added, other = add_rows(path, list(schema(f"{sheet}_sheet")), new, key, fill)
         print(f"{path}: {count(len(added), 'row')} added")
         for one in other:
             said = f"{sheet}.tsv has other values for {' '.join(key(one))} and keeps them"
             notes.append(Note(LEFT, "", said))
     return notes
+
+
+def _labels(row: dict) -> tuple[str, ...]:
+    """What makes the name of a scan, in small letters; run-1 is run-01."""
+    cells = [row.get(name) or "" for name in ("site", "subject", "session", "task", "acq", "run")]
+    return tuple("" if one == MISSING else one.lower() for one in cells)
 
 
 def _below(path: str, root: Path) -> str:
@@ -349,11 +460,7 @@ def _print_notes(notes: list[Note], root: Path) -> None:
 def _summary(site: str, row: dict, scans) -> str:
     columns = ("ref", "t1w", "events", "bold")
     parts = [f"{sum(column in scan.files for scan in scans)} with {column}" for column in columns]
-    return (
-        f"{site}: {row['vendor']} {row['field_t']:g} T, {row['sequence']} TE "
-        f"{1e3 * row['te_s']:g} ms, TR {1e3 * row['tr_s']:g} ms; {count(len(scans), 'scan')}, "
-        + ", ".join(parts)
-    )
+    return f"{site}: {shown(row)}; {count(len(scans), 'scan')}, " + ", ".join(parts)
 
 
 def _block(section: str, changed: dict, indent: str) -> list[str]:

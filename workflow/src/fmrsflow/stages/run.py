@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from fmrsflow.errors import UsageError
@@ -26,18 +27,45 @@ def main(argv: list[str]) -> int:
         "arguments", nargs=argparse.REMAINDER, help="further arguments, as snakemake takes them"
     )
     arguments = parser.parse_args(argv)
-    others = arguments.arguments
-    if not (arguments.study / "config" / "config.yaml").is_file():
-        raise UsageError(f"{arguments.study} has no config/config.yaml: make it with fmrsflow init")
-    os.chdir(arguments.study)
+    return start(arguments.study, arguments.arguments)
+
+
+def start(study: Path, arguments: Sequence[str], profile: str | None = None) -> int:
+    """Check a study, and become snakemake where nothing is wrong with it.
+
+    Parameters
+    ----------
+    study : Path
+    arguments : sequence of str
+        For snakemake.
+    profile : str or None
+        Name of one of this workflow's profiles, or a path; None for `local`.
+
+    Returns
+    -------
+    int
+        Exit code of the check, where it found something.
+
+    Raises
+    ------
+    UsageError
+        There is no study, or no such profile.
+    """
+    if not (study / "config" / "config.yaml").is_file():
+        raise UsageError(f"{study} has no config/config.yaml: make it with fmrsflow init")
+    places = [PROFILES / (profile or "local"), Path(profile or "").resolve()]
+    place = next((one for one in places if (one / "config.yaml").is_file()), None)
+    if place is None:
+        raise UsageError(f"there is no profile {profile}: local, slurm, or a folder of one")
+    os.chdir(study)
     if code := check([]):
         return code
     _writable_cache()
     command = [sys.executable, "-m", "snakemake", "-s", str(SNAKEFILE)]
-    if not any(one.startswith(("--profile", "--workflow-profile")) for one in others):
-        command += ["--workflow-profile", str(PROFILES / "local")]
+    if not any(one.startswith(("--profile", "--workflow-profile")) for one in arguments):
+        command += ["--workflow-profile", str(place)]
     sys.stdout.flush()
-    os.execv(sys.executable, [*command, *others])
+    os.execv(sys.executable, [*command, *arguments])
 
 
 def _writable_cache() -> None:
