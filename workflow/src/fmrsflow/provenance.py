@@ -134,10 +134,13 @@ def _kept_file() -> Path:
 
 
 def _commit() -> str:
-    """That of the checkout; an image has none and is told when it is built (Containerfile)."""
+    """That of the checkout; a wheel holds that of its clone (envs/wheel.py), an image has none and
+    is told when it is built (Containerfile)."""
     unknown = os.environ.get("FMRSFLOW_COMMIT", "unknown")
     if (PACKAGE / INSTALLED).is_dir():
-        return unknown  # A wheel: a repository around its environment is another project's.
+        # A wheel: a repository around its environment is another project's.
+        told = PACKAGE / INSTALLED / "commit.txt"
+        return told.read_text().strip() if told.is_file() else unknown
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--exclude=*"],
