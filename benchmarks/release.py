@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import sysconfig
@@ -50,7 +51,7 @@ def _demo(name: str) -> Figure:
     with tempfile.TemporaryDirectory(prefix="wheel ü ") as folder:
         venv = installed(Path(folder))
         surroundings = {**os.environ, "HOME": "/proc/nobody", "XDG_CACHE_HOME": ""}
-        start = time.monotonic()
+        start, before = time.monotonic(), _cpu_s()
         for words in (["init", "trial", "--synthetic", "demo"], ["run", "trial"]):
             done = subprocess.run(
                 [str(venv / "bin" / "python"), "-m", "fmrsflow", *words],
@@ -64,7 +65,14 @@ def _demo(name: str) -> Figure:
                 return Figure(name, "failed", f"<= {MOST_MINUTES}", False, last)
         minutes = (time.monotonic() - start) / 60
         there = (Path(folder) / "trial/results/main/report/index.html").is_file()
-    return Figure(name, minutes, f"<= {MOST_MINUTES}", there and minutes <= MOST_MINUTES)
+    note = f"{(_cpu_s() - before) / 60:.1f} CPU min on {os.cpu_count()} cores"
+    return Figure(name, minutes, f"<= {MOST_MINUTES}", there and minutes <= MOST_MINUTES, note)
+
+
+def _cpu_s() -> float:
+    """CPU seconds of all processes that have ended: others may use the machine too."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def installed(folder: Path) -> Path:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -56,11 +57,19 @@ def ask(venv: Path, folder: Path, *arguments: str) -> str:
 
 
 def test_a_wheel_is_the_same_program_as_the_clone(installed, tmp_path):
-    digest, fit, commit = ask(installed, tmp_path, "-c", ASK).split()
     here = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True).stdout
-    assert [digest, fit] == here.split()[:2] and digest == package_digest()
-    # No repository that happens to lie around the environment gives its commit.
-    assert commit == "unknown"
+    # The commit too, and not that of a repository that happens to lie around the environment.
+    subprocess.run(["git", "init", "-q"], cwd=installed.parent, check=True)
+    assert ask(installed, tmp_path, "-c", ASK).split() == here.split()
+    assert here.split()[0] == package_digest()
+
+
+def test_an_editable_install_leaves_no_second_copy(tmp_path):
+    code = "import sys; from hatchling.build import build_editable; build_editable(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert not [one for one in names if one.startswith("fmrsflow/")]
 
 
 def test_run_needs_no_clone_and_no_home(installed, study):

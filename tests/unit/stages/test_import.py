@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
+from fmrsflow.basis.files import Basis
+from fmrsflow.basis.formats import to_fsl
 from fmrsflow.cli import main as fmrsflow
+from fmrsflow.fids import CARRIER_PPM
 from fmrsflow.intake.choices import IMPORTED, LEFT, NEAREST, OPEN, SAME
 from fmrsflow.intake.matlab import read_script
 from fmrsflow.intake.presets import preset_names, read_preset
@@ -252,6 +255,24 @@ def test_a_command_of_fsl_mrs_becomes_a_study(tmp_path):
     for name in ("--combine", "--algo", "--metab_groups", "--report", "--output"):
         assert rows[name][0]["kind"] == LEFT
     assert rows["(sites.tsv: field_t)"][0]["kind"] == OPEN
+
+
+def test_names_that_are_kept_leave_out_all_others_of_the_basis(tmp_path):
+    ppm = {"Cr": 3.027, "Glu": 2.34, "Gln": 2.45, "mI": 3.52, "NAA": 2.008}
+    names, time_s = tuple(ppm), np.arange(2048) / 4000.0
+    hz = 127.7 * (np.array([*ppm.values()]) - CARRIER_PPM)
+    fids = 3 * np.exp((2j * np.pi * hz[:, None] - 6) * time_s)
+    basis = tmp_path / "basis"
+    basis.mkdir()
+    for name, content in to_fsl(Basis(names, fids, 1 / 4000.0, 127.7, 0.03)).items():
+        (basis / name).write_text(content)
+    command = (
+        f"fsl_mrs --data {tmp_path}/sub-1.nii.gz --basis {basis} --output x --keep Glu NAA Ins"
+    )
+    assert fmrsflow(["import", "fsl-mrs", command, str(tmp_path / "study")]) == 0
+    settings, rows, _, _ = imported(tmp_path / "study")
+    assert sorted(settings["fit"]["exclude"]) == ["Cr", "Gln"]
+    assert settings["basis"]["path"] == "basis" and rows["--keep"][0]["kind"] == SAME
 
 
 def test_commands_that_differ_in_more_than_files_are_refused(tmp_path, capsys):

@@ -7,7 +7,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent
 
 INSTALLED = "_repository"
-"""Folder of the package in which a wheel has them, laid out as in the repository (pyproject.toml);
+"""Folder of the package in which a wheel has them, laid out as in the repository (envs/wheel.py);
 digests of code leave out what begins with `_`."""
 
 

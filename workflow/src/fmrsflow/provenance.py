@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fmrsflow.definitions import Key, Package
 from fmrsflow.files import write_bytes, write_json
-from fmrsflow.layout import INSTALLED, PACKAGE, ROOT
+from fmrsflow.layout import INSTALLED, PACKAGE
 from fmrsflow.study import STAGE_SETTINGS, Study
 
 DEPENDENCIES = (
@@ -145,14 +145,17 @@ def _kept_file() -> Path:
 
 
 def _commit() -> str:
-    """That of the checkout; an image has none and is told when it is built (Containerfile)."""
+    """That of the checkout; a wheel holds that of its clone (envs/wheel.py), an image has none and
+    is told when it is built (Containerfile)."""
     unknown = os.environ.get("FMRSFLOW_COMMIT", "unknown")
-    if ROOT.is_relative_to(PACKAGE):
-        return unknown  # A wheel: a repository around its environment is another project's.
+    if (PACKAGE / INSTALLED).is_dir():
+        # A wheel: a repository around its environment is another project's.
+        told = PACKAGE / INSTALLED / "commit.txt"
+        return told.read_text().strip() if told.is_file() else unknown
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--exclude=*"],
-            cwd=ROOT,
+            cwd=PACKAGE,
             capture_output=True,
             text=True,
             timeout=10,

@@ -137,6 +137,10 @@ def main(argv: list[str]) -> int:
     """Make a study, or add a site to it; nothing that stands there is changed."""
     arguments = _parser().parse_args(argv)
     config = arguments.directory / "config"
+    fresh = not (config / "config.yaml").exists()
+    if arguments.preset and not fresh:
+        raise UsageError("--preset is for a new study; config.yaml is there already, and stays")
+    choices = read_preset(arguments.preset) if arguments.preset else None
     if arguments.bids or arguments.files:
         make(
             arguments.directory,
@@ -144,15 +148,19 @@ def main(argv: list[str]) -> int:
             arguments.files,
             arguments.site,
             arguments.protocol,
-            preset=arguments.preset,
+            choices=choices,
         )
         print(f"look through {config}, then: fmrsflow run {arguments.directory}")
         return 0
-    if (config / "config.yaml").exists():
+    if not fresh:
         print(f"fmrsflow init: {config}/config.yaml is there already", file=sys.stderr)
         return 1
-    write_study(config, {"data_root": "data"}, _preset(arguments.preset), arguments.synthetic)
-    then = f"fmrsflow run {arguments.directory}" if arguments.synthetic else "fill in the sheets"
+    top = {"data_root": "data"}
+    then = "fill in the sheets"
+    if arguments.synthetic:
+        top["synthetic"] = arguments.synthetic
+        then = f"fmrsflow run {arguments.directory}"
+    write_study(config, top, choices)
     print(f"{config}: config.yaml, sites.tsv, scans.tsv, participants.tsv; {then}")
     return 0
 
@@ -165,7 +173,7 @@ def make(
     protocol: Sequence[str] = (),
     top: dict | None = None,
     only: Callable[[FoundScan], bool] = lambda scan: True,
-    preset: str | None = None,
+    choices: Choices | None = None,
 ) -> None:
     """Make a study of a folder of data, or add its site; say what was found.
 
@@ -181,8 +189,8 @@ def make(
         Top-level keys of a new config.yaml that are not those of `fmrsflow init`.
     only : callable
         Says which scans are wanted.
-    preset : str or None
-        Name of the settings of a new study.
+    choices : Choices or None
+        Settings of a new config.yaml that are not the defaults.
 
     Raises
     ------
@@ -198,11 +206,7 @@ def make(
     site = site or re.sub(r"[^A-Za-z0-9]", "", source.resolve().name) or "site1"
     if not LABEL.fullmatch(site):
         raise UsageError(f"--site {site}: letters and digits only")
-    if preset and not fresh:
-        raise UsageError(
-            "--preset is for a new study: config.yaml is there already, and stays as it is"
-        )
-    given, choices = given_columns(protocol), _preset(preset)
+    given = given_columns(protocol)
     if fresh:
         top = {"data_root": _written_root(study, source.resolve().parent)} | (top or {})
         root = (study / top["data_root"]).resolve()
@@ -363,30 +367,28 @@ def _written_root(study: Path, root: Path) -> str:
     return str(root.relative_to(study)) if root.is_relative_to(study) else str(root)
 
 
-def _preset(name: str | None) -> Choices | None:
-    return read_preset(name) if name else None
+def write_study(config: Path, top: dict, choices: Choices | None = None) -> None:
+    """config.yaml, README.md and empty sheets; with the choices of a preset or another program,
+    imported.tsv tells where each comes from; of a synthetic study the sheets of its plan.
 
-
-def write_study(
-    config: Path, top: dict, choices: Choices | None = None, synthetic: str | None = None
-) -> None:
-    """config.yaml with the top-level keys `top`, README.md and empty sheets; with the choices of a
-    preset or another program, imported.tsv tells where each comes from; of a synthetic study the
-    sheets of its plan."""
+    Parameters
+    ----------
+    top : dict
+        Top-level keys that are not those of every new study.
+    """
     settings = {section: {name: {}} for section, name in USUAL.items()}
     analysis = choices.analysis() if choices else {}
     for section, name in analysis.items():
         settings[section] = {name: choices.settings[section]}
     if choices:
         write_bytes(config / "imported.tsv", table_bytes(choices.rows, IMPORTED))
-    top = {"participants_sheet": "config/participants.tsv", "primary": "main"} | top
-    if synthetic:
+    if top.get("synthetic"):
         # Imported here: the synthetic scanner takes half a second.
         from fmrsflow.synthetic.consortium import write_sheets
         from fmrsflow.synthetic.plan import load_plan
 
-        write_sheets(load_plan(synthetic), config)
-        top["synthetic"] = synthetic
+        write_sheets(load_plan(top["synthetic"]), config)
+    top = {"participants_sheet": "config/participants.tsv", "primary": "main"} | top
     write_bytes(config / "config.yaml", commented(top, settings, {"main": analysis}).encode())
     write_bytes(config / "README.md", readme().encode())
     for sheet in ("sites", "scans", "participants"):
