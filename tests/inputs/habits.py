@@ -152,7 +152,8 @@ def _references(n: int, *lost: int, factor: float = 0.0):
 
     def change(given: Given) -> None:
         one, rng = given.reference.mean(), np.random.default_rng(SEED)
-        noise = np.diff(given.fids.data, 2, axis=-1).std() / np.sqrt(12)
+        tail = given.fids.data[..., 3 * one.n_points // 4 :]
+        noise = np.diff(tail, 6, axis=-1).std() / np.sqrt(2 * 924)
         draws = rng.normal(size=(2, n, 1, one.n_points))
         data = np.repeat(one.data, n, axis=0)
         data[list(lost)] *= factor

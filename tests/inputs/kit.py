@@ -54,7 +54,10 @@ SAME = 1e-5
 TRUTH = {"Siemens": "nifti", "Philips": "sdat", "GE": "pfile"}
 """Format of the undisturbed scan with which those of a vendor are compared."""
 
-CONVERTED = ("te_s", "tr_s", "reference", "voxel_mm", "spectral_width_hz", "frequency_mhz")
+CONVERTED = (
+    *("te_s", "tr_s", "reference", "voxel_mm", "spectral_width_hz", "frequency_mhz"),
+    *("excitations_per_transient", "water_transients", "water_before_each"),
+)
 LATER = ("anatomy", "preprocess", "fit", "quantify", "response")
 
 
