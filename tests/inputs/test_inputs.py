@@ -32,6 +32,8 @@ MENDED = {
     "jmrui: field in G",
     "raw: slash at the end of a line",
     "raw: cut to a half",
+    "twix: as it is",
+    "twix: cut between two transients",
 }
 """Cases that were once silent, a traceback, or a good file refused."""
 
@@ -87,7 +89,9 @@ def test_what_is_off_by_three_errors_and_two_percent_is_wrong(value, se, less_no
     assert bool(compared(found, truth, less_noise)[0]) == wrong
 
 
-@pytest.mark.parametrize("format", ["nifti", "sdat", "rda", "jmrui", "raw", "dicom"])
+@pytest.mark.parametrize(
+    "format", ["nifti", "sdat", "rda", "jmrui", "raw", "dicom", "twix", "pfile"]
+)
 def test_a_person_stands_in_every_header(kit, tmp_path, format):
     base: Base = kit.base
     given = base.given(format)

@@ -126,3 +126,16 @@ def test_measured_pairs_have_the_noise_of_one_receiver(shared_data, names, excit
     assert noisier(reference, fids, excitations) == []
     if excitations == 1:
         assert noisier(reference.with_data(2 * reference.data), fids, 1)
+
+
+@pytest.mark.parametrize("points", [3, 4, 8])
+def test_a_reference_that_rises_is_refused(points):
+    """As a receiver's filter leaves the start; the second point may be the largest."""
+    water = noisy(1e4, 1.0, 7, n=2)
+    ramp = np.ones(water.n_points)
+    ramp[:points] = np.hanning(2 * points + 1)[1 : points + 1]
+    with pytest.raises(DataError, match="rise or group delay"):
+        check_onset(water.with_data(water.data * ramp))
+    ramp[:] = 1.0
+    ramp[1] = 1.06
+    check_onset(water.with_data(water.data * ramp))

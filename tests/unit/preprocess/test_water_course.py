@@ -9,6 +9,7 @@ from fmrsflow.fids import Fids
 from fmrsflow.preprocess.scan import combined
 from fmrsflow.preprocess.timing import Timing
 from fmrsflow.preprocess.water_course import t2star_s, water_course
+from fmrsflow.water_reference import like_the_others
 
 EACH, GROUPS, TWO = 16, 6, 2
 """Transients between two groups of water, groups, water transients a group."""
@@ -118,7 +119,11 @@ def test_a_group_without_water_is_left_out(water, sim, left, scale):
     assert np.isfinite(found.fids.data).all()
 
 
-def test_a_weak_transient_of_a_plain_reference_does_not_lower_the_water(water, sim):
+@pytest.mark.parametrize("scale", [1.0, 1e-29, 1e30])
+def test_a_weak_transient_of_a_plain_reference_does_not_lower_the_water(water, sim, scale):
+    """Whatever its size, also in single precision."""
+    small = water.with_data((scale * water.data).astype(np.complex64))
+    assert like_the_others(small).all()
     data = np.array(water.transients)
     data[3] *= 0.3
     found = combined(sim.clean(), water.with_data(data))

@@ -97,10 +97,13 @@ prior)."""
 
 MAX_CSF = 0.6
 """Share of CSF above which a voxel lies where no study plans one (a ventricle, or another person's
-head); with more than half CSF the molal value rests on what is left."""
+head): a molal value goes with 1 / (1 - f), so that an error of 0.05 in f, the spread of
+segmentations, is 0.05 / 0.4 of it there, an eighth, as much as people differ by."""
 
 MIN_TISSUE_SUM = 0.9
-"""Sum of GM, WM and CSF in a voxel that lies within the brain; what lacks is skull or air."""
+"""Sum of GM, WM and CSF in a voxel that lies within the brain; what lacks is skull or air. A tenth
+of a voxel of 20 to 30 mm is a slice of 2 to 3 mm, more than people move between T1w and MRS; maps
+of probabilities sum to 1 within the brain."""
 
 SITE_FACTOR = 1.5
 """Times its site's median up to which a scan's molal tCr lies: people differ by a tenth (SD)."""

@@ -12,13 +12,16 @@ from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 
 ALIKE = 1.5
-"""Water is as strong each time within this factor: a movement is no water."""
+"""Water is as strong each time within this factor: the first one before the steady state is 1.46
+times the others at a repetition time of 1.5 s (T1 of grey matter at 3T, 1.3 s: 1 / (1 - exp(-1.5 /
+1.3))). A movement is no water."""
 
 EACH = "each"
 """In column `water_transients`: the reference holds one for each transient, measured before it."""
 
 FEWEST = 2
-"""Strong transients between others that are taken for water without being named."""
+"""Strong transients between others that are taken for water without being named: one alone may be a
+movement or a spike, and is alike to nothing."""
 
 
 def water_rows(fids: Fids, named: str, suppressed: bool) -> np.ndarray:

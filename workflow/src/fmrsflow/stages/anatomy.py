@@ -8,7 +8,7 @@ import numpy as np
 
 from fmrsflow.anatomy.brain import about_brain
 from fmrsflow.anatomy.maps import FOLDERS, check_map, from_labels, is_label_image, kind_of
-from fmrsflow.anatomy.place import check_scanner_space, displacement_mm
+from fmrsflow.anatomy.place import check_scanner_space, displacement_mm, forms_apart_mm
 from fmrsflow.anatomy.voxel import tissue_fractions
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
@@ -31,9 +31,18 @@ def process(job: Job) -> dict:
             f"{job.scan.mrs} holds no voxel geometry: no tissue fractions; export it with its "
             "position (NIfTI-MRS, RDA, SPAR, DICOM)"
         )
+    moved: list[str] = []
     for column in ("t1w", *FOLDERS):
         if name := getattr(job.scan, column):
             check_scanner_space(job.image(column), PurePosixPath(name).name)
+            if (away := forms_apart_mm(job.image(column))) and (name not in moved):
+                moved.append(name)
+                job.warn(
+                    f"the header of {column} has two positions, up to {away:.0f} mm apart (sform "
+                    "and qform), as after a co-registration or a new origin: sform is used, and "
+                    "the MRS voxel is in the scanner's space; if sform is not, convert the T1w "
+                    "again and make the maps of it"
+                )
     method, maps = _maps(job)
     if job.scan.gm and job.scan.t1w:
         _check_maps(job, maps)
