@@ -16,10 +16,10 @@ from snakemake.utils import min_version
 from fmrsflow import manifests, progress, tenancy
 from fmrsflow.batch import request_digest
 from fmrsflow.errors import DataError
-from fmrsflow.files import write_bytes, write_json
+from fmrsflow.files import write_bytes
 from fmrsflow.identity import same_measurements
 from fmrsflow.layout import ROOT
-from fmrsflow.provenance import code_digest, dataset_description, software
+from fmrsflow.provenance import code_digest, software, write_dataset
 from fmrsflow.sheets import StudyError, read_config, read_study
 from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS
 
@@ -98,7 +98,7 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
         tenancy.check_origin(STUDY)
         if not os.path.exists(FROZEN) or open(FROZEN, "rb").read() != content:
             write_bytes(FROZEN, content)
-            write_json(f"{RESULTS}/dataset_description.json", dataset_description(frozen))
+            write_dataset(frozen)
         tenancy.settle(STUDY)
     except (DataError, OSError) as error:
         raise WorkflowError(str(error)) from None

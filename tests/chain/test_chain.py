@@ -280,3 +280,12 @@ def test_a_dry_run_tells_all_errors_of_the_sheets_at_once(tiny_study):
     printed = snakemake(tiny_study, "-n", ok=False)
     for message in ("'Simens' is none of", "stands in row", "batch: 0 is below 1"):
         assert message in printed
+
+
+def test_whatever_has_no_name_in_bids_is_ignored_by_its_validator(tiny_run):
+    results = tiny_run / "results"
+    ignored = (results / ".bidsignore").read_text().split()
+    known = {"dataset_description.json"}
+    for path in results.iterdir():
+        hidden = path.name[0] == "."
+        assert hidden or path.name in known or any(path.match(one) for one in ignored), path

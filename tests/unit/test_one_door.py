@@ -73,6 +73,7 @@ ALLOWED = {
     "synthetic/foreign_lines.py": ({"read_text"}, "measured macromolecules of the package"),
     "synthetic/head.py": ({"nib.load"}, "head of an installed package"),
     "convert/excitations.py": ({"open"}, "the header of a P-file"),
+    "forecast.py": ({"nib.load"}, "headers of images of the study"),
     "intake/bids.py": ({"open", "read_bytes", "json.loads"}, "a dataset that the user names"),
     "intake/people.py": ({"read_table"}, "a dataset that the user names"),
     "intake/protocol.py": ({"nib.load"}, "a dataset that the user names"),

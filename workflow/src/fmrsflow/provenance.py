@@ -14,6 +14,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 from fmrsflow.definitions import Key, Package
+from fmrsflow.files import write_bytes, write_json
 from fmrsflow.layout import INSTALLED, PACKAGE
 from fmrsflow.study import STAGE_SETTINGS, Study
 
@@ -68,6 +69,16 @@ def dataset_description(study: Study) -> dict:
             {**{key: one for key, one in study.software.items() if key != "Stages"}, **made}
         ],
     }
+
+
+def write_dataset(study: Study) -> None:
+    """What makes a folder of results a BIDS derivative: its description, and `.bidsignore` with the
+    folders and files for which the standard has no names (settings, sites, analyses)."""
+    write_json(study.results / "dataset_description.json", dataset_description(study))
+    folders = [*(f"{stage}*" for stage in STAGE_SETTINGS), *study.config["analyses"]]
+    folders += ["multiverse", "logs", "cache"]
+    ignored = [*folders, "study.json", "complete.json"]
+    write_bytes(study.results / ".bidsignore", "".join(f"{one}\n" for one in ignored).encode())
 
 
 @cache

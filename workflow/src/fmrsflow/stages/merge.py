@@ -13,8 +13,8 @@ from pathlib import Path
 from fmrsflow import cli
 from fmrsflow.bundles import Bundle, combine, differences, duplicates, unpack
 from fmrsflow.errors import DataError
-from fmrsflow.files import write_bytes, write_json
-from fmrsflow.provenance import dataset_description
+from fmrsflow.files import write_bytes
+from fmrsflow.provenance import write_dataset
 from fmrsflow.scratch import scratch
 from fmrsflow.study import Study, batches
 from fmrsflow.words import count
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
             write_bytes(results / name, content)
     frozen = results / "study.json"
     write_bytes(frozen, study.save_text().encode())
-    write_json(results / "dataset_description.json", dataset_description(study))
+    write_dataset(study)
     analyses = list(study.config["analyses"])
     keys = batches([scan.key for scan in study.scans], 50)
     n_scans, names = (

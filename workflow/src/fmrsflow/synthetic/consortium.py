@@ -217,6 +217,8 @@ def _write_site(plan: Plan, site: SitePlan, root: Path) -> None:
             "License": plan.licence,
         },
     )
+    # Vendor files have no place in the standard.
+    write_bytes(folder / ".bidsignore", b"*.SDAT\n*.SPAR\n*.rda\n")
     people = [
         {"participant_id": f"sub-{visit.subject}", "age": visit.age}
         for visit in visits(plan)
