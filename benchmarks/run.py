@@ -16,7 +16,7 @@ from fmrsflow import arithmetic
 
 NAMES = (
     *("house", "chain", "synthetic", "fit", "foreign", "measured", "sites", "pages", "scale"),
-    *("bold", "mismatch", "designs", "inputs"),
+    *("bold", "mismatch", "designs", "inputs", "start"),
 )
 
 MODULES = {"designs": ("designs", "responses", "timing")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -20,9 +21,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
 
 
 def test_arguments_reach_snakemake(tiny_study):
-    done = run(str(tiny_study), "-n", "--until", "convert")
+    done = run(str(tiny_study), "-n", "--until", "pages")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "convert" in done.stdout and "report" not in done.stdout.partition("Job stats")[2]
+    stats = done.stdout.partition("Job stats")[2]
+    rules = dict(re.findall(r"^(\w+) +(\d+)$", stats, re.M))
+    assert "pages" in rules and "report" not in rules
+    # What does not run with it: report, concordance, multiverse, complete and `all`.
+    assert f"a run to the report: {int(rules['total']) + 5} jobs, about" in done.stdout
 
 
 def test_a_study_with_an_error_does_not_start(tiny_study):

@@ -79,6 +79,7 @@ ALLOWED = {
     "convert/gains.py": ({"open"}, "vendor files"),
     "convert/p_file.py": ({"open"}, "vendor files"),
     "convert/twix.py": ({"open"}, "vendor files"),
+    "forecast.py": ({"nib.load"}, "headers of images of the study"),
     "intake/bids.py": ({"open", "read_bytes", "json.loads"}, "a dataset that the user names"),
     "intake/people.py": ({"read_table"}, "a dataset that the user names"),
     "intake/protocol.py": ({"nib.load"}, "a dataset that the user names"),

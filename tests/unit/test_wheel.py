@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,17 @@ def test_an_editable_install_leaves_no_second_copy(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert not [one for one in names if one.startswith("fmrsflow/")]
+
+
+def test_jobs_in_conda_get_the_package_of_the_wheel(installed, tmp_path):
+    """envs/core.post-deploy.sh, in an environment without it."""
+    other = tmp_path / "other env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(other)], check=True)
+    (inside,) = installed.glob("lib/python*/site-packages/fmrsflow/_repository")
+    surroundings = {"PATH": f"{other}/bin:{os.environ['PATH']}", "FMRSFLOW_ROOT": str(inside)}
+    script = ["sh", str(inside / "envs" / "core.post-deploy.sh")]
+    subprocess.run(script, env={**os.environ, **surroundings}, check=True)
+    assert ask(other, tmp_path, "-m", "fmrsflow", "--version").strip() == version("fmrsflow")
 
 
 def test_run_needs_no_clone_and_no_home(installed, study):

@@ -56,7 +56,13 @@ def main(argv: list[str]) -> int:
             ]
         )
     )
-    return 1 if missing or wrong else 0
+    if missing or wrong:
+        return 1
+    if not study.config["synthetic"]:
+        from fmrsflow.forecast import forecast, slowness
+
+        print(forecast(study, slowness()))
+    return 0
 
 
 def _without_change(study: Study) -> list[str]:

@@ -1,0 +1,158 @@
+"""From any dataset to a run in one line: what `init`, `run` and `fmrsflow-bids` do with data.
+
+Figures that ask for a program that is not installed, or for a part that is not built, are skipped
+with the reason.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from figure import Figure, skipped
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PLAN = """
+name: forecast
+description: Two sites, two people each, as the costs were not measured
+seed: 18
+responses: {{Glu: {{percent: 4.0}}}}
+design: {{kind: blocks, task: visual, rest_s: 32, task_s: 32}}
+participants: {{per_site: {people}, spacing_mm: 2.2}}
+site_defaults: {{transients: {transients}, tr_s: 2.0, te_s: 0.035, points: 2048}}
+sites:
+  - {{name: north, vendor: Philips, field_t: 3.0, sequence: PRESS, file_format: sdat,
+     reference_format: sdat}}
+  - {{name: south, vendor: Siemens, field_t: 3.0, sequence: PRESS, coils: 8, protocol: own}}
+"""
+
+TREES = ("tests/unit/stages/test_init_from_data.py", "tests/unit/stages/test_init_whose.py")
+VALIDATOR = "bids-validator-deno"
+NOT_BUILT = {
+    "bids-validator errors, published set": ("0", "`fmrsflow publish` is not built"),
+    "wheel without the clone: demo to report": ("works, <= 3 min", "no benchmarks/release.py"),
+    "`module` and snakedeploy-style use": ("works", "no benchmarks/release.py"),
+    "settings carried from Osprey, LCModel, FSL-MRS": ("all", "no benchmarks/release.py"),
+    "docs: broken links, commands that do not run": ("0", "no benchmarks/release.py"),
+}
+"""Figures of other parts, by name: target and why they are skipped here."""
+
+
+def figures(quick: bool) -> Iterator[Figure]:
+    """All figures; `quick` plans runs and makes none."""
+    yield from _trees()
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _runs(Path(folder), quick)
+    others = importlib.util.find_spec("release") is not None
+    if others:
+        yield from importlib.import_module("release").figures(quick)
+    for name, (target, reason) in NOT_BUILT.items():
+        if not (others and "release.py" in reason):
+            yield skipped(name, target, reason)
+
+
+def _trees() -> Iterator[Figure]:
+    """The trees of the tests: public examples rebuilt, and invitations to take another's file."""
+    for file, name in zip(
+        TREES,
+        (
+            "trees of BIDS examples and vendor folders, rows wrong",
+            "files of others given in silence, trees that invite it",
+        ),
+    ):
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", file]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        counts = {
+            word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout)
+        }
+        # Without a summary each test is a letter in its line.
+        letters = Counter("".join(re.findall(r"^([.sFE]+) +\[", done.stdout, re.M)))
+        n = counts.get("passed", letters["."])
+        wrong = counts.get("failed", letters["F"]) + counts.get("error", letters["E"])
+        reached = wrong == 0 and n > 0 and done.returncode == 0
+        yield Figure(name, wrong, "0", reached, f"{n} tests passed of {file}")
+
+
+def _runs(folder: Path, quick: bool) -> Iterator[Figure]:
+    """Two commands from each kind of folder; a whole run against its forecast."""
+    from fmrsflow.forecast import forecast, slowness
+    from fmrsflow.sheets import read_config, read_study
+
+    (folder / "plan.yaml").write_text(PLAN.format(people=2, transients=64))
+    _fmrsflow(folder, "demo", "--preset", "plan.yaml", "data")
+    for name, kind in (("south", "--bids"), ("north", "--files")):
+        study = folder / f"study-{name}"
+        calls = [("init", str(study), kind, str(folder / "data" / name))]
+        calls.append(("run", str(study), *(("-n",) if quick else ("--cores", "2"))))
+        _fmrsflow(folder, *calls[0])
+        os.chdir(study)
+        foreseen = forecast(read_study(read_config("config/config.yaml")), slowness())
+        before = _children_s()
+        _fmrsflow(folder, *calls[1])
+        cpu_s = _children_s() - before
+        ended = quick or (study / "results" / "main" / "report" / "index.html").exists()
+        what = "a BIDS dataset" if kind == "--bids" else "a folder of vendor files"
+        yield Figure(
+            f"commands from {what} to the report", len(calls), "2, no editing", bool(ended),
+            "planned only" if quick else "",
+        )  # fmt: skip
+        if quick:
+            continue
+        n_bytes = sum(one.stat().st_size for one in (study / "results").rglob("*") if one.is_file())
+        for quantity, got, told, unit in (
+            ("CPU", cpu_s, foreseen.cpu_s, "s"),
+            ("space", n_bytes / 1e6, foreseen.n_bytes / 1e6, "MB"),
+        ):
+            off = 100 * (told / got - 1)
+            note = f"{told:.0f} {unit} told, {got:.0f} {unit} measured"
+            yield Figure(
+                f"forecast of {quantity}, {name}, % off", off, "+- 20", abs(off) <= 20, note
+            )
+    os.chdir(ROOT)
+    if quick:
+        yield skipped("forecast of CPU and space", "+- 20 %", "a whole run; without --quick")
+    sets = {"synthetic set, NIfTI-MRS": "data/south", "synthetic set, SDAT": "data/north"}
+    if not quick:
+        sets["results"] = "study-south/results"
+    for name, place in sets.items():
+        yield _validated(f"bids-validator errors, {name}", folder / place)
+
+
+def _validated(name: str, dataset: Path) -> Figure:
+    """Errors that the validator of the standard finds."""
+    import json
+
+    if shutil.which(VALIDATOR) is None:
+        return skipped(name, "0", f"{VALIDATOR} is not installed (pip install {VALIDATOR})")
+    command = [VALIDATOR, str(dataset), "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    errors = [one for one in issues if one["severity"] == "error"]
+    return Figure(name, len(errors), "0", not errors, ", ".join({one["code"] for one in errors}))
+
+
+def _fmrsflow(folder: Path, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fmrsflow", *arguments],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
