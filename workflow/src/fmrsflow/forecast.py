@@ -82,7 +82,7 @@ COSTS = {
     "basis": Cost(0.4, lambda one: 3.6, lambda one: 1.2e7),
     "preprocess": Cost(
         0.88,
-        lambda one: 0.19 + 0.0028 * one.samples,
+        lambda one: 0.19 + 0.0026 * one.samples + 0.00015 * one.stored,
         lambda one: _samples_bytes(one.samples) + 4e4,
     ),
     "fit": Cost(1.0, lambda one: 0.80 + 0.0018 * one.transients, lambda one: 5.8e5),
