@@ -3,8 +3,9 @@
 Each cost is a start (imports, and what the first scan of a job pays) and what a scan adds: a part
 of its own, and one by its transients, samples or voxels of its T1w. They were measured stage by
 stage (2026-12-01, six scans each of 32, 96 and 256 transients, T1w of 2.5, 2.0 and 1.5 mm, in SDAT
-and NIfTI-MRS); `benchmarks/run.py start` compares a whole run with them. CPU time is scaled by how
-fast this machine does `_work`, which took `WORK_S` there.
+and NIfTI-MRS of up to 16 coils); those of tables of many sites are of docs/scale.md.
+`benchmarks/run.py start` compares whole runs with them. CPU time is scaled by how fast this machine
+does `_work`, which took `WORK_S` there.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _samples_bytes(samples: float) -> float:
 COSTS = {
     "convert": Cost(
         0.65,
-        lambda one: (0.20 + 0.0042 * one.stored if one.vendor else 0.05) + 0.0006 * one.stored,
+        lambda one: (0.22 + 0.0036 * one.stored if one.vendor else 0.05) + 0.0006 * one.stored,
         lambda one: _samples_bytes(one.stored) * 1.05 + 3e4,
     ),
     "segment": Cost(
@@ -81,23 +82,23 @@ COSTS = {
     "basis": Cost(0.4, lambda one: 3.6, lambda one: 1.2e7),
     "preprocess": Cost(
         0.88,
-        lambda one: 0.19 + 0.0028 * one.samples,
+        lambda one: 0.19 + 0.0026 * one.samples + 0.00015 * one.stored,
         lambda one: _samples_bytes(one.samples) + 4e4,
     ),
-    "fit": Cost(1.0, lambda one: 0.78 + 0.0028 * one.transients, lambda one: 5.8e5),
+    "fit": Cost(1.0, lambda one: 0.80 + 0.0018 * one.transients, lambda one: 5.8e5),
     "quantify": Cost(0.2, lambda one: 0.031, lambda one: 9e4),
-    "response": Cost(0.27, lambda one: 0.056, lambda one: 3.6e4),
-    "pages": Cost(0.73, lambda one: 0.06, lambda one: 1.5e6),
+    "response": Cost(0.27, lambda one: 0.045 + 0.00017 * one.transients, lambda one: 3.6e4),
+    "pages": Cost(0.73, lambda one: 0.03 + 0.0009 * one.transients, lambda one: 1.5e6),
 }
 """By stage; `pages` of an analysis."""
 
 BOLD = Cost(5.0, lambda one: 40.0, lambda one: 5e6)
 """Of a scan with BOLD runs (docs/bold.md); runs differ by far more than scans of spectra."""
 
-SITES_S, SITES_SCAN_S = 14.0, 0.04
+ONE_SITE_S, SITES_S, SITES_SCAN_S = 3.0, 14.0, 0.04
 CONCORDANCE_S = 3.4
 REPORT_S, REPORT_SITE_S = 0.5, 0.15
-MULTIVERSE_S, COMPLETE_S = 1.0, 0.15
+MULTIVERSE_S, COMPLETE_S = 2.0, 0.15
 ANALYSIS_BYTES, SITE_PAGE_BYTES = 1.5e6, 1.5e6
 
 START_S, PLAN_JOB_S = 5.0, 0.05
@@ -179,7 +180,7 @@ def forecast(study: Study, speed: float = 1.0) -> Forecast:
 
         add(study.jobs("convert"), COSTS["pages"], page_manifest, of_item)
         for place, cost_s in (
-            ("sites", SITES_S + SITES_SCAN_S * n_scans),
+            ("sites", (SITES_S if n_sites > 1 else ONE_SITE_S) + SITES_SCAN_S * n_scans),
             ("bold", CONCORDANCE_S),
             ("report", REPORT_S + REPORT_SITE_S * n_sites),
         ):
