@@ -8,16 +8,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fmrsflow.basis.files import to_npz
 from fmrsflow.basis.sequences import sequence
 from fmrsflow.basis.simulate import simulate, with_macromolecules
+from fmrsflow.batch import run_job
+from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.files import read_json
 from fmrsflow.fit.design import Design, Timing
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import Transients
 from fmrsflow.response.measured import Measured
 from fmrsflow.response.scalings import Scale, scale_of, scalings
 from fmrsflow.response.together import fit_scans
+from fmrsflow.stages.response import process
+from fmrsflow.study import Scan, Site, Study
+from fmrsflow.tables import columns_of, read_table
 
 GAIN_SD = np.array([0.003, 0.004])
 
@@ -294,3 +301,96 @@ def test_means_of_conditions_are_of_one_model_with_their_own_widths(make):
         # What macromolecules are taken not to do is known in the one alone.
         assert 0.9 * joint[key].se < change.se < 2 * joint[key].se, key
     assert means["Glu", "molal", "task"].low < means["Glu", "molal", "task"].percent
+
+
+NAMES = {"preprocess": "p", "basis": "b", "fit": "f", "concentration": "c", "response": "r"}
+
+
+def respond(folder, scans, basis, **fit) -> tuple[dict, list[dict]]:
+    """Record and changes of the stage for scans of one unit, from their files on."""
+    named = [Scan("a", "01", f"{j}.nii", task="t", run=str(j), unit="one") for j in range(2)]
+    sites = {"a": Site("a", "GE", 2.9, "sLASER", 0.028, 2.0, "own")}
+    config = {"results": str(folder / "results"), "data_root": str(folder)}
+    config |= {stage: {name: {}} for stage, name in NAMES.items()}
+    settings = {
+        "rest": "rest", "metabolites": ["Glu", "tCr"], "interval": "fieller", "drift_order": 1,
+        "bootstraps": 0, "bootstrap_block": 0, "control_percent": 1.0,
+        "control_linewidth_hz": 0.6, "control_shift_hz": 1.0,
+    }  # fmt: skip
+    config |= {"response": {"r": settings}, "fit": {"f": fit}}
+    study = Study(config, sites, tuple(named))
+    made = Job("basis", study, sites["a"], {"basis": "b"})
+    made.save("basis.npz", to_npz(basis))
+    made.finish("ok", None, None, {})
+    for one, scan in zip(named, scans):
+        transients = scan.transients
+        conditions = list(dict.fromkeys(transients.labels))
+
+        def job(stage, wanted, one=one):
+            return Job(stage, study, one, dict(list(NAMES.items())[:wanted]))
+
+        body = {"tr_s": 2.0, "excitations_per_transient": 1}
+        Job("convert", study, one, {}).finish("ok", None, None, body)
+        before = job("preprocess", 1)
+        before.save("svs", transients.fids)
+        table = [
+            {"transient": j, "time_s": 2.0 * j, "condition": label, "weight": 1.0, "kept": True,
+             "shift_hz": 0.0}
+            for j, label in enumerate(transients.labels)
+        ]  # fmt: skip
+        before.save("transients", table, columns_of("preprocess", "transients"))
+        before.finish("ok", None, None, {"conditions": conditions})
+        own = job("fit", 3)
+        own.save("timecourse", [], columns_of("fit", "timecourse"))
+        own.finish("ok", None, None, {"joint": {"status": "failed", "reason": "not asked for"}})
+        after = job("quantify", 4)
+        values = [
+            {"metabolite": "tCr", "condition": name, "matched": False, "quantity": "raw",
+             "value": 8.0, "se": 0.1, "water_se": 0.0}
+            for name in conditions
+        ]  # fmt: skip
+        after.save("concentrations", values, columns_of("quantify", "concentrations"))
+        after.finish("ok", None, None, {"water": None})
+    done = Job("response", study, study.units()[0], NAMES)
+    run_job(done, process)
+    record = read_json(done.record_path)
+    path = study.path("response-p-b-f-c-r", study.units()[0], "desc-response_change.tsv")
+    return record, read_table(path) if path.is_file() else []
+
+
+def test_the_stage_reads_designs_and_courses_beside_each_scan(tmp_path, quiet, basis):
+    box = [label == "task" for label in EVENTS]
+    rows = [f"1\t{int(one and j < 12)}\t{int(one and j >= 12)}" for j, one in enumerate(box)]
+    stem = "sub-01_task-t_run-"
+    (tmp_path / f"{stem}0_design.tsv").write_text("constant\n" + "1\n" * 24)
+    (tmp_path / f"{stem}1_design.tsv").write_text("\n".join(["constant\tfirst\tsecond", *rows]))
+    motion = np.random.default_rng(8).standard_normal(24)
+    (tmp_path / f"{stem}1_motion.tsv").write_text("x\n" + "".join(f"{one}\n" for one in motion))
+    fit = {"joint_design": "{stem}_design.tsv", "joint_nuisance": "{stem}_motion.tsv"}
+    both = ["both = mean first second"]
+    record, table = respond(tmp_path, quiet, basis, **fit, joint_contrasts=both)
+    assert record["joint"]["contrasts"] == ["first", "second", "both"]
+    # The file of the rest scan is not there.
+    assert sum("no nuisance courses" in one for one in record["warnings"]) == 1
+    files = {name.rsplit("_", 1)[1] for name in record["sources"]}
+    assert files == {"design.tsv", "motion.tsv"}
+    found = {
+        row["task"]: row
+        for row in table
+        if (row["metabolite"], row["estimator"], row["quantity"])
+        == ("Glu", "joint", "ratio_stable")
+    }
+    assert set(found) == {"first", "second", "both", "task"}
+    for name, row in found.items():
+        change, se = float(row["change_percent"]), float(row["se_percent"])
+        assert change == pytest.approx(5.0, abs=3 * se), name
+    means = [row for row in table if row["estimator"] == "blocks" and row["matched"] == "true"]
+    assert {(row["metabolite"], row["quantity"]) for row in means} == {
+        ("Glu", "raw"), ("Glu", "ratio_tcr"), ("tCr", "raw"),
+    }  # fmt: skip
+
+
+def test_a_unit_that_cannot_be_fitted_says_so_in_its_record(tmp_path, quiet, basis):
+    record, _ = respond(tmp_path, quiet, basis, joint_respond=["Xyz"])
+    assert record["joint"]["status"] == "failed"
+    assert "Xyz, which the basis lacks" in record["joint"]["reason"]
