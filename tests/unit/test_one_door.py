@@ -47,7 +47,7 @@ ALLOWED = {
     "stages/bold.py": ({"read_table", "read_json"}, "BOLD runs of the study"),
     "bold/mask.py": ({"read_text"}, "transform that a setting names"),
     "stages/check.py": ({"read_table"}, "events of the study"),
-    "stages/fit.py": ({"read_table"}, "design that a setting names"),
+    "scan_designs.py": ({"read_table"}, "design that a setting names"),
     "basis/formats.py": (
         {"read_text", "read_npz", "json.loads"},
         "basis that a setting names",

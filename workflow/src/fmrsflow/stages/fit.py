@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -12,16 +11,9 @@ from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.fids import Fids
-from fmrsflow.fit.design import (
-    Design,
-    Timing,
-    combined,
-    given_design,
-    linewidth_design,
-    width_of_contrasts,
-)
+from fmrsflow.fit.design import LINEWIDTH, Design, Timing, combined
 from fmrsflow.fit.flags import flags, implausible, joint_flags
-from fmrsflow.fit.nuisance import nuisance_design, water_design
+from fmrsflow.fit.nuisance import water_design
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import (
     ScanFit,
@@ -34,7 +26,7 @@ from fmrsflow.fit.scan import (
     shape_designs,
 )
 from fmrsflow.fit.scan_means import ScanMeans, means_of_scan, plain_designs, series_of_scan
-from fmrsflow.tables import read_table
+from fmrsflow.scan_designs import designs_given, nuisance_of, timing_of
 from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
 from fmrsflow.water_amplitude import water_amplitude
 
@@ -88,14 +80,14 @@ def _together(
 ) -> tuple[dict, ScanMeans | None]:
     """Joint fit, and means of conditions and blocks, from one fit of all transients: what the
     record says of the joint fit, and the means where there are any."""
-    timing = _timing(job, transients)
+    timing = timing_of(job, job.scan, transients)
     design = width = rest = shapes = nuisance = None
     joint = {"status": "absent", "reason": "switched off (setting joint)"}
     try:
         if options.joint:
             design, width, rest = _designs(job, options, transients.labels, timing)
             shapes = shape_designs(transients.labels, timing, options)
-            nuisance = _nuisance(job, options, transients, timing)
+            nuisance = nuisance_of(job, job.scan, options, transients, timing)
     except Unreachable:
         raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
@@ -134,28 +126,6 @@ def _failed(failure: DataError) -> dict:
     return {"status": "failed", "reason": " ".join(str(failure).split())}
 
 
-def _timing(job: Job, transients: Transients) -> Timing:
-    """When transients were excited, and events took place: without any, runs of a condition.
-
-    Raises
-    ------
-    DataError
-        Several conditions, and no repetition time.
-    """
-    converted, time_s = job.record("convert"), transients.time_s
-    events = job.record("preprocess").get("events")
-    each = converted["excitations_per_transient"] or 1
-    tr_s = converted["tr_s"] or job.site.tr_s
-    if not tr_s or not np.isfinite(time_s).all():
-        if len(set(transients.labels) - {None}) > 1:
-            raise DataError("no repetition time in the file nor in sites.tsv: give tr_s there")
-        # One condition: a drift goes by the order of the transients, and nothing else by time.
-        return Timing.of_labels(transients.labels, np.arange(len(time_s)))
-    if events is None:
-        return Timing.of_labels(transients.labels, time_s)
-    return Timing(time_s, events, tr_s * (np.arange(each) - (each - 1) / 2))
-
-
 def _designs(
     job: Job, options: FitOptions, labels: Sequence[str | None], timing: Timing
 ) -> tuple[Design, Design | None, str | None]:
@@ -164,62 +134,23 @@ def _designs(
     if not options.joint_design:
         design, width = designs(labels, timing, options)
         return design, _with_water(job, options, width, timing), joint_rest(labels, options)
-    path, there = _named(job, options.joint_design)
-    if not there:
-        name = path.relative_to(job.study.data_root)
-        raise Unreachable(f"{name} (setting joint_design) is not below the data root", path)
-    design, width = given_design(read_table(job.beside(path)), len(labels))
-    if width is None:
-        width = _with_water(job, options, _width(design, labels, timing, options), timing)
+    design, width = designs_given(job, job.scan, options, labels, timing)
+    width = _with_water(job, options, width, timing)
     return combined(design, options.joint_contrasts), width, None
 
 
 def _with_water(job: Job, options: FitOptions, width: Design, timing: Timing) -> Design:
     """Linewidth design with the measured width of water, where that says more; the record names the
     courses."""
-    if not options.joint_linewidth_water or not job.earlier("preprocess").has("water.tsv"):
+    there = job.earlier("preprocess").has("water.tsv")
+    given = any(name.startswith(LINEWIDTH) for name in width.names)
+    if not options.joint_linewidth_water or not there or given:
         return width
     try:
         return water_design(job.table("preprocess", "water"), timing, width)
     except DataError as failure:
         job.warn(f"the joint fit does without the width of water: {failure}")
         return width
-
-
-def _named(job: Job, pattern: str) -> tuple[Path, bool]:
-    """Path of the file that a setting names for the scan, and whether it is there, below the data
-    root."""
-    path = job.study.data_root / pattern.format(stem=job.scan.stem, **job.scan.entities)
-    root = job.study.data_root.resolve()
-    return path, path.is_file() and path.resolve().is_relative_to(root)
-
-
-def _nuisance(
-    job: Job, options: FitOptions, transients: Transients, timing: Timing
-) -> Design | None:
-    """Nuisance courses of the scan; None, and a warning, where the setting names no file that is
-    there."""
-    if not options.joint_nuisance:
-        return None
-    path, there = _named(job, options.joint_nuisance)
-    if not there:
-        job.warn("no nuisance courses: the file that the setting joint_nuisance names is not there")
-        return None
-    if path.name.endswith(".tsv.gz"):
-        job.beside(path.with_name(path.name.removesuffix(".tsv.gz") + ".json"))
-    found = nuisance_design(job.beside(path), transients.time_s, timing.within_s)
-    return found if found.names else None
-
-
-def _width(
-    design: Design, labels: Sequence[str | None], timing: Timing, options: FitOptions
-) -> Design:
-    """Linewidth design beside a given one that says nothing of it: from events, where there are
-    any, else from its own contrasts."""
-    if len(set(labels) - {None}) < 2 and not options.joint_linewidth_events:
-        return width_of_contrasts(design, timing)
-    rest, regressor = joint_rest(labels, options), options.joint_linewidth_regressor
-    return linewidth_design(labels, rest, timing, regressor, options.joint_linewidth_events)
 
 
 def _water(job: Job) -> dict:

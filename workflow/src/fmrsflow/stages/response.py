@@ -8,7 +8,7 @@ from functools import partial
 
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.response.blocks import block_rows
 from fmrsflow.response.controls import controls, controls_of_design
@@ -32,8 +32,13 @@ def process(job: Job) -> dict:
             f"no condition {setting['rest']!r}; changes refer to {rest!r} (setting response: rest)"
         )
     found = blocks(scans, rest, tasks, setting)
-    together = _together(job, scans, rest, tasks) if len(scans) > 1 else None
+    together = told = None
+    if len(scans) > 1:
+        together, told = _together(job, scans, rest, tasks)
     if together is not None:
+        means = together.differences(setting["metabolites"], setting["interval"])
+        if means:  # what single scans match is within each of them
+            found = [*means, *(one for one in found if not one.matched)]
         found += together.estimates(setting["metabolites"])
     elif not any(one.matched for one in found):
         job.warn(
@@ -83,7 +88,7 @@ def process(job: Job) -> dict:
         "scans": [scan.key for scan in scans],
         "flags": [one.flag for one in checked if one.flag],
         "boxcar_reads": boxcar_reads(plateaus),
-        **({} if together is None else {"joint": together.summary()}),
+        **({} if told is None else {"joint": told}),
     }
 
 
@@ -116,30 +121,42 @@ def _of_design(job: Job, scan: UnitScan, setting: Mapping) -> dict:
 
 
 def _together(job: Job, scans: Sequence[UnitScan], rest: str, tasks: Sequence[str]):
-    """The joint fit of the scans of a unit; None, and a warning, where there is none."""
+    """The joint fit of the scans of a unit and what the record says of it; None, and a warning,
+    where there is none."""
     options = FitOptions.from_settings(job.settings["fit"])
     if not options.joint or options.engine != "fmrsflow":
-        return None  # its user chose so
+        return None, None  # its user chose so
     from fmrsflow.fit.scan import Transients
-    from fmrsflow.response.together import fit_scans, scale_of
+    from fmrsflow.response.measured import Measured
+    from fmrsflow.response.scalings import scale_of
+    from fmrsflow.response.together import fit_scans
+    from fmrsflow.scan_designs import designs_given, nuisance_of, timing_of
 
-    if options.joint_design:
-        job.warn("the joint fit of several scans takes conditions, not the table of joint_design")
-    transients, bases, scales = [], [], []
-    for own, scan in zip(job.unit.scans, scans):
-        fids = job.fids("preprocess", "svs", own)
-        transients.append(Transients.from_rows(fids, scan.transients))
-        bases.append(job.basis().resampled(fids.dwell_s, fids.n_points, fids.frequency_mhz))
-        water = job.record("quantify", own)["water"]
-        scales.append(scale_of(scan.concentrations, water))
     try:
-        found = fit_scans(transients, bases, scales, rest, tasks, options)
+        measured = []
+        for own, scan in zip(job.unit.scans, scans):
+            fids = job.fids("preprocess", "svs", own)
+            transients = Transients.from_rows(fids, scan.transients)
+            timing = timing_of(job, own, transients)
+            labels = transients.labels
+            one = Measured(
+                transients,
+                job.basis().resampled(fids.dwell_s, fids.n_points, fids.frequency_mhz),
+                scale_of(scan.concentrations, job.record("quantify", own)["water"]),
+                timing,
+                designs_given(job, own, options, labels, timing) if options.joint_design else None,
+                nuisance_of(job, own, options, transients, timing),
+            )
+            measured.append(one)
+        found = fit_scans(measured, rest, tasks, options)
+    except Unreachable:
+        raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
         job.warn(f"no joint fit of the scans: {failure}")
-        return None
+        return None, {"status": "failed", "reason": " ".join(str(failure).split())}
     for flag in found.flags([scan.key for scan in scans]):
         job.warn(flag)
-    return found
+    return found, found.summary()
 
 
 def _read(job: Job, scan: Scan) -> UnitScan:
