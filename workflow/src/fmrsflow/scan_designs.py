@@ -16,7 +16,7 @@ from fmrsflow.fit.design import (
     linewidth_design,
     width_of_contrasts,
 )
-from fmrsflow.fit.nuisance import nuisance_design, water_design
+from fmrsflow.fit.nuisance import nuisance_design
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import Transients, joint_rest
 from fmrsflow.study import Scan
@@ -62,22 +62,7 @@ def designs_given(
         name = path.relative_to(job.study.data_root)
         raise Unreachable(f"{name} (setting joint_design) is not below the data root", path)
     design, width = given_design(read_table(job.beside(path)), len(labels))
-    if width is None:
-        width = _width(design, labels, timing, options)
-        width = with_water(job, scan, options, width, timing)
-    return design, width
-
-
-def with_water(job: Job, scan: Scan, options: FitOptions, width: Design, timing: Timing) -> Design:
-    """Linewidth design with the measured width of water, where that says more; the record names the
-    courses."""
-    if not options.joint_linewidth_water or not job.earlier("preprocess", scan).has("water.tsv"):
-        return width
-    try:
-        return water_design(job.table("preprocess", "water", scan), timing, width)
-    except DataError as failure:
-        job.warn(f"the joint fit does without the width of water: {failure}")
-        return width
+    return design, _width(design, labels, timing, options) if width is None else width
 
 
 def nuisance_of(

@@ -67,7 +67,10 @@ def main(argv: list[str]) -> int:
 
 def _without_change(study: Study) -> list[str]:
     """Units whose scans have one condition, by what the sheet says of it: they have concentrations
-    and no change."""
+    and no change, unless an analysis has a design of its own for them."""
+    used = {analysis["fit"] for analysis in study.config["analyses"].values()}
+    if any(study.setting("fit", name).get("joint_design") for name in used):
+        return []
     found: dict[str, list[str]] = {}
     for unit in study.units():
         names = {scan.condition or WHOLE for scan in unit.scans}

@@ -11,8 +11,9 @@ from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.fids import Fids
-from fmrsflow.fit.design import Design, Timing, combined
+from fmrsflow.fit.design import LINEWIDTH, Design, Timing, combined
 from fmrsflow.fit.flags import flags, implausible, joint_flags
+from fmrsflow.fit.nuisance import water_design
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import (
     ScanFit,
@@ -25,7 +26,7 @@ from fmrsflow.fit.scan import (
     shape_designs,
 )
 from fmrsflow.fit.scan_means import ScanMeans, means_of_scan, plain_designs, series_of_scan
-from fmrsflow.scan_designs import designs_given, nuisance_of, timing_of, with_water
+from fmrsflow.scan_designs import designs_given, nuisance_of, timing_of
 from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
 from fmrsflow.water_amplitude import water_amplitude
 
@@ -132,10 +133,24 @@ def _designs(
     the condition that changes refer to (None where the TSV says it)."""
     if not options.joint_design:
         design, width = designs(labels, timing, options)
-        width = with_water(job, job.scan, options, width, timing)
-        return design, width, joint_rest(labels, options)
+        return design, _with_water(job, options, width, timing), joint_rest(labels, options)
     design, width = designs_given(job, job.scan, options, labels, timing)
+    width = _with_water(job, options, width, timing)
     return combined(design, options.joint_contrasts), width, None
+
+
+def _with_water(job: Job, options: FitOptions, width: Design, timing: Timing) -> Design:
+    """Linewidth design with the measured width of water, where that says more; the record names the
+    courses."""
+    there = job.earlier("preprocess").has("water.tsv")
+    given = any(name.startswith(LINEWIDTH) for name in width.names)
+    if not options.joint_linewidth_water or not there or given:
+        return width
+    try:
+        return water_design(job.table("preprocess", "water"), timing, width)
+    except DataError as failure:
+        job.warn(f"the joint fit does without the width of water: {failure}")
+        return width
 
 
 def _water(job: Job) -> dict:
