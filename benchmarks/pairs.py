@@ -143,11 +143,12 @@ def scalings(unit: UnitFit, gain: float, seed: int) -> dict[str, Scaling]:
     """By the water, measured with its errors, to what does not respond, and as it is."""
     error = WATER * 2**0.5
     told = gain * np.exp(error * np.random.default_rng((seed, 4)).standard_normal())
-    sd = np.array([0.0, np.hypot(error, np.hypot(*unit.gain_sd))])
+    scatter = max(np.hypot(*unit.gain_sd), 1e-6)
+    sd = np.array([0.0, np.hypot(error, scatter)])
     return {
         "water": Scaling("water", np.array([1.0, told]), sd),
         "stable": Scaling("stable", np.ones(2), np.array([0.0, np.inf]), to_stable=True),
-        "known": Scaling("known", np.array([1.0, gain]), np.array([0.0, 1e-6])),
+        "known": Scaling("known", np.array([1.0, gain]), np.array([0.0, scatter])),
     }
 
 

@@ -183,3 +183,14 @@ def test_a_gain_that_nothing_tells_is_refused(make, basis):
         assert loose.covariance[0, k, k] ** 0.5 == pytest.approx(known, rel=0.1), sd
     with pytest.raises(DataError, match="did not settle"):
         unit.changes(water(ratio=1e9, sd=1e6))
+
+
+@pytest.mark.parametrize(
+    ("setting", "per_ppm"), [({}, 5.0), ({"baseline_smoothness": "fixed"}, 2.5)]
+)
+def test_the_baseline_is_as_free_as_it_may_be_or_as_set(make, basis, setting, per_ppm):
+    """Whatever cross-validation sees in scans without any."""
+    unit = fit_unit(two(make, basis, snr=30.0), ("task",), FitOptions(**setting))
+    for part in unit.parts:
+        parameters = part.target.shares.sum() / 2  # real and imaginary part
+        assert parameters == pytest.approx(per_ppm * np.ptp(part.model.ppm), rel=1e-3)

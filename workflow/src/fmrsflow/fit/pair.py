@@ -151,7 +151,7 @@ def fit_unit(
         raise DataError(f"joint_respond names {', '.join(unknown)}, which the basis lacks")
     may = [name in responding or (not responding and name != CREATINE_CH2) for name in model.names]
     may = np.where(model.broad, options.joint_macromolecules == "free", may)
-    parts = parts_of(found, cut, scans, may)
+    parts = parts_of(found, cut, scans, may, options)
     return UnitFit(parts, design, may, bool(responding))
 
 

@@ -18,7 +18,8 @@ from fmrsflow.fit import gain as gains
 from fmrsflow.fit.directions import GAIN, SHAPES
 from fmrsflow.fit.joint import solved
 from fmrsflow.fit.linear import FAINTEST, Columns
-from fmrsflow.fit.model import COMMON, Model
+from fmrsflow.fit.model import COMMON, MAX_DIMENSION_PER_PPM, Model
+from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.series import Series
 from fmrsflow.fit.solve import (
     Spectrum,
@@ -29,6 +30,7 @@ from fmrsflow.fit.solve import (
     make_target,
     slope,
     solution,
+    solved_again,
     tangents,
 )
 from fmrsflow.noise import NoiseShape, noise_shape
@@ -108,13 +110,25 @@ class Form:
 
 
 def parts_of(
-    found: Sequence[Series], cut: Sequence[Fids], scans: Sequence[ScanOfUnit], may: np.ndarray
+    found: Sequence[Series],
+    cut: Sequence[Fids],
+    scans: Sequence[ScanOfUnit],
+    may: np.ndarray,
+    options: FitOptions,
 ) -> list[Part]:
-    """Scans for the search: one smoothness of the baseline for all, and one kind of line, so that
-    what these get wrong is common to them."""
-    dimensions = [one.mean.directions.model.baseline for one in found]
-    smoothness = min(one.mean.smoothness for one in found)
-    size = dimensions[0].effective_dimension(smoothness)
+    """Scans for the search: one stiffness of the baseline for all, and one kind of line, so that
+    what these get wrong is common to them.
+
+    A criterion that chooses the stiffness sees the less of a baseline the more noise there is, and
+    what it passes over differs from scan to scan: the baseline is as free as a criterion may make
+    it.
+    """
+    models = [one.mean.directions.model for one in found]
+    size = max(
+        model.baseline.effective_dimension(one.mean.smoothness) for model, one in zip(models, found)
+    )
+    if options.baseline == "spline" and options.baseline_smoothness != "fixed":
+        size = MAX_DIMENSION_PER_PPM * float(np.ptp(models[0].ppm))
     free = any(not one.directions.model.is_voigt(one.directions.state.theta) for one in found)
     parts = []
     for series, fids, scan in zip(found, cut, scans):
@@ -130,8 +144,9 @@ def parts_of(
         noise = float(np.sqrt(max(series.variance / kept.sum(), faintest)))
         data = Spectrum(scale * spectrum, scale, scale * noise, shape)
         own = whole.baseline.smoothness_for(size)
-        dof = degrees_of_freedom(model, float(own), state)
-        variance = max(state.cost / dof, faintest)
+        target = make_target(model, spectrum, series.variance, float(own), state)
+        cost = solved_again(model, target, state).cost
+        variance = max(cost / degrees_of_freedom(model, float(own), state), faintest)
         target = make_target(model, spectrum, variance, float(own), state)
         courses = scan.courses[kept]
         parts.append(
