@@ -144,3 +144,8 @@ def test_units_of_one_condition_are_told_before_any_data(changed, capsys):
     assert "(rest)" in told[0] and both in told[0] and "sub-01_ses-1_task-rest_run-2" in told[0]
     assert "(memory)" in told[1] and "sub-02_task-memory" in told[1]
     assert not any("sub-03" in line for line in told)
+    # A design matrix of the user is enough.
+    config = Path("config/config.yaml")
+    config.write_text(config.read_text().replace("joint_design: ''", "joint_design: '{stem}.tsv'"))
+    changed()
+    assert "one condition" not in capsys.readouterr().out
