@@ -122,13 +122,4 @@ def _mutation(format: str, operation: str, seed: int) -> Callable[[Base], Given]
     return given
 
 
-OPEN = (
-    "reference of half gain",
-    "reference of double gain",
-    "reference after an inversion",
-    "maps moved by 20 mm",
-)
-"""Ends of names of cases that nothing tells within one scan yet: tCr stays in the range of a brain,
-and the voxel in the head. They count in the benchmark."""
-
 CASES = (*signal_cases(), *header_cases(), *ROWS)

@@ -26,6 +26,7 @@ from fmrsflow.files import file_digest, read_json, write_bytes
 from fmrsflow.identity import same_measurements
 from fmrsflow.sheets import StudyError, missing_files, read_config, read_study
 from fmrsflow.study import STAGE_SETTINGS, Study
+from fmrsflow.surroundings import troubles
 from fmrsflow.tables import read_table
 
 RIGHT = "right"
@@ -278,7 +279,7 @@ def _front(folder: Path) -> str:
         study = read_study(read_config(CONFIG), CONFIG)
     except StudyError as error:
         return f"{REFUSED}: {'; '.join(error.problems)}"
-    if problems := [*same_measurements(study), *missing_files(study)]:
+    if problems := [*same_measurements(study), *missing_files(study), *troubles(study)]:
         return f"{REFUSED}: {'; '.join(problems)}"
     write_bytes(Path("results/study.json"), study.save_text().encode())
     return _stages(folder, ("convert",))

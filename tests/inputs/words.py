@@ -8,7 +8,20 @@ from fmrsflow.study import PATH_COLUMNS
 
 TO_DO = (
     *("acquire", "add", "bring", "check", "convert", "copy", "empty", "export", "give", "keep"),
-    *("leave", "make", "mend", "name", "put", "remove", "rename", "say", "split", "take", "write"),
+    *(
+        "leave",
+        "make",
+        "mend",
+        "name",
+        "put",
+        "remove",
+        "rename",
+        "save",
+        "say",
+        "split",
+        "take",
+        "write",
+    ),
 )
 """Words of which one tells what to do."""
 
@@ -21,8 +34,8 @@ PLACE = re.compile(
 """A file: by its ending, or as outputs call a site's file, which may have none
 (`source_names.py`)."""
 
-CELL = re.compile(r"(row \d+: \w+: .*\(|unknown column .*(known are|did you mean))")
-"""The cell of a sheet, its value and what may stand there."""
+CELL = re.compile(r"(row [\d#]+: \w+: .*\(|unknown column .*(known are|did you mean))")
+"""The cell of a sheet, its value and what may stand there; numbers may be left out as #."""
 
 LEAST_CAUSE = 12
 """Letters of a cause, between the place and what to do."""

@@ -138,6 +138,8 @@ def test_problems_of_sheets_help():
         ("sub-01_ses-2_task-visual_ref (ref of sub-01_mrs): is short; name none", True),
         ("scan.SDAT: truncated; copy it again", True),
         ("scans.tsv row 3: te_s: 'x' (a number of seconds)", True),
+        ("sites.tsv row #: te_s: '#,#' is not a number (echo time, s)", True),
+        ("scans.tsv is not a UTF-8 text table; save it as one", True),
         ("sub-01_mrs: cannot be read", False),  # nothing to do
         ("the file is damaged; copy it again", False),  # which?
         ("sub-01_mrs: mend it", False),  # why?

@@ -155,5 +155,7 @@ def noisier(reference: Fids, fids: Fids, excitations: float | None) -> list[str]
         f"the noise of the water reference is {ratio:.2g} times that of the scan's FIDs, and one "
         f"excitation has {sqrt(excitations):.2g} times at most: the reference is a sum where the "
         "scan is a mean, or of another receiver gain, and its water on another scale; molal and "
-        "molar values are not to be used"
+        "molar values are not to be used (if a transient is the mean of several excitations, say "
+        "so "
+        "in column excitations_per_transient of scans.tsv)"
     ]
