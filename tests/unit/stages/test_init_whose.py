@@ -338,6 +338,8 @@ def test_a_t1w_of_another_person_or_session_is_not_taken(tmp_path):
     rda(root / "P03" / "day2" / "a.rda", 5)
     image(root / "P03" / "T1.nii.gz")
     image(root / "P04" / "T1.nii.gz")
+    rda(root / "P05" / "visit1" / "a.rda", 6)
+    image(root / "P05" / "visit2" / "anat" / "T1.nii.gz")
     found = made(tmp_path / "study", root)
     assert {name: row["t1w"] for name, row in found.items()} == {
         "P01/day1/mrs/a.rda": "d/P01/day1/anat/T1.nii.gz",
@@ -345,9 +347,10 @@ def test_a_t1w_of_another_person_or_session_is_not_taken(tmp_path):
         "P02/mrs/a.rda": "d/P02/anat/T1.nii.gz",
         "P03/day1/a.rda": NONE,
         "P03/day2/a.rda": NONE,
+        "P05/visit1/a.rda": NONE,
     }
     todo = notes(tmp_path / "study", "to do")
-    assert sum("T1w of the top or of another session" in one for one in todo) == 3
+    assert sum("T1w of the top or of another session" in one for one in todo) == 4
 
 
 def test_the_only_scan_takes_no_t1w_of_a_folder_of_another_person(tmp_path):
@@ -390,6 +393,9 @@ def test_references_among_several_scans(tmp_path):
     rda(root / "P02" / "y.rda", 6, True, te_s=0.144)
     rda(root / "P04" / "scan.rda", 7)
     rda(root / "P04" / "y.rda", 8, True, te_s=0.144)
+    rda(root / "P05" / "run1.rda", 9)
+    rda(root / "P05" / "run2.rda", 10)
+    rda(root / "P05" / "run2_ref.rda", 11, True)
     found = made(tmp_path / "study", root)
     refs = {name: row["ref"] for name, row in found.items()}
     assert refs["P01/a.rda"] == refs["P01/b.rda"] == "d/P01/x.rda"
@@ -398,6 +404,8 @@ def test_references_among_several_scans(tmp_path):
     taken, todo = (notes(tmp_path / "study", kind) for kind in ("taken", "to do"))
     assert sum("other scans of that voxel may have it" in one for one in taken) == 2
     assert sum("P03" in one and "none is taken" in one for one in todo) == 2
+    assert refs["P05/run2.rda"] == "d/P05/run2_ref.rda"
+    assert any("P05/run1.rda" in one and "its name is that of run2.rda" in one for one in taken)
     assert any("P04" in one and "144 ms, not 35 ms" in one for one in todo)
 
 

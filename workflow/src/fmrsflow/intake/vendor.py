@@ -48,6 +48,13 @@ NO_T1W_NAME = re.compile(
 """Maps of T1 and of tissue, masks, images in another space."""
 
 SESSION = re.compile(r"(?:^|[/_])ses-([A-Za-z0-9]+)")
+VISIT = re.compile(
+    r"(ses|session|visit|day|time|timepoint|tp|week|month|pre|post)[-_ ]?\d*"
+    r"|(19|20)\d\d[-_]?\d\d[-_]?\d\d",
+    re.IGNORECASE,
+)
+"""Names of folders of one session of a person."""
+
 SESSION_NAME = re.compile(
     r"(ses|session|visit|day|time|tp|t|scan|run|series|mrs|svs|pre|post|\d)", re.IGNORECASE
 )
@@ -257,7 +264,10 @@ def _references(
             if placed or not (company or len(near) > 1 or _top(root, one, scans)):
                 found[one.path] = water.path
                 said = f"the water reference {water.path.name}, by folder, voxel and name"
-                if shared:
+                if water.path in owned:
+                    said = f"the water reference {water.path.name}, by its voxel alone: its name "
+                    said += f"is that of {owned[water.path].name}"
+                elif shared:
                     said += "; other scans of that voxel may have it too"
                 notes.append(Note(GUESS, str(one.path), said))
                 continue
@@ -379,8 +389,8 @@ class _Beside:
             if _person(self.root, one) == "" and several:
                 far.append(one)  # at the top, of nobody
             elif not several or _person(self.root, one) == self._owner(scan):
-                sessions = {_session(self.root, one), _session(self.root, scan)} - {""}
-                (own if len(sessions) < 2 else far).append(one)
+                visits = {_visit(self.root, one), _visit(self.root, scan)} - {""}
+                (own if len(visits) < 2 else far).append(one)
         for folder in scan.parents:
             here = [one for one in own if folder in one.parents]
             branches = {
@@ -412,6 +422,14 @@ _SUB = re.compile(r"(?:^|[/_])(sub-[A-Za-z0-9]+)")
 
 def _words(path: Path) -> set[str]:
     return set(re.findall(r"[a-z0-9]+", path.stem.lower()))
+
+
+def _visit(root: Path, path: Path) -> str:
+    """What in a path tells a session: a label after `ses-`, or a folder called after a visit or
+    day; "" where nothing does."""
+    folders = path.relative_to(root).parts[:-1]
+    named = [one.lower() for one in folders if VISIT.fullmatch(one)]
+    return _session(root, path) or "/".join(named)
 
 
 def _session(root: Path, path: Path) -> str:
