@@ -305,7 +305,7 @@ def _second_site(study):
         (lambda content: content.update({"convert/siteB/x.tsv": b"x"}), "not of site"),
         (lambda content: content.update({"main/sites/meta.tsv": b"x"}), "not of site"),
         (lambda content: content.update({"../evil.tsv": b"x"}), "no path"),
-        (lambda content: content.update({"/etc/evil.tsv": b"x"}), "no path"),
+        (lambda content: content.update({"/nowhere/evil.tsv": b"x"}), "no path"),
         (lambda content: content.update({"a/.hidden": b"x"}), "no path"),
     ],
 )

@@ -104,7 +104,7 @@ def test_each_error_of_a_sheet_is_told_with_its_place(files, sites, scans, messa
     [
         ({"analyses": {"main": {"fit": "usual"}}}, "names no setting of preprocess"),
         ({"analyses": {"main": dict.fromkeys(STAGES, "other")}}, "there is no setting 'other'"),
-        ({"analyses": {"convert": dict.fromkeys(STAGES, "usual")}}, "stage's folder"),
+        ({"analyses": {"convert": dict.fromkeys(STAGES, "usual")}}, "that of a folder of results"),
         ({"primary": "best"}, "there is no analysis 'best'"),
         ({"fit": {"Bad-Name": {}}}, "small letters and digits"),
         ({"concentration": {"usual": {"constants": "osprei"}}}, "none of osprey"),

@@ -11,7 +11,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import report_fixture as made  # noqa: E402
-from fmrsflow.errors import DataError  # noqa: E402
 from fmrsflow.question import Question  # noqa: E402
 from fmrsflow.report import answers as tables  # noqa: E402
 from fmrsflow.report.group_pages import answer, consortium_page, site_page  # noqa: E402
@@ -214,10 +213,12 @@ def test_two_scans_of_one_session_share_their_response(tmp_path):
         assert "Glutamate, math against rest: +4.0 %" in scan_page(results)
 
 
-def test_an_edited_table_is_shown_by_no_page(tmp_path):
-    """A scan's page calls the stage failed; those of the analysis are not written."""
+def test_an_edited_table_is_shown_by_no_page(tmp_path, capsys):
+    """A scan's page calls the stage failed; that of the analysis has no answer and says why, and
+    the run does not end well."""
     from fmrsflow.report.pages import scan_page
     from fmrsflow.stages.report import write_group_pages
+    from fmrsflow.stages.summary import complete
 
     study = made.make_study(tmp_path, n_sites=1, n_subjects=1)
     (scan,) = study.scans
@@ -232,6 +233,9 @@ def test_an_edited_table_is_shown_by_no_page(tmp_path):
     assert f"{change.name} is not what was written" in scan_page(damaged)
     meta = results.group("sites", "main").place("meta.tsv")
     meta.write_text(meta.read_text().replace("\t1", "\t2"))
-    with pytest.raises(DataError, match=r"meta\.tsv is not what was written .* run again"):
-        write_group_pages(study, "main")
-    assert not (study.results / "main" / "report" / "index.html").exists()
+    write_group_pages(study, "main")
+    index = (study.results / "main" / "report" / "index.html").read_text()
+    assert "meta.tsv is not what was written (damaged or replaced)" in index
+    assert "cannot be stated: a table of the answer is damaged" in index
+    assert complete(study, tmp_path / "complete.json") == 1
+    assert "meta.tsv is not what was written" in capsys.readouterr().out

@@ -29,6 +29,9 @@ MOST_UNPACKED = 64 << 20
 LONGEST_TEXT = 20_000
 """Letters of a text: a reason, a warning, a cell."""
 
+LONGEST_WORD = 200
+"""Letters of a name or version of software."""
+
 DEEPEST = 20
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -170,6 +173,32 @@ def check_fids(content: bytes, name: str) -> None:
         raise DataError(f"{name}: {error}") from None
     except Exception as error:  # whatever a damaged header makes of it
         raise DataError(f"{name} is no NIfTI-MRS ({type(error).__name__})") from None
+
+
+def check_software(value, name: str) -> None:
+    """What a site says of its software is what `provenance.software` writes: texts, and tables of
+    texts.
+
+    Raises
+    ------
+    DataError
+        It is not.
+    """
+
+    def short(one) -> bool:
+        return _text(one) and len(one) <= LONGEST_WORD
+
+    def table(one) -> bool:
+        return isinstance(one, dict) and all(short(word) for pair in one.items() for word in pair)
+
+    if not isinstance(value, dict) or not all(
+        short(key) and (one is None or (table(one) if key in _TABLES else short(one)))
+        for key, one in value.items()
+    ):
+        raise DataError(f"{name}: software is not of the kind that a run writes")
+
+
+_TABLES = ("Dependencies", "Stages")
 
 
 def parse_json(content: bytes, name: str) -> dict:

@@ -37,6 +37,10 @@ MOST_BYTES = 2 << 30
 
 MOST_FILES = 200_000
 
+MOST_ANALYSES = 100
+"""Analyses of one bundle: many of the same settings cost as much as of different ones, and no
+bytes."""
+
 _UNREADABLE = (
     OSError,
     EOFError,
@@ -99,6 +103,8 @@ def unpack(path: str | Path) -> Bundle:
             raise DataError(f"{name}: {entry} is not what the manifest promises; ask again")
     try:
         study = Study.from_text(content.pop(STUDY).decode())
+        bundle_files.check_software(software, f"{name}: {MANIFEST}")
+        bundle_files.check_software(study.software, f"{name}: {STUDY}")
         _check_names(study, content, name)
         study = _checked(study, name)
     except DataError:
@@ -241,6 +247,8 @@ def _check_names(study: Study, files: dict[str, bytes], name: str) -> None:
     if len(study.sites) != 1:
         raise DataError(f"{name}: a bundle holds one site, this one {len(study.sites)}")
     (site,) = study.sites
+    if len(study.config["analyses"]) > MOST_ANALYSES:
+        raise DataError(f"{name}: more than {MOST_ANALYSES} analyses; refused")
     labels = [site, *(row["site"] for row in study.participants)]
     for scan in study.scans:
         labels += [label for label in scan.entities.values() if label]
@@ -282,6 +290,8 @@ def _checked(study: Study, name: str) -> Study:
                 problems.append(f"{STUDY}: {column}: {problem}")
             if not given and rule.get("required"):
                 problems.append(f"{STUDY}: {column} is missing in a row of {sheet}")
+    odd = {key for row in study.participants for key in row} - {*schema("participants_sheet")}
+    problems += [f"{STUDY}: participants have a column {key!r:.80}" for key in sorted(odd)]
     if problems:
         raise DataError(f"{name}: {problems[0]}; refused")
     return replace(study, config=config)

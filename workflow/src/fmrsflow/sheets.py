@@ -27,6 +27,10 @@ LABEL = re.compile(r"[A-Za-z0-9]+")
 FOLDER = re.compile(r"[\w./+@=-]+")
 """A folder that stands in command lines as it is."""
 SETTING_NAME = re.compile(r"[a-z][a-z0-9]*")
+FOLDERS = ("convert", "segment", "anatomy", "bold", "multiverse", "logs", "cache")
+"""Folders of results that no analysis may be called."""
+DIGITS = 18
+"""Digits of a whole number: larger ones are no float, and of 4,300 digits no text."""
 MOST_SHOWN = 200
 """Problems that one message lists."""
 PLAIN_SECTIONS = ("anatomy", "quality", "bold", "sites")
@@ -172,8 +176,8 @@ def _check_analyses(config: dict, name: str, problems: list[str]) -> None:
         where = f"{name}: analyses: {analysis}"
         if not SETTING_NAME.fullmatch(str(analysis)):
             problems.append(f"{where}: a name is small letters and digits, it becomes a folder")
-        if analysis in ("convert", "anatomy", "bold"):
-            problems.append(f"{where}: this name is that of a stage's folder; take another")
+        if analysis in FOLDERS:
+            problems.append(f"{where}: this name is that of a folder of results; take another")
         if not isinstance(choice, dict):
             problems.append(f"{where}: name one setting for each of {', '.join(ANALYSIS_SETTINGS)}")
             continue
@@ -234,6 +238,8 @@ def _replaced(key, keys: dict) -> str | None:
 def check_value(value, rule: dict):
     """The value in its type, and what is wrong with it (None where nothing is)."""
     kind = rule.get("type", "str")
+    if isinstance(value, int) and abs(value) >= 10**DIGITS:
+        return None, f"a whole number of more than {DIGITS} digits"
     if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     wanted = _TYPES.get(kind, str)

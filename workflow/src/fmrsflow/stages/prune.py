@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmrsflow import manifests
+from fmrsflow.errors import Unwritable
 from fmrsflow.files import file_digest, write_json
 from fmrsflow.manifests import Entry, Manifest
 from fmrsflow.results import read_record
@@ -66,14 +67,21 @@ def prune(study: Study, endings: tuple[str, ...], dry_run: bool = False) -> None
         for key, entry in manifest.entries.items():
             if key not in lost and entry.status == "ok":
                 gone[key] = list(_prunable(study, manifest.stage, entry, endings))
-        if not dry_run and any(gone.values()):
-            _mark(study, path, manifest, gone)
-        for place in (place for places in gone.values() for place in places):
-            n_files, n_bytes = n_files + 1, n_bytes + place.stat().st_size
+        sizes = {one: one.stat().st_size for places in gone.values() for one in places}
+        if sizes and not dry_run:
+            try:
+                _mark(study, path, manifest, gone)
+            except Unwritable:
+                # On a full disk the largest makes the room for the mark; after a kill between the
+                # two the next run would make it again.
+                max(sizes, key=sizes.get).unlink()
+                _mark(study, path, manifest, gone)
+        for place, size in sizes.items():
+            n_files, n_bytes = n_files + 1, n_bytes + size
             if dry_run:
                 print(place)
             else:
-                place.unlink()
+                place.unlink(missing_ok=True)
     verb = "would be pruned" if dry_run else "pruned"
     print(f"{count(n_files, 'file')}, {n_bytes / 1e6:.1f} MB {verb}", file=sys.stderr)
     if lost:
