@@ -184,6 +184,7 @@ def _caveats(tables: Tables, asked: Question) -> list[str]:
 
 
 def _power_words(rows: Sequence[Row]) -> str:
+    """The design that is needed at the unfavourable ends of what is known of the spread."""
     rows = [row for row in rows if _known(row, "power", "minimal_effect_percent")]
     if not rows:
         return ""
@@ -191,18 +192,46 @@ def _power_words(rows: Sequence[Row]) -> str:
     words = (
         f"Chance to find a true change of {first['effect_percent']:g} % at the 5 % level, "
         "from this study's own spread: between sites "
-        f"{_short(first['sd_site_percent'])} %, between people "
-        f"{_short(first['sd_participant_percent'])} %, of one scan "
-        f"{_short(first['sd_measurement_percent'])} % (SD)."
+        f"{_sd(first, 'site')}, between people {_sd(first, 'participant')}, of one scan "
+        f"{_short(first['sd_measurement_percent'])} % (SD, with 95 % intervals)."
     )
-    enough = [row for row in rows if row["power"] >= 0.8]
-    if enough:
-        least = min(enough, key=lambda row: row["sites"] * row["participants"])
+    if not _known(first, "power_low"):
+        return (
+            f"{words} How well these are known cannot be said, so no design is called sufficient."
+        )
+    sure, hoped = (_least(rows, name) for name in ("power_low", "power"))
+    if sure:
+        words += f" Whatever of it is true, 80 % power is reached by {_design(sure)}."
+    else:
         words += (
-            f" The smallest design of the table with 80 % power: {least['sites']} sites with "
-            f"{least['participants']} people each."
+            " At the unfavourable ends of these intervals no design of the table reaches 80 % "
+            "power: this study knows its own spread too little to plan by."
+        )
+    if hoped and hoped is not sure:
+        words += (
+            f" Were the spread as estimated, {_design(hoped)} would do, with "
+            f"{100 * hoped['power_low']:.0f} to {100 * hoped['power_high']:.0f} % over the "
+            "intervals."
         )
     return words
+
+
+def _least(rows: Sequence[Row], column: str) -> Row | None:
+    """The design of fewest people that has 80 % power by a column."""
+    enough = [row for row in rows if row[column] >= 0.8]
+    return min(enough, key=lambda row: row["sites"] * row["participants"], default=None)
+
+
+def _design(row: Row) -> str:
+    return f"{row['sites']} sites with {row['participants']} people each"
+
+
+def _sd(row: Row, name: str) -> str:
+    value = f"{_short(row[f'sd_{name}_percent'])} %"
+    ends = [row[f"sd_{name}_{end}_percent"] for end in ("low", "high")]
+    if any(math.isnan(one) for one in ends):
+        return f"{value} (no interval)"
+    return f"{value} ({' to '.join(map(_short, ends))})"
 
 
 def _test_words(tests: Sequence[Row], answered: Sequence[Row]) -> str:
@@ -244,11 +273,15 @@ def _p(value: float) -> str:
 def _tiles(meta: Row, tests: Sequence[Row]) -> list[tuple[str, str, str]]:
     tiles = []
     if _known(meta, "tau_percent"):
-        note = "SD of the true change"
+        note, shown = "SD of the true change", f"{_short(meta['tau_percent'])} %"
         if _known(meta, "tau_low_percent", "tau_high_percent"):
-            ends = (_short(meta[f"tau_{end}_percent"]) for end in ("low", "high"))
+            ends = [_short(meta[f"tau_{end}_percent"]) for end in ("low", "high")]
             note += f"; 95 % interval {' to '.join(ends)} %"
-        tiles.append(("Between sites", f"{_short(meta['tau_percent'])} %", note))
+        if meta["tau_percent"] == 0:
+            high = meta["tau_high_percent"]
+            shown = "not known" if math.isnan(high) else f"0 to {_short(high)} %"
+            note += "; estimated as 0, which does not say that sites are alike"
+        tiles.append(("Between sites", shown, note))
     if _known(meta, "i2_percent"):
         note = "of the differences between sites is more than noise"
         tiles.append(("I²", f"{meta['i2_percent']:.0f} %", note))

@@ -28,6 +28,11 @@ CROSSED = "mixed model with travelling participants crossed with sites, REML, Ke
 ONE_SITE = "mean over the participants of one site"
 """Ways in which the mean over sites was taken (column `method` of meta.tsv)."""
 
+AT_ZERO = "estimated as zero, the edge of what it can be: up to the upper end agrees with the data"
+"""What to know of a component whose estimate is zero."""
+
+NO_TAU = "no interval of tau: site means agree more closely than their errors explain"
+
 POWER_SITES = [2, 4, 6, 8, 10, 12, 16, 20, 30]
 POWER_PARTICIPANTS = [2, 4, 8, 12, 16, 24, 40]
 
@@ -74,7 +79,7 @@ def changes(
         tables["sites"] += _empty_sites(key, rows, used, sites, answers)
         _sensitivity(tables["sensitivity"], key, rows, used, key == chosen)
     if chosen is not None:
-        tables["power"] = _power_rows(tables["variance"], chosen, settings)
+        tables["power"] = _power_rows(tables, chosen, settings)
     tables["tests"] = mark(tables, chosen)
     return tables
 
@@ -152,6 +157,11 @@ def pool(sample: Sample, means: SiteMeans, parts: Decomposition) -> dict:
         "method": HARTUNG_KNAPP,
         "reason": notes,
     }
+    if result.tau2_high == 0:
+        # An empty interval, which is not the knowledge that sites are alike.
+        row |= {"tau_low_percent": math.nan, "tau_high_percent": math.nan}
+        row["reason"] = "; ".join(filter(None, [notes, NO_TAU]))
+        notes = row["reason"]
     if len(means.sites) == 2:
         row["reason"] = "; ".join(
             filter(None, [notes, "no prediction interval: it needs three sites"])
@@ -225,7 +235,7 @@ def variance_rows(same: Mapping, parts: Decomposition, sample: Sample, unit: str
                 "boot_high_share_percent": 100 * one.boot_high,
                 "n": len(sample),
                 "n_sites": len(set(sample.site)),
-                "reason": one.reason,
+                "reason": one.reason or (AT_ZERO if one.sd == 0 else ""),
             }
         )
     return rows
@@ -446,18 +456,62 @@ def spread_of(variance: Sequence[Mapping], key: tuple) -> power.ChangeSpread | N
     )
 
 
-def _power_rows(variance: Rows, key: tuple, settings) -> Rows:
-    spread = spread_of(variance, key)
+def ends_of(
+    variance: Sequence[Mapping], means: Sequence[Mapping], key: tuple
+) -> tuple[power.ChangeSpread, power.ChangeSpread] | None:
+    """Least and greatest SDs that agree with the study: the ends of the 95 % intervals of that
+    between sites (of meta.tsv, vendors in it; at least that of the component) and of that between
+    people, which by Bonferroni hold both in 90 % of studies; None where one has no interval."""
+    own = [row for row in variance if row["outcome"] == "change"]
+    parts = {row["component"]: row for row in own if tuple(row[name] for name in KEYS) == key}
+    between = next((row for row in means if tuple(row[name] for name in KEYS) == key), {})
+    if not parts or not between.get("n_sites", 0) > 1:
+        return None
+    tau = {end: between.get(f"tau_{end}_percent", math.nan) for end in ("low", "high")}
+    site = {
+        "low": 0.0 if math.isnan(tau["low"]) else tau["low"],
+        "high": float(np.fmax(tau["high"], parts["site"]["sd_high"])),
+    }
+    if math.isnan(site["high"]):
+        return None
+    found = []
+    for end in ("low", "high"):
+        person = parts["participant"][f"sd_{end}"]
+        rest = [parts["session"][f"sd_{end}"], parts["measurement"]["sd"]]
+        if math.isnan(person):
+            return None
+        found.append(
+            power.ChangeSpread(
+                site[end],
+                person,
+                math.hypot(*(one for one in rest if not math.isnan(one))),
+            )
+        )
+    return found[0], found[1]
+
+
+def _power_rows(tables: Mapping[str, Rows], key: tuple, settings) -> Rows:
+    spread = spread_of(tables["variance"], key)
     same = dict(zip(KEYS, key))
     if spread is None:
         why = "cannot be estimated because the study has no variance of sites and participants"
         return [{**same, "reason": why}]
+    ends = ends_of(tables["variance"], tables["meta"], key)
     rows = power.table(
-        settings["effect_percent"], POWER_SITES, POWER_PARTICIPANTS, spread, settings["power"]
+        settings["effect_percent"],
+        POWER_SITES,
+        POWER_PARTICIPANTS,
+        spread,
+        settings["power"],
+        ends,
     )
     sds = {
         "sd_site_percent": spread.site,
         "sd_participant_percent": spread.participant,
         "sd_measurement_percent": spread.measurement,
     }
+    for name, one in zip(("low", "high"), ends or ()):
+        sds[f"sd_site_{name}_percent"] = one.site
+        sds[f"sd_participant_{name}_percent"] = one.participant
+        sds[f"sd_measurement_{name}_percent"] = one.measurement
     return [{**same, **row, **sds, "reason": ""} for row in rows]

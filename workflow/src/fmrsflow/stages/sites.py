@@ -1,5 +1,6 @@
 """`fmrsflow sites [--study FILE] ANALYSIS`: tables and figures of an analysis over all sites;
-`fmrsflow sites --multiverse`: those over all analyses, from their tables."""
+`fmrsflow sites --multiverse`: those over all analyses, from their tables; `fmrsflow sites --table
+FILE --output DIR`: the answer on a table that the workflow did not make."""
 
 from __future__ import annotations
 
@@ -10,10 +11,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from fmrsflow import manifests, versions
+from fmrsflow.errors import DataError
 from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.fingerprint import twins
 from fmrsflow.plausibility import scale_doubts, scale_outliers, water_outliers
@@ -21,7 +24,7 @@ from fmrsflow.question import KEYS, WATER_SCALED, main_key, ways_to_answer
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.scan_figures import FIGURES, scan_figures
 from fmrsflow.study import Scan, Study, Unit, batches, study_option
-from fmrsflow.tables import Row
+from fmrsflow.tables import Row, read_table, write_table
 from fmrsflow.tables.sites import TABLES
 
 if TYPE_CHECKING:
@@ -72,9 +75,16 @@ def main(argv: list[str]) -> int:
     study_option(parser)
     parser.add_argument("analysis", nargs="?", help="name of an analysis")
     parser.add_argument("--multiverse", action="store_true", help="over all analyses")
+    parser.add_argument("--table", type=Path, help="a table of changes or values (docs/answer.md)")
+    parser.add_argument("--covariates", default="", help="columns of it, as age,group,group:field")
+    parser.add_argument("--output", type=Path, help="folder for effects.tsv, with --table")
     arguments = parser.parse_args(argv)
-    if arguments.multiverse == bool(arguments.analysis):
-        parser.error("name one analysis, or give --multiverse")
+    if sum(map(bool, (arguments.multiverse, arguments.analysis, arguments.table))) != 1:
+        parser.error("name one analysis, or give --multiverse, or --table")
+    if bool(arguments.table) != bool(arguments.output):
+        parser.error("--table and --output go together")
+    if arguments.table:
+        return write_effects(arguments.table, arguments.covariates, arguments.output)
     study = Study.load(arguments.study)
     if arguments.multiverse:
         write_multiverse(study)
@@ -470,6 +480,29 @@ class Reader:
     def _body(self, stage: str, item: Scan | Unit) -> dict:
         record = self.record(stage, item)
         return record if record.get("status") == "ok" else {}
+
+
+def write_effects(path: Path, covariates: str, output: Path) -> int:
+    """Write effects.tsv of a table that the workflow did not make, and print the effects."""
+    from fmrsflow.sites.foreign import answers, measurements
+
+    try:
+        given = read_table(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})") from None
+    named = [one.strip() for one in covariates.split(",") if one.strip()]
+    rows = answers(measurements(given, named, path.name), named)
+    write_table(output / "effects.tsv", rows, TABLES["effects"])
+    for row in rows:
+        place = " ".join(filter(None, (row["metabolite"], row["region"])))
+        told = row.get("reason", "")
+        if "low" in row:
+            told = (
+                f"{row['estimate']:+.3g} (95 % interval {row['low']:+.3g} to {row['high']:+.3g}, "
+                f"p {row['p']:.2g}, by Holm {row['p_holm']:.2g})"
+            )
+        print(f"{place}, {row['model']}, {row['term']}: {told}")
+    return 0
 
 
 def write_multiverse(study: Study) -> None:

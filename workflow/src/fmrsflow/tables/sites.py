@@ -269,7 +269,9 @@ TABLES = {
         "sites": integer("number of sites"),
         "participants": integer("participants at each"),
         "effect_percent": number("true change", _P),
-        "power": number("probability to find it at 5 %, two-sided"),
+        "power": number("probability to find it at 5 %, two-sided, at the SDs as estimated"),
+        "power_low": number("the same at the upper ends of the SDs' 95 % intervals"),
+        "power_high": number("at the lower ends"),
         "minimal_effect_percent": number("smallest change found with the power of the setting", _P),
         "minimal_difference_percent": number(
             "smallest difference between two halves of the sites found with that power", _P
@@ -277,6 +279,11 @@ TABLES = {
         "sd_site_percent": number("SD between sites used", _P),
         "sd_participant_percent": number("SD between participants used", _P),
         "sd_measurement_percent": number("SD of one scan used", _P),
+        **{
+            f"sd_{name}_{end}_percent": number(f"{where} end of its 95 % interval", _P)
+            for end, where in (("low", "lower"), ("high", "upper"))
+            for name in ("site", "participant", "measurement")
+        },
         **_REASON,
     },
     "agreement": {
@@ -320,6 +327,26 @@ TABLES = {
         "stage": text("stage that reports it"),
         "kind": text("fault, failed, excluded, warning, control, versions, or not estimated"),
         "text": text("what is the matter"),
+    },
+    "effects": {
+        "metabolite": text("as the given table has it"),
+        "region": text("label of the voxel's place"),
+        "model": text("site means (two stages), or one stage with covariates or without"),
+        "term": text("mean, a covariate, a group less the most common one, or an interaction"),
+        "estimate": number("effect", "of the given table; per unit of a covariate"),
+        "se": number("standard error", "likewise"),
+        "low": number("lower end of the 95 % interval", "likewise"),
+        "high": number("upper end", "likewise"),
+        "df": number("degrees of freedom (t)"),
+        "p": number("p of no effect"),
+        "p_holm": number("p by Holm over metabolites and regions, for each term and model"),
+        "site_sd": number("SD between sites", "of the given table"),
+        "person_sd": number("SD between persons of a site", "likewise"),
+        "session_sd": number("SD of repeated measurements beyond their errors", "likewise"),
+        "n": integer("measurements"),
+        "n_sites": integer("sites"),
+        "n_persons": integer("persons"),
+        **_REASON,
     },
     "specification": {
         "rank": integer("place in the order of effects"),
