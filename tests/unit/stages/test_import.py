@@ -167,7 +167,25 @@ def test_the_json_of_ospreys_window_is_the_same_choice(tmp_path):
     assert scans[0]["mrs"] == "press.SDAT" and rows["opts.savePDF"][0]["kind"] == LEFT
 
 
-@pytest.mark.parametrize("line", ["seqType = 'MEGA';", "dataScenario = 'MRSI';"])
+def test_what_a_script_hides_has_no_default(tmp_path):
+    """A choice in a branch, and a structure that is made as a whole."""
+    (tmp_path / "job.m").write_text(
+        "if x\r\n opts.SpecReg = 'none';\r\nend\r\nopts.fit = defaults();\r\nopts.ECC.raw = 0;\r\n"
+        "opts.fit.includeMetabs = {'Glu' 'NAA'};\r\n"
+    )
+    assert fmrsflow(["import", "osprey", str(tmp_path / "job.m"), str(tmp_path / "study")]) == 0
+    settings, rows, _, _ = imported(tmp_path / "study")
+    assert differing(settings) == {
+        "preprocess.eddy": False,
+        "basis.metabolites": ["Glu", "NAA"],
+    }
+    assert {rows["opts.SpecReg"][0]["kind"], rows["opts.fit"][0]["kind"]} == {OPEN}
+    assert len(rows["opts.SpecReg"]) == 1 and "opts.fit.method" not in rows
+
+
+@pytest.mark.parametrize(
+    "line", ["seqType = 'MEGA';", "dataScenario = 'MRSI';", "if x, seqType = 'a'; end"]
+)
 def test_a_job_of_other_spectra_is_refused(tmp_path, capsys, line):
     (tmp_path / "job.m").write_text(line)
     assert fmrsflow(["import", "osprey", str(tmp_path / "job.m"), str(tmp_path / "study")]) == 1

@@ -72,11 +72,11 @@ def read_job(path: Path) -> Choices:
     """
     values, unknown = _values(path)
     found = Choices("osprey")
-    _refuse(values, path)
+    _refuse(values, unknown, path)
     for name, reason in unknown.items():
         if name.startswith("opts.") or name in NO_COUNTERPART or name.startswith("files"):
             found.ask(name, "", f"{reason}: set by hand; scripts are read, never run")
-    _preprocessing(found, values)
+    _preprocessing(found, values, unknown)
     _fit(found, values, unknown)
     found.take(
         "(constants)", "Osprey", "concentration.constants", "osprey", "relaxation times as there"
@@ -125,7 +125,16 @@ def _number(value):
         return value
 
 
-def _refuse(values: dict, path: Path) -> None:
+def _hidden(values: dict, unknown: dict, name: str) -> bool:
+    """Whether a script gives a name, or a structure around it, a value that is not known: its
+    default is none then."""
+    return name not in values and any(name == one or name.startswith(f"{one}.") for one in unknown)
+
+
+def _refuse(values: dict, unknown: dict, path: Path) -> None:
+    for name in ("seqType", "dataScenario"):
+        if _hidden(values, unknown, name):
+            raise DataError(f"{path}: {name} is {unknown[name]}: write it as a literal")
     sequence = str(values.get("seqType", "unedited")).lower()
     if sequence != "unedited":
         raise DataError(f"{path}: seqType {sequence}: {EDITED_UNSUPPORTED}")
@@ -134,13 +143,15 @@ def _refuse(values: dict, path: Path) -> None:
         raise DataError(f"{path}: dataScenario {scenario}: single voxels only are processed")
 
 
-def _preprocessing(found: Choices, values: dict) -> None:
+def _preprocessing(found: Choices, values: dict, unknown: dict) -> None:
     found.add("seqType", values.get("seqType", "unedited"), "same", "", "", "the only kind here")
     if str(values.get("dataScenario", "invivo")).lower() == "phantom":
         found.ask("dataScenario", "phantom", "tissue and relaxation of brains are assumed here")
     method = str(values.get("opts.SpecReg", "RobSpecReg"))
     fit_range = _pair(values.get("opts.fit.range"))
-    if method == "RobSpecReg":
+    if _hidden(values, unknown, "opts.SpecReg"):
+        pass  # asked for
+    elif method == "RobSpecReg":
         found.take("opts.SpecReg", method, "preprocess.align", "robust", "Mikkelsen 2020, both")
     elif method == "ProbSpecReg":
         note = "a running target in the order of likeness in place of the median of all"
@@ -156,7 +167,9 @@ def _preprocessing(found: Choices, values: dict) -> None:
         found.ask("opts.SpecReg", method, "not known to this program: set preprocess.align")
     eddy = values.get("opts.ECC.raw", 1)
     each = {bool(one) for one in (eddy if isinstance(eddy, list) else [eddy])}
-    if len(each) == 1:
+    if _hidden(values, unknown, "opts.ECC.raw"):
+        pass
+    elif len(each) == 1:
         found.take("opts.ECC.raw", eddy, "preprocess.eddy", each.pop(), "Klose 1990, both")
     else:
         found.ask("opts.ECC.raw", eddy, "on some scans only: preprocess.eddy is of all scans")
@@ -164,14 +177,16 @@ def _preprocessing(found: Choices, values: dict) -> None:
 
 def _fit(found: Choices, values: dict, unknown: dict) -> None:
     method = str(values.get("opts.fit.method", "Osprey"))
-    if method == "LCModel":
+    if _hidden(values, unknown, "opts.fit.method"):
+        method = ""
+    elif method == "LCModel":
         note = "needs the command lcmodel; fmrsflow fits without"
         found.take("opts.fit.method", method, "fit.engine", "lcmodel", note)
     else:
         note = "a linear-combination fit of the same kind: complex here, of the real part there"
         found.take("opts.fit.method", method, "fit.engine", "fmrsflow", note, NEAREST)
         found.take("opts.fit.method", method, "fit.models", "single", "one model of a spectrum")
-    if "opts.fit.includeMetabs" not in unknown:
+    if not _hidden(values, unknown, "opts.fit.includeMetabs"):
         _metabolites(found, values.get("opts.fit.includeMetabs", "default"))
     if both := _pair(values.get("opts.fit.range")):
         found.take("opts.fit.range", both, "fit.range_low_ppm", both[0])
