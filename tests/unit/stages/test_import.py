@@ -167,6 +167,30 @@ def test_the_json_of_ospreys_window_is_the_same_choice(tmp_path):
     assert scans[0]["mrs"] == "press.SDAT" and rows["opts.savePDF"][0]["kind"] == LEFT
 
 
+def test_what_a_source_does_not_set_is_its_default_and_not_ours(tmp_path):
+    (tmp_path / "job.m").write_text("seqType = 'unedited';")
+    (tmp_path / "x.control").write_text(" $LCMODL\n filraw='met.RAW'\n echot=144.\n $END\n")
+    found = {}
+    for kind, name in (("osprey", "job.m"), ("lcmodel", "x.control")):
+        assert fmrsflow(["import", kind, str(tmp_path / name), str(tmp_path / kind)]) == 0
+        found[kind] = differing(imported(tmp_path / kind)[0])
+        found[kind].pop("basis.metabolites", None)
+    assert found["osprey"] == {
+        "fit.models": "single",
+        "fit.range_low_ppm": 0.5,
+        "fit.range_high_ppm": 4.0,
+        "fit.baseline_smoothness": "fixed",
+    }
+    assert found["lcmodel"] == {
+        "preprocess.eddy": False,
+        "fit.models": "single",
+        "fit.range_low_ppm": 1.0,
+        "fit.range_high_ppm": 4.0,
+        "fit.baseline_knots_per_ppm": pytest.approx(1 / 0.15),
+        "fit.phase1_sd_deg_per_ppm": 20.0,
+    }
+
+
 def test_what_a_script_hides_has_no_default(tmp_path):
     """A choice in a branch, and a structure that is made as a whole."""
     (tmp_path / "job.m").write_text(

@@ -39,12 +39,16 @@ NO_COUNTERPART = {
     "CHKEEP": "all names of the basis are kept",
     "CHCOMB": "sums are tNAA, tCr, tCho, Glx",
     "CHLESS": "sums are tNAA, tCr, tCho, Glx",
-    "SPTYPE": "special kinds of spectra are not known here",
     "VITRO": "of phantoms",
     "DOREFS": "the frequency reference is found from water and metabolites",
     "PPMGAP": "the range of the fit has no gap here",
 }
 """Why a parameter has none; others are listed without a reason."""
+
+
+KNOTS_PPM, PHASE1_SD, LONG_TE_MS = 0.15, 20.0, 100.0
+"""Defaults of LCModel's source (its BLOCK DATA, and MYCONT for long echo times): what a file does
+not set is its choice too."""
 
 
 def read_control(path: Path) -> Choices:
@@ -115,20 +119,21 @@ def _protocol(found: Choices, control: Group) -> None:
 
 
 def _fit(found: Choices, control: Group) -> None:
-    for key, ours in (("PPMST", "high"), ("PPMEND", "low")):
-        if (value := control.number(key)) is not None:
-            found.take(key, value, f"fit.range_{ours}_ppm", value)
+    lowest = 1.0 if (control.number("ECHOT") or 0) >= LONG_TE_MS else 0.2
+    for key, ours, usual in (("PPMST", "high", 4.0), ("PPMEND", "low", lowest)):
+        value = control.number(key, usual)
+        found.take(key, _said(control, key, usual), f"fit.range_{ours}_ppm", value)
     if _true(control, "NOBASE"):
         found.take("NOBASE", "T", "fit.baseline", "none")
     else:
         note = "regularised splines, both; the smoothness is found by another criterion"
         found.take("NOBASE", control.text("NOBASE") or "F", "fit.baseline", "spline", note, NEAREST)
-    if spacing := control.number("DKNTMN"):
-        note = "knots before the penalty"
-        found.take("DKNTMN", spacing, "fit.baseline_knots_per_ppm", 1.0 / spacing, note, NEAREST)
-    if control.text("DOECC"):
-        note = "of each transient before the average" if _true(control, "DOECC") else ""
-        found.take("DOECC", control.text("DOECC"), "preprocess.eddy", _true(control, "DOECC"), note)
+    if spacing := control.number("DKNTMN", KNOTS_PPM):
+        note, said = "knots before the penalty", _said(control, "DKNTMN", KNOTS_PPM)
+        found.take("DKNTMN", said, "fit.baseline_knots_per_ppm", 1.0 / spacing, note, NEAREST)
+    note = "of each transient before the average" if _true(control, "DOECC") else ""
+    said = _said(control, "DOECC", "F")
+    found.take("DOECC", said, "preprocess.eddy", _true(control, "DOECC"), note)
     if control.text("DOWS"):
         on = _true(control, "DOWS")
         note = (
@@ -152,8 +157,14 @@ def _fit(found: Choices, control: Group) -> None:
         note = "lines where the basis has none; LCModel adds its own in any case"
         value = control.text("NSIMUL") or "(default)"
         found.take("NSIMUL", value, "fit.macromolecules", "auto", note, NEAREST)
-    if (spread := control.number("SDDEGP")) is not None:
-        found.take("SDDEGP", spread, "fit.phase1_sd_deg_per_ppm", spread)
+    spread = control.number("SDDEGP", PHASE1_SD)
+    said = _said(control, "SDDEGP", PHASE1_SD)
+    found.take("SDDEGP", said, "fit.phase1_sd_deg_per_ppm", spread)
+    if control.text("SPTYPE"):
+        note = (
+            "changes many of LCModel's own settings, which are not carried: look for each of them"
+        )
+        found.ask("SPTYPE", control.text("SPTYPE"), note)
 
 
 def _rest(found: Choices, control: Group) -> None:
@@ -171,6 +182,11 @@ def _rest(found: Choices, control: Group) -> None:
             if name == "ECHOT":
                 note = "the echo time of sites.tsv"
             found.leave(key, value, note)
+
+
+def _said(control: Group, key: str, usual) -> str:
+    """A value as the file has it, or the program's default."""
+    return control.text(key) or f"(default) {usual}"
 
 
 def _true(control: Group, key: str) -> bool:

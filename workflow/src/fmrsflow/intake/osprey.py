@@ -37,6 +37,9 @@ JSON_NAMES = {
 }
 """Keys of the JSON that a script spells otherwise."""
 
+FIT_RANGE, KNOTS_PPM = (0.5, 4.0), 0.4
+"""Defaults of Osprey: what a job does not set is its choice too."""
+
 FILES = {"files": "mrs", "files_ref": "ref", "files_nii": "t1w"}
 NO_COUNTERPART = {
     "opts.SubSpecAlignment": "of edited spectra alone",
@@ -157,7 +160,7 @@ def _preprocessing(found: Choices, values: dict, unknown: dict) -> None:
         note = "a running target in the order of likeness in place of the median of all"
         found.take("opts.SpecReg", method, "preprocess.align", "robust", note, NEAREST)
     elif method == "RestrSpecReg":
-        low, high = fit_range or (0.5, 4.0)
+        low, high = fit_range or FIT_RANGE
         found.take("opts.SpecReg", method, "preprocess.align", "restricted")
         for key, value in (("align_low_ppm", low), ("align_high_ppm", high)):
             found.take("opts.SpecReg", method, f"preprocess.{key}", value, "the range of the fit")
@@ -188,10 +191,12 @@ def _fit(found: Choices, values: dict, unknown: dict) -> None:
         found.take("opts.fit.method", method, "fit.models", "single", "one model of a spectrum")
     if not _hidden(values, unknown, "opts.fit.includeMetabs"):
         _metabolites(found, values.get("opts.fit.includeMetabs", "default"))
-    if both := _pair(values.get("opts.fit.range")):
+    if not _hidden(values, unknown, "opts.fit.range"):
+        both = _pair(values.get("opts.fit.range")) or FIT_RANGE
         found.take("opts.fit.range", both, "fit.range_low_ppm", both[0])
         found.take("opts.fit.range", both, "fit.range_high_ppm", both[1])
-    spacing = values.get("opts.fit.bLineKnotSpace")
+    hidden = _hidden(values, unknown, "opts.fit.bLineKnotSpace")
+    spacing = values.get("opts.fit.bLineKnotSpace", None if hidden else KNOTS_PPM)
     if _positive(spacing) and method != "LCModel":
         note = "a penalised spline of as many parameters a ppm as knots there"
         found.take("opts.fit.bLineKnotSpace", spacing, "fit.baseline", "spline", note, NEAREST)
@@ -201,8 +206,8 @@ def _fit(found: Choices, values: dict, unknown: dict) -> None:
             )
     elif spacing is not None:
         found.leave("opts.fit.bLineKnotSpace", spacing, "of Osprey's own fit")
-    if "opts.fit.fitMM" in values:
-        on = bool(values["opts.fit.fitMM"])
+    if not _hidden(values, unknown, "opts.fit.fitMM"):
+        on = bool(values.get("opts.fit.fitMM", 1))
         note = "lines of another set: docs/science.md#macromolecules" if on else ""
         ours = "auto" if on else "none"
         kind = NEAREST if on else "same"
