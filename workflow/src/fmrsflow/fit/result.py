@@ -244,23 +244,28 @@ def covariances(end: Solution, noise: float) -> tuple[np.ndarray, np.ndarray]:
     over repeated measurements (docs/science.md#errors), A^-1 (A - M) A^-1 times the residual's
     variance that of the bias where shifts, ratios and baselines are draws of their priors (their
     sum is the posterior covariance: Wahba 1983, doi:10.1111/j.2517-6161.1983.tb01239.x). Rows of
-    parameters that may not move, and of weights of a free lineshape at their limit, are zero;
-    amplitudes at their limit of zero count as free.
+    parameters that may not move, and under noise of weights of a free lineshape at their limit, are
+    zero; amplitudes at their limit of zero count as free.
     """
     inverse, variance = inverse_information(end), end.target.variance
     sampling = noise**2 * inverse @ end.scatter @ inverse
-    return sampling, variance * (inverse - inverse @ end.told @ inverse)
+    # That data did not ask for another line than Voigt's does not say that theirs is one.
+    any_line = inverse_information(end, any_line=True)
+    return sampling, variance * (any_line - inverse @ end.told @ inverse)
 
 
-def inverse_information(end: Solution) -> np.ndarray:
-    """A^-1 of `covariances`: by amplitudes and nonlinear parameters, (n, n)."""
+def inverse_information(end: Solution, any_line: bool = False) -> np.ndarray:
+    """A^-1 of `covariances`: by amplitudes and nonlinear parameters, (n, n); `any_line`: weights of
+    a free lineshape at their limit count as free too."""
     model, state, variance = end.model, end.state, end.target.variance
     k = len(model.names)
     own, cross = end.slopes
     prior = np.diag(variance / model.prior_sd**2)
     information = np.block([[state.information, cross[:, :k].T], [cross[:, :k], own + prior]])
     kernel = np.array([name.startswith("kernel:") for name in model.parameters])
-    held = (model.upper <= model.lower) | (kernel & (state.theta <= model.lower + 1e-6))
+    held = model.upper <= model.lower
+    if not any_line:
+        held |= kernel & (state.theta <= model.lower + 1e-6)
     movable = np.concatenate([np.ones(k, bool), ~held])
     inside = np.ix_(movable, movable)
     scale = 1.0 / np.sqrt(np.maximum(np.diag(information[inside]), 1e-300))

@@ -45,7 +45,8 @@ def _models_words(n_models: dict[str, int]) -> str:
         return ""
     return (
         f" The curves are those of one model; the amplitudes of the tables are means over {most} "
-        "models of baseline and macromolecules, and their spread is the model error."
+        "models of baseline and macromolecules, and their spread is the model error, with what "
+        "other macromolecules would do to them."
     )
 
 

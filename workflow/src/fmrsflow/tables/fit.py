@@ -10,7 +10,7 @@ AMPLITUDES = {
     "amplitude": number("per molecule, on the scale of the FIDs; not negative"),
     "se": number("standard error under noise, nonlinear parameters and baseline counted"),
     "se_percent": number("100 se / amplitude", "percent"),
-    "model_sd": number("SD of the amplitude among baselines and sets of macromolecules"),
+    "model_sd": number("SD of the amplitude among baselines, macromolecules and lineshapes"),
 }
 
 TIMECOURSE = {
