@@ -328,7 +328,7 @@ def _changes(root: Path) -> tuple[int, list[str]]:
         rows = [
             row
             for row in results.of("response", names, unit).table("change")
-            if (row["metabolite"], row["estimator"], row["quantity"]) == ("Glu", "blocks", "molal")
+            if (row["metabolite"], row["estimator"], row["quantity"]) == ("Glu", "joint", "molal")
         ]
         row = next((one for one in rows if one["matched"]), rows[0])
         inside += row["low_percent"] <= true <= row["high_percent"]
