@@ -188,7 +188,7 @@ def _judged(title: str, scan: Timed, fits: Mirrored) -> Iterator[Figure]:
             )
             plateaus.append(found.change_percent.mean())
             sizes.append(found.scan_sd_percent)
-            why = why or withheld(slow, found.scan_sd_percent)
+            why = why or withheld(slow, found.scan_sd_percent, found.between_percent)
         (wrong if why else shown).append(np.mean(plateaus) - scan.glu)
     note = f"{len(shown)} of {len(shown) + len(wrong)} pairs of studies show it, SD of a scan "
     note += f"{np.mean(sizes):.1f}"

@@ -114,6 +114,21 @@ def test_time_constants_are_means_over_their_grid():
     assert all(math.isnan(one) for one in timing(shapes, np.array([0.97, 0.03, 0, 0])).values())
 
 
+def test_scans_that_do_not_agree_on_a_shape_are_not_sure_of_one():
+    """Log likelihoods that scatter by 4 about no difference: ten of them add up to 13 or so for
+    one shape or the other, and would be sure of it."""
+    rng = np.random.default_rng(2)
+    change, se = np.tile([1.0, 3.0], (10, 1)), np.ones((10, 2))
+    for _ in range(5):
+        rough = np.column_stack([np.zeros(10), rng.normal(0, 4.0, 10)])
+        rough[:, 1] += 8.0 / 10 - rough[:, 1].mean()  # in sum as if 3,000 times as likely
+        found = weighed(change, se, rough)
+        assert 0.5 < found.weight[1] < 0.95
+        assert "do not tell how fast" in withheld(0.8, 1.0, found.between_percent)
+        sure = weighed(change, se, np.tile([0.0, 3.0], (10, 1)))
+        assert sure.weight[1] > 0.999 and not withheld(0.8, 1.0, sure.between_percent)
+
+
 def test_what_is_not_known_is_withheld():
     assert withheld(math.nan, 1.0)
     assert not withheld(0.5, 1.5)

@@ -52,6 +52,11 @@ SLOW = "hrf"
 MOST_SD_PERCENT = 1.5
 """Largest standard error of the plateau of one scan, percentage points."""
 
+MOST_BETWEEN_PERCENT = 0.5
+"""Largest SD between likely shapes of their plateaus, percentage points."""
+
+RESAMPLINGS, RESAMPLING_SEED = 1000, 15
+
 Rows = list[dict]
 
 
@@ -63,7 +68,9 @@ class Weighed:
     ----------
     weight : array (n_shapes,)
         exp(sum of the log likelihoods), of sum one: all shapes have as many parameters, and
-        Akaike's weights are those of the likelihood.
+        Akaike's weights are those of the likelihood. Mean over resampled scans: likelihoods of one
+        scan differ by the noise of all its signals, and ten of them may seem sure of a wrong shape
+        (Huggins & Miller 2023, Bayesian Anal 18:79, doi:10.1214/21-BA1301).
     change_percent, se_percent : arrays (n_scans,)
         Plateau of each scan by these weights, and its error under a given shape.
     between_percent : float
@@ -83,9 +90,11 @@ class Weighed:
 
 def weighed(change: np.ndarray, se: np.ndarray, log_likelihood: np.ndarray) -> Weighed:
     """Plateaus of scans under shapes, arrays (n_scans, n_shapes) each, weighed over the scans."""
-    total = log_likelihood.sum(axis=0)
-    weight = np.exp(total - total.max())
-    weight /= weight.sum()
+    n = len(log_likelihood)
+    drawn = np.random.default_rng(RESAMPLING_SEED).integers(0, n, (RESAMPLINGS, n))
+    total = log_likelihood[drawn].sum(axis=1)
+    each = np.exp(total - total.max(axis=1, keepdims=True))
+    weight = (each / each.sum(axis=1, keepdims=True)).mean(axis=0)
     means = change.mean(axis=0)
     between = weight @ (means - weight @ means) ** 2
     return Weighed(weight, change @ weight, np.sqrt(se**2 @ weight), float(np.sqrt(between)))
@@ -111,14 +120,15 @@ def timing(shapes: Sequence[str], weight: np.ndarray) -> dict[str, float]:
     return dict(zip(names, found))
 
 
-def withheld(reads: float, scan_sd_percent: float) -> str:
+def withheld(reads: float, scan_sd_percent: float, between_percent: float = 0.0) -> str:
     """Why no plateau is stated first ("" where it can be).
 
     Parameters
     ----------
     reads : float
         Share of the plateau that the observed difference holds under SLOW.
-    scan_sd_percent : float
+    scan_sd_percent, between_percent : float
+        As in `Weighed`.
     """
     if not reads >= LEAST_READ:
         return (
@@ -129,6 +139,11 @@ def withheld(reads: float, scan_sd_percent: float) -> str:
         return (
             f"under the likely shapes of the response one scan has a standard error of "
             f"{scan_sd_percent:.1f} points, more than {MOST_SD_PERCENT:g}"
+        )
+    if not between_percent <= MOST_BETWEEN_PERCENT:
+        return (
+            f"the scans do not tell how fast the response is: likely shapes differ by "
+            f"{between_percent:.1f} points (SD), more than {MOST_BETWEEN_PERCENT:g}"
         )
     return ""
 
@@ -174,7 +189,7 @@ def _rows_of(key: tuple, rows: Sequence[Mapping], sites: Mapping[str, Mapping]) 
     ]
     reads, ratio = (np.median(table[column], axis=0) for column in COLUMNS[3:])
     slow = float(reads[shapes.index(SLOW)]) if SLOW in shapes else math.nan
-    why = withheld(slow, found.scan_sd_percent)
+    why = withheld(slow, found.scan_sd_percent, found.between_percent)
     people = [own[shapes[0]] for own in whole]
     last = {
         **same,
