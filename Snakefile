@@ -18,7 +18,8 @@ from fmrsflow.batch import request_digest
 from fmrsflow.errors import DataError
 from fmrsflow.files import write_bytes
 from fmrsflow.identity import same_measurements
-from fmrsflow.provenance import PACKAGE, code_digest, software, write_dataset
+from fmrsflow.layout import ROOT
+from fmrsflow.provenance import code_digest, software, write_dataset
 from fmrsflow.sheets import StudyError, read_config, read_study
 from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS
 
@@ -76,13 +77,16 @@ container: IMAGE
 
 
 # For envs/core.post-deploy.sh, under --sdm conda.
-os.environ.update(FMRSFLOW_ROOT=str(PACKAGE.parents[2]))
+os.environ.update(FMRSFLOW_ROOT=str(ROOT))
 
 # Jobs take the program that parses this file, whether or not its environment is activated; those
 # in a container or a conda environment have one of their own. Through the environment, because
 # Snakemake takes another text of the command for another code: a moved environment reran all.
 os.environ.update(FMRSFLOW_PYTHON="python" if DEPLOYMENT else sys.executable)
-FMRSFLOW = '"${{FMRSFLOW_PYTHON:-python}}" -m fmrsflow'
+# -P, and the variable for jobs of a cluster, which start Snakemake: no module is taken from the
+# study's folder, whoever made it.
+FMRSFLOW = '"${{FMRSFLOW_PYTHON:-python}}" -P -m fmrsflow'
+os.environ.update(PYTHONSAFEPATH="1")
 RESULTS = STUDY.config["results"]
 DATA_ROOT = STUDY.config["data_root"]
 FROZEN = f"{RESULTS}/study.json"

@@ -254,10 +254,10 @@ def speed() -> Iterator[Figure]:
 
 
 def chain(quick: bool) -> Iterator[Figure]:
-    """The korotkov preset: signs of the areas, percent changes in their intervals."""
+    """The preset korotkov2026: signs of the areas, percent changes in their intervals."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        _run(["fmrsflow", "demo", "--preset", "korotkov", "data"], root)
+        _run(["fmrsflow", "demo", "--preset", "korotkov2026", "data"], root)
         config = json.dumps(_config())
         (root / "config.yaml").write_text(config)
         targets = _bold_records(root) if quick else []

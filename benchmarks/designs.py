@@ -63,6 +63,9 @@ class Scan:
         Share of the transients that are turned, shifted, broadened and weakened at random.
     hz_per_min, jitter_hz : float
         Frequency that no one aligned: drift, and SD from one transient to the next.
+    sign : 1 or -1
+        Of noise, gain and drift of the width of the own model: two scans of one seed and opposite
+        signs are mirror images, and their mean error is the bias without most of its scatter.
     """
 
     foreign: bool = False
@@ -77,6 +80,7 @@ class Scan:
     corrupted: float = 0.0
     hz_per_min: float = 0.0
     jitter_hz: float = 0.0
+    sign: int = 1
 
     def courses(self) -> tuple[np.ndarray, np.ndarray]:
         """Response of the metabolites and of the width, (n,) each: rest and task in turn."""
@@ -282,11 +286,11 @@ def _timing(given: Transients) -> Timing:
 
 
 def _whole_stage(given: Transients, basis: Basis) -> None:
-    """Averages of conditions, plain and matched, means and joint fit, as the stage makes them."""
+    """Averages of conditions, means and joint fit, as the stage makes them."""
     options, names = FitOptions(), ["rest", "task"]
     rows = [np.array([label == name for label in given.labels]) for name in names]
     average = given.fids.with_data(np.concatenate([given.mean(one).data for one in rows]))
-    fit_scan(given, names, average, average.broadened(0.2, 0.0), basis, options)
+    fit_scan(given, names, average, None, basis, options)
     plain = plain_designs(given.labels, _timing(given), options)
     series = series_of_scan(given, basis, options, plain)
     means_of_scan(given, series, _timing(given), options)
@@ -303,7 +307,7 @@ def _own(scan: Scan, seed: int) -> tuple[Fids, Basis]:
     person *= np.exp(0.1 * rng.standard_normal(len(person)))
     amplitudes = np.tile(person, (scan.n, 1))
     amplitudes[:, basis.names.index("Glu")] *= 1 + scan.glu / 100 * response
-    drift = WIDTH_DRIFT_HZ * rng.standard_normal()
+    drift = scan.sign * WIDTH_DRIFT_HZ * rng.standard_normal()
     lost = narrowing * bold - drift * np.linspace(-0.5, 0.5, scan.n)
     axes = (basis.dwell_s, basis.frequency_mhz, te_s, TR_S)
     rest = Fids((person @ basis.fids)[None, None], *axes).broadened(lorentz, gauss)
@@ -315,7 +319,7 @@ def _own(scan: Scan, seed: int) -> tuple[Fids, Basis]:
     noise = rng.standard_normal((*data.shape, 2)).view(complex)[..., 0]
     # The spectrum's first point is halved: n - 3/4 points' worth of noise.
     sd = height / scan.snr / np.sqrt(basis.n_points - 0.75)
-    return fids.with_data(data + sd * noise), basis
+    return fids.with_data(data + scan.sign * sd * noise), basis
 
 
 def _gains(scan: Scan, rng: np.random.Generator) -> np.ndarray:
@@ -323,7 +327,7 @@ def _gains(scan: Scan, rng: np.random.Generator) -> np.ndarray:
     course = steps.copy()
     for j in range(1, scan.n):
         course[j] = rho * course[j - 1] + np.sqrt(1 - rho**2) * steps[j]
-    return 1 + scan.gain_cv * course
+    return 1 + scan.sign * scan.gain_cv * course
 
 
 def _foreign(scan: Scan, seed: int) -> tuple[Fids, Basis]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -29,3 +34,12 @@ class Figure:
 def skipped(name: str, target: str, reason: str) -> Figure:
     """A figure that was not measured."""
     return Figure(name, "-", target, None, reason)
+
+
+def held(name: str, target: str, *tests: str) -> Figure:
+    """A figure that tests hold: reached where all of them pass and none is skipped."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", *tests]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    last = (done.stdout.strip().splitlines() or ["pytest did not run"])[-1]
+    whole = done.returncode == 0 and "skipped" not in last
+    return Figure(name, target if whole else "not held", target, whole, f"{tests[0]}: {last}")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import digests
 import machine_faults
+import moved
 import scan_cost
-from figure import Figure, skipped
+from figure import Figure, held, skipped
 from many_sites import write_sheets
 from scale import dry_run
 
@@ -28,7 +27,7 @@ form of `sha256sum`: a change that means no other number is seen to make none.""
 
 def figures(quick: bool) -> Iterator[Figure]:
     """Figures of the house; `quick` leaves out what runs a study or 10,000 scans and more."""
-    yield from _tests(
+    yield held(
         "readers of results elsewhere; writers of records",
         "0; 1",
         "tests/unit/test_one_door.py",
@@ -50,13 +49,13 @@ def figures(quick: bool) -> Iterator[Figure]:
     ):
         with tempfile.TemporaryDirectory() as folder:
             yield from _dag(Path(folder), n_scans, batch, cpu_s, peak_mb)
-    yield from _tests(
+    yield held(
         "edited results refused, all kinds x all readers",
         "all",
         "tests/chain/test_edited_results.py",
     )
-    yield from _tests("commands of Snakemake that work", "all", "tests/chain/test_rules.py")
-    yield from _tests("figures of a scan with two values", "0", "tests/chain/test_figures_agree.py")
+    yield held("commands of Snakemake that work", "all", "tests/chain/test_rules.py")
+    yield held("figures of a scan with two values", "0", "tests/chain/test_figures_agree.py")
     yield from machine_faults.figures()
     with tempfile.TemporaryDirectory() as folder:
         yield from scan_cost.cost(Path(folder))
@@ -84,15 +83,6 @@ def _dag(folder: Path, n_scans: int, batch: int, cpu_s: float, peak_mb: float) -
     yield Figure(f"{name}, peak MB", peak, f"<= {peak_mb}", peak <= peak_mb)
 
 
-def _tests(name: str, target: str, test: str) -> Iterator[Figure]:
-    """Tests that hold a figure: how many passed."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", test]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    last = (done.stdout.strip().splitlines() or ["pytest did not run"])[-1]
-    whole = done.returncode == 0 and "skipped" not in last
-    yield Figure(name, target if whole else "not held", target, whole, f"{test}: {last}")
-
-
 def _demo(folder: Path) -> Iterator[Figure]:
     """A run of the demo, its tables compared with those on record."""
     from chain import snakemake
@@ -109,6 +99,9 @@ def _demo(folder: Path) -> Iterator[Figure]:
         name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
     )
     note = "; ".join(other[:4])
+    if other:
+        seen = list(moved.moves(moved.frozen(moved.NUMBERS), moved.numbers(results)))
+        note += "; " + "; ".join(moved.summary(seen, len(moved.numbers(results)))[:6])
     yield Figure(
         "tables of the demo that differ from those on record", str(len(other)),
         "0", not other, f"of {len(wanted)}; {note}",

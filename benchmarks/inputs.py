@@ -22,17 +22,12 @@ SEED = 20_261_130
 QUICK = 24
 """Every so many of the cases, and as many mutations less."""
 
-TO_DO = (
-    *("add", "bring", "check", "convert", "copy", "empty", "export", "give", "keep", "leave"),
-    *("make", "mend", "name", "put", "rename", "split", "take", "write"),
-)
-"""Words of which one tells what to do."""
-
 
 def figures(quick: bool) -> Iterator[Figure]:
     """The kit, the mutations, the words, and the measured files."""
     from cases import CASES, mutated_cases
     from kit import LEAK, LOST, REFUSED, SILENT, TRACEBACK, Kit, table
+    from words import helpful
 
     every = QUICK if quick else 1
     with tempfile.TemporaryDirectory() as folder:
@@ -68,14 +63,6 @@ def figures(quick: bool) -> Iterator[Figure]:
     leaks = [f"{one.case}: {one.words[0]}" for one in both if one.kind == LEAK]
     yield Figure("personal details in outputs", len(leaks), "0", not leaks, "; ".join(leaks))
     yield from _measured()
-
-
-def helpful(words: str) -> bool:
-    """Whether a refusal names a file or a row, and says what to do."""
-    if re.search(r"(row \d+: \w+: .*\(|unknown column .*(known are|did you mean))", words):
-        return True  # the cell, its value and what may stand there
-    place = re.search(r"\.(nii|SDAT|sdat|SPAR|rda|RAW|txt|mrui|dcm|tsv|yaml)\b|_svs|_mrsref", words)
-    return bool(place) and any(re.search(rf"\b{word}\b", words, re.IGNORECASE) for word in TO_DO)
 
 
 def _without_numbers(words: str) -> str:

@@ -17,7 +17,8 @@ from zlib import crc32
 import numpy as np
 import yaml
 
-from fmrsflow.bundles import MANIFEST, STUDY, Bundle
+from fmrsflow.bundle_merge import Bundle
+from fmrsflow.bundles import MANIFEST, STUDY
 from fmrsflow.files import write_bytes
 from fmrsflow.results import record_bytes
 from fmrsflow.study import Scan, Site

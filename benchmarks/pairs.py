@@ -4,7 +4,8 @@ Two families as in `designs`: spectra of the fit's own model, and those of the f
 the basis that the workflow would make. Each scan has a width, phase, frequency and baseline of its
 own; in the second one lines are narrower as BOLD makes them, and the receiver has another gain,
 which the waters tell to 1 % each. A pair is judged under both scalings, beside separate fits of the
-two averages.
+two averages, and once more as if the gain were known: what the waters bring is common to both fits.
+The means of conditions (`blocks`) are judged by the waters.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from fmrsflow.basis.simulate import broad_fids
 from fmrsflow.fids import Fids, to_spectrum
 from fmrsflow.fit.average import fit_average
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.pair import Scaling, ScanOfUnit, UnitFit, fit_unit
+from fmrsflow.fit.pair import Scaling, UnitFit, fit_unit
+from fmrsflow.fit.scan_form import ScanOfUnit
 from fmrsflow.metabolites import with_sums
 from fmrsflow.synthetic.foreign import Course, Foreign, draw_series
 
@@ -120,40 +122,53 @@ def _humps(basis: Basis, still: Fids, rng: np.random.Generator) -> np.ndarray:
     return (heights / to_spectrum(made).real.max(axis=1)) @ made
 
 
-def fitted(scans: list[Fids], basis: Basis, options: FitOptions | None = None) -> UnitFit:
+MEANS = FitOptions(joint_macromolecules="free")
+
+
+def fitted(
+    scans: list[Fids], basis: Basis, options: FitOptions | None = None, drift: int = 1
+) -> UnitFit:
     """The pair in one model."""
     parts = []
     for number, fids in enumerate(scans):
         n = fids.n_transients
-        course = np.full((n, 1), float(number))
+        course, time = np.full((n, 1), float(number)), np.linspace(-1, 1, n)
         parts.append(
-            ScanOfUnit(fids, basis, course, np.zeros((n, 0)), np.linspace(-1, 1, n)[:, None])
+            ScanOfUnit(fids, basis, course, np.zeros((n, 0)), np.tile(time[:, None], drift))
         )
     return fit_unit(parts, ("task",), options)
 
 
 def scalings(unit: UnitFit, gain: float, seed: int) -> dict[str, Scaling]:
-    """By the water, measured with its errors, and to what does not respond."""
+    """By the water, measured with its errors, to what does not respond, and as it is."""
     error = WATER * 2**0.5
     told = gain * np.exp(error * np.random.default_rng((seed, 4)).standard_normal())
-    sd = np.array([0.0, np.hypot(error, np.hypot(*unit.gain_sd))])
+    scatter = max(np.hypot(*unit.gain_sd), 1e-6)
+    sd = np.array([0.0, np.hypot(error, scatter)])
     return {
         "water": Scaling("water", np.array([1.0, told]), sd),
         "stable": Scaling("stable", np.ones(2), np.array([0.0, np.inf]), to_stable=True),
+        "known": Scaling("known", np.array([1.0, gain]), np.array([0.0, scatter])),
     }
 
 
-def separate(scans: list[Fids], basis: Basis, told: float) -> dict[str, dict[str, float]]:
-    """Changes by separate fits of the two averages, scaled by water, and as ratio to tCr."""
+def separate(scans: list[Fids], basis: Basis, ways: dict[str, Scaling]):
+    """Changes by separate fits of the two averages, scaled by the gain, and as ratio to tCr."""
     values = []
     for fids in scans:
         (one,) = fit_average(fids.mean(), basis)
         names, amplitudes, _ = with_sums(one.names, one.amplitudes, one.covariance)
         values.append(dict(zip(names, amplitudes)))
     rest, task = values
-    water = {name: 100 * (task[name] / told / rest[name] - 1) for name in ("Glu", "tCr")}
+    scaled = {
+        way: {
+            name: 100 * (task[name] / float(ways[way].ratio[1]) / rest[name] - 1)
+            for name in ("Glu", "tCr")
+        }
+        for way in ("water", "known")
+    }
     ratio = 100 * (task["Glu"] / task["tCr"] / (rest["Glu"] / rest["tCr"]) - 1)
-    return {"water": water, "stable": {"Glu": ratio}}
+    return {**scaled, "stable": {"Glu": ratio}}
 
 
 def drawn(pair: Pair, seeds: range, beside: bool = True):
@@ -164,9 +179,10 @@ def drawn(pair: Pair, seeds: range, beside: bool = True):
         scans, basis, gain = pair.draw(seed)
         unit = fitted(scans, basis)
         ways = scalings(unit, gain, seed)
-        other = separate(scans, basis, float(ways["water"].ratio[1])) if beside else {}
-        for way, scaling in ways.items():
-            change = unit.changes(scaling)
+        other = separate(scans, basis, ways) if beside else {}
+        told = {way: unit.changes(scaling) for way, scaling in ways.items()}
+        told["means"] = fitted(scans, basis, MEANS, drift=0).changes(ways["water"])
+        for way, change in told.items():
             for name, truth in (("Glu", pair.glu), ("tCr", 0.0)):
                 k = change.names.index(name)
                 value, se = change.percent[0, k], change.covariance[0, k, k] ** 0.5
@@ -188,10 +204,8 @@ def figures(quick: bool) -> Iterator[Figure]:
 
 
 def _judged(title: str, pair: Pair, seeds: range) -> Iterator[Figure]:
-    n = len(seeds)
-    for (way, name), (error, told, apart) in (
-        (key, rows.T) for key, rows in drawn(pair, seeds).items()
-    ):
+    n, found = len(seeds), {key: rows.T for key, rows in drawn(pair, seeds).items()}
+    for (way, name), (error, told, apart) in found.items():
         label = f"{title}, {way}, {name}"
         yield _bias(label, error, MOST_BIAS)
         reach = 200 * (0.95 * 0.05 / n) ** 0.5
@@ -203,7 +217,18 @@ def _judged(title: str, pair: Pair, seeds: range) -> Iterator[Figure]:
             share = float(error.std(ddof=1) / apart.std(ddof=1))
             good = share * (1 - 2 / n**0.5) <= 0.8
             note = f"separate fits {apart.std(ddof=1):.2f}, bias {apart.mean():+.2f}"
+            if way == "water":
+                note += (
+                    f"; by what both are with a known gain {_expected(*found['known', name]):.2f}"
+                )
             yield Figure(f"{label}: SD / SD of separate fits", share, "<= 0.8", bool(good), note)
+
+
+def _expected(error: np.ndarray, _, apart: np.ndarray) -> float:
+    """Ratio of SDs under waters, closed form: their error, common to both fits, added to the
+    scatter that each has with a known gain."""
+    water = 2 * (100 * WATER) ** 2
+    return float(np.sqrt((error.var(ddof=1) + water) / (apart.var(ddof=1) + water)))
 
 
 def _null(title: str, pair: Pair, seeds: range) -> Iterator[Figure]:

@@ -96,7 +96,8 @@ def _made_results(folder: Path) -> Path:
 
 def _merge(folder: Path, results: Path, n_sites: int, n_people: int) -> Iterator[Figure]:
     """`fmrsflow merge` of bundles made from the first site of a study's results."""
-    from fmrsflow.bundles import pack, unpack
+    from fmrsflow.bundle_merge import unpack
+    from fmrsflow.bundles import pack
     from fmrsflow.study import Study
 
     study = Study.load(results / "study.json")
@@ -106,11 +107,13 @@ def _merge(folder: Path, results: Path, n_sites: int, n_people: int) -> Iterator
     command = [sys.executable, "-m", "fmrsflow.cli", "merge", *map(str, paths)]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     merged = folder / "merged"
-    subprocess.run([*command, "--results", str(merged)], check=True, capture_output=True)
+    done = subprocess.run([*command, "--results", str(merged)], capture_output=True, text=True)
     wall = time.monotonic() - start
     cpu = _cpu_s() - before.ru_utime - before.ru_stime
-    there = (merged / "main" / "report" / "index.html").exists()
+    there = done.returncode == 0 and (merged / "main" / "report" / "index.html").exists()
     note = f"{wall:.0f} s wall, {sum(path.stat().st_size for path in paths) / 1e6:.0f} MB"
+    if not there:
+        note = (done.stderr.strip().splitlines() or ["ended without a word"])[-1]
     # CPU time bounds the wall time of an idle machine, and another's load does not change it.
     name = f"merge of {n_sites} bundles x {n_people} scans to the page, CPU s"
     yield Figure(name, cpu, "<= 120", there and cpu <= 120, note)
@@ -118,7 +121,8 @@ def _merge(folder: Path, results: Path, n_sites: int, n_people: int) -> Iterator
 
 def _consortium(folder: Path, results: Path, n_sites: int, n_people: int) -> Iterator[Figure]:
     """Tables and pages of a consortium, participants given; unpacking its bundles in the note."""
-    from fmrsflow.bundles import pack, unpack
+    from fmrsflow.bundle_merge import unpack
+    from fmrsflow.bundles import pack
     from fmrsflow.study import Study
 
     study = Study.load(results / "study.json")
@@ -251,7 +255,8 @@ def _one_bad_thing(work: Path) -> Iterator[Figure]:
     from image_mutations import mutated_images
     from small_study import finished_study
 
-    from fmrsflow.bundles import pack, unpack
+    from fmrsflow.bundle_merge import unpack
+    from fmrsflow.bundles import pack
     from fmrsflow.study import Study
 
     images = mutated_images(200, work, seed=1)

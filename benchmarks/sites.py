@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import minimize
 
+import group_designs
 import whole_chain
 from figure import Figure
 from fmrsflow.sites import meta, reml
@@ -49,6 +50,8 @@ def figures(quick: bool) -> Iterator[Figure]:
     for k, name in enumerate(("sites differ", "protocols differ")):
         rate = 100 * errors[:, k].mean()
         yield _within(f'type-I error of "{name}" (%)', rate, 4, 6, len(errors))
+    yield from group_designs.figures(100 if quick else 1000)
+    yield from group_designs.power_figures(40 if quick else 300)
     yield _bootstrap_time(200 if quick else 1000)
     if not quick:
         yield from whole_chain.figures()

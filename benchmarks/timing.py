@@ -4,7 +4,7 @@ between their transients. Truth and seeds as in `designs`."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,8 +12,9 @@ import fit
 from designs import TR_S, Errors, Scan
 from figure import Figure
 from fmrsflow.fids import Fids
-from fmrsflow.fit.design import Timing, condition_design, linewidth_design
+from fmrsflow.fit.design import Design, Timing, condition_design, linewidth_design
 from fmrsflow.fit.joint import fit_joint
+from fmrsflow.fit.nuisance import water_design
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.preprocess.scan import Combined, combined
 from fmrsflow.preprocess.timing import Timing as Excited
@@ -29,6 +30,9 @@ EVERY = 16
 GAIN = 0.02
 """What the receiver gains while the task runs."""
 
+WANDER_HZ, WANDER_S = 0.3, 128.0
+"""SD and period of what the width does beside BOLD and drift: as long as rest and task together."""
+
 WATER_HZ, WATER_TIMES = 9.0, 5e3
 """Lorentzian width of the water, and its size over the largest point of a transient."""
 
@@ -41,6 +45,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     n = QUICK_DRAWS if quick else DRAWS
     yield from _of_means(range(SEED, SEED + n))
     yield from _of_water(range(SEED + 10_000, SEED + 10_000 + n))
+    yield from _of_wander(range(SEED + 20_000, SEED + 20_000 + n))
 
 
 def _of_means(seeds: range) -> Iterator[Figure]:
@@ -87,6 +92,50 @@ def _of_water(seeds: range) -> Iterator[Figure]:
     good = abs(bias) <= 0.02 + 2 * se
     note = f"+- {se:.3f}, {len(offs)} scans"
     yield Figure("width of the water, task less rest, Hz: bias", bias, "within +-0.02", good, note)
+
+
+@dataclass(frozen=True)
+class Wandering(Scan):
+    """A scan whose lines also widen and narrow in turn, by WANDER_HZ (SD), with the blocks but not
+    as BOLD does."""
+
+    def courses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Response of the metabolites and of the width."""
+        response, bold = super().courses()
+        turns = np.sin(2 * np.pi * TR_S * np.arange(self.n) / WANDER_S + 1.0)
+        return response, bold + 2**0.5 * WANDER_HZ / fit.FIELDS[self.field][-1] * turns
+
+
+def _of_wander(seeds: range) -> Iterator[Figure]:
+    """Water after each fourth transient tells what the width does beside BOLD and drift."""
+    scan = Wandering(n=128)
+    _, narrower = scan.courses()
+    first = np.arange(0, scan.n, 4)
+    labels, options = scan.labels, FitOptions()
+    timing = Timing.of_labels(labels, TR_S * np.arange(scan.n))
+    design = condition_design(labels, "rest", timing)
+    width = linewidth_design(labels, "rest", timing, options.joint_linewidth_regressor)
+    excited = Excited.of(scan.n, 1, TR_S, 5 * np.arange(len(first)) + 1)
+    found = {known: {name: [] for name in NAMES} for known in (True, False)}
+    for seed in seeds:
+        fids, basis = scan.draw(seed)
+        lost = fit.FIELDS[scan.field][-1] * narrower[first]
+        clean = combined(fids, _water(fids, np.ones(len(first)), lost, seed), True, excited)
+        rows = clean.course.rows(TR_S, [""] * len(first))
+        # Water stands between two transients; here it takes no time of its own.
+        rows = [row | {"time_s": TR_S * j} for row, j in zip(rows, first)]
+        for known, told in found.items():
+            _add(told, fit_joint(clean.fids, basis, design, _known(known, rows, timing, width)))
+    yield from _told("width wanders, water after each 4th transient", found[True])
+    for name, values in found[False].items():
+        errors = Errors(*np.array(values).T)
+        note = f"bias {errors.error.mean():+.2f} +- {errors.bias_se:.2f}"
+        title = f"width wanders, its course not known, {name}: coverage %"
+        yield Figure(title, errors.coverage, "reported", True, note)
+
+
+def _known(known: bool, rows: list[dict], timing: Timing, width: Design) -> Design:
+    return water_design(rows, timing, width) if known else width
 
 
 def _water(fids: Fids, gain: np.ndarray, narrower_hz: np.ndarray, seed: int) -> Fids:

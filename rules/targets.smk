@@ -85,5 +85,7 @@ rule complete:
     localrule: True
     conda:
         "../envs/core.yaml"
+    params:
+        keep=STUDY.config["keep_intermediates"],
     shell:
         f"{FMRSFLOW} summary --study {FROZEN} --complete {{output}} > {{log}} 2>&1"

@@ -12,6 +12,7 @@ from fmrsflow.edge import Job
 from fmrsflow.fids import Fids
 from fmrsflow.files import write_bytes
 from fmrsflow.metabolites import SUMS
+from fmrsflow.sheets import check_config
 from fmrsflow.study import Scan, Site, Study
 from fmrsflow.tables import columns_of
 
@@ -100,7 +101,11 @@ def make_study(root, n_sites: int = 4, n_subjects: int = 3, site_names=None) -> 
             root / "data" / f"{name}_events.tsv",
             b"onset\tduration\ttrial_type\n64\t64\ttask\n192\t64\ttask\n",
         )
-    return Study(config, sites, scans, (), software)
+    problems: list[str] = []
+    # With every default, as a run freezes it: records that lack a setting are of another version.
+    complete = check_config(config, "config.yaml", problems)
+    assert not problems
+    return Study(complete, sites, scans, (), software)
 
 
 def write_scan(

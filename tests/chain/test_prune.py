@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from chain_tools import tables
+from chain_tools import snakemake, tables
 from planning import plan
+from surroundings import Unavailable, mounted
 
 from fmrsflow.cli import main as fmrsflow
 from fmrsflow.results import read_record
@@ -116,3 +118,36 @@ def test_a_scan_whose_data_are_gone_is_kept_whole(run, capsys):
     assert "kept whole: 1 scan" in capsys.readouterr().err
     kept = large(run / "results")
     assert kept and kept == {name: one for name, one in whole.items() if "alpha/sub-01" in name}
+
+
+def test_a_setting_deletes_intermediates_at_the_end_of_a_run(run):
+    """As Snakemake's `temp` would: no spectrum, map or array is left, every page is."""
+    before, whole = tables(run / "results"), large(run / "results")
+    config = run / "config" / "config.yaml"
+    config.write_text(f"{config.read_text()}\nkeep_intermediates: false\n")
+    assert plan(run).rules == {"complete": 1, "all": 1}
+    snakemake(run, "--cores", "1")
+    left = large(run / "results")
+    assert left == {
+        name: one for name, one in whole.items() if not name.endswith((".nii.gz", ".npz"))
+    }
+    assert len([name for name in left if name.endswith(".html")]) == 4
+    assert tables(run / "results") == before and plan(run).rules == {}
+
+
+def test_prune_makes_room_on_a_full_disk(tiny_run, tmp_path, monkeypatch):
+    size = sum(path.stat().st_size + 8192 for path in tiny_run.rglob("*") if path.is_file())
+    try:
+        with mounted(tmp_path / "disk", size):
+            shutil.copytree(tiny_run, tmp_path / "disk" / "copy", symlinks=True)
+            monkeypatch.chdir(tmp_path / "disk" / "copy")
+            with suppress(OSError), Path("filler").open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+            assert shutil.disk_usage(".").free == 0
+            assert fmrsflow(["prune"]) == 0
+            assert large(Path("results")) == {}
+            assert fmrsflow(["verify"]) == 0
+            monkeypatch.chdir(tmp_path)
+    except Unavailable as reason:
+        pytest.skip(str(reason))

@@ -211,13 +211,28 @@ def test_a_new_scan_reruns_its_batch_and_later_ones_of_its_site(copied, subject,
     assert {job.wildcards["job"] for job in found.jobs if job.rule_name == "convert"} == batches
 
 
-def test_another_workflow_takes_the_rules(tiny_study):
+def test_another_workflow_takes_the_rules_from_a_git_repository(tiny_study, tmp_path):
+    """As snakedeploy writes it; git takes a repository of this machine in the place of GitHub's."""
+    repository = tmp_path / "hub" / "owner" / "fmrsflow"
+    for name in ("rules", "envs", "workflow"):
+        skip = shutil.ignore_patterns("src", "__pycache__")
+        shutil.copytree(ROOT / name, repository / name, ignore=skip)
+    shutil.copy(ROOT / "Snakefile", repository)
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "all"], ["tag", "v1"]):
+        subprocess.run(["git", *words], cwd=repository, check=True)
+    hub = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.file://{tmp_path}/hub/.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
     (tiny_study / "Snakefile").write_text(
-        f"""
+        """
 configfile: "config/config.yaml"
 
 module fmrsflow:
-    snakefile: "{ROOT}/Snakefile"
+    snakefile: github("owner/fmrsflow", path="workflow/Snakefile", tag="v1")
     config: config
 
 use rule * from fmrsflow
@@ -229,12 +244,16 @@ use rule convert from fmrsflow with:
 rule own:
     input: "results/convert/batches/alpha_0.json"
     output: "own.txt"
-    shell: "cp {{input}} {{output}}"
+    shell: "cp {input} {output}"
 """
     )
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--scheduler", "greedy"]
     done = subprocess.run(
-        [*command, "own", "--verbose"], cwd=tiny_study, capture_output=True, text=True
+        [*command, "own", "--verbose"],
+        cwd=tiny_study,
+        env={**environment(), **hub},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "mem_mb=1234" in done.stderr
@@ -260,7 +279,7 @@ def test_a_moved_environment_reruns_nothing(tiny_run):
     """Snakemake compares the text of a command with that of the last run."""
     found = plan(tiny_run, forcerun={"fit"}, until={"fit"})
     commands = [job.shellcmd for job in found.jobs if job.rule_name == "fit"]
-    assert len(commands) == 2 and all("-m fmrsflow fit" in one for one in commands)
+    assert len(commands) == 2 and all("-P -m fmrsflow fit" in one for one in commands)
     assert not any(sys.executable in one for one in commands)
 
 

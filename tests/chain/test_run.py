@@ -6,7 +6,8 @@ import re
 import subprocess
 import sys
 
-from chain_tools import environment
+import pytest
+from chain_tools import environment, snakemake
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
@@ -39,3 +40,40 @@ def test_a_study_with_an_error_does_not_start(tiny_study):
 def test_a_folder_without_a_study_is_told(tmp_path):
     done = run(str(tmp_path))
     assert done.returncode == 2 and "fmrsflow init" in done.stderr
+
+
+HARM = 'open("harm", "w")\n'
+
+
+def test_nothing_that_lies_in_a_study_runs(tiny_study):
+    """Modules that Python would find in the folder it starts in, and profiles of Snakemake."""
+    names = ("snakemake", "yaml", "numpy", "tempfile", "yte", "fmrsflow", "json")
+    for name in names:
+        (tiny_study / f"{name}.py").write_text(HARM)
+    profile = tiny_study / "profiles" / "default"
+    profile.mkdir(parents=True)
+    (profile / "config.yaml").write_text(TEMPLATE + "cores: 1\n")
+    (tiny_study / "own").mkdir()
+    (tiny_study / "own" / "config.yaml").write_text("cores: 1\n")
+    record = "results/convert/alpha/sub-01/mrs/sub-01_task-visual_desc-convert_record.json"
+    done = run(str(tiny_study), "--profile", "own", record)
+    assert done.returncode == 0 and (tiny_study / record).exists(), done.stderr[-3000:]
+    assert not (tiny_study / "harm").exists()
+
+
+TEMPLATE = f"""__use_yte__: true
+__definitions__:
+  - {HARM}"""
+
+
+@pytest.mark.parametrize("where", ["config/config.yaml", "other.yaml"])
+def test_settings_that_would_be_run_are_refused_unrun(tiny_study, where):
+    """Snakemake runs the Python of a file with `__use_yte__` as it reads it."""
+    path = tiny_study / where
+    own = path.read_text() if path.exists() else ""
+    path.write_text(f"{TEMPLATE}{own}")
+    done = run(str(tiny_study), "-n", "--configfile", where)
+    assert done.returncode == 1 and "__' is no setting" in done.stderr
+    if where == "config/config.yaml":  # of another file Snakemake alone knows before the workflow
+        assert "__' is no setting" in snakemake(tiny_study, "-n", ok=False)
+    assert not (tiny_study / "harm").exists()

@@ -69,9 +69,18 @@ def test_each_pair_of_scans_has_one_response_under_every_scaling(run):
         # The waters cost something, what does not respond costs nothing.
         se = {name: float(row["se_percent"]) for name, row in found.items()}
         assert se["ratio_stable"] < se["molal"]
+        means = chosen(read_table(path), metabolite="Glu", estimator="blocks")
+        by_match = {(row["matched"], row["quantity"]): row for row in means}
+        assert {key for key in by_match if key[0] == "true"} == {
+            ("true", name) for name in ("molal", "raw", "ratio_tcr")
+        }
+        assert ("false", "molal") in by_match
+        row = by_match["true", "molal"]
+        assert abs(float(row["change_percent"]) - 4.0) < 4 * float(row["se_percent"])
         record = read_json(path.with_name(path.name.replace("change.tsv", "record.json")))
         assert record["joint"]["status"] == "ok"
         assert record["joint"]["gain"]["molal"]["value"][0] == 1.0
+        assert record["joint"]["failed_scalings"] == {} and record["joint"]["unheeded"] == []
         assert not [text for text in record["warnings"] if "joint" in text]
         names = [name for name in record["inputs"] if "svs" in name]
         assert len(names) == 2

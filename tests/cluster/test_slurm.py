@@ -118,7 +118,7 @@ def test_slurm_gives_the_same_bytes_and_retries_a_killed_job(slurm, tiny_data, t
         ) as run,
     ):
         # The stage's own process on the node, whatever Snakemake wraps round it.
-        killed = killed_once(run, tmp_path, r"^\S+ -m fmrsflow preprocess --study .*alpha")
+        killed = killed_once(run, tmp_path, r"^\S+ -P -m fmrsflow preprocess --study .*alpha")
     assert run.returncode == 0, log.read_text()[-4000:]
     assert killed
     # The error is told, and the job was done again: the run ended well.

@@ -165,6 +165,11 @@ def _study(edit: Callable[[dict], None]) -> Callable[[Content], None]:
     return change
 
 
+def _many_analyses(told: dict) -> None:
+    names = next(iter(told["config"]["analyses"].values()))
+    told["config"]["analyses"].update({f"a{number}": names for number in range(2000)})
+
+
 def _label(label: str) -> Callable[[Content], None]:
     def edit(told: dict) -> None:
         told["scans"][0]["subject"] = label
@@ -247,7 +252,7 @@ def kinds(harm: Path) -> dict[str, Callable[[Content], None]]:
         "HTML in a text": _texts("<script>alert(1)</script><img src=x onerror=alert(1)>"),
         "TeX in a text": _texts(r"\input{/etc/passwd} $x^{\write18{ls}}$"),
         "a text of 1 MB": _texts("x" * 1_000_000),
-        "absolute name": _entry("/tmp/evil.tsv"),
+        "absolute name": _entry(f"{harm.parent}/evil.tsv"),
         "name with ..": _entry("../evil.tsv"),
         "name with NUL": _entry("main\0evil.tsv"),
         "name of 300 letters": _label("x" * 300),
@@ -259,6 +264,18 @@ def kinds(harm: Path) -> dict[str, Callable[[Content], None]]:
             "anatomy/alpha/sub-01/mrs/sub-01_task-visual_desc-anatomy_voxel.png", b"\x89PNG"
         ),
         "study.json nested deep": _entry(STUDY, deep),
+        "study.json with software of wrong types": _study(
+            lambda told: told["software"].update(Dependencies=[1], Stages="x")
+        ),
+        "study.json with 2,000 analyses of one setting": _study(_many_analyses),
+        "study.json with a number of 400 digits": _study(
+            lambda told: told["sites"][0].update(tr_s=10**400)
+        ),
+        "study.json with addresses": _study(
+            lambda told: told.update(
+                participants=[{"site": "alpha", "subject": "01", "address": "Lane 1"}]
+            )
+        ),
         "study.json of wrong types": _study(lambda told: told.update(scans=[1, 2])),
     }
     return found
@@ -276,8 +293,11 @@ MERGED = ("HTML in a text", "TeX in a text")
 """Kinds that are no fault of a bundle: its texts are text."""
 
 
-def rewritten(source: Path, target: Path, change: Callable[[Content], None]) -> Path:
-    """A bundle after a change of its entries, records and manifest agreeing with them."""
+def rewritten(
+    source: Path, target: Path, change: Callable[[Content], None], told: dict | None = None
+) -> Path:
+    """A bundle after a change of its entries, records and manifest agreeing with them; `told`
+    replaces keys of the manifest."""
     with zipfile.ZipFile(source) as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
     manifest = json.loads(content.pop(MANIFEST))
@@ -285,6 +305,7 @@ def rewritten(source: Path, target: Path, change: Callable[[Content], None]) -> 
     change(content)
     _seal(content, before)
     manifest["files"] = {name: hashlib.sha256(one).hexdigest() for name, one in content.items()}
+    manifest |= told or {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in {**content, MANIFEST: json.dumps(manifest).encode()}.items():
             archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
@@ -340,6 +361,10 @@ def _hostile(bad: Path, good: Path, work: Path) -> Iterator[Fault]:
     }
     for kind, change in kinds(harm).items():
         made[kind] = lambda target, change=change: rewritten(bad, target, change)
+    for what, value in (("a list", [1]), ("of wrong types", {"Dependencies": [1]})):
+        made[f"manifest with software that is {what}"] = lambda target, value=value: rewritten(
+            bad, target, lambda content: None, {"software": value}
+        )
     made["a symbolic link"] = lambda target: link(bad, target)
     made["a folder"] = lambda target: target.mkdir() or target
     made["a pipe"] = lambda target: os.mkfifo(target) or target
@@ -352,7 +377,7 @@ def _hostile(bad: Path, good: Path, work: Path) -> Iterator[Fault]:
         outcome, harmless = _judged(kind, code, said, path.name)
         if took_s > LIMIT_S + (usual_s if "wrong types that" in kind or code == 0 else 0):
             outcome, harmless = "too slow", False
-        if harm.exists():
+        if harm.exists() or (work / "evil.tsv").exists():
             outcome, harmless = "it ran", False
         yield Fault(kind, outcome, harmless, f"{took_s:.1f} s; {said[-600:]}")
 

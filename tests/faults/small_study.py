@@ -92,7 +92,7 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen:
 
 def jobs_of(folder: Path) -> list[int]:
     """Processes of stages that run in a study's folder."""
-    return processes(folder, r"^\S+ -m fmrsflow ")
+    return processes(folder, r"^\S+ -P -m fmrsflow ")
 
 
 def difference(folder: Path, expected: Path) -> tuple[str, str]:

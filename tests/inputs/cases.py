@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from edits import HEADER_OPERATIONS, mutated
 from given import Base, Given
+from habits import HABITS
 from images import IMAGES
 from kit import Case
+from raw_files import RAW_FILES
 from rows import ROWS
 from signals import SIGNALS, Oddity
 from texts import TEXTS
@@ -24,6 +26,8 @@ EVERY = {
     "jmrui": 4,
     "nii": 9,
     "mrui": 9,
+    "twix": 12,
+    "pfile": 12,
 }
 """Of the oddities of signals, which know no format, each takes every so many."""
 
@@ -32,7 +36,15 @@ NO_NUMBERS = (
     "a point that is infinite",
     "a reference with NaN",
 )
-NO_COILS = ("sdat", "rda", "raw", "jmrui", "mrui", "dicom")
+NO_COILS = ("sdat", "rda", "raw", "jmrui", "mrui", "dicom", "pfile")
+NO_PART = (
+    *("no reference", "reference elsewhere", "reference of half the points"),
+    *("reference of another dwell time", "eight transients of the reference"),
+)
+"""What a reference in the scan's own file cannot be."""
+
+WHOLE = ("sdat", "pfile")
+"""Formats whose numbers are always numbers: VAX floats, whole numbers."""
 
 
 def of(format: str, oddity: Oddity) -> Case:
@@ -54,8 +66,9 @@ def signal_cases() -> Iterator[Case]:
                 continue
             if oddity.name == "four receivers" and format in NO_COILS:
                 continue
-            # A VAX float is always a number.
-            if oddity.name in NO_NUMBERS and format == "sdat":
+            if oddity.name in NO_NUMBERS and format in WHOLE:
+                continue
+            if kind.own and oddity.name in NO_PART:
                 continue
             if (number + start) % EVERY[format]:
                 continue
@@ -64,7 +77,12 @@ def signal_cases() -> Iterator[Case]:
 
 def header_cases() -> Iterator[Case]:
     """Oddities of headers and files, each in its own format."""
-    for format, oddities in (*TEXTS.items(), *IMAGES.items()):
+    for format, oddities in (
+        *TEXTS.items(),
+        *IMAGES.items(),
+        *RAW_FILES.items(),
+        ("nifti", HABITS),
+    ):
         for oddity in oddities:
             yield of(format, oddity)
 
@@ -103,14 +121,5 @@ def _mutation(format: str, operation: str, seed: int) -> Callable[[Base], Given]
 
     return given
 
-
-OPEN = (
-    "reference of half gain",
-    "reference of double gain",
-    "reference after an inversion",
-    "maps moved by 20 mm",
-)
-"""Ends of names of cases that nothing tells within one scan yet: tCr stays in the range of a brain,
-and the voxel in the head. They count in the benchmark."""
 
 CASES = (*signal_cases(), *header_cases(), *ROWS)

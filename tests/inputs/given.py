@@ -95,7 +95,8 @@ class Given:
         """Put the paths of scan and reference into the row."""
         suffix = FORMATS[self.format].suffix
         self.row["mrs"] = mrs or f"{self.stem}_svs{suffix}"
-        self.row["ref"] = ref or (f"{self.stem}_mrsref{suffix}" if self.reference else "")
+        beside = self.reference and not FORMATS[self.format].own
+        self.row["ref"] = ref or (f"{self.stem}_mrsref{suffix}" if beside else "")
 
     def edit(self, column: str, change: Callable[[bytes], bytes], suffix: str = "") -> None:
         """Change the bytes of the file of a column (with another ending: its companion)."""
@@ -147,6 +148,8 @@ class Given:
             if self.format in ("nifti", "nii"):
                 image = nifti_image(fids, **fields)
                 nib.save(self.shape(image) if self.shape else image, path)
+            elif FORMATS[self.format].own:
+                FORMATS[self.format].write(fids, path, self.reference)
             else:
                 FORMATS[self.format].write(fids, path)
         if self.row["events"] and not (data / self.row["events"]).exists():
@@ -188,6 +191,10 @@ class Base:
             shutil.copytree(
                 data / row["site"] / f"sub-{row['subject']}" / "anat", folder / site["vendor"]
             )
+        # GE's scan is that of Siemens: what is compared is one P-file with another.
+        scans["GE"] = copy.deepcopy(scans["Siemens"])
+        scans["GE"].site["vendor"] = "GE"
+        shutil.copytree(folder / "Siemens", folder / "GE")
         return cls(folder, scans)
 
     def given(self, format: str, subject: str = "01") -> Given:

@@ -90,7 +90,7 @@ def _codes(qform: int, sform: int) -> Callable[[Given], None]:
     return edit
 
 
-def _remade(function, cls=nib.Nifti2Image) -> Callable[[Given], None]:
+def remade(function, cls=nib.Nifti2Image) -> Callable[[Given], None]:
     """The image made again of other data: function of samples and header fields."""
 
     def shape(image):
@@ -310,33 +310,33 @@ NIFTI = [
     Oddity("form codes 0", _codes(0, 0), True),
     Oddity("sform alone", _codes(0, 2), True),
     Oddity("qform alone", _codes(1, 0), True),
-    Oddity("series in dimension 6", _remade(_dim_6), True),
-    Oddity("series in dimension 5 of 6", _remade(_dim_7), True),
-    Oddity("two dimensions of transients", _remade(_two_dims), False),
+    Oddity("series in dimension 6", remade(_dim_6), True),
+    Oddity("series in dimension 5 of 6", remade(_dim_7), True),
+    Oddity("two dimensions of transients", remade(_two_dims), False),
     Oddity("series without a tag", lacking("dim_5"), False),
     Oddity("tag in small letters", put(dim_5="dim_dyn"), True),
-    Oddity("series as DIM_USER_0", _remade(_user_dim), False),
+    Oddity("series as DIM_USER_0", remade(_user_dim), False),
     Oddity("series as DIM_EDIT", put(dim_5="DIM_EDIT"), False),
     Oddity("series as DIM_PHASE_CYCLE", put(dim_5="DIM_PHASE_CYCLE"), False),
     Oddity("series as coils", put(dim_5="DIM_COIL"), False),
     Oddity("series as DIM_MEAS", put(dim_5="DIM_MEAS"), False),
     Oddity(
-        "double precision", _remade(lambda data, header: (data.astype(np.complex128), header)), True
+        "double precision", remade(lambda data, header: (data.astype(np.complex128), header)), True
     ),
     Oddity(
-        "real values", _remade(lambda data, header: (data.real.astype(np.float32), header)), False
+        "real values", remade(lambda data, header: (data.real.astype(np.float32), header)), False
     ),
-    Oddity("NIfTI-1", _remade(lambda data, header: (data, header), nib.Nifti1Image), True),
-    Oddity("no transient", _remade(lambda data, header: (data[..., :0], header)), False),
+    Oddity("NIfTI-1", remade(lambda data, header: (data, header), nib.Nifti1Image), True),
+    Oddity("no transient", remade(lambda data, header: (data[..., :0], header)), False),
     Oddity(
         "transients before points",
-        _remade(lambda data, header: (np.moveaxis(data, 3, -1), header)),
+        remade(lambda data, header: (np.moveaxis(data, 3, -1), header)),
         False,
     ),
     Oddity(
         "no extension", shaped(lambda image: (image.header.extensions.clear(), image)[1]), False
     ),
-    Oddity("two voxels", _remade(lambda data, header: (np.concatenate([data] * 2), header)), False),
+    Oddity("two voxels", remade(lambda data, header: (np.concatenate([data] * 2), header)), False),
     Oddity("flipped affine of the reference", _reference_affine(_flipped), True),
     Oddity("axes of the reference swapped", _reference_affine(_swapped_axes), True),
     Oddity("flipped affines", _affine(_flipped), True),

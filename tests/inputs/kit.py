@@ -26,6 +26,7 @@ from fmrsflow.files import file_digest, read_json, write_bytes
 from fmrsflow.identity import same_measurements
 from fmrsflow.sheets import StudyError, missing_files, read_config, read_study
 from fmrsflow.study import STAGE_SETTINGS, Study
+from fmrsflow.surroundings import troubles
 from fmrsflow.tables import read_table
 
 RIGHT = "right"
@@ -51,7 +52,13 @@ but for what a filter takes within the lines."""
 SAME = 1e-5
 """Difference of two FIDs, over the largest value, up to which they are one: single precision."""
 
-CONVERTED = ("te_s", "tr_s", "reference", "voxel_mm", "spectral_width_hz", "frequency_mhz")
+TRUTH = {"Siemens": "nifti", "Philips": "sdat", "GE": "pfile"}
+"""Format of the undisturbed scan with which those of a vendor are compared."""
+
+CONVERTED = (
+    *("te_s", "tr_s", "reference", "voxel_mm", "spectral_width_hz", "frequency_mhz"),
+    *("excitations_per_transient", "water_transients", "water_before_each"),
+)
 LATER = ("anatomy", "preprocess", "fit", "quantify", "response")
 
 
@@ -116,17 +123,10 @@ class Kit:
 
     @classmethod
     def make(cls, work: Path) -> Kit:
-        """A kit with its undisturbed scans and their basis sets."""
+        """A kit with its undisturbed scans."""
         base = Base.make(work / "base")
         (work / "bases").mkdir()
-        kit = cls(work, base)
-        for format in ("nifti", "sdat"):
-            folder = kit._written(base.given(format))
-            said = in_child(_stages, folder, ("basis",))
-            assert said == "", said
-            vendor = FORMATS[format].vendor
-            shutil.copytree(folder / "results", work / "bases" / vendor)
-        return kit
+        return cls(work, base)
 
     def run(self, cases: Iterable[Case]) -> Iterator[Outcome]:
         """What each case comes to."""
@@ -161,9 +161,7 @@ class Kit:
         series = bool(given.row["events"])
         usual = {_plain(one) for one in self.undisturbed(given.format, series).warnings}
         flags = tuple(one for one in found.warnings if _plain(one) not in usual)
-        truth = self.undisturbed(
-            "sdat" if FORMATS[given.format].vendor == "Philips" else "nifti", series
-        )
+        truth = self.undisturbed(TRUTH[FORMATS[given.format].vendor], series)
         wrong, moved = compared(found.values, truth.values, case.less_noise)
         if flags:
             return Outcome(case.name, FLAGGED, flags, moved)
@@ -175,6 +173,19 @@ class Kit:
         folder.mkdir()
         given.write(folder, self.base)
         return folder
+
+    def _bases(self, format: str) -> Path:
+        """Results that hold the basis of a format's vendor, made where none was."""
+        made = self.work / "bases" / FORMATS[format].vendor
+        if not made.exists():
+            folder = self.work / "basis"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            self.base.given(format).write(folder, self.base)
+            said = in_child(_stages, folder, ("basis",))
+            assert said == "", said
+            shutil.copytree(folder / "results", made)
+        return made
 
     def undisturbed(self, format: str, series: bool) -> Numbers:
         """Numbers of the undisturbed scan in a format: as a series, or as one average."""
@@ -202,7 +213,7 @@ class Kit:
             if other == own[0] and _same(arrays, own[1]):
                 converted = tuple(_record(folder, "convert", key)["warnings"])
                 return Numbers(found.values, converted + found.warnings, found.failed)
-        bases = self.work / "bases" / FORMATS[given.format].vendor
+        bases = self._bases(given.format)
         basis = _basis_row(study.sites[study.scans[0].site])
         stages = LATER
         if basis == _basis_row(_study_of(bases).sites[study.scans[0].site]):
@@ -268,7 +279,7 @@ def _front(folder: Path) -> str:
         study = read_study(read_config(CONFIG), CONFIG)
     except StudyError as error:
         return f"{REFUSED}: {'; '.join(error.problems)}"
-    if problems := [*same_measurements(study), *missing_files(study)]:
+    if problems := [*same_measurements(study), *missing_files(study), *troubles(study)]:
         return f"{REFUSED}: {'; '.join(problems)}"
     write_bytes(Path("results/study.json"), study.save_text().encode())
     return _stages(folder, ("convert",))

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import p_files
+import twix_files
 
 from fmrsflow.fids import Fids, to_nifti
 from fmrsflow.synthetic import writers
@@ -39,12 +41,15 @@ class Format:
         Whose scanners write it; Siemens where any may.
     single : bool
         Whether a file holds one FID: the scan is its average then.
+    own : bool
+        Whether the water reference is in the scan's file: it is written with it.
     """
 
     suffix: str
-    write: Callable[[Fids, Path], None]
+    write: Callable[..., None]
     vendor: str = "Siemens"
     single: bool = False
+    own: bool = False
 
 
 def nifti_image(fids: Fids, **fields):
@@ -171,6 +176,14 @@ def _raw(fids: Fids, path: Path) -> None:
     path.write_text(raw_text(fids))
 
 
+def _twix(fids: Fids, path: Path) -> None:
+    twix_files.write_twix(fids, path, twix_files.Written(person=PERSON))
+
+
+def _p_file(fids: Fids, path: Path, water: Fids) -> None:
+    p_files.write_p_file(fids, path, water, p_files.Written(person=PERSON))
+
+
 FORMATS = {
     "nifti": Format(".nii.gz", _nifti),
     "nii": Format(".nii", _nifti),
@@ -180,6 +193,8 @@ FORMATS = {
     "mrui": Format(".mrui", _mrui),
     "rda": Format(".rda", _rda, single=True),
     "raw": Format(".RAW", _raw, single=True),
+    "twix": Format(".dat", _twix),
+    "pfile": Format(".7", _p_file, vendor="GE", own=True),
 }
 
 

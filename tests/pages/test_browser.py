@@ -100,6 +100,40 @@ def test_the_pages_of_a_real_run_are_quiet_offline_and_linked(browser):
     assert max(path.stat().st_size for path in seen) <= 2_000_000
 
 
+BUTTONS = """() => {
+  const left = [];
+  window.open = (url) => { left.push(String(url)); return null; };
+  HTMLFormElement.prototype.submit = function () { left.push(this.action); };
+  for (const button of document.querySelectorAll(".modebar-btn")) {
+    if (!/download/i.test(button.dataset.title || "")) button.click();
+  }
+  for (const button of document.querySelectorAll("main button")) button.click();
+  const offers = [...document.querySelectorAll(".modebar-btn")].map((b) => b.dataset.title || "");
+  const dialogs = document.querySelectorAll("[class*=cloud]").length;
+  return { left, offers, dialogs };
+}"""
+
+
+@pytest.mark.parametrize("name", ["consortium", "scan", "view"])
+def test_no_button_of_a_chart_sends_anything_away(browser, report, name):
+    """plotly.js offers since its release 4 to upload the chart, with its data, to its makers."""
+    path = report / PAGES[name]
+    with opened(browser, path) as page:
+        windows = []
+        page.context.on("page", lambda window: windows.append(window.url))
+        told = page.evaluate(BUTTONS)
+        page.wait_for_timeout(200)
+        assert name == "view" or told["offers"]
+        assert not [offer for offer in told["offers"] if "share" in offer.lower()]
+        assert (told["left"], told["dialogs"], windows) == ([], 0, [])
+        asked = [url for url in page.requests if url[:5] not in ("data:", "blob:")]
+        assert asked == [path.as_uri()]
+        address = page.evaluate(
+            "[...document.querySelectorAll('.chart')].map(c => c._context.plotlyServerURL)"
+        )
+        assert set(address) <= {""}
+
+
 def visible_traces(page, chart: str) -> list[dict]:
     return page.evaluate(
         "id => document.getElementById(id).data.filter(t => t.visible !== false)"

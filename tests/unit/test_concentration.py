@@ -113,7 +113,9 @@ def test_a_field_without_constants_says_what_is_lacking(field_t, words):
 
 
 def test_an_unknown_set_is_named_with_those_that_there_are():
-    with pytest.raises(DataError, match="'osprei'; there are fsl-mrs, osprey, osprey-2023, spant"):
+    with pytest.raises(
+        DataError, match="'osprei'; name one of fsl-mrs, osprey, osprey-2023, spant"
+    ):
         constants("osprei", 3.0)
 
 

@@ -117,6 +117,23 @@ def test_two_dimensions_of_transients_are_refused():
         from_nifti(made)
 
 
+@pytest.mark.parametrize("tag", ["dim_dyn", "Dim_Dyn", " DIM_DYN"])
+def test_a_tag_in_other_letters_keeps_the_order_of_transients_and_coils(tag):
+    scan = singlet(n_transients=6)
+    data = scan.data * np.arange(1, 7)[:, None, None] * np.array([1, 10j, -100])[:, None]
+    image = to_nifti(scan.with_data(data))
+    header = json.loads(image.header.extensions[0].get_content())
+    header |= {"dim_5": "Dim_Coil", "dim_6": tag}
+    image.header.extensions[:] = [nib.nifti1.Nifti1Extension(44, json.dumps(header).encode())]
+    np.testing.assert_array_equal(from_nifti(image).data, data.astype(np.complex64))
+
+
+def test_a_series_of_echo_times_is_refused():
+    image = to_nifti(singlet(n_transients=2), dim_5_header={"EchoTime": [0.03, 0.08]})
+    with pytest.raises(DataError, match="another echo time.*no common mean; split"):
+        from_nifti(image)
+
+
 def test_edited_data_are_refused_with_the_dimension_named():
     image = to_nifti(singlet(n_transients=4))
     header = json.loads(image.header.extensions[0].get_content())

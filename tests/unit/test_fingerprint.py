@@ -9,7 +9,7 @@ import pytest
 
 from fmrsflow.convert.reader import load, read
 from fmrsflow.fids import Fids
-from fmrsflow.fingerprint import POINTS, fingerprint, twins
+from fmrsflow.fingerprint import FEWEST, POINTS, SAME, fingerprint, twins
 from fmrsflow.study import Site
 
 SITE = Site("a", "Siemens", 3.0, "PRESS", 0.03, 2.0, "own", spectral_width_hz=4000.0)
@@ -64,13 +64,34 @@ def test_scans_of_one_phantom_and_halves_of_one_scan_are_several(shared_data):
     assert min(apart) > 0.01
 
 
-def test_what_holds_no_noise_has_none():
+@pytest.mark.parametrize("points", [200, 256, 400])
+def test_short_and_filled_fids_are_known_by_what_they_hold(points):
+    """One export of the first part, one with zeros behind it, and the whole."""
     scan = noisy(1)
-    short = scan.with_data(scan.data[..., :256])
-    filled = scan.with_data(np.where(np.arange(1024) < 300, scan.data, 0))
-    assert fingerprint(short) == fingerprint(filled) == []
+    short = scan.with_data(scan.data[..., :points])
+    filled = scan.with_data(np.where(np.arange(1024) < points, scan.data, 0))
+    prints = {"whole": scan, "short": short, "filled": filled, "x": noisy(2)}
+    prints |= {f"{name} too": one.with_data(one.data[..., :points]) for name, one in prints.items()}
+    prints |= {"y": noisy(3).with_data(noisy(3).data[..., :points])}
+    found = twins({name: fingerprint(one) for name, one in prints.items()})
+    assert set(found) == set(prints) - {"y"}
+    assert {name for name, other in found.items() if "x" in (name[0], other[0])} == {"x", "x too"}
+
+
+def test_what_holds_too_little_has_none():
+    scan = noisy(1)
+    few = scan.with_data(scan.data[..., :128])
+    assert fingerprint(few) == fingerprint(scan.with_data(0 * scan.data)) == []
     assert len(fingerprint(scan)) == POINTS
     assert twins({"a": [], "b": [], "c": fingerprint(scan)}) == {} == twins({})
+
+
+def test_fewest_points_still_tell_halves_of_one_scan_apart():
+    """At an SNR of 244, that of the measured phantom, a tenth of the median would still do."""
+    scan = noisy(1, 16, noise=4 / 244)
+    halves = (scan.select(slice(n, None, 2)) for n in (0, 1))
+    a, b = (np.array(fingerprint(one)[:FEWEST]) for one in halves)
+    assert np.median(np.abs(a - b)) > SAME
 
 
 def test_three_names_of_one_scan_are_all_told_among_thousands():

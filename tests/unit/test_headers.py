@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmrsflow.headers import told
+from fmrsflow.headers import dimension_tags, told
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,41 @@ def test_metabolite_cycling_keeps_the_water():
     assert told({"WaterSuppressionType": "Metabolite cycling"}).water_suppressed is False
     assert told({"WaterSuppressed": True}).water_suppressed is True
     assert told({"WaterSuppressed": "maybe"}).water_suppressed is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "told_of"),
+    [
+        ({"EchoTime": [0.03, 0.05, 0.07]}, "echo time"),
+        ({"EchoTime": {"start": 0.03, "increment": 0.01}}, "echo time"),
+        ({"EchoTime": {"Value": [0.03, 0.05], "Description": "s"}}, "echo time"),
+        ({"EchoTime": ["0.03", "0.05"]}, "echo time"),
+        ({"EchoTime": ["30 ms", "50 ms"]}, "echo time"),
+        ({"EchoTime": [0.08, 0.08]}, "echo time"),  # the whole header says 30 ms
+        ({"RepetitionTime": [1.5, 3.0]}, "repetition time"),
+        ({"InversionTime": [0.0, 0.6]}, "inversion time"),
+        ({"TI": {"Value": [0.05, 0.6]}}, "inversion time"),
+        ({"MixingTime": [0.01, 0.1]}, "mixing time"),
+        ({"ExcitationFlipAngle": [20, 90]}, "flip angle"),
+        ({"b_value": {"Value": [0, 3000], "Description": "s/mm2"}}, "diffusion"),
+        ({"EchoTime": [0.03, 0.03], "RepetitionTime": {"start": 2.0, "increment": 0}}, ""),
+        ({"EchoTime": [0.03, 0.0300001]}, ""),
+        ({"WaterSuppressed": [True, False]}, ""),
+        ({"p": [1, 2], "EchoTime": []}, ""),
+        ([0.03, 0.05], ""),
+    ],
+)
+@pytest.mark.parametrize("tag", ["DIM_DYN", "dim_dyn"])
+def test_a_series_of_several_measurements_is_told(fields, told_of, tag):
+    found = told({"EchoTime": 0.03, "dim_6": tag, "dim_6_header": fields}).series
+    assert told_of in found and bool(found) == bool(told_of)
+
+
+def test_tags_in_other_letters_are_told_and_taken():
+    values = [True, False, True]
+    header = {"dim_5": "Dim_Dyn ", "dim_5_header": {"WaterSuppressed": values}}
+    said = told(header)
+    assert said.water == (False, True, False)
+    assert said.notes == ("a dimension is tagged DIM_DYN, in other letters: taken as such",)
+    assert dimension_tags(header) == ["DIM_DYN", None, None]
+    assert told({"dim_5": "DIM_DYN"}).notes == ()

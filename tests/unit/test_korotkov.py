@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from fmrsflow.cli import main as fmrsflow
-from fmrsflow.sheets import read_config, read_study
+from fmrsflow.intake.presets import read_preset
+from fmrsflow.sheets import read_config, read_study, schema
 from fmrsflow.study import STAGE_SETTINGS
 from fmrsflow.synthetic.consortium import write_sheets
 from fmrsflow.synthetic.plan import load_plan
@@ -24,6 +25,12 @@ def commands() -> list[list[str]]:
     """Commands of the page, word by word."""
     blocks = re.findall(r"```sh\n(.*?)```", DOCS, flags=re.DOTALL)
     return [shlex.split(line) for block in blocks for line in block.splitlines() if line]
+
+
+def differing(setting: dict, section: str) -> dict:
+    """Keys of a setting that are not the defaults."""
+    rules = schema(section)
+    return {key: value for key, value in setting.items() if value != rules[key].get("default")}
 
 
 @pytest.fixture
@@ -53,7 +60,7 @@ def test_the_check_of_the_page_passes_on_a_copy_of_the_study(copied, capsys):
 
 
 def test_the_sheets_are_those_of_the_preset(tmp_path):
-    write_sheets(load_plan("korotkov"), tmp_path)
+    write_sheets(load_plan("korotkov2026"), tmp_path)
     for path in sorted(tmp_path.iterdir()):
         shipped = EXAMPLE / "config" / path.name
         assert shipped.read_text() == path.read_text(), "run python tests/unit/stages/test_init.py"
@@ -74,8 +81,13 @@ def test_the_study_is_what_the_page_says(copied):
             by_person.setdefault(scan.subject, set()).add(scan.files("bold"))
     # Both voxels of a person name the same runs.
     assert {len(runs) for runs in by_person.values()} == {1}
+    assert {study.region(scan) for scan in study.scans} == {"left", "right"}
     paper = study.setting("preprocess", "paper")
     assert (paper["water_low_ppm"], paper["water_high_ppm"]) == (4.6, 4.8)
     assert paper["baseline"] == "linear"
-    changes = load_plan("korotkov").responses["Glu"].fixed.values()
+    # The preset of the paper's settings is the same analysis.
+    choices = read_preset("korotkov2026").settings["preprocess"]
+    assert {key: paper[key] for key in choices} == choices
+    assert choices == differing(paper, "preprocess")
+    changes = load_plan("korotkov2026").responses["Glu"].fixed.values()
     assert ", ".join(f"{one:+.1f}" for one in changes) in DOCS

@@ -104,7 +104,7 @@ def test_each_error_of_a_sheet_is_told_with_its_place(files, sites, scans, messa
     [
         ({"analyses": {"main": {"fit": "usual"}}}, "names no setting of preprocess"),
         ({"analyses": {"main": dict.fromkeys(STAGES, "other")}}, "there is no setting 'other'"),
-        ({"analyses": {"convert": dict.fromkeys(STAGES, "usual")}}, "stage's folder"),
+        ({"analyses": {"convert": dict.fromkeys(STAGES, "usual")}}, "that of a folder of results"),
         ({"primary": "best"}, "there is no analysis 'best'"),
         ({"fit": {"Bad-Name": {}}}, "small letters and digits"),
         ({"concentration": {"usual": {"constants": "osprei"}}}, "none of osprey"),
@@ -308,6 +308,38 @@ def test_arms_of_a_pair_are_read_with_their_scans(files):
 def test_a_pair_that_the_sheet_does_not_hold_is_refused(files, pair, said):
     config = files(scans=ARMS)
     (problem,) = problems({**config, "sites": {"pair": pair}})
+    assert said in problem
+
+
+REGIONS = """site	subject	mrs	events	voi	acq
+A	01	a/1.rda	a/1.tsv	acc	x
+A	01	a/2.rda	a/2.tsv	pcc	x
+"""
+
+
+def test_voxels_are_in_the_regions_of_the_column_that_the_settings_name(files):
+    for column, regions in (("voi", ["acc", "pcc"]), ("acq", ["x", "x"])):
+        study = read_study({**files(scans=REGIONS), "sites": {"region_column": column}})
+        assert [study.region(unit) for unit in study.units()] == regions
+    assert len({unit.key for unit in study.units()}) == 2
+
+
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [
+        ("hip", "no scan of scans.tsv is in hip (column voi); there are acc, pcc"),
+        ("acc-acc", "'acc-acc' is neither a region nor of the form A-B"),
+        ("acc-hip", "is in hip"),
+        ("acc-pcc", None),
+        ("pcc", None),
+    ],
+)
+def test_a_region_that_the_sheet_does_not_hold_is_refused(files, region, said):
+    config = {**files(scans=REGIONS), "sites": {"region": region}}
+    if said is None:
+        assert read_study(config).config["sites"]["region"] == region
+        return
+    (problem,) = problems(config)
     assert said in problem
 
 

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from fmrsflow.anatomy.place import check_scanner_space, displacement_mm
+from fmrsflow.anatomy.place import check_scanner_space, displacement_mm, forms_apart_mm
 from fmrsflow.errors import DataError
 
 SHAPE = (72, 84, 70)
@@ -74,3 +74,20 @@ def test_an_image_of_another_space_is_refused(sform, qform, words):
             check_scanner_space(image, "x.nii")
     else:
         check_scanner_space(image, "x.nii")
+
+
+@pytest.mark.parametrize(
+    ("by", "codes", "told"),
+    [(20.0, (1, 1), 20.0), (20.0, (2, 1), 20.0), (20.0, (1, 0), 0.0), (20.0, (0, 1), 0.0),
+     (0.5, (1, 1), 0.0), (0.0, (1, 1), 0.0)],
+)  # fmt: skip
+def test_two_positions_in_a_header_are_told(by, codes, told):
+    """As SPM leaves them after a co-registration or a new origin."""
+    turned = np.diag([2.0, 2.0, 2.0, 1.0])
+    angle = np.deg2rad(17.0)
+    turned[:2, :2] = 2 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turned[:3, 3] = (-80.0, -110.0, -60.0)
+    image = nib.Nifti1Image(np.zeros((90, 100, 90), np.float32), turned)
+    image.set_qform(turned, codes[1])
+    image.set_sform(moved(turned, (0.0, by, 0.0)), codes[0])
+    assert forms_apart_mm(image) == pytest.approx(told, abs=0.01)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
-from fmrsflow.anatomy.brain import about_brain, brain_mask, is_stripped
+from fmrsflow.anatomy.brain import about_brain, about_brain_of_bold, brain_mask, is_stripped
 from fmrsflow.anatomy.tissue import segment
 from fmrsflow.anatomy.voxel import tissue_fractions
+from fmrsflow.bold.mask import with_data
 from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError
 from fmrsflow.report.voxel_figure import voxel_figure
@@ -123,6 +124,28 @@ def test_a_picture_of_a_whole_head_shows_the_brain_and_nothing_of_a_face(head):
         figure = voxel_figure(t1w, head.affine, voxel, (mask, affine))
         pictures.append(_encode(figure, None)[1])
     assert pictures[0] == pictures[1]
+
+
+def test_a_picture_of_a_bold_run_shows_the_brain_and_nothing_of_a_face(head):
+    """Scalp, and a face that hangs on the brain by 4 mm, as bright as brain on a mean EPI."""
+    brain = np.pad(np.asarray(head.t1w > 0)[::2, ::2, ::2], 8)
+    spacing = 2 * np.diag(head.affine)[:3]
+    away = distance_transform_edt(~brain, spacing)
+    place = np.indices(brain.shape)
+    front = np.array([brain.shape[0] // 2, np.flatnonzero(brain.any((0, 2))).max() + 4, 18])
+    face = (((place - front[:, None, None, None]) * spacing[:, None, None, None]) ** 2).sum(
+        axis=0
+    ) < 18**2
+    bridge = (np.abs(place[0] - front[0]) < 1) & (np.abs(place[2] - 18) < 1)
+    bridge &= (place[1] < front[1]) & (place[1] > front[1] - 12)
+    shell = (away > 9) & (away <= 15)
+    signal = np.where(brain | face | bridge | shell, 900.0, 20.0)
+    noise = np.random.default_rng(3).normal(0, 5, (*brain.shape, 3))
+    bright = with_data((signal[..., None] + noise).astype(np.float32))
+    shown = about_brain_of_bold(bright, np.diag([*spacing, 1]))
+    assert bright[face].all() and (face & (away > 9)).sum() > 200
+    assert not shown[(face | shell) & (away > 9)].any()
+    assert shown[brain].mean() > 0.995
 
 
 def test_a_picture_without_a_brain_shows_nothing():

@@ -8,45 +8,91 @@ import pytest
 from fmrsflow.bold.concordance import Pair, concordance, linewidth_narrowing
 
 
-def pairs(bold, change, bold_se=0.1, change_se=0.1, persons=None):
+def pairs(bold, change, bold_se=0.1, change_se=0.1, persons=None, places=None):
     persons = persons or [str(i) for i in range(len(bold))]
+    places = places or [""] * len(bold)
     return [
-        Pair(str(i), persons[i], x, bold_se, y, change_se)
+        Pair(str(i), persons[i], x, bold_se, y, change_se, places[i])
         for i, (x, y) in enumerate(zip(bold, change))
     ]
 
 
-def test_certain_agreement_of_four_has_the_p_of_four_coins():
+def test_an_order_that_is_the_only_one_has_the_p_of_all_orders():
+    """Five persons in 120 orders: straight, and its mirror image, are as far from none."""
+    found = concordance(pairs([1, 2, 4, 8, 16], [1, 2, 4, 8, 16]))
+    assert found.correlation == pytest.approx(1.0)
+    assert found.p_value == pytest.approx(1 / 120)
+    assert found.n_exchanged == 5 and found.same_sign == 5
+
+
+def test_four_persons_have_no_p():
     found = concordance(pairs([-9, -5, 9, 4], [-6.6, -2.2, 6.9, 3]))
-    assert found.same_sign == 4
-    assert found.p_value == pytest.approx(1 / 16)
+    assert found.same_sign == 4 and found.n_exchanged == 4
     assert found.expected_share == pytest.approx(1.0)
+    assert np.isnan(found.p_value)
+    # Each of two falls beside a fall in half of the orders.
+    assert found.same_sign_by_chance == pytest.approx(2.0)
 
 
-def test_regions_of_one_person_count_once_where_signs_are_random_by_person():
-    found = concordance(pairs([-9, -5, 9, 4], [-6, -2, 7, 3], persons=["a", "a", "b", "b"]))
-    assert found.n_persons == 2
-    assert found.p_value_persons == pytest.approx(1 / 4)
-
-
-def test_an_uncertain_sign_neither_helps_nor_harms():
-    certain = concordance(pairs([5, 5, 5], [3, 3, 3]))
-    unsure = pairs([5, 5, 5], [3, 3, 3]) + [Pair("x", "x", 5.0, 0.1, -0.001, 5.0)]
-    found = concordance(unsure)
-    assert found.same_sign == 3
-    assert found.expected_share == pytest.approx((3 + 0.5) / 4, abs=0.01)
-    # Half of the patterns of the fourth sign sit just below.
-    assert found.p_value <= 1.01 * certain.p_value
-
-
-def test_p_values_are_uniform_where_signs_are_random():
+def test_measures_that_are_merely_positive_are_no_accord():
+    """Independent, positive both: 5 % of studies may be significant; the signs agree in all."""
     rng = np.random.default_rng(0)
-    p = [
-        concordance(pairs(rng.standard_normal(10), rng.standard_normal(10), 0.5, 0.5)).p_value
-        for _ in range(300)
-    ]
-    # 300 draws: 5 % with a standard error of 1.3 %.
-    assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.035)
+    rejected = 0
+    for _ in range(300):
+        x, y = 10 + rng.standard_normal(6), 6 + rng.standard_normal(6)
+        found = concordance(pairs(x, y))
+        assert found.same_sign == found.same_sign_by_chance == 6
+        rejected += found.p_value < 0.05
+    # 300 studies know 5 % to 1.26 %.
+    assert rejected / 300 == pytest.approx(0.05, abs=0.038)
+
+
+def test_sites_and_regions_that_differ_in_both_are_no_accord_of_persons():
+    """7 T has more of both: between sites they go together, within none."""
+    rng = np.random.default_rng(1)
+    rejected = 0
+    for _ in range(200):
+        place = np.repeat([0.0, 10.0], 4)
+        x, y = place + rng.standard_normal(8), place + rng.standard_normal(8)
+        found = concordance(pairs(x, y, places=["a"] * 4 + ["b"] * 4))
+        rejected += found.p_value < 0.05
+    assert rejected / 200 < 0.05 + 3 * 0.0154
+
+
+def test_regions_of_a_person_are_exchanged_together():
+    """Twice the same value is no more evidence than once."""
+    x, y = [1.0, 2.0, 4.0, 8.0, 16.0], [2.0, 1.0, 4.0, 9.0, 15.0]
+    once = concordance(pairs(x, y))
+    people = [str(i) for i in range(5)] * 2
+    twice = concordance(pairs(x * 2, y * 2, persons=people, places=["l"] * 5 + ["r"] * 5))
+    assert twice.p_value == pytest.approx(once.p_value)
+    assert (twice.n, twice.n_persons, twice.n_exchanged) == (10, 5, 5)
+
+
+def test_a_person_alone_at_its_place_is_exchanged_with_nobody():
+    found = concordance(pairs([1, 2, 3], [1, 2, 3], places=["a", "a", "b"]))
+    assert (found.n, found.n_exchanged) == (3, 2) and np.isnan(found.p_value)
+
+
+def test_an_accord_of_persons_is_found():
+    rng = np.random.default_rng(2)
+    true = rng.standard_normal(12)
+    found = concordance(pairs(10 + 3 * true, 3 + true + 0.3 * rng.standard_normal(12)))
+    assert found.p_value < 0.001 and found.correlation > 0.8
+    against = concordance(pairs(10 - 3 * true, 3 + true + 0.3 * rng.standard_normal(12)))
+    assert against.p_value < 0.001 and against.correlation < -0.8
+
+
+def test_the_correlation_without_errors_is_that_of_the_truth():
+    """True correlation 0.8 of unit scatter, errors of 1 in both: the measured one is 0.4."""
+    rng = np.random.default_rng(3)
+    true = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 1500)
+    x, y = (true + rng.standard_normal(true.shape)).T
+    found = concordance(pairs(x, y, 1.0, 1.0))
+    assert found.correlation == pytest.approx(0.4, abs=3 * 0.022)
+    assert found.correlation_true == pytest.approx(0.8, abs=3 * 0.05)
+    alone = concordance(pairs(*rng.standard_normal((2, 30)), 2.0, 2.0))
+    assert np.isnan(alone.correlation_true)
 
 
 def test_slope_with_errors_on_both_axes_is_not_diluted():

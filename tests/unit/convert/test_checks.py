@@ -229,8 +229,8 @@ def test_a_reference_of_another_preparation_or_gain_is_not_trusted():
     (told,) = distrusted(water, brain)
     assert "inversion time of 0.6 s, the scan's of 0 s" in told and "not to be used" in told
     assert distrusted(water, scan(BRAIN, header={"InversionTime": 0.6})) == []
-    low, high = (scan({4.65: 1e4}, told=Told(gain=gain)) for gain in (64.0, 128.0))
-    (told,) = distrusted(low, replace(brain, told=Told(gain=128.0)))
+    low, high = (scan({4.65: 1e4}, told=Told(gain=(gain,))) for gain in (64.0, 128.0))
+    (told,) = distrusted(low, replace(brain, told=Told(gain=(128.0,))))
     assert "receiver gain of 64, the scan's of 128" in told
-    assert distrusted(high, replace(brain, told=Told(gain=128.0))) == []
+    assert distrusted(high, replace(brain, told=Told(gain=(128.0,)))) == []
     assert distrusted(low, brain) == []  # the scan's header says nothing

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from convert_tools import converted
-from fmrsflow.convert.excitations import excitations
+from fmrsflow.convert.excitations import Excitations, excitations
 from fmrsflow.fids import Fids, to_nifti
 from fmrsflow.study import Site
 from fmrsflow.synthetic.writers import write_sdat
@@ -44,23 +44,35 @@ def sdat(fids: Fids, folder, averages: str):
     [("1", 1), ("8", 8), ("8  ", 8), ("8,0", 8), ("", 1), ("many", 1), ("0", 1), ("-4", 1)],
 )
 def test_averages_of_a_spar_are_those_of_a_row(fids, tmp_path, averages, each):
-    assert excitations(sdat(fids, tmp_path, averages), "sdat", fids)[0] == each
+    assert excitations(sdat(fids, tmp_path, averages), "sdat", fids).each == each
 
 
 @pytest.mark.parametrize("averages", ["16", "512"])
 def test_averages_that_may_be_those_of_the_scan_are_not_guessed(fids, tmp_path, averages):
     """As many as rows, or more than two hours of them."""
-    each, entry = excitations(sdat(fids, tmp_path, averages), "sdat", fids)
-    assert each is None and "SPAR" in entry
+    told = excitations(sdat(fids, tmp_path, averages), "sdat", fids)
+    assert told.each is None and "SPAR" in told.entry
 
 
 def test_one_transient_has_no_timing(fids, tmp_path):
     one = fids.mean()
-    assert excitations(sdat(one, tmp_path, "64"), "sdat", one) == (1, "")
+    assert excitations(sdat(one, tmp_path, "64"), "sdat", one) == Excitations()
 
 
-@pytest.mark.parametrize(("stated", "each"), [(128, 8), (16, 1), (100, 1), ("128", 1), (True, 1)])
-def test_number_of_transients_of_nifti_is_that_of_the_scan(fids, tmp_path, stated, each):
+@pytest.mark.parametrize(
+    ("stated", "each", "words"),
+    [
+        (128, 8, "8 excitations"),
+        (16, 1, ""),
+        ("128", 1, ""),
+        (True, 1, ""),
+        (1, 1, ""),
+        (20, 1, "counts as 1 excitation (NumberOfTransients in its header (20 for 16"),  # stopped
+        (100, None, "(100 for 16 transients) may count"),
+        (8, None, "(8 for 16 transients) may count"),
+    ],
+)
+def test_number_of_transients_of_nifti_is_that_of_the_scan(fids, tmp_path, stated, each, words):
     image = to_nifti(fids)
     code = [one for one in image.header.extensions if one.get_code() == 44][0]
     header = json.loads(code.get_content()) | {"NumberOfTransients": stated}
@@ -69,7 +81,16 @@ def test_number_of_transients_of_nifti_is_that_of_the_scan(fids, tmp_path, state
     nib.save(image, tmp_path / "a.nii.gz")
     record, _ = converted(SITE, tmp_path, tmp_path / "out", "a.nii.gz")
     assert record["status"] == "ok" and record["excitations_per_transient"] == each
-    assert any("8 excitations" in one for one in record["warnings"]) == (each == 8)
+    assert any(words in one for one in record["warnings"] if words) == bool(words)
+    assert any("excitation" in one for one in record["warnings"]) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("averages", "each"), [(None, 1), (1.0, 1), (16.0, 1), (4.0, 4), (64.0, None), (2.5, 1)]
+)
+def test_averages_of_dicom_are_those_of_a_file_or_of_the_protocol(fids, tmp_path, averages, each):
+    fids = replace(fids, told=replace(fids.told, averages=averages))
+    assert excitations(tmp_path, "dicom", fids).each == each
 
 
 @pytest.mark.parametrize("revision", [14.3, 16.0, 24.0, 26.0])
@@ -82,7 +103,9 @@ def test_a_p_file_counts_the_excitations_of_the_scan(fids, tmp_path, revision):
     header.rhr_rh_user4 = 128.0
     content = np.float32(revision).tobytes() + bytes(header)[4:]
     (tmp_path / "P1.7").write_bytes(content)
-    assert excitations(tmp_path / "P1.7", "pfile", fids) == (8, "rhuser4 in its header")
+    assert excitations(tmp_path / "P1.7", "pfile", fids) == Excitations(
+        8, "rhuser4 in its header (128 for 16 transients)", 128
+    )
 
 
 def test_the_sheet_is_believed_and_the_difference_told(fids, tmp_path):
@@ -92,7 +115,15 @@ def test_the_sheet_is_believed_and_the_difference_told(fids, tmp_path):
     assert any("column excitations_per_transient" in one for one in record["warnings"])
     record, _ = converted(SITE, tmp_path, tmp_path / "b", "a.SDAT", excitations_per_transient=4)
     assert record["excitations_per_transient"] == 4
-    assert any("means 8" in one and "4, is used" in one for one in record["warnings"])
+    assert any("of 4 excitations, as scans.tsv says" in one for one in record["warnings"])
+
+
+@pytest.mark.parametrize(("each", "fits"), [(8, True), (7, False), (1, False)])
+def test_excitations_of_the_sheet_that_the_header_contradicts_are_told(each, fits):
+    """128 of the scan are 16 of 8, and neither 16 of 7 nor of 1."""
+    assert Excitations(8, "NumberOfTransients", 128).agrees(each, 16) == fits
+    assert Excitations(None, "NumberOfTransients", 100).agrees(each, 16) is False
+    assert Excitations().agrees(each, 16)
 
 
 def test_a_measured_pair_of_one_row_says_nothing(shared_data, tmp_path):

@@ -5,9 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fmrsflow.convert.pairs import check_onset, check_pair, same_data, water_ratio
+from fmrsflow.convert.pairs import (
+    check_onset,
+    check_pair,
+    noise_ratio,
+    noisier,
+    same_data,
+    water_ratio,
+)
 from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids
 from fmrsflow.study import Site
 
 SITE = Site("north", "Philips", 3.0, "PRESS", 0.03, 2.0, "own", spectral_width_hz=4000.0)
@@ -67,3 +75,67 @@ def test_the_group_delay_of_a_digital_filter_is_found(shared_data):
     delayed = reference.with_data(np.concatenate([rise, reference.data], axis=-1))
     with pytest.raises(DataError, match="rises for 6. points"):
         check_onset(delayed)
+
+
+def noisy(size: float, noise: float, seed: int, n: int = 16, coils: int = 2) -> Fids:
+    """Water 100 Hz off the carrier under noise that is `noise` times the unit in each part."""
+    time = np.arange(1024) * 5e-4
+    rng = np.random.default_rng(seed)
+    parts = rng.normal(size=(2, n, coils, 1024))
+    water = size * np.exp(2j * np.pi * 100 * time - 12 * time)
+    return Fids(water + noise * (parts[0] + 1j * parts[1]), 5e-4, 123.2)
+
+
+@pytest.mark.parametrize("gain", [0.5, 1.0, 2.0, 4.0])
+def test_noise_tells_the_gain_of_a_reference(gain):
+    """Gain multiplies water and noise alike; water of 1e5 times the noise does not count."""
+    fids, reference = noisy(10.0, 1.0, 1), noisy(1e5 * gain, gain, 2, n=2)
+    assert noise_ratio(reference, fids) == pytest.approx(gain, rel=0.1)
+    assert bool(noisier(reference, fids, 1)) == (gain >= 2)
+    assert noisier(reference, fids, None) == []
+
+
+@pytest.mark.parametrize(
+    ("each", "sums", "told"), [(1, 1, 0), (16, 1, 0), (64, 1, 0), (64, 16, 1), (1, 4, 1)]
+)
+def test_a_reference_of_fewer_excitations_is_as_noisy_as_it_may_be(each, sums, told):
+    """A scan's mean of `each` has less noise than one excitation of its reference; `sums` of them
+    added up have more, and are known where the scan is raw."""
+    fids = noisy(10.0, each**-0.5, 3, n=1 if each > 1 else 16)
+    reference = noisy(1e4 * sums, sums**0.5, 4, n=1)
+    assert len(noisier(reference, fids, each)) == told
+
+
+def test_noise_that_is_of_rounding_or_too_short_tells_nothing():
+    fids, reference = noisy(10.0, 1.0, 5), noisy(1e5, 1.0, 6)
+    assert noise_ratio(reference, fids.with_data(fids.data[..., :200])) is None
+    step = 4.0
+    whole = step * (
+        np.round(reference.data.real / step) + 1j * np.round(reference.data.imag / step)
+    )
+    assert noise_ratio(reference.with_data(whole), fids) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "excitations"), [(PAIRS[0], 48), (PAIRS[2], 64), (PAIRS[4], 1), (PAIRS[7], 1)]
+)
+def test_measured_pairs_have_the_noise_of_one_receiver(shared_data, names, excitations):
+    fids, reference = (read(shared_data / name, SITE).fids for name in names)
+    ratio = noise_ratio(reference, fids)
+    assert 0.9 < ratio < 1.1 * np.sqrt(excitations)
+    assert noisier(reference, fids, excitations) == []
+    if excitations == 1:
+        assert noisier(reference.with_data(2 * reference.data), fids, 1)
+
+
+@pytest.mark.parametrize("points", [3, 4, 8])
+def test_a_reference_that_rises_is_refused(points):
+    """As a receiver's filter leaves the start; the second point may be the largest."""
+    water = noisy(1e4, 1.0, 7, n=2)
+    ramp = np.ones(water.n_points)
+    ramp[:points] = np.hanning(2 * points + 1)[1 : points + 1]
+    with pytest.raises(DataError, match="rise or group delay"):
+        check_onset(water.with_data(water.data * ramp))
+    ramp[:] = 1.0
+    ramp[1] = 1.06
+    check_onset(water.with_data(water.data * ramp))

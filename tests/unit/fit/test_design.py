@@ -138,6 +138,11 @@ def test_a_given_design_lends_its_contrasts_to_the_width():
     np.testing.assert_allclose(width.matrix[:, 1], np.linspace(-1, 1, 6))
 
 
+def test_a_response_in_time_needs_times():
+    with pytest.raises(ValueError, match="response hrf needs the times"):
+        condition_design(LABELS, "rest", shape="hrf")
+
+
 def test_linewidth_takes_all_tasks_together():
     width = linewidth_design(["rest", "a", "b", None], "rest")
     assert width.names == ("bold", "drift_1")
@@ -162,7 +167,8 @@ def test_a_table_of_nilearn_is_read_with_its_drifts():
         ([{"task": "1"}] * 4, "no column constant"),
         ([{"constant": "1", "task": "x"}] * 4, "no number"),
         ([{"constant": "1", "task": "nan"}] * 4, "nan in column task, line 2: no number"),
-        ([{"constant": "1", "task": "2"}] * 4, "depend"),
+        ([{"constant": "1", "task": "2"}] * 4, "task: the same in each transient"),
+        ([{"constant": "1", "a": f"{j}", "b": f"{2 * j}"} for j in range(4)], "b: given by those"),
     ],
 )
 def test_a_bad_table_is_told(rows, words):

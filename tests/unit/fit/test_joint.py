@@ -11,11 +11,14 @@ from fmrsflow.concentration import quantities
 from fmrsflow.errors import DataError
 from fmrsflow.fit.design import Design, Timing, condition_design, linewidth_design
 from fmrsflow.fit.joint import fit_joint, fit_joint_models
+from fmrsflow.fit.nuisance import water_design
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import designs, shape_designs
 from fmrsflow.fit.series import of_transients
 from fmrsflow.fit.solve import fit_spectra
 from fmrsflow.quality import voigt_fwhm
+from fmrsflow.sites.plateau import timing as timing_of
+from fmrsflow.sites.plateau import weighed
 
 LABELS = (["rest"] * 8 + ["task"] * 8) * 2
 BOX = np.array([label == "task" for label in LABELS], float)
@@ -276,6 +279,41 @@ def test_dependent_regressors_are_told(scan, basis):
         fit_joint(scan(), basis, twice)
 
 
+@pytest.mark.parametrize(
+    "place, column, words",
+    [
+        (0, np.zeros(32), "regressors constant, b: .*b: the same in each transient"),
+        (1, np.full(32, 2.0), "linewidth bold, b: .*b: the same in each"),
+        (2, 3 * np.linspace(-1, 1, 32), "linewidth bold, drift_1, b: .*b: given by those before"),
+    ],
+    ids=["amplitudes", "width", "nuisance"],
+)
+def test_a_regressor_that_no_transient_samples_is_named(scan, basis, place, column, words):
+    """Also one that nuisance shares with the width."""
+    designs = [condition_design(LABELS, "rest"), linewidth_design(LABELS, "rest"), None]
+    names = ("constant", "b") if place == 0 else ("bold", "b") if place == 1 else ("b",)
+    first = [np.ones(32)] if place == 0 else [BOX] if place == 1 else []
+    designs[place] = Design(names, np.column_stack([*first, column]))
+    design, width, nuisance = designs
+    with pytest.raises(DataError, match=words):
+        fit_joint_models(scan(), basis, design, (width,), nuisance=nuisance)
+
+
+def test_a_shape_that_cannot_be_fitted_is_withheld_and_none_takes_its_place(scan, basis):
+    options = FitOptions(joint_shapes=(), joint_linewidth_regressor="boxcar")
+    design, width = designs(LABELS, Timing.of_labels(LABELS, 2.0 * np.arange(32)), options)
+    gone = replace(design, matrix=design.matrix * (np.array(design.names) != "task"))
+    shapes = {"boxcar": gone, "hrf": design}
+    told = fit_joint_models(scan(), basis, design, (width,), options, shapes=shapes)[0].plateaus
+    assert told.shapes == ("boxcar", "hrf")
+    assert "task: the same in each transient" in told.reasons[0]
+    assert told.reasons[1] == ""
+    k = told.names.index("Glu")
+    assert np.isnan(told.change_percent[0]).all()
+    assert np.isnan(told.log_likelihood[0])
+    assert told.change_percent[1, 0, k] == pytest.approx(3.0, abs=0.2)
+
+
 def test_a_scan_of_noise_is_no_change(clean, basis):
     rng = np.random.default_rng(1)
     shape = (32, 1, clean.n_points)
@@ -296,18 +334,45 @@ def test_plateaus_and_likelihoods_tell_shapes_apart(scan, basis):
         level += 0.01 / 15.0 * ((label == "task") - level)
     fids = scan(glu=6.0, narrowing=0.0, snr=400.0, seed=4, box=rise)
     timing = Timing.of_labels(LABELS, time_s)
-    options = FitOptions()
+    options = FitOptions(joint_shapes=tuple(f"exponential_{t}s" for t in (5, 10, 15, 20, 30)))
     design, width = designs(LABELS, timing, options)
     shapes = shape_designs(LABELS, timing, options)
     found = fit_joint_models(fids, basis, design, (width,), options, shapes=shapes)[0]
     told, k = found.plateaus, found.names.index("Glu")
-    assert told.shapes == ("boxcar", "hrf", "exponential_15s", "exponential_30s")
-    assert told.shapes[int(told.log_likelihood.argmax())] == "exponential_15s"
-    error = np.sqrt(told.covariance[2, 0, k, k])
-    assert told.change_percent[2, 0, k] == pytest.approx(6.0, abs=3 * error)
+    assert told.shapes == ("boxcar", "hrf", *options.joint_shapes)
+    own = told.shapes.index("exponential_15s")
+    assert int(told.log_likelihood.argmax()) == own
+    error = np.sqrt(told.covariance[own, 0, k, k])
+    assert told.change_percent[own, 0, k] == pytest.approx(6.0, abs=3 * error)
     np.testing.assert_array_equal(told.change_percent[0], found.change_percent)
     reads = found.change_percent[0, k] / 6.0
-    assert told.boxcar_reads[2, 0] == pytest.approx(reads, abs=0.08)
+    assert told.boxcar_reads[own, 0] == pytest.approx(reads, abs=0.08)
+    # Ten such scans know the time constant.
+    likely = weighed(*np.ones((2, 10, 7)), np.tile(told.log_likelihood, (10, 1)))
+    times = timing_of(told.shapes, likely.weight)
+    assert times["time_constant_s"] == pytest.approx(15.0, abs=2.5)
+    assert (times["delay_s"], times["delay_sd_s"]) == (0.0, 0.0)
+
+
+def test_the_width_of_water_says_what_no_regressor_does(scan, basis):
+    """Lines narrow at once, where the model has them follow the BOLD signal: without water most of
+    it reads as glutamate. Noise-free; water comes after every transient."""
+    time_s = 2.0 * np.arange(32)
+    timing = Timing.of_labels(LABELS, time_s)
+    design = condition_design(LABELS, "rest", timing)
+    width = linewidth_design(LABELS, "rest", timing, "hrf")
+    rows = [{"time_s": t + 0.5, "linewidth_hz": 9.0 - 0.2 * box} for t, box in zip(time_s, BOX)]
+    rows.append({"time_s": None, "linewidth_hz": 9.0})
+    told = water_design(rows, timing, width)
+    assert told.names == ("bold", "drift_1", "water")
+    errors = []
+    for one in (width, told):
+        found = fit_joint(scan(), basis, design, one)
+        places = [found.names.index(name) for name in ("Glu", "tCr", "NAA")]
+        errors.append(np.abs(found.change_percent[0, places] - (3.0, 0.0, 0.0)).max())
+    assert errors[1] < 0.3 < errors[0] / 10, errors
+    with pytest.raises(DataError, match="4 groups of water have a time and a width, of 5 needed"):
+        water_design(rows[:4], timing, width)
 
 
 def test_motion_that_comes_with_the_task_is_taken_off(scan, basis):
@@ -320,7 +385,8 @@ def test_motion_that_comes_with_the_task_is_taken_off(scan, basis):
     moved = fids.with_data(fids.transients * (1 - 0.04 * motion)[:, None])
     design, width = condition_design(LABELS, "rest"), linewidth_design(LABELS, "rest")
     course = (motion - motion.mean()) / motion.std()
-    nuisance = Design(("motion",), course[:, None])
+    still = np.full(32, 0.3)  # of a transient that was rejected, say
+    nuisance = Design(("motion", "spike"), np.stack([course, still], axis=1))
     (bare,), (told,) = (
         fit_joint_models(moved, basis, design, (width,), nuisance=one) for one in (None, nuisance)
     )

@@ -78,6 +78,11 @@ def test_a_recording_that_cannot_be_is_refused(tmp_path, changes, words):
         nuisance_design(recording(tmp_path, **changes), TIME_S, ONE)
 
 
+def test_without_a_repetition_time_a_recording_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no repetition time"):
+        nuisance_design(recording(tmp_path), np.full(8, np.nan), ONE)
+
+
 def test_a_cut_recording_is_refused(tmp_path):
     path = recording(tmp_path)
     path.write_bytes(path.read_bytes()[:200])

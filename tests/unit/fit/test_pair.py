@@ -9,7 +9,9 @@ import pytest
 
 from fmrsflow.errors import DataError
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.pair import Scaling, ScanOfUnit, fit_unit
+from fmrsflow.fit.pair import Scaling, fit_unit
+from fmrsflow.fit.scan_form import ScanOfUnit
+from fmrsflow.fit.tied import BROAD_SD
 
 N = 32
 TRUE_GAIN = 1.3
@@ -70,6 +72,7 @@ def test_noise_free_change_returns_under_both_scalings(make, basis, scaling):
     for name in ("tCr", "tNAA", "mI"):
         if np.isfinite(change[name]):
             assert change[name] == pytest.approx(0.0, abs=0.1), name
+    assert np.isnan(change["-CrCH2"])  # a correction, no substance
     assert np.isnan(change["tCr"]) == scaling.to_stable
 
 
@@ -172,3 +175,22 @@ def test_a_gain_that_nothing_tells_is_refused(make, basis):
     with pytest.raises(DataError, match="nothing is left that tells the gain"):
         unit.changes(Scaling("open", np.ones(2), np.array([0.0, np.inf])))
     assert np.isfinite(changes(unit.changes(STABLE))["Glu"])
+    # What is known then is what the scaling says, and that macromolecules vary by so much.
+    for sd in (0.1, 1.0, 10.0):
+        loose = unit.changes(water(sd=sd))
+        k = loose.names.index("tCr")
+        known = 100 / np.sqrt(sd**-2 + BROAD_SD**-2)
+        assert loose.covariance[0, k, k] ** 0.5 == pytest.approx(known, rel=0.1), sd
+    with pytest.raises(DataError, match="did not settle"):
+        unit.changes(water(ratio=1e9, sd=1e6))
+
+
+@pytest.mark.parametrize(
+    ("setting", "per_ppm"), [({}, 5.0), ({"baseline_smoothness": "fixed"}, 2.5)]
+)
+def test_the_baseline_is_as_free_as_it_may_be_or_as_set(make, basis, setting, per_ppm):
+    """Whatever cross-validation sees in scans without any."""
+    unit = fit_unit(two(make, basis, snr=30.0), ("task",), FitOptions(**setting))
+    for part in unit.parts:
+        parameters = part.target.shares.sum() / 2  # real and imaginary part
+        assert parameters == pytest.approx(per_ppm * np.ptp(part.model.ppm), rel=1e-3)

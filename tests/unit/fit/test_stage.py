@@ -14,12 +14,21 @@ from fmrsflow.basis.files import to_npz
 from fmrsflow.batch import run_job
 from fmrsflow.edge import Job
 from fmrsflow.fids import Fids
+from fmrsflow.fit.means import Means
 from fmrsflow.stages.fit import process
+from fmrsflow.stages.response import process as respond
 from fmrsflow.study import Scan, Site, Study
 from fmrsflow.tables import columns_of, read_table
 
 SCHEMA = Path(__file__).resolve().parents[3] / "workflow" / "schemas" / "fit.yaml"
 NAMES = {"preprocess": "p", "basis": "b", "fit": "f"}
+RESPONSE = {
+    "rest": "rest",
+    "metabolites": ["Glu", "tCr"],
+    "bootstraps": 0,
+    "control_percent": 1.0,
+    "control_linewidth_hz": 0.6,
+}
 LABELS = (["rest"] * 8 + ["task"] * 8) * 2
 BOX = np.array([label == "task" for label in LABELS], float)
 
@@ -50,7 +59,7 @@ def scan(clean, basis, truth, noisy) -> Fids:
 def run(tmp_path, basis):
     """Function that puts a preprocessed scan into a study and fits it."""
 
-    def fit(fids: Fids, labels=LABELS, kept=None, water=50.0, **setting) -> Outcome:
+    def fit(fids: Fids, labels=LABELS, kept=None, water=50.0, waters=(), **setting) -> Outcome:
         defaults = {k: v["default"] for k, v in yaml.safe_load(SCHEMA.read_text()).items()}
         config = {
             "results": str(tmp_path / "results"),
@@ -92,6 +101,8 @@ def run(tmp_path, basis):
             for j, (label, w, k) in enumerate(zip(labels, weights.sum(axis=0), kept))
         ]
         job.save("transients", rows, columns_of("preprocess", "transients"))
+        if waters:
+            job.save("water", waters, columns_of("preprocess", "water"))
         job.finish("ok", None, None, {"conditions": conditions})
         made = Job("basis", study, study.sites["here"], {"basis": NAMES["basis"]})
         made.save("basis.npz", to_npz(basis))
@@ -107,15 +118,16 @@ def test_every_average_is_fitted(run, scan, basis, truth):
     outcome = run(scan)
     assert outcome.record["status"] == "ok"
     arrays = outcome.after.arrays("fit", "result")
-    assert list(arrays["spectra"]) == ["rest", "task", "rest:matched", "task:matched", "all"]
+    assert list(arrays["spectra"]) == ["rest", "task", "all"]
+    assert list(arrays["levels"]) == ["rest", "task", "all", "rest:matched", "task:matched"]
     assert set(arrays["names"]) == {*basis.names, "-CrCH2"}
     k = basis.names.index("NAA")
-    assert arrays["amplitudes"][4, k] == pytest.approx(truth[k], rel=0.03)
+    assert arrays["amplitudes"][2, k] == pytest.approx(truth[k], rel=0.03)
     np.testing.assert_allclose(
         arrays["data"], arrays["fit"] + arrays["residual"], rtol=1e-4, atol=1e-3
     )
-    whole = arrays["baseline"] + arrays["metabolites"].sum(axis=1)
-    np.testing.assert_allclose(arrays["fit"], whole, rtol=1e-4, atol=1e-3)
+    whole = arrays["baseline"].real + arrays["metabolites"].sum(axis=1)
+    np.testing.assert_allclose(arrays["fit"].real, whole, rtol=1e-4, atol=1e-3)
     rows = {(row["spectrum"], row["metabolite"]): row for row in outcome.table("amplitudes")}
     parts = sum(float(rows["all", name]["amplitude"]) for name in ("NAA", "NAAG"))
     assert float(rows["all", "tNAA"]["amplitude"]) == pytest.approx(parts, rel=1e-5)
@@ -123,10 +135,29 @@ def test_every_average_is_fitted(run, scan, basis, truth):
     assert set(outcome.record["correlations"]["all"]) == {"Glu-Gln", "NAA-NAAG", "Cr-PCr"}
 
 
+def test_levels_with_a_width_of_their_own_come_from_one_model(run, scan):
+    """They differ by what all transients in one model differ by, about the level of the average of
+    all: no fit of their own is needed."""
+    outcome = run(scan, joint=False)
+    rows = {(row["spectrum"], row["metabolite"]): row for row in outcome.table("amplitudes")}
+    means = Means.from_arrays(outcome.after.arrays("fit", "means"), "matched")
+    for name in ("Glu", "tCr", "NAA"):
+        k = means.names.index(name)
+        told = [rows[f"{one}:matched", name]["amplitude"] for one in ("rest", "task")]
+        assert told[1] - told[0] == pytest.approx(means.values[1, k] - means.values[0, k], rel=1e-3)
+        assert np.mean(told) == pytest.approx(rows["all", name]["amplitude"], rel=1e-5)
+        whole = rows["all", name]["se"]
+        added = means.errors()[0, k]
+        assert rows["rest:matched", name]["se"] == pytest.approx(np.hypot(whole, added), rel=1e-4)
+
+
 def test_joint_rows_come_with_and_without_narrowing(run, scan):
-    outcome = run(scan)
+    wander = np.sin(np.arange(8.0))
+    waters = [{"time_s": 8.0 * j, "linewidth_hz": 9 + 0.1 * w} for j, w in enumerate(wander)]
+    outcome = run(scan, waters=waters)
     joint = outcome.record["joint"]
     assert joint["status"] == "ok"
+    assert joint["linewidth"] == ["bold", "drift_1", "water"]
     assert joint["linewidth_model"] == "free"
     rows = {(row["linewidth_model"], row["metabolite"]): row for row in outcome.table("joint")}
     change, se = (
@@ -227,7 +258,7 @@ def test_a_design_of_the_user_is_followed(run, scan, tmp_path):
     assert {row["contrast"] for row in outcome.table("joint")} == {"stimulus"}
     # Nothing in it says what the width does: it follows the conditions, as without a TSV.
     narrowing = outcome.record["joint"]["bold_narrowing_hz"]
-    own = run(scan).record["joint"]["bold_narrowing_hz"]
+    own = run(scan, joint_drift_order=1).record["joint"]["bold_narrowing_hz"]
     assert narrowing == pytest.approx(own, rel=1e-4)  # drifts are rounded
 
 
@@ -246,6 +277,39 @@ def test_a_given_design_has_no_narrowing_where_the_setting_says_so(run, scan, tm
     assert {row["linewidth_model"] for row in rows} == {"none"}
     change = {row["contrast"]: row["change_percent"] for row in rows if row["metabolite"] == "Glu"}
     assert change["both"] == pytest.approx((change["a"] + change["b"]) / 2)
+
+
+def test_a_given_design_is_enough_for_a_scan_of_one_condition(run, scan, tmp_path):
+    """Nothing but the design tells rest from task: its contrasts are the response."""
+    lines = ["constant\tstimulus"] + [f"1\t{x:g}" for x in BOX]
+    (tmp_path / "design.tsv").write_text("\n".join(lines) + "\n")
+    outcome = run(scan, labels=["all"] * 32, joint_design="design.tsv")
+    assert outcome.record["joint"]["status"] == "ok"
+    study, one = outcome.job.study, outcome.job.scan
+    study.config["concentration"]["c"] = {}
+    study.config["response"] = {"r": RESPONSE}
+    quantified = Job("quantify", study, one, {**NAMES, "concentration": "c"})
+    quantified.save("concentrations", [], columns_of("quantify", "concentrations"))
+    quantified.finish("ok", None, None, {})
+    names = {**NAMES, "concentration": "c", "response": "r"}
+    job = Job("response", study, study.units()[0], names)
+    run_job(job, respond)
+    record = json.loads(study.record_path("response", names, study.units()[0]).read_text())
+    assert (record["status"], record["tasks"]) == ("ok", ["stimulus"])
+    path = study.path("response-p-b-f-c-r", study.units()[0], "desc-response_change.tsv")
+    keys = ("metabolite", "matched", "quantity")
+    rows = {tuple(row[key] for key in keys): row for row in read_table(path)}
+    row = rows["Glu", "true", "raw"]
+    assert row["contrast"] == "stimulus-rest"
+    change, se = (float(row[key]) for key in ("change_percent", "se_percent"))
+    assert change == pytest.approx(6.0, abs=3 * se) and se < 1.5
+    (glu,) = (
+        one
+        for one in outcome.table("joint")
+        if (one["metabolite"], one["linewidth_model"]) == ("Glu", "free")
+    )
+    assert change == pytest.approx(glu["change_percent"], rel=1e-5)
+    assert ("tCr", "false", "raw") in rows
 
 
 def test_tables_have_a_data_dictionary(run, scan):

@@ -236,8 +236,11 @@ def test_the_condition_of_the_sheet_names_all_transients(measured, tmp_path):
         (lambda s, r: (s, r.with_data(r.data[:, :4])), "4 coils, the scan 8"),
         (lambda s, r: (s, replace(r, frequency_mhz=297.2)), "297.2 MHz"),
         (lambda s, r: (s, r.with_data(r.data - r.data.mean(axis=0))), "unsuppressed water"),
-        (lambda s, r: (s, r.with_data(0 * r.data)), "reference holds transients that are empty"),
-        (lambda s, r: (s, r.with_data(np.nan * r.data)), "empty or not finite"),
+        (
+            lambda s, r: (s, r.with_data(0 * r.data)),
+            "reference holds transients that are not finite, or empty",
+        ),
+        (lambda s, r: (s, r.with_data(np.nan * r.data)), "that are not finite"),
         (lambda s, r: (s.with_data(0 * s.data), r), "all 64 transients are empty"),
     ],
 )

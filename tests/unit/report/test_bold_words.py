@@ -24,6 +24,7 @@ def pairs(changes=FOUR, se=1.5):
         identity = {
             "site": "s", "subject": f"0{number // 2 + 1}", "person": f"s/0{number // 2 + 1}",
             "label": ("left", "right")[number % 2], "contrast": "memory-rest",
+            "place": ("left", "right")[number % 2],
             "change_percent": change, "change_se": se,
         }  # fmt: skip
         rows.append(pair_row(identity, "area", Measured(bold, 2.0), 2, ""))
@@ -42,25 +43,71 @@ def consortium(study, group):
     return read_consortium(Results(study), "main", group)
 
 
-def test_the_answer_says_how_many_signs_agree_and_what_two_persons_can_show(consortium):
+def test_two_persons_are_told_by_their_signs_and_not_tested(consortium):
     rows = pairs()
     (words,) = bold_words.consortium_words(
         replace(consortium, bold_pairs=rows, bold_tests=[outcome(rows)])
     )
     assert "one sign in 4 of 4 voxels of 2 persons" in words
-    # All four signs agree in 1 of 16 patterns, those of both persons in 1 of 4.
-    assert "p = 0.062" in words and "p = 0.25 where those of a person" in words
-    assert "2 persons cannot give less than 0.25" in words
     # -6.6 and +6.9 stand 4 SE from 0; -2.2 and 0.6 do not.
     assert "2 of the 4 are sure (probability of one sign above 0.95 or below 0.05)" in words
+    # Both of one person fall, both of the other rise: all signs agree in one of two orders.
+    assert "by themselves, whoever they belong to, is 2.0" in words
+    assert "not tested: 2 persons" in words and "p =" not in words
 
 
-def test_discord_is_told_as_such(consortium):
-    rows = pairs(((-30.0, 6.6), (-12.0, 5.2), (28.0, -6.9), (20.0, -4.6)))
+def people(slope, n=6, measure="area"):
+    """One voxel of each of n persons, both measures positive in all."""
+    rows = []
+    for number in range(n):
+        identity = {
+            "site": "s", "subject": f"0{number}", "person": f"s/0{number}", "label": f"0{number}",
+            "place": "s", "contrast": "memory-rest",
+            "change_percent": 20.0 + slope * number**2, "change_se": 0.5,
+        }  # fmt: skip
+        rows.append(pair_row(identity, measure, Measured(30.0 + number**2, 2.0), 1, ""))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("slope", "said"),
+    [(0.5, "persons of more go with more change"), (-0.5, "persons of more go with less change")],
+)
+def test_a_relation_over_persons_is_told_with_its_direction(consortium, slope, said):
+    rows = people(slope)
     (words,) = bold_words.consortium_words(
         replace(consortium, bold_pairs=rows, bold_tests=[outcome(rows)])
     )
-    assert "one sign in 0 of 4 voxels" in words and "p = 1 where" in words
+    assert "Over 6 persons" in words and words.endswith(f"{said}.")
+
+
+def test_no_relation_is_told_as_such(consortium):
+    rows = people(0.0)
+    rows = [row | {"change_percent": 20 + change} for row, change in zip(rows, (3, 1, 2, 3, 1, 2))]
+    (words,) = bold_words.consortium_words(
+        replace(consortium, bold_pairs=rows, bold_tests=[outcome(rows)])
+    )
+    assert "no relation over persons is shown" in words and "6 of 6 voxels" in words
+
+
+def test_the_heading_says_what_was_measured(consortium):
+    for measure, title in (
+        ("area", "BOLD and glutamate"),
+        ("linewidth", "Line width of tCr and glutamate (no fMRI)"),
+    ):
+        rows = people(0.5, measure=measure)
+        shown = replace(
+            consortium,
+            bold={f"concordance_{measure}": b"png"},
+            bold_pairs=rows,
+            bold_tests=[outcome(rows) | {"measure": measure}],
+        )
+        page = consortium_page(shown)
+        assert f"<h2>{title}</h2>" in page
+        section = page[page.index('id="bold"') :]
+        section = section[: section.index("</section>")]
+        assert ("BOLD" in section.partition("no proof that BOLD")[0]) is (measure == "area")
+        assert ("whose errors they share" in section) is (measure == "linewidth")
 
 
 def test_the_page_of_the_consortium_shows_every_voxel(consortium):

@@ -43,7 +43,7 @@ def test_every_chart_of_a_group_obeys_plotlys_own_schema(group):
         Effect("B", 4.0, 2.0, 6.0, "3 scans", "site-B.html", "standardised"),
     ]
     choices = [{"fit": "spline"}, {"fit": "polynomial"}]
-    power = [{"sites": 4, "participants": 8, "power": 0.6}]
+    power = [{"sites": 4, "participants": 8, "power": 0.6, "power_low": 0.2}]
     specifications = [Effect("A", 2, 1, 3), Effect("B", 3, 2, 4)]
     for chart in (
         group_figures.forest(effects, Effect("all", 3, 2, 4), (0.5, 5.5)),

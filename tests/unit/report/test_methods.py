@@ -6,11 +6,14 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
-from fmrsflow.report.methods import Methods, methods
+from fmrsflow.question import Question
+from fmrsflow.report.methods import Answered, Methods, asked_for, methods
 from fmrsflow.report.references import _WORKS, bibtex, cite
+from fmrsflow.sites.answer import CROSSED, HARTUNG_KNAPP, ONE_SITE
 from fmrsflow.study import Site
 
 SITES = [Site("A", "GE", 3.0, "press", 0.03, 2.0, "own")]
@@ -93,6 +96,139 @@ def test_every_citation_in_the_text_has_an_entry_and_the_other_way_round():
     in_markdown = {key for first, more in cited for key in (first, *re.findall(r"\w+", more))}
     assert in_markdown == set(made.keys) and len(in_markdown) > 5
     assert made.markdown.count("@") == sum(1 + more.count("@") for _, more in cited)
+
+
+ASKED = Question("Glu", "joint", True, "molal", "task-rest", "")
+ONE = {"rest": "rest", "scans": ["A/sub-01"]}
+TWO = {"rest": "rest", "scans": ["A/sub-01_rest", "A/sub-01_task"]}
+POOLED = {"method": HARTUNG_KNAPP}
+TESTS = [
+    {"what": "change", "role": role, "metabolite": name}
+    for role, name in (
+        ("main", "Glu"), ("tested", "GABA"), ("control", "tCr"), ("control", "tNAA")
+    )
+]  # fmt: skip
+RUN = {"n_runs": 2, "settings": {"bold": {"noise_model": "ar1"}}}
+
+
+def told(responses=(ONE,), changes=None, **found):
+    """The methods of an analysis of these responses whose answer has these fields."""
+    asked = replace(ASKED, **(changes or {}))
+    made = methods(
+        SITES,
+        3,
+        {"convert": [{}, {}, {}], "quantify": [{}, {}], "response": list(responses)},
+        {"Version": "0.1.0"},
+        LIMITS,
+        Answered(asked=asked, **found),
+    )
+    return " ".join(made.paragraphs)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "where", "elsewhere"),
+    [
+        (
+            "line widths of the conditions were free to differ",
+            {"meta": POOLED},
+            {"changes": {"matched": False}},
+        ),
+        ("line widths of the conditions were taken as one", {"changes": {"matched": False}}, {}),
+        ("free to differ", {}, {"responses": (TWO, TWO)}),
+        (
+            "both were fitted in one model, each with its own phase",
+            {"responses": (TWO | {"joint": {}}, TWO | {"joint": {}})},
+            {"responses": (TWO,)},
+        ),
+        (
+            "they were fitted apart; their line widths were not matched",
+            {"responses": (TWO,)},
+            {"responses": (TWO | {"joint": {}},)},
+        ),
+        (
+            "they were fitted apart",
+            {"responses": (TWO | {"joint": {}},), "changes": {"estimator": "blocks"}},
+            {},
+        ),
+        ("from one model of all transients", {}, {"changes": {"estimator": "blocks"}}),
+        ("from the means of the conditions", {"changes": {"estimator": "blocks"}}, {}),
+        ("with a drift", {"changes": {"estimator": "timecourse"}}, {}),
+        (
+            "difference of the change under on and under off",
+            {"changes": {"contrast": "task-rest (on-off)"}},
+            {"changes": {"contrast": "task-rest (on)"}},
+        ),
+        ("in acc and in pcc in the same person", {"changes": {"region": "acc-pcc"}}, {}),
+        ("the main one is acc", {"changes": {"region": "acc"}}, {"changes": {"region": ""}}),
+        ("REML (Viechtbauer 2005) and Hartung-Knapp", {"meta": POOLED}, {"meta": {}}),
+        ("Hartung-Knapp", {"meta": POOLED}, {"meta": {"method": ONE_SITE}}),
+        ("There is one site", {"meta": {"method": ONE_SITE}}, {"meta": POOLED}),
+        ("people crossed with sites", {"meta": {"method": CROSSED}}, {"meta": POOLED}),
+        ("No interval can be given", {"meta": {"method": "one scan"}}, {"meta": POOLED}),
+        ("by REML into site, participant", {"components": ["site", "participant"]}, {}),
+        ("tCr and tNAA are negative controls", {"tests": TESTS}, {"tests": TESTS[:2]}),
+        ("2 changes tested were adjusted by Holm", {"tests": TESTS}, {"tests": TESTS[:1]}),
+        ("2 BOLD runs of 1 scan", {"bold": [RUN]}, {}),
+        ("autoregressive noise", {"bold": [RUN]}, {"bold": [{"n_runs": 1}]}),
+        ("combined as fixed effects", {"bold": [RUN]}, {"bold": [{"n_runs": 1}]}),
+        (
+            "psychophysiological",
+            {"bold": [RUN | {"connectivity": {"contrasts": {}}}]},
+            {"bold": [RUN]},
+        ),
+        (
+            "Over 6 persons, the BOLD area was correlated",
+            {"accord": [{"measure": "area", "n_exchanged": 6}]},
+            {"accord": [{"measure": "area", "n_exchanged": 4}]},
+        ),
+        (
+            "The narrowing of the tCr line and the change were compared by their signs alone",
+            {"accord": [{"measure": "linewidth", "n_exchanged": 4}]},
+            {"accord": [{"measure": "linewidth", "n_exchanged": 6}]},
+        ),
+    ],
+)
+def test_each_sentence_stands_where_its_step_ran_and_nowhere_else(sentence, where, elsewhere):
+    assert sentence in told(**where)
+    assert sentence not in told(**elsewhere)
+
+
+def test_a_unit_of_two_scans_is_one_response():
+    assert "2 responses could be computed" in told((ONE, TWO, TWO))
+    assert "1 of 2 responses" in told((ONE, TWO, TWO))
+    assert "of 1 response within a scan" in told((ONE, TWO, TWO))
+
+
+def test_without_a_response_nothing_is_said_of_one():
+    text = told(responses=())
+    for word in ("response", "REML", "Holm", "BOLD", "controls"):
+        assert word not in text.replace("BOLD narrowing", "")
+    assert "2 of the scans could be quantified" in text
+    assert "None could be converted" in " ".join(methods(SITES, 3, {}, {}, LIMITS).paragraphs)
+
+
+def test_transients_that_are_one_have_nothing_to_align_or_average():
+    for words in ("registration", "z-score", "averaged per condition"):
+        assert words in " ".join(written().paragraphs)
+        one = written(convert=[{"n_coils": 1, "n_transients": 1}])
+        assert words not in " ".join(one.paragraphs)
+
+
+def test_errors_are_those_of_the_engine_and_of_the_models_that_ran():
+    def fitted(engine, n_models=1):
+        setting = {"fit": {"engine": engine}, "basis": {}}
+        return " ".join(written(fit=[{"settings": setting, "n_models": n_models}]).paragraphs)
+
+    assert "Cramér-Rao" in fitted("fmrsflow") and "the spread over" not in fitted("fmrsflow")
+    assert "the spread over 4 models" in fitted("fmrsflow", 4)
+    assert "Cramér-Rao" not in fitted("lcmodel") and "this program states" in fitted("lcmodel")
+
+
+def test_what_the_methods_ask_for_of_records_is_light():
+    kept = asked_for("fit", {"n_models": {"all": 4, "rest": 3}}, False)
+    assert kept == {"n_models": 4}
+    kept = asked_for("response", {**TWO, "joint": {"status": "ok", "gain": {}}}, False)
+    assert kept == {**TWO, "joint": {"status": "ok"}}
 
 
 HOSTILE = (

@@ -63,6 +63,30 @@ def test_quality_is_given_as_mean_and_standard_deviation():
     assert items([record()], preprocessed=quality)["SNR (tCr), mean ± SD"] == "50 ± 10"
 
 
+@pytest.mark.parametrize(
+    ("quantified", "responded", "measure"),
+    [
+        ([{}], [], "ratios to tCr and tNAA"),
+        (
+            [{"water": {"a": 1}, "constants": "x"}, {}],
+            [{}],
+            "molal concentration (mmol per kg tissue water) (1 scan of 2), ratios to tCr and tNAA, "
+            "percent change of task against rest (1 scan of 2)",
+        ),
+        ([], [], None),
+    ],
+)
+def test_the_output_measure_is_what_came_out(quantified, responded, measure):
+    made = checklist(SITE, [], [], [], [], quantified, {}, LIMITS, responded)
+    assert {item.item: item.value for item in made}["Output measure"] == measure
+
+
+def test_the_region_of_the_voxel_is_that_of_the_sheet():
+    for regions, told in ((["pcc", "acc"], "region acc, pcc (as scans.tsv names it)"), ([], None)):
+        made = checklist(SITE, [], [], [], [], [], {}, LIMITS, [], regions)
+        assert {one.item: one.value for one in made}["Volume of interest, location"] == told
+
+
 def test_rows_and_markdown_mark_what_is_missing_and_keep_markup_as_text():
     made = checklist(SITE, [record()], [{}], [], [], [], {}, LIMITS)
     rows = to_rows(made)

@@ -11,7 +11,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import report_fixture as made  # noqa: E402
-from fmrsflow.errors import DataError  # noqa: E402
 from fmrsflow.question import Question  # noqa: E402
 from fmrsflow.report import answers as tables  # noqa: E402
 from fmrsflow.report.group_pages import answer, consortium_page, site_page  # noqa: E402
@@ -32,6 +31,7 @@ KEY = {
     "matched": True,
     "quantity": "molal",
     "contrast": "task-rest",
+    "region": "",
 }
 ASKED = Question(*KEY.values())
 
@@ -95,6 +95,43 @@ def test_leaving_sites_out_and_equivalence_are_told_in_sentences():
     )["caveats"]
     assert first == "Whichever site is left out, the mean stays between −1.0 and +2.0 %."
     assert "−0.5 percentage points" in second and "equivalent within ± 2" in second
+
+
+def test_an_answer_on_something_else_than_the_settings_ask_is_told():
+    rows = [row("meta", estimator="joint", n_sites=4, n=12, **ends(3.0, 1.0))]
+    asked = Question(**KEY | {"estimator": "joint"})
+    wanted = Question("Glu", "blocks", True, "molal", "(on-off)")
+    (words,) = tables.answers({"meta": rows}, [], asked, {}, {}, wanted)["caveats"]
+    assert "not quite what the settings ask for" in words
+    assert "joint for blocks" in words and "task-rest for (on-off)" in words
+
+
+def test_another_contrast_is_named_and_other_regions_answer_by_themselves():
+    rows = [
+        row("meta", region="acc", n_sites=4, n=12, **ends(3.0, 1.0)),
+        row("meta", region="pcc", n_sites=4, n=9, **ends(0.5, 1.0)),
+        row("meta", region="acc-pcc", n_sites=4, n=9, **ends(2.5, 1.0)),
+        row("meta", region="hip", n_sites=0, n=0, reason="cannot be estimated because of this"),
+        row("meta", region="acc", contrast="hard-rest", n_sites=4, n=9, **ends(2.5, 1.0)),
+    ]
+    asked = Question(**KEY | {"region": "acc"})
+    found = tables.answers({"meta": rows}, [], asked, {}, {})
+    assert found["pooled"].value == 3.0
+    contrast, regions, *others = found["caveats"]
+    assert "on task-rest" in contrast and "hard-rest" in contrast
+    assert "never averaged" in regions
+    assert "glutamate in pcc changed by +0.5 %" in others[0] and "9 scans" in others[0]
+    assert "2.5 points higher in acc than in pcc" in others[1]
+    assert others[2].startswith("Region hip: cannot be estimated")
+
+
+def test_flags_of_the_responses_stand_with_the_answer():
+    flags = [
+        row("problems", site="A", item=f"A/sub-{n}", stage="response", kind="control", text=text)
+        for n, text in enumerate(["tCr change is +4.1 percent, above 2", "waters differ by 30 %"])
+    ]
+    (words,) = tables.answers({"problems": flags}, [], ASKED, {}, {})["caveats"]
+    assert words.startswith("2 responses with a flag") and "waters differ by 30 %" in words
 
 
 def test_the_question_comes_from_the_record_and_before_that_from_the_settings():
@@ -164,7 +201,8 @@ def test_two_scans_of_one_session_share_their_response(tmp_path):
     for seed, scan in enumerate(both):
         made.write_scan(study, scan, seed, picture=False)
     job = Job("response", study, unit, made.ANALYSIS)
-    change = KEY | {"rest": "rest", "task": "math", "contrast": "math-rest"}
+    change = {k: v for k, v in KEY.items() if k != "region"}
+    change |= {"rest": "rest", "task": "math", "contrast": "math-rest"}
     change |= {"change_percent": 4.0, "low_percent": 2.0, "high_percent": 6.0}
     job.save("change", [change], columns_of("response", "change"))
     job.finish("ok", None, None, {"rest": "rest", "tasks": ["math"]})
@@ -175,10 +213,12 @@ def test_two_scans_of_one_session_share_their_response(tmp_path):
         assert "Glutamate, math against rest: +4.0 %" in scan_page(results)
 
 
-def test_an_edited_table_is_shown_by_no_page(tmp_path):
-    """A scan's page calls the stage failed; those of the analysis are not written."""
+def test_an_edited_table_is_shown_by_no_page(tmp_path, capsys):
+    """A scan's page calls the stage failed; that of the analysis has no answer and says why, and
+    the run does not end well."""
     from fmrsflow.report.pages import scan_page
     from fmrsflow.stages.report import write_group_pages
+    from fmrsflow.stages.summary import complete
 
     study = made.make_study(tmp_path, n_sites=1, n_subjects=1)
     (scan,) = study.scans
@@ -193,6 +233,9 @@ def test_an_edited_table_is_shown_by_no_page(tmp_path):
     assert f"{change.name} is not what was written" in scan_page(damaged)
     meta = results.group("sites", "main").place("meta.tsv")
     meta.write_text(meta.read_text().replace("\t1", "\t2"))
-    with pytest.raises(DataError, match=r"meta\.tsv is not what was written .* run again"):
-        write_group_pages(study, "main")
-    assert not (study.results / "main" / "report" / "index.html").exists()
+    write_group_pages(study, "main")
+    index = (study.results / "main" / "report" / "index.html").read_text()
+    assert "meta.tsv is not what was written (damaged or replaced)" in index
+    assert "cannot be stated: a table of the answer is damaged" in index
+    assert complete(study, tmp_path / "complete.json") == 1
+    assert "meta.tsv is not what was written" in capsys.readouterr().out

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
+from fmrsflow.report.pages import scan_page
 from fmrsflow.report.verdict import broad_hz, verdict
+from fmrsflow.report.words import control_told, controls_words
 
 
 def with_record(results, stage, **changes):
@@ -49,6 +52,51 @@ def test_a_flagged_negative_control_asks_for_care(results):
     rows = [{**results.controls[0], "flag": "tCr changed by 4.1 %, more than its limit"}]
     judged = verdict(replace(results, controls=rows))
     assert judged.reasons == ("negative control: tCr changed by 4.1 %, more than its limit",)
+
+
+CONTROL = {"control": "tCr change, blocks", "se": 1.0, "unit": "percent", "flag": ""}
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "flag", "told", "against"),
+    [
+        (0.5, 2.0, "", "inside its limit", False),
+        (-3.0, 2.0, "", "above its limit of 2", True),
+        (0.5, math.nan, "", "told only: it has no limit", False),
+        (math.nan, 2.0, "cannot be estimated", "cannot be estimated", True),
+        (math.nan, 2.0, "", "not computed", True),
+        (math.nan, math.nan, "", "not computed", True),
+    ],
+)
+def test_only_a_control_with_a_value_and_a_limit_is_called_inside_it(
+    results, value, limit, flag, told, against
+):
+    control = {**CONTROL, "value": value, "limit": limit, "flag": flag}
+    assert control_told(control) == (told, against)
+    shown = replace(results, controls=[control])
+    judged = verdict(shown)
+    assert (judged.kind == "care") == against
+    if against:
+        assert judged.reasons == (f"negative control: tCr change, blocks {told}",)
+    page = scan_page(shown)
+    assert told in page and "in order" not in page
+
+
+def test_how_many_controls_say_anything_is_told():
+    rows = [
+        {**CONTROL, "value": value, "limit": limit}
+        for value, limit in ((0.5, 2.0), (0.1, 2.0), (0.5, math.nan), (math.nan, 2.0))
+    ]
+    assert controls_words(rows) == (
+        "2 of 2 negative controls with a limit inside it; 1 without a limit; 1 could not be "
+        "computed."
+    )
+    assert controls_words([]) == "No negative control was computed."
+
+
+def test_a_flag_of_the_response_that_is_no_control_asks_for_care(results):
+    told = with_record(results, "response", flags=["the scans' waters differ by 30 %"])
+    assert verdict(told).reasons == ("flag of the response: the scans' waters differ by 30 %",)
 
 
 def test_an_excluded_scan_tells_the_limit_it_broke(results):

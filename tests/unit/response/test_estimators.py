@@ -299,10 +299,11 @@ def test_contrasts_that_are_no_task_come_out_and_the_observed_difference_beside_
     assert raw == {"task_0s": 1.0, "late": 7.0, "task": 4.0}
     assert ratio["late"] == pytest.approx(100 * (1.07 / 1.005 - 1))
     fit |= {"log_likelihood": np.zeros(2), "boxcar_reads": np.array([[1.0], [0.8]])}
-    fit["se_ratio"] = np.ones((2, 1))
+    fit |= {"se_ratio": np.ones((2, 1)), "shape_reasons": np.array(["", "it is over"])}
     table = plateau_rows(one, "rest", ["Glu", "tCr"])
     glu = [row for row in table if (row["metabolite"], row["quantity"]) == ("Glu", "raw")]
     assert [row["change_percent"] for row in glu] == [4.0, 9.0]
+    assert [row["reason"] for row in glu] == ["", "it is over"]
     assert boxcar_reads(table) == {"task-rest": {"hrf": 0.8}}
 
 

@@ -20,6 +20,7 @@ SAME = {
     "matched": "true",
     "quantity": "molal",
     "contrast": "task-rest",
+    "region": "",
 }
 
 

@@ -173,6 +173,68 @@ def test_no_variance_between_sites_gives_zero_with_an_upper_end(
     assert tables["meta"][0]["tau_percent"] == 0
     site = component(tables, "site")
     assert (site["sd"], site["sd_low"]) == (0, 0) and site["sd_high"] > 0
+    # Q of 0 leaves no tau at all: an empty interval, and no knowledge that sites are alike.
+    assert math.isnan(tables["meta"][0]["tau_high_percent"])
+    assert "no interval of tau" in tables["meta"][0]["reason"]
+    assert tables["power"][0]["sd_site_high_percent"] == pytest.approx(site["sd_high"])
+
+
+def test_a_site_sd_of_zero_plans_no_study(make_responses, make_sites, settings):
+    """4 sites that happen to be alike: power at the estimate is high, at the end of the interval
+    that this study leaves it is not, and the page names no design by the first."""
+    from fmrsflow.question import Question
+    from fmrsflow.report.answers import answers
+
+    rng = np.random.default_rng(0)
+    rows = make_responses(rng, 4, 3, site_sd=0.0, person_sd=1.0, se=0.5)
+    for site in make_sites(4):  # site means made alike
+        own = [row for row in rows if row["site"] == site]
+        shift = 3.0 - np.mean([row["change_percent"] for row in own])
+        for row in own:
+            row["change_percent"] += float(shift)
+        own[0]["change_percent"] += 0.9 * list(make_sites(4)).index(site)
+    tables = changes(rows, make_sites(4), settings)
+    (mean,) = tables["meta"]
+    assert mean["tau_percent"] == 0 and mean["tau_high_percent"] > 0.2
+    first = tables["power"][0]
+    assert first["sd_site_percent"] == 0
+    highest = max(mean["tau_high_percent"], component(tables, "site")["sd_high"])
+    assert first["sd_site_high_percent"] == pytest.approx(highest)
+    part = component(tables, "participant")
+    assert first["sd_participant_high_percent"] == pytest.approx(part["sd_high"])
+    assert all(row["power_low"] <= row["power"] for row in tables["power"])
+    asked = Question("Glu", "blocks", "true", "molal", "task-rest", "")
+    # (the rows of this file hold `matched` as text)
+    told = {name: [_read(row) for row in tables[name]] for name in ("meta", "power")}
+    found = answers(told, [], asked, {}, {})
+    assert "(0 to" in found["power_words"]
+    least = min(
+        (row for row in tables["power"] if row["power_low"] >= 0.8),
+        key=lambda row: row["sites"] * row["participants"],
+        default=None,
+    )
+    said = (
+        f"80 % power is reached by {least['sites']} sites with {least['participants']} people"
+        if least
+        else "no design of the table reaches 80 %"
+    )
+    assert said in found["power_words"]
+    assert ("Between sites", "0 to") in [(name, value[:4]) for name, value, _ in found["tiles"]]
+
+
+def _read(row):
+    """As a page has it: missing numbers are NaN."""
+    return {"reason": "", "role": ""} | {
+        key: math.nan if value is None else value for key, value in row.items()
+    }
+
+
+def test_a_component_estimated_as_zero_says_that_this_is_no_knowledge(
+    make_responses, make_sites, settings
+):
+    rows = make_responses(np.random.default_rng(12), 6, 8, site_sd=0.0)
+    row = component(changes(rows, make_sites(6), settings), "site")
+    assert row["sd"] == 0 and "edge" in row["reason"] and row["sd_high"] > 0
 
 
 def test_equal_values_everywhere_are_told(make_responses, make_sites, settings):
@@ -251,6 +313,7 @@ def test_concentrations_get_components_and_cv(make_sites):
             "metabolite": "Glu",
             "quantity": "molal",
             "condition": "rest",
+            "region": "",
             "value": float(rng.normal(10, 1)),
             "total_se": 0.3,
             "unit": "mmol/kg",
@@ -268,7 +331,8 @@ def test_concentrations_get_components_and_cv(make_sites):
 def test_levels_count_what_is_common_to_the_conditions_of_a_scan(make_sites):
     """The measurement component is the mean of total_se^2, whatever the fit alone is sure of."""
     rng = np.random.default_rng(26)
-    row = {"metabolite": "Glu", "quantity": "molal", "condition": "rest", "unit": "mmol/kg"}
+    row = {"metabolite": "Glu", "quantity": "molal", "condition": "rest", "region": ""}
+    row["unit"] = "mmol/kg"
     rows = [
         row
         | {"site": site, "person": f"{site}/{j}", "used": True, "se": 0.1, "total_se": 0.5}

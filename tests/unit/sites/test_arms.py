@@ -11,7 +11,7 @@ from fmrsflow.question import KEYS, Question
 from fmrsflow.sites.answer import changes
 from fmrsflow.sites.arms import Place, with_arms
 
-QUESTION = dict(zip(KEYS, ("Glu", "joint", True, "molal", "task-rest")))
+QUESTION = dict(zip(KEYS, ("Glu", "joint", True, "molal", "task-rest", "")))
 SHEET = {"A": {"vendor": "GE", "field_t": 3.0, "protocol": "own", "te_s": 0.03}}
 SETTINGS = {
     "metabolite": "Glu",

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp, ttest_ind
 
-from fmrsflow.sites.power import ChangeSpread, minimal_effect, power, power_of_difference
+from fmrsflow.sites.power import (
+    ChangeSpread,
+    minimal_effect,
+    power,
+    power_of_difference,
+    table,
+)
 
 SPREAD = ChangeSpread(site=0.8, participant=1.5, measurement=1.0)
 
@@ -43,3 +49,18 @@ def test_large_effects_have_power_one_and_none_has_five_percent():
 def test_one_site_is_refused():
     with pytest.raises(ValueError, match="1 site with 8 participants"):
         power(3.0, 1, 8, SPREAD)
+
+
+def test_power_has_the_interval_of_the_spread():
+    ends = ChangeSpread(0.0, 1.0), ChangeSpread(4.7, 2.5, 1.0)
+    rows = table(3.0, [4, 12], [2, 8], SPREAD, ends=ends)
+    for row in rows:
+        at = row["sites"], row["participants"]
+        assert row["power_low"] == pytest.approx(power(3.0, *at, ends[1]))
+        assert row["power_high"] == pytest.approx(power(3.0, *at, ends[0]))
+        assert row["power_low"] <= row["power"] <= row["power_high"]
+    assert "power_low" not in table(3.0, [4], [2], SPREAD)[0]
+
+
+def test_a_spread_without_an_end_leaves_the_level_of_the_test():
+    assert power(3.0, 8, 8, ChangeSpread(float("inf"), 1.0)) == pytest.approx(0.05)

@@ -121,3 +121,31 @@ def test_what_a_design_can_show_is_said_before_the_scan(
     assert "and 1 more like it: visual, 64 transients of 4 s" in out, err
     assert ("0.83 (hrf)" in out) is stated
     assert ("no plateau will be stated" in out) is not stated
+
+
+def test_units_of_one_condition_are_told_before_any_data(changed, capsys):
+    """Two rest scans of one person as a unit, a person with a task scan alone, and a whole pair."""
+    header = ["site", "subject", "session", "task", "acq", "run", "mrs", "condition", "unit"]
+    rows = [
+        ["siteA", "01", "1", "rest", "", "1", "a.nii", "rest", "one"],
+        ["siteA", "01", "1", "rest", "", "2", "b.nii", "rest", "one"],
+        ["siteA", "02", "", "memory", "", "", "c.nii", "memory", ""],
+        ["siteA", "03", "", "rest", "", "", "d.nii", "rest", ""],
+        ["siteA", "03", "", "memory", "", "", "e.nii", "memory", ""],
+    ]
+    sites = (CONFIG / "sites.tsv").read_text().splitlines()
+    rows = [[sites[1].split("\t")[0], *row[1:]] for row in rows]
+    text = "\n".join("\t".join(cell or "n/a" for cell in row) for row in [header, *rows])
+    Path("config/scans.tsv").write_text(text + "\n")
+    changed()
+    told = [line for line in capsys.readouterr().out.splitlines() if "one condition" in line]
+    assert len(told) == 2
+    both = "sub-01_ses-1_task-rest_run-1 with "
+    assert "(rest)" in told[0] and both in told[0] and "sub-01_ses-1_task-rest_run-2" in told[0]
+    assert "(memory)" in told[1] and "sub-02_task-memory" in told[1]
+    assert not any("sub-03" in line for line in told)
+    # A design matrix of the user is enough.
+    config = Path("config/config.yaml")
+    config.write_text(config.read_text().replace("joint_design: ''", "joint_design: '{stem}.tsv'"))
+    changed()
+    assert "one condition" not in capsys.readouterr().out

@@ -71,8 +71,17 @@ def test_a_new_study_folder_is_filled_and_never_overwritten(tmp_path, capsys):
     assert "already" in capsys.readouterr().err
 
 
+def test_a_synthetic_study_needs_no_file_of_anybody(tmp_path, monkeypatch, capsys):
+    """What shows a program from a wheel: no clone, no data."""
+    assert main([str(tmp_path), "--synthetic", "demo", "--preset", "bednarik2015"]) == 0
+    monkeypatch.chdir(tmp_path)
+    study = read_study(read_config("config/config.yaml"))
+    assert study.config["synthetic"] == "demo" and len(study.scans) == 12
+    assert study.setting("basis", "bednarik2015")["mm"] == "single"
+
+
 if __name__ == "__main__":
     (CONFIG / "config.yaml").write_text(shipped())
     (CONFIG / "README.md").write_text(readme())
     write_sheets(load_plan("demo"), CONFIG)
-    write_sheets(load_plan("korotkov"), CONFIG / "examples" / "korotkov" / "config")
+    write_sheets(load_plan("korotkov2026"), CONFIG / "examples" / "korotkov" / "config")

@@ -169,7 +169,7 @@ def test_two_voxels_of_a_session_are_two_scans(tmp_path):
         svs(root, f"sub-01/mrs/sub-01_task-vis_voi-{voi}")
     study = tmp_path / "study"
     assert main([str(study), "--bids", str(root)]) == 0
-    assert [row["acq"] for row in rows(study)] == ["acc", "pcc"]
+    assert [(row["voi"], row["acq"]) for row in rows(study)] == [("acc", "n/a"), ("pcc", "n/a")]
 
 
 def test_bold_of_the_same_task_comes_from_fmriprep(tmp_path):

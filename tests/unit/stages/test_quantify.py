@@ -54,7 +54,7 @@ def run(study: Study, anatomy=True, water=True, linewidth_hz=5.0) -> tuple[Job, 
     job = Job("fit", study, scan, names(3))
     amplitudes = np.array([AMPLITUDES, AMPLITUDES * CHANGE] * 2)
     result = {
-        "spectra": np.array(["rest", "task", "rest:matched", "task:matched"]),
+        "levels": np.array(["rest", "task", "rest:matched", "task:matched"]),
         "names": np.array(["Cr", "PCr", "Glu"]),
         "amplitudes": amplitudes,
         "covariance": np.tile(0.01 * np.eye(3), (4, 1, 1)),

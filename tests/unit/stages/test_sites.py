@@ -11,7 +11,8 @@ import pytest
 
 from fmrsflow.errors import DataError
 from fmrsflow.files import file_digest, read_json
-from fmrsflow.report.read import compared, read_scan
+from fmrsflow.report.group_pages import consortium_page
+from fmrsflow.report.read import compared, read_consortium, read_group, read_scan
 from fmrsflow.report.verdict import verdict
 from fmrsflow.results import Results
 from fmrsflow.sheets import schema
@@ -159,6 +160,47 @@ def test_two_rows_of_one_measurement_count_for_neither(study, tmp_path, allowed)
         judged = verdict(read_scan(Results(twice), "main", scan, {}, True, told.get(scan.key, ())))
         assert (judged.kind == "excluded") is not allowed
     assert rows[study.scans[6].key]["status"] == "ok"
+
+
+@pytest.mark.parametrize(("column", "names"), [("voi", "voi"), ("acq", "acq"), ("acq", "voi")])
+def test_two_voxels_of_a_person_are_two_regions_by_the_column_that_names_them(
+    tmp_path, column, names
+):
+    """As `acq` is the protocol by default, voxels that differ in it alone are one region, and that
+    they lie 80 mm apart is told."""
+    study = made.make_study(tmp_path, n_sites=2, n_subjects=2)
+    scans = [replace(scan, **{column: side}) for scan in study.scans for side in ("left", "right")]
+    sites = {key: rule["default"] for key, rule in schema("sites").items()}
+    response = {key: rule["default"] for key, rule in schema("response").items()}
+    own = {"sites": sites | {"estimator": "blocks", "bootstraps": 0, "region_column": names}}
+    config = study.config | own | {"response": {"blocks": response}}
+    study = replace(study, scans=tuple(scans), config=config)
+    for seed, scan in enumerate(scans):
+        made.write_scan(study, scan, seed, n_transients=32, picture=False)
+        done = read_json(study.record_path("convert", {}, scan))
+        job = made.Job("convert", study, scan, {})
+        job.files.update(done["files"])
+        centre = [-40.0 if getattr(scan, column) == "left" else 40.0, -60.0, 30.0]
+        job.finish("ok", None, None, {**done, "voxel_centre_mm": centre})
+    (tmp_path / "study.json").write_text(study.save_text())
+    assert main(["--study", str(tmp_path / "study.json"), "main"]) == 0
+    meta = table(study, "meta")
+    apart = [row for row in table(study, "problems") if "80 mm apart" in row["text"]]
+    main_region = read_json(study.results / "main/sites/record.json")["main"][-1]
+    assert "nobody was measured twice" in table(study, "agreement")[0]["reason"]
+    page = consortium_page(
+        read_consortium(Results(study), "main", read_group(Results(study), "main"))
+    )
+    if column == names:
+        assert {row["region"] for row in meta} == {"left", "right", "left-right"}
+        assert {(row["n"], row["n_participants"]) for row in meta} == {("4", "4")}
+        assert main_region == "left" and not apart
+        assert "glutamate in left" in page and "than in right in the same people" in page
+    else:
+        assert {row["region"] for row in meta} == {"n/a"}
+        assert {(row["n"], row["n_participants"]) for row in meta} == {("8", "4")}
+        assert main_region == "" and len(apart) == 2
+        assert "80 mm apart" in page
 
 
 def test_every_table_has_a_data_dictionary_and_its_digest(study):

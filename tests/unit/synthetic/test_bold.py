@@ -104,7 +104,7 @@ def test_two_voxels_of_a_run_respond_each_for_itself():
 
 
 def test_the_sessions_of_a_person_are_written_where_the_sheet_names_them(tmp_path):
-    plan = load_plan("korotkov")
+    plan = load_plan("korotkov2026")
     people = replace(plan.participants, per_site=1, spacing_mm=5.0)
     responses = {"Glu": replace(plan.responses["Glu"], fixed={"01-left": -6.6, "01-right": 0.6})}
     plan = replace(plan, participants=people, responses=responses, bold_sessions=2)

@@ -165,7 +165,7 @@ def test_the_command_writes_sheets_alone_and_tells_a_bad_plan(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "preset", ["standardised-3t", "standardised-7t", "own-protocols", "null", "korotkov"]
+    "preset", ["standardised-3t", "standardised-7t", "own-protocols", "null", "korotkov2026"]
 )
 def test_presets_make_scans(preset, tmp_path):
     plan = load_plan(preset)

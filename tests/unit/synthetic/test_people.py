@@ -92,7 +92,7 @@ def test_a_traveller_is_one_person_everywhere():
 
 
 def test_korotkov_has_the_four_changes_in_rest_and_task_scans():
-    plan = load_plan("korotkov")
+    plan = load_plan("korotkov2026")
     everything = [scan for visit in visits(plan) for scan in scans(plan, visit)]
     assert len(everything) == 8
     assert {scan.condition for scan in everything} == {"rest", "memory"}
@@ -109,7 +109,7 @@ def test_korotkov_has_the_four_changes_in_rest_and_task_scans():
 
 
 def test_rest_and_task_scans_of_a_voxel_differ_in_the_response_alone():
-    plan = load_plan("korotkov")
+    plan = load_plan("korotkov2026")
     rest, task = list(scans(plan, next(visits(plan))))[:2]
     made = [protocol_of(plan, scan, Tissue(0.6, 0.3, 0.1), np.eye(4))[0] for scan in (rest, task)]
     assert (rest.condition, task.condition) == ("rest", "memory")
@@ -120,7 +120,7 @@ def test_rest_and_task_scans_of_a_voxel_differ_in_the_response_alone():
 
 
 def test_sessions_and_regions_give_scans_of_distinct_names():
-    plan = replace(load_plan("korotkov"), participants=Participants(per_site=2, sessions=3))
+    plan = replace(load_plan("korotkov2026"), participants=Participants(per_site=2, sessions=3))
     stems = [scan.stem for visit in visits(plan) for scan in scans(plan, visit)]
     assert len(stems) == len(set(stems)) == 2 * 3 * 2 * 2
     assert "sub-01_ses-2_task-memory_acq-left" in stems

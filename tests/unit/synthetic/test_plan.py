@@ -22,7 +22,7 @@ def test_presets_are_valid(preset):
 
 def test_the_presets_of_the_issue_are_there():
     names = {path.stem for path in PRESETS.glob("*.yaml")}
-    asked = {"demo", "standardised-3t", "standardised-7t", "own-protocols", "null", "korotkov"}
+    asked = {"demo", "standardised-3t", "standardised-7t", "own-protocols", "null", "korotkov2026"}
     assert asked <= names
 
 
@@ -92,5 +92,5 @@ def test_what_is_no_plan_is_refused(text, words):
 
 
 def test_an_unknown_preset_names_those_that_there_are():
-    with pytest.raises(DataError, match="korotkov"):
+    with pytest.raises(DataError, match="korotkov2026"):
         load_plan("dmeo")

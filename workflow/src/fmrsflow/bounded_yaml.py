@@ -15,6 +15,10 @@ MOST_LETTERS = 1 << 18
 MOST_VALUES = 100_000
 """Values with aliases written out; config.yaml has 300."""
 
+MOST_DIGITS = 64
+"""Letters of a whole number; one in hexadecimal or in sixties may have more digits than Python
+writes out."""
+
 DEEPEST = 50
 """Levels of tables and lists in each other."""
 
@@ -64,6 +68,8 @@ def _count(node: yaml.Node, known: dict[int, int | None]) -> int:
         if found is None:
             raise ValueError("an alias stands within its own anchor")
         return found
+    if node.tag == "tag:yaml.org,2002:int" and len(node.value) > MOST_DIGITS:
+        raise ValueError(f"a whole number of {len(node.value)} letters is no setting")
     known[id(node)] = None
     children: list[yaml.Node] = []
     if isinstance(node, yaml.MappingNode):

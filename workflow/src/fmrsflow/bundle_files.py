@@ -29,6 +29,9 @@ MOST_UNPACKED = 64 << 20
 LONGEST_TEXT = 20_000
 """Letters of a text: a reason, a warning, a cell."""
 
+LONGEST_WORD = 200
+"""Letters of a name or version of software."""
+
 DEEPEST = 20
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -94,6 +97,7 @@ def check_arrays(content: bytes, name: str) -> None:
             arrays = {key: archive[key] for key in archive}
         sizes = {
             "s": len(arrays["spectra"]),
+            "l": len(arrays.get("levels", arrays["spectra"])),
             "m": len(arrays["names"]),
             "p": len(arrays["ppm"]),
             "q": len(arrays.get("parameter_names", ())),
@@ -123,20 +127,21 @@ def check_arrays(content: bytes, name: str) -> None:
 _ARRAYS = {
     "ppm": ("f", "p"),
     "spectra": ("U", "s"),
+    "levels": ("U", "l"),
     "names": ("U", "m"),
     "data": ("fc", "sp"),
     "fit": ("fc", "sp"),
     "baseline": ("fc", "sp"),
     "residual": ("fc", "sp"),
     "metabolites": ("fc", "smp"),
-    "amplitudes": ("f", "sm"),
-    "covariance": ("f", "smm"),
-    "model_covariance": ("f", "smm"),
+    "amplitudes": ("f", "lm"),
+    "covariance": ("f", "lmm"),
+    "model_covariance": ("f", "lmm"),
     "parameter_names": ("U", "q"),
     "parameters": ("f", "sq"),
     "parameters_se": ("f", "sq"),
 }
-"""Arrays of `result.npz`: kinds, and an axis a letter (spectra, metabolites, points, q for
+"""Arrays of `result.npz`: kinds, and an axis a letter (spectra, levels, metabolites, points, q for
 parameters)."""
 
 _SHOWN = {"ppm", "spectra", "names", "data", "fit", "baseline", "residual", "metabolites"}
@@ -168,6 +173,32 @@ def check_fids(content: bytes, name: str) -> None:
         raise DataError(f"{name}: {error}") from None
     except Exception as error:  # whatever a damaged header makes of it
         raise DataError(f"{name} is no NIfTI-MRS ({type(error).__name__})") from None
+
+
+def check_software(value, name: str) -> None:
+    """What a site says of its software is what `provenance.software` writes: texts, and tables of
+    texts.
+
+    Raises
+    ------
+    DataError
+        It is not.
+    """
+
+    def short(one) -> bool:
+        return _text(one) and len(one) <= LONGEST_WORD
+
+    def table(one) -> bool:
+        return isinstance(one, dict) and all(short(word) for pair in one.items() for word in pair)
+
+    if not isinstance(value, dict) or not all(
+        short(key) and (one is None or (table(one) if key in _TABLES else short(one)))
+        for key, one in value.items()
+    ):
+        raise DataError(f"{name}: software is not of the kind that a run writes")
+
+
+_TABLES = ("Dependencies", "Stages")
 
 
 def parse_json(content: bytes, name: str) -> dict:
@@ -268,7 +299,10 @@ _RECORD: dict[str, dict[str, Check]] = {
              "n_coils"), _number,
         ),
         **dict.fromkeys(("vendor", "model", "software", "sequence", "format"), _word),
-        "voxel_mm": _list_of(lambda value: value is not None and _number(value)),
+        **dict.fromkeys(
+            ("voxel_mm", "voxel_centre_mm"),
+            _list_of(lambda value: value is not None and _number(value)),
+        ),
         "reference": _map_of(
             lambda value: _number(value) or isinstance(value, bool) or _list_of(_word)(value)
         ),

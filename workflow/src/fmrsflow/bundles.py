@@ -1,4 +1,4 @@
-"""What leaves a site that may not share raw data, and how a centre checks what it gets.
+"""What leaves a site that may not share raw data (how a centre checks it: bundle_merge.py).
 
 A bundle is a ZIP with fixed dates: the records and tables of one site, condition averages and fits,
 its part of the study, and MANIFEST.json with the digest of each file. Raw FIDs, single transients,
@@ -12,18 +12,13 @@ import io
 import json
 import re
 import zipfile
-import zlib
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from fmrsflow import bundle_files, versions
-from fmrsflow.errors import DataError, reading_failed
-from fmrsflow.files import json_bytes, open_regular
-from fmrsflow.results import Output, Results, parse_record, record_bytes
-from fmrsflow.sheets import LABEL, SETTING_NAME, check_config, check_value, schema
+from fmrsflow.errors import DataError
+from fmrsflow.files import json_bytes
+from fmrsflow.results import Output, Results, record_bytes
 from fmrsflow.source_names import column_of
 from fmrsflow.study import (
     ANALYSIS_SETTINGS,
@@ -33,8 +28,6 @@ from fmrsflow.study import (
     Study,
     Unit,
 )
-from fmrsflow.surroundings import long_names
-from fmrsflow.versions import NOT_NUMERICAL
 
 FORMAT = 1
 MANIFEST = "MANIFEST.json"
@@ -91,35 +84,6 @@ PATH_SETTINGS = {
 }
 """Settings that name files or folders of a site, by section ("" for the top of config.yaml)."""
 
-MOST_BYTES = 2 << 30
-"""Unpacked size (bytes) above which a bundle is refused."""
-
-MOST_FILES = 200_000
-
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    NotImplementedError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What a damaged archive raises while it is read; DataError goes through as it is."""
-
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """A checked bundle: its study (one site), the files by path, software that made it."""
-
-    name: str
-    study: Study
-    files: Mapping[str, bytes]
-    software: dict
-
 
 def pack(study: Study, site: str) -> tuple[bytes, dict]:
     """The bundle of a site and its manifest.
@@ -146,19 +110,19 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
     )
     files, outputs = {STUDY: part.save_text().encode()}, {}
     results = Results(study)
-    for stage, own, item in _results_of(replace(study, scans=scans)):
+    for stage, own, item in results_of(replace(study, scans=scans)):
         output = results.of(stage, own, item)
         if not output.exists:
             raise DataError(f"{item.key}: {stage} has not run; run the workflow to its end first")
         for name in LEAVES[stage]:
             if output.has(name):
-                files[_below(study, output.place(name))] = _clean(output, name)
-        outputs[_below(study, output.record_path)] = item, output
-    digests = {name: _digest(content) for name, content in files.items()}
+                files[below(study, output.place(name))] = _clean(output, name)
+        outputs[below(study, output.record_path)] = item, output
+    digests = {name: digest_of(content) for name, content in files.items()}
     # In the order of the chain: a record that is the input of another comes first.
     for name, (item, output) in outputs.items():
         files[name] = _clean_record(study, item, output, digests)
-        digests[name] = _digest(files[name])
+        digests[name] = digest_of(files[name])
     columns = sorted({key for row in part.participants for key in row} - {"site"})
     manifest = {
         "format": FORMAT,
@@ -184,7 +148,7 @@ def leaving(study: Study, site: str) -> Iterator[tuple[Output, str]]:
     """Output and name of every file beside a record that a bundle of the site takes."""
     part = replace(study, scans=tuple(study.scans_of(site)))
     results = Results(study)
-    for stage, own, item in _results_of(part):
+    for stage, own, item in results_of(part):
         output = results.of(stage, own, item)
         if output.exists:
             yield from ((output, name) for name in LEAVES[stage] if output.has(name))
@@ -195,7 +159,7 @@ def _levels(part: Study, files: dict[str, bytes]) -> dict[str, list[str]]:
     conditions and trial types, and what it says of persons; by where they stand."""
     found: dict[str, set[str]] = {}
     for scan in part.scans:
-        for column in ("task", "acq", "condition"):
+        for column in ("task", "acq", "voi", "condition"):
             found.setdefault(f"scans.tsv {column}", set()).add(getattr(scan, column))
     for row in part.participants:
         for column in ("person", "sex"):
@@ -205,157 +169,6 @@ def _levels(part: Study, files: dict[str, bytes]) -> dict[str, list[str]]:
             conditions = json.loads(content).get("conditions") or ()
             found.setdefault("trial types and conditions", set()).update(conditions)
     return {key: sorted(words - {""}) for key, words in found.items() if words - {""}}
-
-
-def unpack(path: str | Path) -> Bundle:
-    """Read a bundle and check it: form, paths, limits, digest of each file; then its settings and
-    rows as those of config.yaml and sheets are checked, and that every record is there.
-
-    Raises
-    ------
-    DataError
-        With the file's name and what is wrong; nothing of it is used then.
-    """
-    name = Path(path).name
-    try:
-        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            entries = archive.infolist()
-            if len(entries) > MOST_FILES or sum(one.file_size for one in entries) > MOST_BYTES:
-                raise DataError(f"{name}: larger than a bundle of one site can be; not unpacked")
-            content = {one.filename: _read(archive, one, name) for one in entries}
-    except DataError:
-        raise
-    except _UNREADABLE as error:
-        reason = f"{name}: no readable bundle ({error}); ask the site again"
-        raise reading_failed(path, error, reason) from None
-    try:
-        manifest = json.loads(content.pop(MANIFEST))
-        digests = dict(manifest["files"])
-        software, made = dict(manifest["software"]), manifest["format"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise DataError(f"{name}: no bundle of fmrsflow ({MANIFEST} is missing or bad)") from None
-    if made != FORMAT:
-        raise DataError(f"{name}: bundle format {made}; this version reads {FORMAT}")
-    if set(digests) != set(content):
-        odd = sorted(set(digests) ^ set(content))
-        raise DataError(f"{name}: files and manifest differ ({odd[0]}); ask the site again")
-    for entry, digest in digests.items():
-        if _digest(content[entry]) != digest:
-            raise DataError(f"{name}: {entry} is not what the manifest promises; ask again")
-    try:
-        study = Study.from_text(content.pop(STUDY).decode())
-        _check_names(study, content, name)
-        study = _checked(study, name)
-    except DataError:
-        raise
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
-        raise DataError(f"{name}: {STUDY} is missing or bad; ask the site again") from None
-    _check_records(study, content, name)
-    _check_files(study, content, name)
-    return Bundle(name, study, Packed(path, {one: digests[one] for one in content}), software)
-
-
-class Packed(Mapping):
-    """Files of a checked bundle by path, read from it when they are asked for: the bundles of a
-    consortium need not fit into memory together."""
-
-    def __init__(self, path: str | Path, digests: dict[str, str]):
-        self._path, self._digests = path, digests
-
-    @cached_property
-    def _archive(self) -> zipfile.ZipFile:
-        return zipfile.ZipFile(self._path)
-
-    def __getitem__(self, name: str) -> bytes:
-        digest = self._digests[name]
-        try:
-            content = self._archive.read(name)
-        except _UNREADABLE as error:
-            reason = f"{Path(self._path).name}: {name} cannot be read again ({error})"
-            raise reading_failed(self._path, error, reason) from None
-        if _digest(content) != digest:
-            raise DataError(f"{Path(self._path).name} was changed while it was merged; run again")
-        return content
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._digests)
-
-    def __len__(self) -> int:
-        return len(self._digests)
-
-
-def differences(bundles: list[Bundle]) -> list[dict]:
-    """Settings, code of the stages and libraries in which bundles differ from the first, and
-    records of a bundle from its own study.json, a row each."""
-    rows = [row for bundle in bundles for row in _versions(bundle)]
-    first = bundles[0]
-    wanted = _comparable(first)
-    for other in bundles[1:]:
-        found = _comparable(other)
-        rows += [
-            {
-                "what": key,
-                first.name: wanted.get(key, "absent"),
-                "bundle": other.name,
-                "has": found.get(key, "absent"),
-            }
-            for key in sorted(set(wanted) | set(found))
-            if wanted.get(key) != found.get(key)
-        ]
-    return rows
-
-
-def duplicates(bundles: list[Bundle]) -> list[str]:
-    """Sites that stand in more than one bundle, also in other capitals (some file systems make one
-    folder of both), and scans of two bundles that were made of the same raw data, a line each."""
-    places: dict[str, list[tuple[str, str]]] = {}
-    for bundle in bundles:
-        for site in bundle.study.sites:
-            places.setdefault(site.lower(), []).append((site, bundle.name))
-    twice = [
-        f"site {' and '.join(dict.fromkeys(site for site, _ in own))} stands in "
-        f"{', '.join(name for _, name in own)}"
-        for _, own in sorted(places.items())
-        if len(own) > 1
-    ]
-    return twice or _same_data(bundles)
-
-
-def _same_data(bundles: list[Bundle]) -> list[str]:
-    """By digest of the measurement alone: events and headers of two scans may be the same."""
-    problems: list[str] = []
-    first: dict[frozenset, tuple[str, str]] = {}
-    for bundle in bundles:
-        for scan in bundle.study.scans:
-            path = bundle.study.record_path("convert", {}, scan)
-            name = _below(bundle.study, path)
-            record = parse_record(bundle.files[name], name)
-            data = frozenset(
-                digest
-                for name, digest in record.get("sources", {}).items()
-                if name.startswith(f"{WITHHELD}-mrs-")
-            )
-            other, key = first.setdefault(data, (bundle.name, scan.key))
-            if data and other != bundle.name:
-                problems.append(
-                    f"{scan.key} in {bundle.name} has the raw data of {key} in {other}; leave one "
-                    "of the two bundles out, or have its site mend scans.tsv"
-                )
-    return problems
-
-
-def combine(bundles: list[Bundle], results: str) -> Study:
-    """One study of all bundles' sites, with its outputs below `results`."""
-    ordered = sorted(bundles, key=lambda bundle: bundle.name)
-    return Study(
-        config={**ordered[0].study.config, "results": results, "data_root": WITHHELD},
-        sites=dict(sorted((n, s) for bundle in ordered for n, s in bundle.study.sites.items())),
-        scans=tuple(
-            sorted((s for bundle in ordered for s in bundle.study.scans), key=lambda s: s.key)
-        ),
-        participants=tuple(row for bundle in ordered for row in bundle.study.participants),
-        software=ordered[0].software,
-    )
 
 
 def _without_names(scan: Scan) -> Scan:
@@ -385,7 +198,7 @@ def _blanked(values: dict, keys: tuple[str, ...]) -> dict:
     return {**values, **{key: WITHHELD for key in keys if values.get(key)}}
 
 
-def _results_of(study: Study) -> Iterator[tuple[str, dict[str, str], Scan | Unit]]:
+def results_of(study: Study) -> Iterator[tuple[str, dict[str, str], Scan | Unit]]:
     """Stage, its named settings, and scan or unit of everything that a bundle holds."""
     for names in study.config["analyses"].values():
         for stage in LEAVES:
@@ -394,11 +207,13 @@ def _results_of(study: Study) -> Iterator[tuple[str, dict[str, str], Scan | Unit
                 yield stage, own, item
 
 
-def _below(study: Study, path: Path) -> str:
+def below(study: Study, path: Path) -> str:
+    """Name of a result in a bundle: its path below the results."""
     return str(path.relative_to(study.results))
 
 
-def _digest(content: bytes) -> str:
+def digest_of(content: bytes) -> str:
+    """Digest of a file as the manifest of a bundle has it."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -428,7 +243,7 @@ def _clean_record(
             names |= {_filled(setting.get(key) or "", scan) for key in keys for scan in scans}
             settings[section] = _blanked(setting, keys)
     inputs = record["inputs"]
-    paths = {name: _below(study, output.record_path.with_name(name)) for name in record["files"]}
+    paths = {name: below(study, output.record_path.with_name(name)) for name in record["files"]}
     record = record | {
         "settings": settings,
         "files": {name: digests[path] for name, path in paths.items() if path in digests},
@@ -492,178 +307,3 @@ def _without_text(value, names: re.Pattern, message: bool = False):
     if isinstance(value, list):
         return [_without_text(one, names, message) for one in value]
     return names.sub(WITHHELD, value) if message and isinstance(value, str) else value
-
-
-def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> bytes:
-    parts = PurePosixPath(entry.filename).parts
-    symlink = (entry.external_attr >> 16) & 0o170000 == 0o120000
-    if symlink or not parts or not all(_SAFE.fullmatch(part) for part in parts):
-        raise DataError(f"{name}: the entry {entry.filename!r} is no path of a bundle; refused")
-    # zipfile bounds what it unpacks at once for these two alone: a few bytes of bzip2 or LZMA
-    # would fill the memory before their size is known to be a lie.
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError(f"{name}: {entry.filename} is compressed as no bundle is; refused")
-    with archive.open(entry) as file:
-        # The size in the directory may lie; never read more than it promises.
-        content = file.read(entry.file_size + 1)
-    if len(content) != entry.file_size:
-        raise DataError(f"{name}: {entry.filename} is not of the size that the archive tells")
-    return content
-
-
-def _check_names(study: Study, files: dict[str, bytes], name: str) -> None:
-    """Names become paths and pages; a digest tells how they travelled, not that they are good.
-
-    Raises
-    ------
-    DataError
-        More sites than one, a label or setting that is none, or a file of another site.
-    """
-    if len(study.sites) != 1:
-        raise DataError(f"{name}: a bundle holds one site, this one {len(study.sites)}")
-    (site,) = study.sites
-    labels = [site, *(row["site"] for row in study.participants)]
-    for scan in study.scans:
-        labels += [label for label in scan.entities.values() if label]
-    bad = [label for label in labels if not LABEL.fullmatch(label)]
-    names = list(study.config["analyses"])
-    names += [one for stage in ANALYSIS_SETTINGS for one in study.config[stage]]
-    bad += [one for one in names if not SETTING_NAME.fullmatch(one)]
-    if bad:
-        raise DataError(f"{name}: {bad[0]!r} is no label of a study; refused")
-    if long := long_names(study):
-        raise DataError(f"{name}: {long[0]}; refused")
-    if len({scan.key.lower() for scan in study.scans}) < len(study.scans):
-        raise DataError(f"{name}: a scan stands twice, or in other capitals; refused")
-    foreign = {scan.site for scan in study.scans} - {site}
-    foreign |= {row["site"] for row in study.participants} - {site}
-    foreign |= {path for path in files if PurePosixPath(path).parts[1:2] != (site,)}
-    if foreign:
-        raise DataError(f"{name}: {sorted(foreign)[0]} is not of site {site}; refused")
-
-
-def _checked(study: Study, name: str) -> Study:
-    """The study with its settings and rows checked by the schemas of config.yaml and sheets.
-
-    Raises
-    ------
-    DataError
-        With the first problem; a bundle that `pack` made has none.
-    """
-    problems: list[str] = []
-    config = check_config(study.config, STUDY, problems)
-    rows = [("sites_sheet", {**asdict(one), "site": one.name}) for one in study.sites.values()]
-    rows += [("scans_sheet", asdict(scan)) for scan in study.scans]
-    rows += [("participants_sheet", row) for row in study.participants]
-    for sheet, row in rows:
-        for column, rule in schema(sheet).items():
-            value = row.get(column)
-            given = value is not None and value != ""
-            if given and (problem := check_value(value, rule)[1]):
-                problems.append(f"{STUDY}: {column}: {problem}")
-            if not given and rule.get("required"):
-                problems.append(f"{STUDY}: {column} is missing in a row of {sheet}")
-    if problems:
-        raise DataError(f"{name}: {problems[0]}; refused")
-    return replace(study, config=config)
-
-
-def _check_records(study: Study, files: dict[str, bytes], name: str) -> None:
-    """Every record of every scan is there and tells what the tables and pages ask of it.
-
-    Raises
-    ------
-    DataError
-        One is missing or bad.
-    """
-    for stage, own, item in _results_of(study):
-        path = str(study.record_path(stage, own, item).relative_to(study.results))
-        try:
-            record = parse_record(files[path], path)
-            whole = record["stage"] == stage
-            texts = [record["reason"], *record["warnings"]]
-            texts += [*record.get("flags", ()), *record.get("implausible", ())]
-            whole &= all(isinstance(text, str | None) for text in texts)
-            whole &= record["status"] in ("ok", "failed")
-            whole &= record["failed_at"] in (None, *STAGE_SETTINGS)
-            tables = [record["files"], record["settings"], record.get("sources", {})]
-            whole &= all(isinstance(table, dict) for table in tables)
-        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
-            whole = False
-        if not whole:
-            raise DataError(f"{name}: {path} is missing or no record of {stage}; ask again")
-
-
-def _check_files(study: Study, files: dict[str, bytes], name: str) -> None:
-    """Every file is one that leaves a site and that its record names, and can be opened as what it
-    is (bundle_files.py).
-
-    Raises
-    ------
-    DataError
-        With the first that is not.
-    """
-    known = set()
-    for stage, own, item in _results_of(study):
-        output = Results(study).of(stage, own, item)
-        path = _below(study, output.record_path)
-        known.add(path)
-        record = bundle_files.parse_json(files[path], f"{name}: {path}")
-        bundle_files.check_record(record, stage, f"{name}: {path}")
-        if record.get("scan") != item.entities:
-            raise DataError(f"{name}: {path} is the record of another scan; refused")
-        for what in LEAVES[stage]:
-            file = _below(study, output.place(what))
-            if record["files"].get(PurePosixPath(file).name) != _digest(files.get(file, b"")):
-                if file in files or PurePosixPath(file).name in record["files"]:
-                    raise DataError(f"{name}: {file} is not what its record names; ask again")
-                continue
-            known.add(file)
-            _check_file(stage, what, files[file], f"{name}: {file}")
-    if odd := sorted(set(files) - known):
-        raise DataError(f"{name}: {odd[0]} is no file that leaves a site; refused")
-
-
-def _check_file(stage: str, what: str, content: bytes, shown: str) -> None:
-    if what.endswith(".tsv"):
-        bundle_files.check_table(content, stage, what.removesuffix(".tsv"), shown)
-    elif what.endswith(".npz"):
-        bundle_files.check_arrays(content, shown)
-    elif what.endswith(".nii.gz"):
-        bundle_files.check_fids(content, shown)
-    else:
-        bundle_files.parse_json(content, shown)
-
-
-def _comparable(bundle: Bundle) -> dict[str, str]:
-    """Everything of configuration and software that must agree, as flat text."""
-    skipped = {*PATH_SETTINGS[""], "only_sites", "same_content", "batch"}
-    flat: dict[str, str] = {}
-
-    def walk(prefix: str, value) -> None:
-        """Put every leaf into `flat`, by its keys joined with dots."""
-        if isinstance(value, dict):
-            for key, one in value.items():
-                walk(f"{prefix}.{key}" if prefix else str(key), one)
-        else:
-            flat[prefix] = json.dumps(value)
-
-    walk("", {key: one for key, one in bundle.study.config.items() if key not in skipped})
-    libraries = bundle.software.get("Dependencies") or {}
-    libraries = {key: one for key, one in libraries.items() if key not in NOT_NUMERICAL}
-    walk("software", {"code": bundle.software.get("Stages"), "libraries": libraries})
-    return flat
-
-
-def _versions(bundle: Bundle) -> Iterator[dict]:
-    """Rows of what some records of a bundle were made by and its study.json does not say."""
-    for stage in LEAVES:
-        found: Counter[str] = Counter()
-        own = [entry for entry in _results_of(bundle.study) if entry[0] == stage]
-        for _, names, item in own:
-            path = _below(bundle.study, bundle.study.record_path(stage, names, item))
-            record = parse_record(bundle.files[path], path)
-            found.update(versions.differences(record, bundle.study, stage, names))
-        for one, count in found.items():
-            text = versions.made_by_two(stage, count, len(own), one)
-            yield {"what": f"records of {stage}", "bundle": bundle.name, "has": text}

@@ -29,6 +29,7 @@ COMMANDS = {
     "clean": "delete what stages made, so that the next run makes it again",
     "prune": "delete what can be made again, keep tables and records",
     "init": "a study's configuration and sheets, empty or from a folder of data",
+    "import": "a study with the choices of Osprey, LCModel or FSL-MRS",
     "check": "all errors of a study's files",
     "run": "run a study to its report",
     "verify": "what changed since results were made",

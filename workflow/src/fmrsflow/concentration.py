@@ -85,10 +85,13 @@ class Tissue:
         if min(self.gm, self.wm, self.csf) < 0 or abs(total - 1) > 1e-3:
             raise DataError(
                 f"tissue fractions GM {self.gm:.3f}, WM {self.wm:.3f}, CSF {self.csf:.3f} "
-                f"sum to {total:.3f}; they are shares of the voxel and sum to 1"
+                f"sum to {total:.3f}; shares of the voxel sum to 1: mend them"
             )
         if self.csf > 0.99:
-            raise DataError(f"the voxel holds {100 * self.csf:.0f} % CSF: no tissue to refer to")
+            raise DataError(
+                f"the voxel holds {100 * self.csf:.0f} % CSF: no tissue to refer to; check its "
+                "place, or leave out molal values"
+            )
 
     def water_mole_fraction(self, tissue: str) -> float:
         """f_x = v_x d_x / sum_y v_y d_y."""
@@ -260,7 +263,10 @@ def quantities(
     if water is None or tissue is None or relaxation is None:
         return found
     if not water.amplitude > 0:
-        raise DataError(f"the water amplitude {water.amplitude:g} is not positive")
+        raise DataError(
+            f"the water amplitude {water.amplitude:g} is not positive; name another file in column "
+            "ref of scans.tsv, or none"
+        )
     by_tissue = {x: relaxation.water_factor(x, water.te_s, water.tr_s) for x in TISSUES}
 
     def mixed(formula, fractions: Tissue) -> np.ndarray:
@@ -333,7 +339,7 @@ def constants(name: str, field_t: float) -> ConstantsSet:
         No set has constants at that field.
     """
     if name not in set_names():
-        raise DataError(f"no constants set {name!r}; there are {', '.join(set_names())}")
+        raise DataError(f"no constants set {name!r}; name one of {', '.join(set_names())}")
     field = next((one for one, (low, high) in FIELD_RANGES.items() if low <= field_t <= high), "")
     found = _SETS.get((name, field)) or _LITERATURE.get(field)
     if found is None:

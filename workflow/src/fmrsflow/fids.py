@@ -17,7 +17,7 @@ import numpy as np
 
 from fmrsflow.errors import DataError
 from fmrsflow.exponentials import exponentials
-from fmrsflow.headers import Told, told
+from fmrsflow.headers import Told, dimension_tags, told
 
 CARRIER_PPM = 4.65
 """Chemical shift (ppm) of water at body temperature: the carrier of every vendor's default."""
@@ -253,12 +253,17 @@ def from_nifti(image) -> Fids:
     said = told(header)
     if said.edited:
         raise DataError(f"{said.edited}: {EDITED_UNSUPPORTED}")
+    if said.series:
+        raise DataError(
+            f"{said.series}: its transients are different measurements, and have no common mean; "
+            "split the file (mrs_tools split) and name the part of the protocol's times, or mend "
+            "the header where it is wrong"
+        )
     shape = image.shape + (1,) * (7 - len(image.shape))
     if shape[:3] != (1, 1, 1):
         raise DataError(multi_voxel(shape[:3]))
     data = np.conj(np.asarray(image.dataobj)).reshape(shape[3:])  # (point, dim_5, dim_6, dim_7)
-    tags = [header.get(f"dim_{n}") for n in (5, 6, 7)]
-    tags = [tag.upper() if isinstance(tag, str) else tag for tag in tags]
+    tags = dimension_tags(header)
     for tag, length in zip(tags, shape[4:]):
         if length > 1 and tag not in ("DIM_DYN", "DIM_COIL"):
             raise DataError(
@@ -287,7 +292,7 @@ def from_nifti(image) -> Fids:
         for key in ("SpectrometerFrequency", "ResonantNucleus")
     )
     if not isinstance(nucleus, str):
-        raise DataError("ResonantNucleus in its header is no text, such as 1H")
+        raise DataError("ResonantNucleus in its header is no text, such as 1H: mend the header")
     nucleus = plain_nucleus(nucleus)
     frequency_mhz = _number({"SpectrometerFrequency": frequency}, "SpectrometerFrequency")
     if frequency_mhz is None or frequency_mhz <= 0:
@@ -501,7 +506,10 @@ def header_extension(image) -> dict:
         if extension.get_code() == 44:
             content = extension.get_content()
             if len(content) > _LONGEST_HEADER:
-                raise DataError(f"a NIfTI-MRS header of {len(content) / 1e6:.0f} MB; damaged?")
+                raise DataError(
+                    f"a NIfTI-MRS header of {len(content) / 1e6:.0f} MB: damaged; copy or convert "
+                    "the scan again"
+                )
             header = _fields(content)
             for key in ("SpectrometerFrequency", "ResonantNucleus"):
                 if not header.get(key):

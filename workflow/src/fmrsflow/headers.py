@@ -52,6 +52,22 @@ for 1/(2J), 68 ms (Mescher 1998), GSH for about 130 ms (Sanaei Nezhad 2017); who
 without editing takes a short one."""
 
 
+SERIES = {
+    "echo time": r"te|echotime",
+    "repetition time": r"tr|repetitiontime",
+    "inversion time": r"ti|inversion(time|delay)",
+    "mixing time": r"tm|mixingtime",
+    "flip angle": r"(excitation)?flipangle",
+    "frequency of excitation": r"txoffset",
+    "diffusion weighting": r"b|bvals?|bvalues?|(diffusion|gradient).*",
+}
+"""What makes other spectra of the transients of a series, by the names of fields (small letters,
+nothing between) that list a value for each (NIfTI-MRS, dynamic header fields)."""
+
+SERIES_TOLERANCE = 0.01
+"""Relative difference of such values that is one: 0.3 ms of an echo time of 30 ms."""
+
+
 @dataclass(frozen=True)
 class Told:
     """What a header says; None or "" where it says nothing.
@@ -69,12 +85,14 @@ class Told:
         False too where water was kept by metabolite cycling.
     averages : float or None
         Excitations that one FID of the file is made of.
-    gain : float or None
-        Of the receiver, in the scanner's own unit.
+    gain : tuple of float
+        Settings of the receiver in the scanner's own units; empty where nothing tells them.
     water : tuple of bool
         Which transients were measured without water suppression; empty where they are of one kind.
     excitations : int or None
         Number of excitations of the whole scan.
+    series : str
+        What changes from transient to transient, so that they have no common mean.
     notes : tuple of str
         What the file does not say and a reader had to assume, for the record.
     """
@@ -85,9 +103,10 @@ class Told:
     edited: str = ""
     water_suppressed: bool | None = None
     averages: float | None = None
-    gain: float | None = None
+    gain: tuple[float, ...] = ()
     water: tuple[bool, ...] = ()
     excitations: int | None = None
+    series: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -104,10 +123,75 @@ def told(header: Mapping) -> Told:
         edited=edited(header, [*technical, *free]),
         water_suppressed=False if cycled else suppressed if isinstance(suppressed, bool) else None,
         averages=_first_number(header, AVERAGES),
-        gain=_first_number(header, GAINS),
+        gain=() if (gain := _first_number(header, GAINS)) is None else (gain,),
         water=_water(header),
         excitations=_count(header.get("NumberOfTransients")),
+        series=_series(header),
+        notes=_tag_notes(header),
     )
+
+
+def dimension_tags(header: Mapping) -> list:
+    """Tags of dimensions 5 to 7 of a NIfTI-MRS header, text in capitals as the standard has it;
+    None where there is none."""
+    tags = [header.get(f"dim_{n}") for n in (5, 6, 7)]
+    return [tag.strip().upper() if isinstance(tag, str) else tag for tag in tags]
+
+
+def _tag_notes(header: Mapping) -> tuple[str, ...]:
+    written = [header.get(f"dim_{n}") for n in (5, 6, 7)]
+    meant = [
+        tag
+        for tag, own in zip(dimension_tags(header), written)
+        if tag in ("DIM_DYN", "DIM_COIL") and tag != own
+    ]
+    return tuple(f"a dimension is tagged {tag}, in other letters: taken as such" for tag in meant)
+
+
+def _series(header: Mapping) -> str:
+    """What changes along a dimension by its header; "" where nothing does that makes other spectra.
+
+    A value for all that differs from the one of the whole header is such a change too.
+    """
+    for n in (5, 6, 7):
+        fields = header.get(f"dim_{n}_header")
+        if not isinstance(fields, Mapping) or dimension_tags(header)[n - 5] == "DIM_COIL":
+            continue
+        for key, value in fields.items():
+            what = next(
+                (name for name, known in SERIES.items() if re.fullmatch(known, _joined(str(key)))),
+                "",
+            )
+            if not what:
+                continue
+            listed = [*_listed(value), *_listed(header.get(key))]
+            values = [one for one in listed if _is_number(one)]
+            texts = {one for one in listed if isinstance(one, str)}
+            spread = max(values, default=0) - min(values, default=0)
+            if len(texts) > 1 or spread > SERIES_TOLERANCE * max(map(abs, values), default=0):
+                return f"its header lists another {what} along a dimension (dim_{n}_header)"
+    return ""
+
+
+def _listed(value) -> list:
+    """What a dynamic header field lists: values, a start with an increment, or one value; text that
+    is a number as such."""
+    if isinstance(value, Mapping) and "Value" in value:
+        value = value["Value"]
+    if isinstance(value, Mapping):
+        start, step = value.get("start"), value.get("increment")
+        value = [start, start + step] if _is_number(start) and _is_number(step) else []
+    found = []
+    for one in value if isinstance(value, list) else [value]:
+        try:
+            found.append(float(one) if isinstance(one, str) else one)
+        except ValueError:
+            found.append(one)
+    return found
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _water(header: Mapping) -> tuple[bool, ...]:
@@ -115,7 +199,7 @@ def _water(header: Mapping) -> tuple[bool, ...]:
     value for each (NIfTI-MRS, dynamic header fields)."""
     for n in (5, 6, 7):
         fields = header.get(f"dim_{n}_header")
-        if header.get(f"dim_{n}") != "DIM_DYN" or not isinstance(fields, Mapping):
+        if dimension_tags(header)[n - 5] != "DIM_DYN" or not isinstance(fields, Mapping):
             continue
         values = fields.get("WaterSuppressed")
         if isinstance(values, Mapping):

@@ -106,7 +106,8 @@ def check_size(shape: tuple[int, ...], item_bytes: int) -> None:
     lengths = [float(length) for length in shape]
     if np.prod(lengths) * item_bytes > MOST_BYTES or np.prod(lengths[:3]) > MOST_POINTS:
         raise DataError(
-            f"its header claims {shape} points, more than a scan can have; it is damaged"
+            f"its header claims {shape} points, more than a scan can have: damaged; copy or "
+            "convert it again"
         )
 
 

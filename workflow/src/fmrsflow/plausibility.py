@@ -73,9 +73,12 @@ MOLAL_TCR = Range(4.0, 16.0)
 (de Graaf 2019, table 2.1), up to 13 in the cerebellum, and a fifth for assumed relaxation and
 tissue."""
 
-USUAL_TCR = Range(5.0, 14.0)
-"""The same without the fifth: beyond it a scan is told to be unusual and keeps its values. Brains
-measured on five scanners stand at 10.4 to 12.4; half and twice of that is outside."""
+USUAL_TCR = Range(6.5, 14.0)
+"""What tissues have, without the fifth: beyond it a scan is told to be unusual and keeps its
+values. From 5.1 mmol per kg wet weight of `HEALTHY` (de Graaf 2019 from 5), over the water of grey
+matter, 0.78; white matter, which has the least creatine (grey over white 1.4, Noworolski 1999, Magn
+Reson Med 41:21), has less water still. Brains measured on five scanners stand at 10.4 to 12.4: half
+and twice of that is outside."""
 
 LONGEST_T2_TCR_S = {"1.5T": 0.215, "3T": 0.166, "4T": 0.166, "7T": 0.107, "9.4T": 0.107}
 """Longest T2 of tCr in tissue by field, of the constants (docs/science.md#relaxation), of 4 and 9.4
@@ -94,10 +97,13 @@ prior)."""
 
 MAX_CSF = 0.6
 """Share of CSF above which a voxel lies where no study plans one (a ventricle, or another person's
-head); with more than half CSF the molal value rests on what is left."""
+head): a molal value goes with 1 / (1 - f), so that an error of 0.05 in f, the spread of
+segmentations, is 0.05 / 0.4 of it there, an eighth, as much as people differ by."""
 
 MIN_TISSUE_SUM = 0.9
-"""Sum of GM, WM and CSF in a voxel that lies within the brain; what lacks is skull or air."""
+"""Sum of GM, WM and CSF in a voxel that lies within the brain; what lacks is skull or air. A tenth
+of a voxel of 20 to 30 mm is a slice of 2 to 3 mm, more than people move between T1w and MRS; maps
+of probabilities sum to 1 within the brain."""
 
 SITE_FACTOR = 1.5
 """Times its site's median up to which a scan's molal tCr lies: people differ by a tenth (SD)."""
@@ -108,6 +114,10 @@ cortex two to three times what it does from the middle of the head; a sum of 16 
 
 LEAST_SCANS = 5
 """Scans of a site from which its median tells one of another scale."""
+
+FEW_FACTOR = 1.7
+"""Times the median of the others up to which tCr lies at a site of fewer scans: the ratio of two
+people has an SD of a sixth (an eighth each), and 1.7 is three of them."""
 
 SUM_TOLERANCE = 1.6
 """A scale counts as that of a sum of n averages where it is n times the usual up to this factor."""
@@ -251,11 +261,6 @@ def scale_outliers(rows: Iterable[Mapping]) -> list[tuple[str, str, str]]:
     rows : iterable of mapping
         Concentrations of one condition a scan: `site`, `scan`, `metabolite`, `quantity`, `value`.
     """
-    values = {
-        (row["site"], row["scan"]): row["value"]
-        for row in rows
-        if (row["metabolite"], row["quantity"]) == ("tCr", "molal") and row["value"] > 0
-    }
     return [
         (
             site,
@@ -264,7 +269,22 @@ def scale_outliers(rows: Iterable[Mapping]) -> list[tuple[str, str, str]]:
             f"({usual:.3g}, {n} scans): its water reference may be of another receiver gain, "
             "number of averages or preparation than the others'",
         )
-        for site, scan, value, usual, n in _apart(values, SITE_FACTOR)
+        for site, scan, value, usual, n in _apart(_molal_tcr(rows), SITE_FACTOR)
+    ]
+
+
+def scale_doubts(rows: Iterable[Mapping]) -> list[tuple[str, str, str]]:
+    """The same at sites of fewer than `LEAST_SCANS` scans, where it is told alone: of two that
+    differ nobody knows which is right."""
+    return [
+        (
+            site,
+            scan,
+            f"tCr is {value:.3g} mmol/kg, {value / usual:.2g} times that of the site's other scans "
+            f"({usual:.3g}, {n - 1}): one of their water references may be of another receiver "
+            "gain, number of averages or preparation",
+        )
+        for site, scan, value, usual, n in _apart_of_few(_molal_tcr(rows), FEW_FACTOR)
     ]
 
 
@@ -285,7 +305,37 @@ def water_outliers(waters: Mapping[tuple[str, str], float]) -> list[tuple[str, s
             "gain, or the voxel lies outside the head",
         )
         for site, scan, value, usual, n in _apart(waters, WATER_FACTOR)
+    ] + [
+        (
+            site,
+            scan,
+            f"the water reference has {value / usual:.2g} times the signal per volume of the "
+            f"site's other scans ({n - 1}): one is a sum where others are means, of another "
+            "receiver gain, or its voxel lies outside the head",
+        )
+        for site, scan, value, usual, n in _apart_of_few(waters, WATER_FACTOR)
     ]
+
+
+def _molal_tcr(rows: Iterable[Mapping]) -> dict[tuple[str, str], float]:
+    return {
+        (row["site"], row["scan"]): row["value"]
+        for row in rows
+        if (row["metabolite"], row["quantity"]) == ("tCr", "molal") and row["value"] > 0
+    }
+
+
+def _apart_of_few(values: Mapping[tuple[str, str], float], factor: float):
+    """What lies more than a factor from the median of the others, at sites of few scans: site,
+    scan, value, that median, number of scans."""
+    by_site: dict[str, dict[str, float]] = {}
+    for (site, scan), value in values.items():
+        by_site.setdefault(site, {})[scan] = value
+    for site, own in by_site.items():
+        for scan, value in own.items() if 2 <= len(own) < LEAST_SCANS else ():
+            usual = median(other for name, other in own.items() if name != scan)
+            if usual > 0 and not 1 / factor <= value / usual <= factor:
+                yield site, scan, value, usual, len(own)
 
 
 def _apart(values: Mapping[tuple[str, str], float], factor: float):

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from fmrsflow.definitions import Key, Package
 from fmrsflow.files import write_bytes, write_json
+from fmrsflow.layout import INSTALLED, PACKAGE
 from fmrsflow.study import STAGE_SETTINGS, Study
-
-PACKAGE = Path(__file__).resolve().parent
 
 DEPENDENCIES = (
     "snakemake",
@@ -103,11 +102,14 @@ def roots(stage: str) -> tuple[Key, ...]:
 
 @cache
 def package_digest() -> str:
-    """Digest of the bytes of every module, table and template of this package."""
+    """Digest of the bytes of every module, table and template of this package; a wheel's is that of
+    the clone that it was built from."""
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts and path.name[0] != ".":
-            digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
+        name = path.relative_to(PACKAGE)
+        skip = "__pycache__" in path.parts or name.parts[0] == INSTALLED
+        if path.is_file() and not skip and path.name[0] != ".":
+            digest.update(str(name).encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -143,8 +145,13 @@ def _kept_file() -> Path:
 
 
 def _commit() -> str:
-    """That of the checkout; an image has none and is told when it is built (Containerfile)."""
+    """That of the checkout; a wheel holds that of its clone (envs/wheel.py), an image has none and
+    is told when it is built (Containerfile)."""
     unknown = os.environ.get("FMRSFLOW_COMMIT", "unknown")
+    if (PACKAGE / INSTALLED).is_dir():
+        # A wheel: a repository around its environment is another project's.
+        told = PACKAGE / INSTALLED / "commit.txt"
+        return told.read_text().strip() if told.is_file() else unknown
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--exclude=*"],

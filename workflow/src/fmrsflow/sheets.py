@@ -19,6 +19,7 @@ import yaml
 from fmrsflow import bounded_yaml, identity
 from fmrsflow.errors import DataError
 from fmrsflow.files import text_of
+from fmrsflow.layout import SCHEMAS
 from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, RUN_COLUMNS, Scan, Site, Study
 from fmrsflow.tables import MISSING, read_table
 
@@ -26,6 +27,10 @@ LABEL = re.compile(r"[A-Za-z0-9]+")
 FOLDER = re.compile(r"[\w./+@=-]+")
 """A folder that stands in command lines as it is."""
 SETTING_NAME = re.compile(r"[a-z][a-z0-9]*")
+FOLDERS = ("convert", "segment", "anatomy", "bold", "multiverse", "logs", "cache")
+"""Folders of results that no analysis may be called."""
+DIGITS = 18
+"""Digits of a whole number: larger ones are no float, and of 4,300 digits no text."""
 MOST_SHOWN = 200
 """Problems that one message lists."""
 PLAIN_SECTIONS = ("anatomy", "quality", "bold", "sites")
@@ -79,6 +84,7 @@ def read_study(config: dict, name: str = "config.yaml") -> Study:
     problems += identity.scan_problems(complete["scans_sheet"], rows, participants)
     every = [scan for _, scan in rows]
     problems += _pair_problems(complete, [scan for _, scan in rows], name)
+    problems += _region_problems(complete, [scan for _, scan in rows], name)
     problems += identity.participant_problems(complete.get("participants_sheet"), people, every)
     if problems:
         raise StudyError(problems)
@@ -109,6 +115,9 @@ def read_config(path: str | Path) -> dict:
         raise StudyError([f"{path}: not readable as YAML: {error}"]) from None
     if not isinstance(content, dict):
         raise StudyError([f"{path}: holds no settings; see config/README.md"])
+    if special := sorted(key for key in map(str, content) if key.startswith("__")):
+        # Snakemake runs what stands in a file that has `__use_yte__`.
+        raise StudyError([f"{path}: {shown(special[0])} is no setting: settings are not run"])
     return content
 
 
@@ -127,11 +136,7 @@ def missing_files(study: Study) -> list[str]:
 @cache
 def schema(name: str) -> dict:
     """Keys of a section of the configuration or columns of a sheet, with their limits."""
-    here = Path(__file__).resolve()
-    for folder in (here.parent / "schemas", here.parents[2] / "schemas"):
-        if (folder / f"{name}.yaml").exists():
-            return yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8"))
-    raise FileNotFoundError(f"schema {name}.yaml is not installed")
+    return yaml.safe_load((SCHEMAS / f"{name}.yaml").read_text("utf-8"))
 
 
 def check_config(config: dict, name: str, problems: list[str]) -> dict:
@@ -171,8 +176,8 @@ def _check_analyses(config: dict, name: str, problems: list[str]) -> None:
         where = f"{name}: analyses: {analysis}"
         if not SETTING_NAME.fullmatch(str(analysis)):
             problems.append(f"{where}: a name is small letters and digits, it becomes a folder")
-        if analysis in ("convert", "anatomy", "bold"):
-            problems.append(f"{where}: this name is that of a stage's folder; take another")
+        if analysis in FOLDERS:
+            problems.append(f"{where}: this name is that of a folder of results; take another")
         if not isinstance(choice, dict):
             problems.append(f"{where}: name one setting for each of {', '.join(ANALYSIS_SETTINGS)}")
             continue
@@ -233,6 +238,8 @@ def _replaced(key, keys: dict) -> str | None:
 def check_value(value, rule: dict):
     """The value in its type, and what is wrong with it (None where nothing is)."""
     kind = rule.get("type", "str")
+    if isinstance(value, int) and abs(value) >= 10**DIGITS:
+        return None, f"a whole number of more than {DIGITS} digits"
     if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     wanted = _TYPES.get(kind, str)
@@ -408,6 +415,23 @@ def _pair_problems(config: dict, scans: list[Scan], name: str) -> list[str]:
         f"there are {_names(known)}"
         for arm in arms
         if arm not in known
+    ]
+
+
+def _region_problems(config: dict, scans: list[Scan], name: str) -> list[str]:
+    """A region that answers and that no scan is in."""
+    asked, column = config["sites"].get("region"), config["sites"].get("region_column")
+    if not asked or not scans or not isinstance(asked, str):
+        return []
+    known = sorted({getattr(scan, column) for scan in scans} - {""}) if column else []
+    regions = asked.split("-")
+    if len(regions) > 2 or len(set(regions)) < len(regions):
+        return [f"{name}: sites: region: {asked!r} is neither a region nor of the form A-B"]
+    return [
+        f"{name}: sites: region: no scan of {config['scans_sheet']} is in {region or 'n/a'} "
+        f"(column {column}); there are {_names(known)}"
+        for region in regions
+        if region not in known
     ]
 
 

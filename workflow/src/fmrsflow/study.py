@@ -135,6 +135,7 @@ class Scan:
     bold_confounds: str = ""
     unit: str = ""
     arm: str = ""
+    voi: str = ""
 
     def files(self, column: str) -> tuple[str, ...]:
         """Files that a column of `PATH_COLUMNS` names: none, one, or one a BOLD run.
@@ -150,15 +151,16 @@ class Scan:
     @property
     def entities(self) -> dict[str, str]:
         """Site and BIDS entities, "" where not given."""
-        return {
-            name: getattr(self, name)
-            for name in ("site", "subject", "session", "task", "acq", "run")
-        }
+        names = ("site", "subject", "session", "task", "acq", "run")
+        # Records of before there were regions stay those of their scans.
+        return {name: getattr(self, name) for name in names} | (
+            {"voi": self.voi} if self.voi else {}
+        )
 
     @property
     def stem(self) -> str:
-        """BIDS name without suffix: sub-.._ses-.._task-.._acq-.._run-.."""
-        return _stem(self.subject, self.session, self.task, self.acq, self.run)
+        """BIDS name without suffix: sub-.._ses-.._task-.._acq-.._voi-.._run-.."""
+        return _stem(self.subject, self.session, self.task, self.acq, self.voi, self.run)
 
     @property
     def key(self) -> str:
@@ -199,9 +201,9 @@ class Unit:
         the label of the unit where the sheet gives one."""
         first = self.scans[0]
         if first.unit:
-            return f"{_stem(first.subject, '', '', '', '')}_unit-{first.unit}"
+            return f"{_stem(first.subject, '', '', '', '', '')}_unit-{first.unit}"
         task = "" if first.condition else first.task
-        return _stem(first.subject, first.session, task, first.acq, first.run)
+        return _stem(first.subject, first.session, task, first.acq, first.voi, first.run)
 
     @property
     def key(self) -> str:
@@ -333,7 +335,7 @@ class Study:
         groups: dict[tuple, list[Scan]] = {}
         for scan in self.scans:
             own = scan.task if scan.events or not scan.condition else None
-            key = (scan.site, scan.subject, scan.session, scan.acq, scan.run, own)
+            key = (scan.site, scan.subject, scan.session, scan.acq, scan.voi, scan.run, own)
             if scan.unit:
                 key = (scan.site, scan.subject, "unit", scan.unit)
             groups.setdefault(key, []).append(scan)
@@ -391,6 +393,13 @@ class Study:
         """Identity across sites: that of participants.tsv, else site and subject."""
         key = (scan.site, scan.subject)
         return self._persons.get(key) or f"{scan.site}/{scan.subject}"
+
+    def region(self, item: Scan | Unit) -> str:
+        """Where the voxel lay, by its label; "" where it has none. It is BIDS' `voi`, or `acq`
+        where the settings say that this names the region."""
+        scan = item.scan if isinstance(item, Unit) else item
+        column = self.config.get("sites", {}).get("region_column", "voi")
+        return scan.voi if column == "voi" else scan.acq
 
     def items(self, stage: str) -> tuple[Item, ...]:
         """What a stage works on, in the order of the sheets: sites, scans or response units."""
@@ -587,8 +596,9 @@ def batches(items: Iterable, size: int) -> list[tuple]:
 
 
 @cache  # asked for fifteen times a scan where the workflow is planned
-def _stem(subject: str, session: str, task: str, acq: str, run: str) -> str:
-    entities = (("sub", subject), ("ses", session), ("task", task), ("acq", acq), ("run", run))
+def _stem(subject: str, session: str, task: str, acq: str, voi: str, run: str) -> str:
+    names = ("sub", "ses", "task", "acq", "voi", "run")
+    entities = zip(names, (subject, session, task, acq, voi, run))
     return "_".join(f"{name}-{label}" for name, label in entities if label)
 
 

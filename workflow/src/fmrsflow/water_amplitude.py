@@ -60,7 +60,10 @@ def water_amplitude(reference: Fids) -> WaterAmplitude:
     """
     signal = np.abs(reference.transients.mean(axis=0))
     if not np.isfinite(signal).all() or not signal.max() > 0:
-        raise DataError("the water reference holds no signal, or values that are not finite")
+        raise DataError(
+            "the water reference holds no signal, or values that are not finite: export it again, "
+            "or name none"
+        )
     # A dwell time of 0.5 ms is stored as 0.0005 or as 0.00049999: both leave two points out.
     first = max(math.ceil(SKIP_S / reference.dwell_s - 1e-3), SKIP_POINTS)
     ways = ((ORDER, USED_SHARE), *OTHERS)

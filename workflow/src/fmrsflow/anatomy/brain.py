@@ -26,6 +26,7 @@ _CUTS_MM = (2.5, 3.5, 4.5, 5.5, 6.5, 8.0, 10.0)
 _CLOSING_MM = 8.0
 _SKIN_MM = 5.0
 _BRIDGE_MM = 5.0
+_BOLD_BRIDGE_MM = 12.0
 _ABOUT_MM = 6.0
 _MOST_SKIN = 0.02
 
@@ -95,13 +96,35 @@ def about_brain(
     tissue = np.pad(tissue[box], [(n, n) for n in wide])
     coarse = coarse.copy()
     coarse[:3, 3] += coarse[:3, :3] @ (np.array([one.start for one in box]) - wide)
-    pieces, _ = ndimage.label(ndimage.distance_transform_edt(tissue > 0.5, step) > _BRIDGE_MM / 2)
+    return _about(tissue > 0.5, step, _BRIDGE_MM), coarse
+
+
+def about_brain_of_bold(bright: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """The same of a BOLD run, on its grid, by what is brighter than its background.
+
+    Bridges of less than 12 mm are cut: optic nerves and muscle at the base of the skull join the
+    face to the brain where nothing was segmented.
+
+    Parameters
+    ----------
+    bright : array (x, y, z) of bool
+        As `bold.mask.with_data` finds it.
+    affine : array (4, 4)
+    """
+    return _about(bright, np.sqrt((affine[:3, :3] ** 2).sum(axis=0)), _BOLD_BRIDGE_MM)
+
+
+def _about(tissue: np.ndarray, step: np.ndarray, bridge_mm: float) -> np.ndarray:
+    """What lies within 6 mm of the large pieces that are left when bridges are cut."""
+    from scipy import ndimage
+
+    pieces, _ = ndimage.label(ndimage.distance_transform_edt(tissue, step) > bridge_mm / 2)
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     core = np.isin(pieces, np.flatnonzero(sizes > 0.1 * sizes.max()))
     if not core.any():
-        return core, coarse
-    return ndimage.distance_transform_edt(~core, step) <= _BRIDGE_MM / 2 + _ABOUT_MM, coarse
+        return core
+    return ndimage.distance_transform_edt(~core, step) <= bridge_mm / 2 + _ABOUT_MM
 
 
 def is_stripped(image: np.ndarray) -> bool:

@@ -39,17 +39,20 @@ def check_map(values: np.ndarray, name: str) -> np.ndarray:
     """
     values = np.nan_to_num(values.squeeze())
     if values.ndim != 3:
-        raise DataError(f"{name}: shape {values.shape}; a tissue map is a 3D image")
+        raise DataError(f"{name}: shape {values.shape}; name a 3D image")
     top = float(values.max())
     if top <= 0 or float(values.min()) < -0.01:
-        raise DataError(f"{name}: values from {values.min():g} to {top:g} are no tissue map")
+        raise DataError(
+            f"{name}: values from {values.min():g} to {top:g} are no tissue map: name "
+            "probabilities from 0 to 1"
+        )
     if top <= 1.01:
         return np.clip(values, 0, 1)
     for scale in (100.0, 255.0):
         if top <= scale * 1.01:
             return np.clip(values / scale, 0, 1)
     raise DataError(
-        f"{name}: values up to {top:g} are no probabilities; a label image goes into all three of "
+        f"{name}: values up to {top:g} are no probabilities; name a label image in all three of "
         "gm, wm and csf"
     )
 

@@ -19,7 +19,13 @@ COARSE_MM, FINE_MM = (-24.0, -12.0, 0.0, 12.0, 24.0), (-8.0, -4.0, 4.0, 8.0)
 """Displacements along each axis that are tried: all together, then one axis after the other."""
 
 GAIN = 0.02
-"""What a displacement must explain of the T1w's variance beyond what the maps do in their place."""
+"""What a displacement must explain of the T1w's variance beyond what the maps do in their place:
+four standard errors of an R^2 of 0.64 over the 11,000 points of a brain of 1.4 L, 2 R (1 - R^2) /
+sqrt(n)."""
+
+LEAST_FORM_MM = 1.0
+"""Distance of the two positions of a header that is one: qform is stored in single precision, and
+its rotation as a quaternion, which move no corner of a head by a tenth of that."""
 
 
 def check_scanner_space(image, name: str) -> None:
@@ -42,6 +48,22 @@ def check_scanner_space(image, name: str) -> None:
             f"{name} holds no position (both form codes are 0), so that the MRS voxel cannot be "
             "laid on it: convert the T1w again with dcm2niix, or the map with its header"
         )
+
+
+def forms_apart_mm(image) -> float:
+    """By how much sform and qform of a header place the corners of an image apart, mm, at most; 0
+    where one of them is not set, or neither differs from the other by `LEAST_FORM_MM`.
+
+    Programs that move an image (a co-registration, a new origin) write the new position into sform
+    and may leave the scanner's in qform.
+    """
+    forms = [image.get_sform(coded=True), image.get_qform(coded=True)]
+    if not all(code > 0 and form is not None for form, code in forms):
+        return 0.0
+    ends = np.array(np.meshgrid(*([0, n - 1] for n in image.shape[:3]))).reshape(3, -1)
+    corners = np.vstack([ends, np.ones(ends.shape[1])])
+    apart = np.linalg.norm(((forms[0][0] - forms[1][0]) @ corners)[:3], axis=0)
+    return float(apart.max()) if apart.max() >= LEAST_FORM_MM else 0.0
 
 
 def displacement_mm(

@@ -83,9 +83,12 @@ def segment(
     """
     image = np.asarray(image, np.float32)
     if image.ndim != 3 or min(image.shape) < 8:
-        raise DataError(f"a T1w of shape {image.shape} is no head; a 3D image is needed")
+        raise DataError(f"a T1w of shape {image.shape} is no head; name a 3D image in column t1w")
     if not np.isfinite(image).all() or np.ptp(image) <= 0:
-        raise DataError("the T1w holds no picture (constant, or values that are no numbers)")
+        raise DataError(
+            "the T1w holds no picture (constant, or values that are no numbers): convert or copy "
+            "it again"
+        )
     mask = brain_mask(image, affine)
     volume_ml = mask.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000
     if volume_ml < MIN_BRAIN_ML:
@@ -98,7 +101,9 @@ def segment(
     core = _core(mask)
     low, high = np.percentile(corrected[core], (0.1, clip_high_percentile))
     if not high > low:
-        raise DataError("the T1w is constant inside the brain; it holds no picture")
+        raise DataError(
+            "the T1w is constant inside the brain: no picture; convert or copy it again"
+        )
     mixture = _mixture(np.clip(corrected[core], low, high), low, high)
     place = np.clip((corrected[mask] - low) * (_BINS / (high - low)), 0, _BINS - 1)
     field = np.zeros((3, *image.shape), np.float32)

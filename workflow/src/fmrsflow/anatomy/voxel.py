@@ -109,7 +109,10 @@ def tissue_fractions(
         )
     total = sum(shares.values())
     if total <= 0:
-        raise DataError("the maps hold no tissue where the MRS voxel lies: voxel outside the head?")
+        raise DataError(
+            "the maps hold no tissue where the MRS voxel lies: is it outside the head? Name the "
+            "T1w or maps of this person and session"
+        )
     return Fractions(
         gm=shares["gm"] / total,
         wm=shares["wm"] / total,

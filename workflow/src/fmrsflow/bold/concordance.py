@@ -1,19 +1,33 @@
-"""Does activity go the way of glutamate? Signs and sizes of both, with the errors of both."""
+"""Does activity go the way of glutamate? Over people, with the errors of both.
+
+That both are positive in most people says nothing of an accord: where BOLD and the change are
+merely positive, their signs agree whatever they have to do with each other. So the null keeps what
+each measure is in itself, in each place, and exchanges only which person's change stands beside
+which person's BOLD.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, permutations, product
 
 import numpy as np
 
-EXACT_FLIPS = 14
-"""Up to so many units every pattern of signs is counted, beyond it a sample."""
+LEAST_PERSONS = 5
+"""Persons that can be exchanged below which no p is given: of four there are 24 orders."""
+
+EXACT = 5040
+"""Up to so many orders every one is counted, beyond it a sample of `SAMPLED`."""
+
+SAMPLED = 9999
 
 
 @dataclass(frozen=True)
 class Pair:
-    """BOLD measure and percent change of one person and region, with standard errors."""
+    """BOLD measure and percent change of one person in one place, with standard errors; `place`:
+    site, region and session, the same for persons that were measured alike."""
 
     label: str
     person: str
@@ -21,6 +35,7 @@ class Pair:
     bold_se: float
     change_percent: float
     change_se: float
+    place: str = ""
 
     @property
     def agreement(self) -> float:
@@ -38,7 +53,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Concordance:
-    """Accord over persons and regions.
+    """Accord over persons and places.
 
     Attributes
     ----------
@@ -47,10 +62,18 @@ class Concordance:
         Pairs whose estimates have one sign.
     expected_share : float
         Mean probability of one sign given the errors.
+    same_sign_by_chance : float
+        Pairs of one sign on average where persons are exchanged: what the signs of both measures
+        give by themselves.
+    n_exchanged : int
+        Persons with others who were measured at the same places.
+    correlation : float
+        Of both measures within places, over those persons; NaN where either does not vary.
+    correlation_true : float
+        The same without the scatter that the errors explain (Spearman 1904); NaN where they explain
+        all of it.
     p_value : float
-        One-sided p of the summed agreement when the sign of each pair's change is random.
-    p_value_persons : float
-        The same with one random sign a person, for regions of a person that go together.
+        Two-sided p of the correlation over exchanges of persons; NaN below `LEAST_PERSONS`.
     slope, slope_se : float
         Percent change per unit of BOLD, errors on both axes (York 2004); NaN for fewer than 3.
     """
@@ -59,17 +82,21 @@ class Concordance:
     n_persons: int
     same_sign: int
     expected_share: float
+    same_sign_by_chance: float
+    n_exchanged: int
+    correlation: float
+    correlation_true: float
     p_value: float
-    p_value_persons: float
     slope: float
     slope_se: float
 
 
 def concordance(pairs: Sequence[Pair], seed: int = 0) -> Concordance:
-    """Test whether the signs of BOLD and of the change agree more than by chance.
+    """Test whether persons of more BOLD are those of more (or less) change.
 
-    Each pair counts by how certain both of its signs are, so one of 0.6 +- 3 % neither helps nor
-    harms. Under the null hypothesis the sign of the change is as often with BOLD as against it.
+    Whole persons are exchanged, with all their places, among those of the same places: means and
+    signs of both measures in each place stay what they are, and so do regions of a person that go
+    together.
 
     Raises
     ------
@@ -78,21 +105,79 @@ def concordance(pairs: Sequence[Pair], seed: int = 0) -> Concordance:
     """
     if not pairs:
         raise ValueError("no pair of BOLD and change")
-    agreement = np.array([one.agreement for one in pairs])
-    persons = sorted({one.person for one in pairs})
-    of_person = np.array([persons.index(one.person) for one in pairs])
-    by_person = np.bincount(of_person, weights=agreement)
+    x, y, sx, sy = (
+        np.array([getattr(one, name) for one in pairs], float)
+        for name in ("bold", "change_percent", "bold_se", "change_se")
+    )
+    groups = _exchangeable(pairs)
+    exchanged = sum(map(len, groups))
     slope, slope_se = _york(pairs) if len(pairs) >= 3 else (np.nan, np.nan)
+    # Persons who cannot be exchanged are no part of a place's mean.
+    dx, dy, losses = np.zeros_like(x), np.zeros_like(y), np.zeros_like(x)
+    for group in groups:
+        for column in np.transpose(group):
+            dx[column], dy[column] = x[column] - x[column].mean(), y[column] - y[column].mean()
+            losses[column] = 1 - 1 / len(column)
+    norm = math.sqrt((dx @ dx) * (dy @ dy))
+    correlation = float(dx @ dy / norm) if norm > 0 else math.nan
+    left = (dx @ dx - losses @ sx**2, dy @ dy - losses @ sy**2)
+    true = float(dx @ dy / math.sqrt(left[0] * left[1])) if min(left) > 0 else math.nan
+    same = (x > 0) == (y > 0)
+    by_chance, as_far, count = float(same.sum()), 0, 0
+    if exchanged and norm > 0:
+        orders = _orders(groups, len(pairs), seed)
+        signs, limit = 0, abs(dx @ dy) * (1 - 1e-12)
+        while len(some := np.array(list(islice(orders, 1000)))):
+            count += len(some)
+            signs += int(((x > 0) == (y[some] > 0)).sum())
+            as_far += int((np.abs(dy[some] @ dx) >= limit).sum())
+        by_chance = signs / count
+    known = exchanged >= LEAST_PERSONS and count
     return Concordance(
         n=len(pairs),
-        n_persons=len(persons),
-        same_sign=sum((one.bold > 0) == (one.change_percent > 0) for one in pairs),
+        n_persons=len({one.person for one in pairs}),
+        same_sign=int(same.sum()),
         expected_share=float(np.mean([one.p_same_sign for one in pairs])),
-        p_value=_flip_p(agreement, seed),
-        p_value_persons=_flip_p(by_person, seed),
+        same_sign_by_chance=by_chance,
+        n_exchanged=exchanged,
+        correlation=correlation,
+        correlation_true=float(np.clip(true, -1, 1)),
+        p_value=as_far / count if known else math.nan,
         slope=slope,
         slope_se=slope_se,
     )
+
+
+def _exchangeable(pairs: Sequence[Pair]) -> list[np.ndarray]:
+    """Groups of persons of the same places: arrays (persons, places) of numbers of pairs."""
+    people: dict[str, list[int]] = {}
+    for number, one in enumerate(pairs):
+        people.setdefault(one.person, []).append(number)
+    groups: dict[tuple, list[list[int]]] = {}
+    for numbers in people.values():
+        numbers = sorted(numbers, key=lambda j: (pairs[j].place, j))
+        groups.setdefault(tuple(pairs[j].place for j in numbers), []).append(numbers)
+    return [np.array(group) for group in groups.values() if len(group) > 1]
+
+
+def _orders(groups: Sequence[np.ndarray], n: int, seed: int) -> Iterator[np.ndarray]:
+    """Whose change stands beside each pair's BOLD, the observed order first."""
+    total = math.prod(math.factorial(len(group)) for group in groups)
+    if total <= EXACT:
+        for chosen in product(*(permutations(range(len(group))) for group in groups)):
+            yield _order(groups, chosen, n)
+        return
+    yield np.arange(n)
+    rng = np.random.default_rng(seed)
+    for _ in range(SAMPLED):
+        yield _order(groups, [rng.permutation(len(group)) for group in groups], n)
+
+
+def _order(groups: Sequence[np.ndarray], chosen: Sequence, n: int) -> np.ndarray:
+    order = np.arange(n)
+    for group, places in zip(groups, chosen):
+        order[group] = group[list(places)]
+    return order
 
 
 def linewidth_narrowing(
@@ -131,16 +216,6 @@ def _expected_sign(value: float, se: float) -> float:
     if se == 0:
         return float(np.sign(value))
     return float(2 * norm.cdf(value / se) - 1)
-
-
-def _flip_p(agreement: np.ndarray, seed: int) -> float:
-    n, observed = len(agreement), agreement.sum()
-    if n <= EXACT_FLIPS:
-        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-        return float(np.mean(signs @ agreement >= observed - 1e-12))
-    signs = np.random.default_rng(seed).choice([-1, 1], size=(20_000, n))
-    # The pattern observed is one of those possible.
-    return float((1 + np.sum(signs @ agreement >= observed - 1e-12)) / 20_001)
 
 
 def _york(pairs: Sequence[Pair]) -> tuple[float, float]:

@@ -134,7 +134,7 @@ def accord(rows: Sequence[Mapping]) -> Concordance:
 
 
 def _pair(row: Mapping) -> Pair:
-    names = ("label", "person", "bold", "bold_se", "change_percent", "change_se")
+    names = ("label", "person", "bold", "bold_se", "change_percent", "change_se", "place")
     return Pair(*(row[name] for name in names))
 
 

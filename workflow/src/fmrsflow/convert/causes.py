@@ -10,7 +10,9 @@ import re
 import struct
 from pathlib import Path
 
+from fmrsflow.convert.p_file import p_file_header
 from fmrsflow.errors import DataError
+from fmrsflow.fids import EDITED_UNSUPPORTED
 
 _CAUSES = (
     (r"^KeyError: \"?'(image)'", "it holds no measured signal (scan 'image' of the raw data)"),
@@ -80,8 +82,22 @@ def refusal(shown: str, kind: str, said: str, program: str) -> str:
     )
 
 
+EDITED_P_FILES = r"(^|/)(jpress(_ac)?|gaba|hbcd\d?|repress7)$|mega|hermes|hercules|isthmus"
+"""Names of GE's edited sequences, as spec2nii has them."""
+
+
+def edited_p_file(path: Path) -> bool:
+    """Whether the sequence of a P-file edits spectra, by its name or by several echoes a frame of a
+    research sequence that has both kinds."""
+    header = p_file_header(path)
+    if header is None:
+        return False
+    name = header.rhi_psdname.decode("latin-1").strip("\0 ").lower()
+    return bool(re.search(EDITED_P_FILES, name)) or (name == "oslaser" and header.rhi_numecho > 1)
+
+
 def check_p_file(path: Path) -> None:
-    """Refuse a GE P-file of a revision that spec2nii does not read.
+    """Refuse a GE P-file of a revision that spec2nii does not read, or of an edited sequence.
 
     Raises
     ------
@@ -94,6 +110,11 @@ def check_p_file(path: Path) -> None:
     values = [struct.unpack(f"{order}f", start)[0] for order in "<>"] if len(start) == 4 else []
     revisions = [value for value in values if 4 < value < 99]
     if revisions and first <= revisions[0] < last + 1:
+        if edited_p_file(path):
+            raise DataError(
+                f"{path.name}: its header names an edited sequence (MEGA, HERMES, HERCULES or "
+                f"ISTHMUS): {EDITED_UNSUPPORTED}"
+            )
         return
     why = (
         f"the header of this GE P-file is of revision {revisions[0]:.4g}, and spec2nii reads "

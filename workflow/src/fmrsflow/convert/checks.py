@@ -167,13 +167,18 @@ def distrusted(reference: Fids, fids: Fids) -> list[str]:
             "molal and molar values are not to be used"
         )
     one, other = reference.told.gain, fids.told.gain
-    if one and other and abs(one / other - 1) > GAIN_TOLERANCE:
+    if len(one) == len(other) and not np.allclose(one, other, rtol=GAIN_TOLERANCE, atol=0):
         found.append(
-            f"the water reference's header has a receiver gain of {one:g}, the scan's of "
-            f"{other:g}: its water is on another scale; molal and molar values are not to be used, "
+            f"the water reference's header has a receiver gain of {_several(one)}, the scan's of "
+            f"{_several(other)}: its water is on another scale; molal and molar values are not to "
+            "be used, "
             "unless the export has divided by the gain"
         )
     return found
+
+
+def _several(gain: tuple[float, ...]) -> str:
+    return ", ".join(f"{one:g}" for one in gain)
 
 
 def right_way_round(
@@ -281,6 +286,13 @@ def voxel_mm(fids: Fids) -> list[float] | None:
     if fids.affine is None:
         return None
     return [float(size) for size in np.sqrt((fids.affine[:3, :3] ** 2).sum(axis=0))]
+
+
+def voxel_centre_mm(fids: Fids) -> list[float] | None:
+    """Centre of the voxel in scanner space, mm, to a tenth; None where the file has no position."""
+    if fids.affine is None:
+        return None
+    return [round(float(one), 1) for one in fids.affine[:3, 3]]
 
 
 def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:

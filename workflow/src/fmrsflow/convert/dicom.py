@@ -12,6 +12,7 @@ import numpy as np
 
 from fmrsflow.convert.averages import dicom_averages
 from fmrsflow.convert.boxes import box_distance_mm
+from fmrsflow.convert.gains import dicom_gain
 from fmrsflow.convert.transients import references, stack
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.fids import Fids
@@ -82,6 +83,8 @@ class Instance:
         Box of three slabs of localisation, mm, RAS+.
     averages : float or None
         Excitations that one FID is made of.
+    gain : tuple of float
+        Of the receiver (`gains.dicom_gain`).
     vendor : str
         As in sites.tsv, by the header's own Manufacturer; "" where it names none of those.
     """
@@ -96,6 +99,7 @@ class Instance:
     first: np.ndarray | None
     voxel: np.ndarray | None
     averages: float | None
+    gain: tuple[float, ...]
     vendor: str = ""
 
 
@@ -170,7 +174,8 @@ def joined(
             # dcm2niix knows releases by the software's version, which may be deleted.
             whole = whole.with_data(np.conj(whole.data))
         affine, note = _box(one, whole.affine)
-        told = replace(whole.told, averages=one.averages or whole.told.averages)
+        told = whole.told
+        told = replace(told, averages=one.averages or told.averages, gain=one.gain or told.gain)
         whole = replace(whole, affine=affine, told=told)
         notes += [note] if note and note not in notes else []
         if (water := references(whole)).any():
@@ -241,8 +246,8 @@ def _instance(file: Path, shown: str, header) -> Instance:
         rows = columns = 1  # these are of its picture of the spectrum
     if (rows or 1) * (columns or 1) > 1 or kind in ("ROW", "PLANE", "VOLUME"):
         raise DataError(
-            f"{shown} is of several voxels ({rows} x {columns}, {kind or 'grid'}); this workflow "
-            "is for single-voxel spectroscopy"
+            f"{shown} is of several voxels ({rows} x {columns}, {kind or 'grid'}); name "
+            "a single-voxel scan, or export the spectrum of one voxel"
         )
     maker = _text(header, "Manufacturer").lower()
     command = "dcm2niix"
@@ -269,6 +274,7 @@ def _instance(file: Path, shown: str, header) -> Instance:
         _first_samples(header, samples) if standard else None,
         _slab_box(header),
         dicom_averages(header),
+        dicom_gain(header),
         vendor_of(_text(header, "Manufacturer")),
     )
 

@@ -72,7 +72,8 @@ def edited_states(fids: Fids) -> str:
         apart = abs(np.mean(a) - np.mean(b))
         error = np.sqrt(np.var(a, ddof=1) / len(a) + np.var(b, ddof=1) / len(b))
         if apart > least and apart > LEAST_T * error:
-            return f"NAA of {name} differs by a factor of {np.exp(apart):.1f}"
+            drift = ", or NAA drifts out of its window" if "half" in name else ""
+            return f"NAA of {name} differs by a factor of {np.exp(apart):.1f}{drift}"
     return _two_heights(ratios)
 
 

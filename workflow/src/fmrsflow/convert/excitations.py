@@ -6,20 +6,47 @@ apart, while relaxation goes on by the repetition time itself.
 
 from __future__ import annotations
 
-import ctypes
 import math
-import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 from fmrsflow.convert.mend import spar_entries
+from fmrsflow.convert.p_file import p_file_header
 from fmrsflow.fids import Fids
 
 LONGEST_S = 7200.0
 """Nobody lies still for longer: a header that asks for more counts otherwise."""
 
 
-def excitations(path: Path, kind: str, fids: Fids) -> tuple[int | None, str]:
-    """Excitations of each transient by the header, and where it says so.
+@dataclass(frozen=True)
+class Excitations:
+    """What a header says of the excitations of a scan.
+
+    Attributes
+    ----------
+    each : int or None
+        Of each transient; 1 where the header says nothing, None where it can be read in two ways.
+    entry : str
+        Where it says so, and what it counts; "" where it says nothing.
+    whole : int or None
+        Of the scan, where the entry counts these.
+    """
+
+    each: int | None = 1
+    entry: str = ""
+    whole: int | None = None
+
+    def agrees(self, each: int, n: int) -> bool:
+        """Whether `n` transients of `each` excitations may be what the header counts."""
+        if not self.entry:
+            return True
+        if self.whole is not None:
+            return each * n == self.whole
+        return self.each in (None, each)
+
+
+def excitations(path: Path, kind: str, fids: Fids) -> Excitations:
+    """Excitations of each transient by the header.
 
     Parameters
     ----------
@@ -29,33 +56,37 @@ def excitations(path: Path, kind: str, fids: Fids) -> tuple[int | None, str]:
     fids : Fids
         All that it holds but its water references.
 
-    Returns
-    -------
-    int or None
-        1 where the header says nothing; None where it can be read in two ways.
-    str
-        The header's entry, "" where it says nothing.
-
     Notes
     -----
     SPAR: `averages` counts the excitations of one row (Gannet multiplies the two; PhilipsRead.m,
     Edden 2014, doi:10.1002/jmri.24478). GE P-files: rhuser4 counts those of the scan (Gannet,
-    GELoad.m; spec2nii). NIfTI-MRS: NumberOfTransients, those of the scan (BIDS, MRS).
+    GELoad.m; spec2nii). NIfTI-MRS: NumberOfTransients, those of the scan (BIDS, MRS). A scan that
+    was stopped has fewer transients than its protocol says, so that a count of less than two for
+    each means one. DICOM: (0018,0083) counts those of a file by the standard, and Siemens' releases
+    write those of the protocol where each is a file of its own: as many as files says nothing.
     """
     n = fids.n_transients
     if n == 1:
-        return 1, ""
+        return Excitations()
     if kind == "sdat":
-        each, told = _whole(spar_entries(path)[1].get("averages")), "averages in its SPAR"
-    else:
-        whole = _of_p_file(path) if kind == "pfile" else fids.told.excitations
-        told = "rhuser4 in its header" if kind == "pfile" else "NumberOfTransients in its header"
-        each = whole // n if whole and whole % n == 0 else None
-    if each is None or each == 1:
-        return 1, ""
-    if kind == "sdat" and (each == n or each * n * (fids.tr_s or 1.0) > LONGEST_S):
-        return None, told
-    return each, told
+        each, entry = _whole(spar_entries(path)[1].get("averages")), "averages in its SPAR"
+        if each in (None, 1):
+            return Excitations()
+        two = each == n or each * n * (fids.tr_s or 1.0) > LONGEST_S
+        return Excitations(None if two else each, entry)
+    if kind == "dicom" and not fids.told.excitations:
+        each, entry = fids.told.averages or 1.0, "NumberOfAverages in its DICOM header"
+        if each in (1.0, n) or each != int(each):
+            return Excitations()
+        return Excitations(int(each) if each < n else None, entry)
+    whole = _of_p_file(path) if kind == "pfile" else fids.told.excitations
+    entry = "rhuser4 in its header" if kind == "pfile" else "NumberOfTransients in its header"
+    if whole in (None, 1, n):
+        return Excitations()
+    entry += f" ({whole} for {n} transients)"
+    if whole % n == 0:
+        return Excitations(whole // n, entry, whole)
+    return Excitations(1 if n < whole < 2 * n else None, entry, whole)
 
 
 def _whole(text: str | None) -> int | None:
@@ -68,19 +99,5 @@ def _whole(text: str | None) -> int | None:
 
 def _of_p_file(path: Path) -> int | None:
     """Excitations of a GE scan, its water references not counted."""
-    # The places of the header's fields by revision; importing them takes half a second.
-    from spec2nii.GE.ge_hdr_fields import get_pfile_hdr_fields
-
-    with path.open("rb") as file:
-        start = file.read(4)
-        order = next((one for one in "<>" if 4 < struct.unpack(f"{one}f", start)[0] < 99), None)
-        if order is None:
-            return None
-        base = ctypes.LittleEndianStructure if order == "<" else ctypes.BigEndianStructure
-        revision = int(struct.unpack(f"{order}f", start)[0])
-        fields = {"_pack_": 1, "_fields_": get_pfile_hdr_fields(revision)}
-        header = type("Header", (base,), fields)()
-        file.seek(0)
-        if file.readinto(header) < ctypes.sizeof(header):
-            return None
-    return _whole(str(header.rhr_rh_user4))
+    header = p_file_header(path)
+    return None if header is None else _whole(str(header.rhr_rh_user4))

@@ -75,7 +75,9 @@ def recognise(path: Path) -> str:
             "or name the SDAT of the same scan"
         )
     if ending not in ENDINGS:
-        raise DataError(f"{path.name} has no format that is read here: {SUPPORTED}")
+        raise DataError(
+            f"{path.name} has no format that is read here: name or export one of {SUPPORTED}"
+        )
     return ENDINGS[ending]
 
 

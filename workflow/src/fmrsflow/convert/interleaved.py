@@ -12,13 +12,16 @@ from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 
 ALIKE = 1.5
-"""Water is as strong each time within this factor: a movement is no water."""
+"""Water is as strong each time within this factor: the first one before the steady state is 1.46
+times the others at a repetition time of 1.5 s (T1 of grey matter at 3T, 1.3 s: 1 / (1 - exp(-1.5 /
+1.3))). A movement is no water."""
 
 EACH = "each"
 """In column `water_transients`: the reference holds one for each transient, measured before it."""
 
 FEWEST = 2
-"""Strong transients between others that are taken for water without being named."""
+"""Strong transients between others that are taken for water without being named: one alone may be a
+movement or a spike, and is alike to nothing."""
 
 
 def water_rows(fids: Fids, named: str, suppressed: bool) -> np.ndarray:
@@ -51,7 +54,8 @@ def water_rows(fids: Fids, named: str, suppressed: bool) -> np.ndarray:
         if len(fids.told.water) != n:
             raise DataError(
                 f"its header says of {len(fids.told.water)} transients whether water was "
-                f"suppressed (WaterSuppressed of DIM_DYN), and it holds {n}"
+                f"suppressed (WaterSuppressed of DIM_DYN), and it holds {n}: mend the header, or "
+                "name them in column water_transients"
             )
         return np.array(fids.told.water)
     found = np.zeros(n, bool)
@@ -91,12 +95,12 @@ def _chosen(named: str, n: int) -> np.ndarray:
     else:
         raise DataError(
             f"column water_transients: {named!r} is none of numbers with semicolons between "
-            "them (0;17;34), first/step (0/17) and each"
+            "them (0;17;34), first/step (0/17) and each: mend the column"
         )
     if not numbers or max(numbers) >= n or len(set(numbers)) == n:
         raise DataError(
             f"column water_transients: {named!r} leaves no water or no scan among {n} transients, "
-            "counted from 0"
+            "counted from 0: mend the column"
         )
     chosen = np.zeros(n, bool)
     chosen[numbers] = True

@@ -125,7 +125,9 @@ def _signal(name: str, text: str, points: int) -> np.ndarray:
         try:
             values = np.array([[one.replace(",", ".") for one in row] for row in rows], dtype=float)
         except ValueError:
-            raise DataError(f"{name}: holds other than numbers among its points") from None
+            raise DataError(
+                f"{name}: holds other than numbers among its points: damaged; export it again"
+            ) from None
     if values.shape != (points, 2):
         raise DataError(f"{name}: no real and imaginary part for each point; export it again")
     return values[:, 0] + 1j * values[:, 1]

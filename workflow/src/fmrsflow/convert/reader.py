@@ -20,9 +20,11 @@ from fmrsflow.convert.averages import averages_of
 from fmrsflow.convert.causes import check_p_file, last_line, refusal
 from fmrsflow.convert.child import Ended, run_dcm2niix, run_spec2nii
 from fmrsflow.convert.formats import recognise
+from fmrsflow.convert.gains import gain_of
 from fmrsflow.convert.jmrui import read_jmrui
 from fmrsflow.convert.mend import mended_rda, mended_spar
 from fmrsflow.convert.samples import check_samples
+from fmrsflow.convert.twix import check_twix
 from fmrsflow.errors import DataError, MachineFault, reading_failed
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.headers import Told
@@ -118,6 +120,10 @@ def read(path: Path, site: Site) -> Converted:
         found = {
             name: replace(one, told=replace(one.told, averages=averages))
             for name, one in found.items()
+        }
+    if gain := gain_of(path, kind):
+        found = {
+            name: replace(one, told=replace(one.told, gain=gain)) for name, one in found.items()
         }
     reference = _reference(found, notes)
     fids = found.popitem()[1] if len(found) == 1 else _only(path, found)
@@ -380,6 +386,7 @@ def _arguments(path: Path, kind: str, folder: Path) -> tuple[list[str], list[str
         copy, notes = mended_rda(path, folder)
         return ["rda", str(copy)], notes
     if kind == "twix":
+        check_twix(path)
         return ["twix", "-e", "image", "-q", str(path)], []
     check_p_file(path)
     return ["ge", str(path)], []

@@ -49,8 +49,8 @@ def stack(parts: Sequence[Fids], name: str) -> Fids:
     for number, part in enumerate(parts[1:], start=2):
         if what := _difference(first, part):
             raise DataError(
-                f"{name}: part {number} of {len(parts)} differs from the first in {what}; one "
-                "scan in each folder or file"
+                f"{name}: part {number} of {len(parts)} differs from the first in {what}; put "
+                "one scan into each folder or file"
             )
     if len(parts) == 1:
         return first

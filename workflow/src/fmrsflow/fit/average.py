@@ -25,7 +25,8 @@ from fmrsflow.fit.coloured import cut_alike
 from fmrsflow.fit.model import MAX_DIMENSION_PER_PPM, Kind, Model, make_models, own_lines
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult, failed_result, make_result
-from fmrsflow.fit.solve import Spectrum, fitted_again, prepared, search, solution
+from fmrsflow.fit.solve import Spectrum, State, Target, fitted_again, prepared, search, solution
+from fmrsflow.fit.unlike import unlike_covariance, unlike_lines
 
 STIFFNESS = (0.25, 1.0)
 """Effective dimensions of the baseline that are averaged, relative to the chosen one."""
@@ -73,7 +74,8 @@ def fit_average(
     list of FitResult
         Curves, parameters and quality of the first model (the basis, the first of `broad.SETS`,
         the chosen stiffness); `amplitudes` the mean over models, `covariance` their mean covariance
-        under noise, `model_covariance` what priors leave open and the spread among the models.
+        under noise, `model_covariance` what priors leave open, what macromolecules of another
+        source would do, and the spread among the models.
 
     Raises
     ------
@@ -93,9 +95,12 @@ def fit_average(
     models, others = every[: len(sets) + 1], every[len(sets) + 1 :]
     if (models[-1].names, models[-1].parameters) == (models[0].names, models[0].parameters):
         models.pop()  # all of it was switched off
+    unlike = None
+    if own_lines(basis, options) and "MM09" in models[0].names:
+        unlike = unlike_lines(models[0], fids)
     chosen, common = None, None
     if like is not None:
-        each = _each_model(models, others, options, fids.select([like]), None)
+        each = _each_model(models, others, options, fids.select([like]), None, unlike)
         chosen, common = averaged(each, None), _Common.of(each)
     found = []
     for j in range(fids.n_transients):
@@ -103,7 +108,7 @@ def fit_average(
         if like is not None and np.array_equal(fids.data[j], fids.data[like]):
             found.append(chosen)
             continue
-        each = _each_model(models, others, options, fids.select([j]), common)
+        each = _each_model(models, others, options, fids.select([j]), common, unlike)
         found.append(averaged(each, common))
     return found
 
@@ -133,6 +138,7 @@ def _each_model(
     options: FitOptions,
     fids: Fids,
     common: _Common | None,
+    unlike: np.ndarray | None,
 ) -> dict[tuple[int, int], FitResult]:
     """Results of one spectrum by number of model and stiffness; only the first where it failed."""
     first = models[0]
@@ -141,7 +147,7 @@ def _each_model(
         end = search(first, options, data, None if common is None else common.smoothness)
     except (DataError, LinAlgError) as error:
         return {FIRST: failed_result(first, str(error))}
-    found = {FIRST: make_result(solution(first, data, *end), data)}
+    found = {FIRST: _result(first, data, end, unlike)}
     if found[FIRST].status == "failed":
         return found
     state, target, _ = end
@@ -158,8 +164,20 @@ def _each_model(
                 other = fitted_again(model, data, smoothness, _start(model, first, state.theta))
             except LinAlgError:
                 continue  # two signals of this set alone are one: it has nothing to say
-            found[number, stiffness] = make_result(solution(model, data, *other), data)
+            found[number, stiffness] = _result(model, data, other, unlike)
     return found
+
+
+def _result(
+    model: Model, data: Spectrum, end: tuple[State, Target, str], unlike: np.ndarray | None
+) -> FitResult:
+    """Result of a search, its model error with that of `unlike` macromolecules."""
+    solved = solution(model, data, *end)
+    result = make_result(solved, data)
+    if unlike is None or result.status == "failed":
+        return result
+    more = unlike_covariance(solved, unlike, data.scale)
+    return replace(result, model_covariance=result.model_covariance + more)
 
 
 def at_limit(result: FitResult) -> bool:

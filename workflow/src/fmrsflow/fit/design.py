@@ -30,6 +30,9 @@ LEAST_FIR_S = 16.0
 CHOSEN = -1
 """Order of a drift that the design chooses (`best_drift`)."""
 
+DEPENDENT = 1e-7
+"""Share of a column that the columns before it leave, below which it counts as one of theirs."""
+
 DRIFT_COST = 0.05
 """Share by which a quadratic drift may make the error of a response larger."""
 
@@ -70,6 +73,13 @@ class Design:
     def select(self, rows) -> Design:
         """The rows of these transients."""
         return replace(self, matrix=self.matrix[rows])
+
+    @property
+    def moving(self) -> Design:
+        """The columns that vary."""
+        there = np.array([not _still(column) for column in self.matrix.T], bool)
+        names = tuple(name for name, one in zip(self.names, there) if one)
+        return Design(names, self.matrix[:, there])
 
 
 @dataclass(frozen=True)
@@ -116,8 +126,8 @@ class Timing:
 
     @property
     def step_s(self) -> float:
-        """Usual time from one transient to the next."""
-        return float(np.median(np.diff(self.time_s))) if len(self.time_s) > 1 else 1.0
+        """Usual time from one transient to the next; 0 where there is no other."""
+        return float(np.median(np.diff(self.time_s))) if len(self.time_s) > 1 else 0.0
 
     def drifts(self, order: int) -> np.ndarray:
         """Legendre polynomials over the scan, of mean zero, (n_transients, order)."""
@@ -130,7 +140,7 @@ class Timing:
 def condition_design(
     labels: Sequence[str | None],
     rest: str,
-    timing: Timing | float = 1.0,
+    timing: Timing | float | None = None,
     shape: str = BOXCAR,
     drift_order: int = 1,
     fir_s: float = 0.0,
@@ -143,8 +153,9 @@ def condition_design(
         Condition of each transient, in the order of acquisition; None counts as rest here.
     rest : str
         The condition that percent changes refer to.
-    timing : Timing or float
-        Events and times of excitation; a TR (s) where runs of labels are the events.
+    timing : Timing or float, optional
+        Events and times of excitation; a TR (s) where runs of labels are the events. A boxcar
+        needs neither: its drift goes by the order of the transients.
     shape : str
         `boxcar` is 1 where the label says so: its change is the observed difference of task and
         rest. Other shapes (`shapes.Shape.named`) have a plateau of 1 and follow the events. `fir`
@@ -164,8 +175,7 @@ def condition_design(
         raise DataError(
             f"one condition only ({', '.join(tasks) or rest}): there is no contrast to fit"
         )
-    if not isinstance(timing, Timing):
-        timing = Timing.of_labels(labels, timing * np.arange(len(labels)))
+    timing = _timing(labels, timing, shape)
     names, columns = [], []
     for task in tasks:
         if shape == FIR:
@@ -187,7 +197,7 @@ def condition_design(
 def linewidth_design(
     labels: Sequence[str | None],
     rest: str,
-    timing: Timing | float = 1.0,
+    timing: Timing | float | None = None,
     shape: str = BOXCAR,
     nested: Sequence[str] = (),
 ) -> Design:
@@ -202,8 +212,7 @@ def linewidth_design(
     DataError
         No event of a trial type of `nested`.
     """
-    if not isinstance(timing, Timing):
-        timing = Timing.of_labels(labels, timing * np.arange(len(labels)))
+    timing = _timing(labels, timing, shape)
     if nested:
         for name in nested:
             if not timing.spans(name):
@@ -213,6 +222,14 @@ def linewidth_design(
         tasks = tuple({name for name in labels if name is not None and name != rest})
         column = _course(shape, labels, tasks, timing)
     return Design(("bold", "drift_1"), np.column_stack([column, timing.drifts(1)]))
+
+
+def _timing(labels: Sequence[str | None], timing: Timing | float | None, shape: str) -> Timing:
+    if isinstance(timing, Timing):
+        return timing
+    if timing is None and shape != BOXCAR:
+        raise ValueError(f"response {shape} needs the times of the transients: give their TR")
+    return Timing.of_labels(labels, (timing or 1.0) * np.arange(len(labels)))
 
 
 def best_drift(courses: np.ndarray, timing: Timing) -> int:
@@ -281,8 +298,7 @@ def given_design(rows: list[dict[str, str]], n_transients: int) -> tuple[Design,
     amplitude = Design(tuple(n for n, w in zip(names, widths) if not w), matrix[:, ~chosen])
     if CONSTANT not in amplitude.names:
         raise DataError(f"the design matrix has no column {CONSTANT}; it has {', '.join(names)}")
-    if np.linalg.matrix_rank(amplitude.matrix) < len(amplitude.names):
-        raise DataError("columns of the design matrix depend on each other: take one out")
+    check_columns("columns of the design matrix", amplitude)
     if not chosen.any():
         return amplitude, None
     return amplitude, Design(tuple(n for n, w in zip(names, widths) if w), matrix[:, chosen])
@@ -333,7 +349,9 @@ def combined(design: Design, texts: Sequence[str]) -> Design:
     return replace(design, combinations=found)
 
 
-def check(fids: Fids, design: Design, linewidth: Design | None) -> None:
+def check(
+    fids: Fids, design: Design, linewidth: Design | None, nuisance: Design | None = None
+) -> None:
     """Refuse what cannot be fitted together.
 
     Raises
@@ -341,9 +359,10 @@ def check(fids: Fids, design: Design, linewidth: Design | None) -> None:
     ValueError
         A design of another number of rows than there are transients.
     DataError
-        No constant, too few transients, regressors that depend on each other, NaN.
+        No constant, too few transients, regressors that no transient samples or that depend on
+        each other, NaN.
     """
-    for one in (design, linewidth):
+    for one in (design, linewidth, nuisance):
         if one is not None and len(one.matrix) != fids.n_transients:
             raise ValueError(f"design of {len(one.matrix)} rows for {fids.n_transients} transients")
     if CONSTANT not in design.names:
@@ -356,16 +375,63 @@ def check(fids: Fids, design: Design, linewidth: Design | None) -> None:
             f"{fids.n_transients} transients for {design.matrix.shape[1]} regressors: at least two "
             "more transients than regressors are needed"
         )
-    if np.linalg.matrix_rank(design.matrix) < design.matrix.shape[1]:
-        raise DataError(
-            f"regressors {', '.join(design.names)} depend on each other over the transients kept"
-        )
-    if linewidth is not None:
-        both = np.column_stack([np.ones(len(linewidth.matrix)), linewidth.matrix])
-        if np.linalg.matrix_rank(both) < both.shape[1]:
-            raise DataError(
-                f"regressors of the linewidth, {', '.join(linewidth.names)}, depend on each other "
-                "over the transients kept"
-            )
+    check_courses(design, linewidth, nuisance)
     if not np.isfinite(fids.data).all():
         raise DataError("a transient holds NaN or infinite values")
+
+
+def check_courses(design: Design, linewidth: Design | None, nuisance: Design | None) -> None:
+    """Refuse regressors that do not vary, or depend on each other, over the transients kept.
+
+    Raises
+    ------
+    DataError
+        With the name of each.
+    """
+    check_columns("regressors", design)
+    # Nuisance moves the width beside the regressors of that.
+    check_columns("regressors of the linewidth", *(one for one in (linewidth, nuisance) if one))
+
+
+def _still(column: np.ndarray) -> bool:
+    """Whether a column is one value, up to rounding."""
+    return not np.linalg.norm(column - column.mean()) > DEPENDENT * np.linalg.norm(column)
+
+
+def check_columns(what: str, *designs: Design) -> None:
+    """Refuse columns, the constant aside, that are one in every transient or that follow from the
+    constant and those before them.
+
+    Raises
+    ------
+    DataError
+        With the name of each.
+    """
+    names = [name for one in designs for name in one.names]
+    columns = [column for one in designs for column in one.matrix.T]
+    basis = np.ones((len(columns[0]), 1)) if columns else np.ones((0, 1))
+    still, others = [], []
+    for name, column in zip(names, columns):
+        if name == CONSTANT:
+            continue
+        if _still(column):
+            still.append(name)
+            continue
+        centred = column - column.mean()
+        size = np.linalg.norm(centred)
+        q = np.linalg.qr(basis)[0]
+        left = centred / size - q @ (q.T @ centred) / size
+        if np.linalg.norm(left) < DEPENDENT:
+            others.append(name)
+            continue
+        basis = np.column_stack([basis, centred / size])
+    said = []
+    if still:
+        said.append(
+            f"{', '.join(still)}: the same in each transient (no transient kept samples what it "
+            "stands for, or all do)"
+        )
+    if others:
+        said.append(f"{', '.join(others)}: given by those before, they depend on each other")
+    if said:
+        raise DataError(f"{what} {', '.join(names)}: not to be told apart: {'; '.join(said)}")

@@ -237,11 +237,13 @@ def write_fsl_basis(basis: Basis, folder: Path) -> None:
 
 
 def _run(engine: str, command: list, folder: Path, text: str = "") -> None:
+    # An engine may be a script that takes modules from beside itself.
+    own = {key: one for key, one in os.environ.items() if key != "PYTHONSAFEPATH"}
     try:
         done = subprocess.run(
             [str(part) for part in command],
             cwd=folder,
-            env={**os.environ, **ONE_THREAD, "MPLBACKEND": "Agg"},
+            env={**own, **ONE_THREAD, "MPLBACKEND": "Agg"},
             input=text,
             capture_output=True,
             text=True,

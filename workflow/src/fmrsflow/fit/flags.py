@@ -25,7 +25,7 @@ BANDS_PPM = {
 MAX_BAND = 3.0
 """Root mean square of the residual in a band, in units of the noise."""
 
-DECIDES = 1.5
+DECIDES = 1.0
 """Model errors by which a ratio to tCr moves, with a limit half as high again, where the limit of
 the baseline decides the answer (docs/fit.md#limit)."""
 

@@ -20,7 +20,7 @@ from fmrsflow.fids import Fids
 from fmrsflow.fit.broad import CREATINE_CH2
 from fmrsflow.fit.change import Coefficients, JointResult, percent_changes
 from fmrsflow.fit.coloured import cut_alike
-from fmrsflow.fit.design import CONSTANT, Design, check
+from fmrsflow.fit.design import CONSTANT, Design, check, check_courses
 from fmrsflow.fit.directions import (
     GAIN,
     GAUSS2,
@@ -34,6 +34,7 @@ from fmrsflow.fit.model import Kind, Model, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.plateaus import Plateaus, readings
 from fmrsflow.fit.series import Series, make_series
+from fmrsflow.metabolites import sums_of
 
 
 def fit_joint(
@@ -92,15 +93,16 @@ def fit_joint_models(
 
     `shapes` are designs of one set of columns, with the response in other shapes: the first result
     holds the plateaus under each, round its own widths. `nuisance` has courses of gain and width
-    that all signals follow.
+    that all signals follow; one that does not vary over the transients kept takes no part.
     """
     options = options or FitOptions()
     fids, basis = cut_alike(fids, basis)
     model = common.mean.directions.model if common else make_model(fids, Kind(basis), options)
     respond = _respond(model, design, responding, options.joint_macromolecules == "free")
     fixed = options.joint_linewidth == "fixed"
+    nuisance = nuisance and nuisance.moving
     for linewidth in linewidths:
-        check(fids, design, linewidth)
+        check(fids, design, linewidth, nuisance)
     every = [one for one in (design, *linewidths, nuisance) if one is not None]
     courses = np.concatenate([one.matrix for one in every], axis=1)
     found = []
@@ -177,6 +179,8 @@ def _fit(
     """The joint fit from that of the mean."""
     design = design.select(series.kept)
     widths, nuisance = (one and one.select(series.kept) for one in (widths, nuisance))
+    nuisance = nuisance and nuisance.moving  # corrupted transients were cut
+    check_courses(design, widths, nuisance)
     columns = _columns(series.directions, design, widths, nuisance, respond)
     found, final, rest, products = solved(series, columns)
     result = _result(series, design, columns, found, final, rest, respond, kind)
@@ -211,25 +215,29 @@ def _plateaus(
     """Changes and likelihood under each shape, from the products round the widths of the fit."""
     directions, names = series.directions, series.directions.model.names
     box = next(iter(shapes.values()))[0].select(series.kept)
-    fitted, changes, spreads, likelihoods, read = [], [], [], [], []
-    for shape, (whole, respond) in shapes.items():
+    none = np.full((len(box.contrasts), len(names) + len(sums_of(names))), np.nan)
+    empty = (none, none[:, :, None] * none[:, None], np.nan, (none[:, 0], none[:, 0]))
+    fitted, reasons = [], []
+    for whole, respond in shapes.values():
         design = whole.select(series.kept)
-        columns = _columns(directions, design, widths, nuisance, respond)
         try:
+            check_courses(design, None, None)
+            columns = _columns(directions, design, widths, nuisance, respond)
             found = solve(columns, directions, products, series.variance, True, series.places)
-        except DataError:  # of a response that is over within a transient nothing may be left
+        except DataError as failure:  # nothing is left of a response within a transient
+            reasons.append(str(failure))
+            fitted.append(empty)
             continue
-        fitted.append(shape)
         coefficients = _coefficients(series, design, columns, found, respond)
-        told, _, _, percent, spread = percent_changes(names, design, coefficients)
-        changes.append(percent)
-        spreads.append(spread)
-        likelihoods.append(found.log_likelihood)
-        read.append(readings(box, design))
+        _, _, _, percent, spread = percent_changes(names, design, coefficients)
+        reasons.append("")
+        fitted.append((percent, spread, found.log_likelihood, readings(box, design)))
+    changes, spreads, likelihoods, read = zip(*fitted)
     return Plateaus(
-        shapes=tuple(fitted),
+        shapes=tuple(shapes),
+        reasons=tuple(reasons),
         contrasts=box.contrasts,
-        names=told,
+        names=(*names, *sums_of(names)),
         change_percent=np.array(changes),
         covariance=np.array(spreads),
         log_likelihood=np.array(likelihoods),

@@ -109,6 +109,8 @@ def solve(
         extra = weighting.products
         whole = normal + size * extra[:count, :count][pairs] * np.outer(own, own)
         side = right + extra[course, count] * own
+        if not np.all(np.diag(whole) > 0):
+            raise DataError("a regressor is zero over the transients kept")
         scale = 1.0 / np.sqrt(np.diag(whole))
         try:
             factor = cho_factor(whole * np.outer(scale, scale), lower=True)

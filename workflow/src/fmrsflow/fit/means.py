@@ -51,6 +51,12 @@ class Means:
         white = np.diag(1 / self.counts) - 1 / self.counts.sum()
         return self.noise[i, j] * white + self.gain[i] * self.gain[j] * self.gain_covariance
 
+    def of_group(self, group: int) -> tuple[np.ndarray, np.ndarray]:
+        """Differences of a group from the mean of all, (n_names,), and their covariance."""
+        white = 1 / self.counts[group] - 1 / self.counts.sum()
+        own = self.gain_covariance[group, group] * np.outer(self.gain, self.gain)
+        return self.values[group], white * self.noise + own
+
     def amplitudes(self) -> np.ndarray:
         """Of each group, (n_groups, n_names)."""
         return self.level + self.values

@@ -231,8 +231,12 @@ class Model:
 
     def damped(self, theta: np.ndarray) -> np.ndarray:
         """Basis under its lineshape, complex (n_names, n_time)."""
+        return self.fids * self.lineshapes(theta)[self.envelopes]
+
+    def lineshapes(self, theta: np.ndarray) -> np.ndarray:
+        """Envelopes of metabolites, of macromolecules and of each shift of its own, complex
+        (2 + n_shifts, n_time)."""
         _, _, shift, lorentz, gauss2, broad_shift, broad_lorentz = theta[:7]
-        # Envelopes: metabolites, macromolecules, metabolites with a shift of their own.
         last = 7 + len(self.shifts)
         shifts = shift + np.concatenate(([0.0, broad_shift], theta[7:last]))
         widths = np.full(len(shifts), lorentz)
@@ -245,7 +249,7 @@ class Model:
             weights = self._kernel_weights(theta)
             shape = shape * (1.0 - weights.sum() + weights @ self.kernel)
         envelopes *= shape
-        return self.fids * envelopes[self.envelopes]
+        return envelopes
 
     def spectrum(self, signals: np.ndarray) -> np.ndarray:
         """Signals of the band (..., n_time) as spectra in the range, (..., 2, n_points)."""
@@ -360,7 +364,7 @@ def make_models(fids: Fids, kinds: Sequence[Kind], options: FitOptions) -> list[
     sizes = np.geomspace(MIN_DIMENSION_PER_PPM, MAX_DIMENSION_PER_PPM, GRID)
     sizes = np.append(sizes, options.baseline_dimension_per_ppm)
     *grid, smoothness = baseline.smoothness_for(sizes * span)
-    lines = _lines_in_band(fids, band, [one for _, more in chosen for one in more.values()])
+    lines = lines_in_band(fids, band, [one for _, more in chosen for one in more.values()])
     molecules = {}
     for kind, (names, _) in zip(kinds, chosen):
         if id(kind.basis) not in molecules:
@@ -496,8 +500,9 @@ def _molecules_in_band(fids: Fids, band: Band, basis: Basis, names: tuple[str, .
     return np.vstack(signals)
 
 
-def _lines_in_band(fids: Fids, band: Band, lines: Sequence[tuple]) -> dict[tuple, np.ndarray]:
-    """Signals of Gaussian lines, by what describes them."""
+def lines_in_band(fids: Fids, band: Band, lines: Sequence[tuple]) -> dict[tuple, np.ndarray]:
+    """Signals of Gaussian lines as samples of the band, by what describes them: tuples of (ppm,
+    FWHM ppm, protons)."""
     lines = dict.fromkeys(lines)
     signals = np.zeros((len(lines), band.n_used - band.n_wrapped), complex)
     for parts, signal in zip(lines, signals):

@@ -6,14 +6,17 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fmrsflow.errors import DataError
-from fmrsflow.fit.design import Design
+from fmrsflow.fit.design import Design, Timing
 from fmrsflow.tables import MISSING, read_table
+
+SPARE_WATERS = 2
+"""Groups of water beyond the number of courses of the width."""
 
 MOST_COLUMNS = 24
 MOST_BYTES = 1 << 28
@@ -29,25 +32,65 @@ def nuisance_design(path: Path, time_s: np.ndarray, within_s: np.ndarray) -> Des
         A TSV with a header and a row a transient, or a recording `_physio.tsv.gz` with its JSON
         beside it (BIDS: SamplingFrequency, StartTime, Columns), read at the excitations.
     time_s : array (n_transients,)
-        Mean times of excitation from the first of the series, which is time 0 of the recording.
+        Mean times of excitation from the first of the series, which is time 0 of the recording;
+        NaN where no repetition time is known.
     within_s : array (n_excitations,)
         Times of the excitations of a transient from its own.
 
     Raises
     ------
     DataError
-        Another number of rows, a cell that is no number, a recording without its JSON or shorter
-        than the scan, or more columns than a model of the scan can have.
+        Another number of rows, a cell that is no number, a recording without its JSON, shorter than
+        the scan or of one without repetition time, or more columns than a model can have.
     """
     recorded = path.name.endswith("_physio.tsv.gz")
     names, matrix = _recorded(path, time_s, within_s) if recorded else _given(path, len(time_s))
     if len(names) > MOST_COLUMNS:
         raise DataError(f"{path.name} has {len(names)} columns, at most {MOST_COLUMNS} are fitted")
-    centred = matrix - matrix.mean(axis=0)
-    size = centred.std(axis=0)
-    moving = size > 1e-12 * np.abs(matrix).max(axis=0, initial=1e-300)
-    chosen = [name for name, one in zip(names, moving) if one]  # a constant tells nothing
-    return Design(tuple(chosen), centred[:, moving] / size[moving])
+    found = Design(tuple(names), matrix).moving  # a constant tells nothing
+    centred = found.matrix - found.matrix.mean(axis=0)
+    return Design(found.names, centred / centred.std(axis=0))
+
+
+def water_design(rows: Sequence[Mapping], timing: Timing, width: Design) -> Design:
+    """A linewidth design with what the width of water, measured between the transients, does beside
+    the courses of the design.
+
+    Those are known at any time, water is measured seldom: what they make of it is taken off where
+    it was measured, and the rest read at the excitations, in proportion between two groups. So the
+    columns of the design (BOLD narrowing) keep their meaning. The new one has SD 1.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        `time_s` and `linewidth_hz` of each group of water (water.tsv).
+    width : Design
+        A row a transient.
+
+    Raises
+    ------
+    DataError
+        Too few groups with a time and a width to know more than the courses.
+    """
+    told = [(row["time_s"], row["linewidth_hz"]) for row in rows]
+    told = sorted(one for one in told if None not in one and np.isfinite(one).all())
+    least = 1 + len(width.names) + SPARE_WATERS
+    if len(told) < least:
+        raise DataError(f"{len(told)} groups of water have a time and a width, of {least} needed")
+    time_s, width_hz = np.array(told).T
+    columns = [np.interp(time_s, timing.time_s, column) for column in width.matrix.T]
+    left = _beside(width_hz, np.stack(columns, axis=1))
+    read = np.interp(timing.time_s[:, None] + timing.within_s, time_s, left).mean(axis=1)
+    read = _beside(read, width.matrix)
+    if not read.std() > 1e-6 * np.abs(width_hz).max():
+        raise DataError("the width of water does nothing that the courses of the width do not")
+    return Design((*width.names, "water"), np.column_stack([width.matrix, read / read.std()]))
+
+
+def _beside(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Values less their least squares on a constant and columns."""
+    others = np.column_stack([np.ones(len(values)), columns])
+    return values - others @ np.linalg.lstsq(others, values, rcond=None)[0]
 
 
 def _given(path: Path, n: int) -> tuple[list[str], np.ndarray]:
@@ -107,6 +150,11 @@ def _recorded(path: Path, time_s: np.ndarray, within_s: np.ndarray) -> tuple[lis
     if values.ndim != 2 or values.shape[1] != len(names) or not np.isfinite(values).all():
         raise DataError(f"{path.name} does not hold rows of {len(names)} numbers ({sidecar.name})")
     excited = time_s[:, None] + within_s
+    if not np.isfinite(excited).all():
+        raise DataError(
+            f"{path.name} cannot be read at the excitations: no repetition time in the file nor in "
+            "sites.tsv (column tr_s)"
+        )
     recorded_s = start + np.arange(len(values)) / rate
     if excited.min() < recorded_s[0] - 1 / rate or excited.max() > recorded_s[-1] + 1 / rate:
         raise DataError(

@@ -51,8 +51,9 @@ class FitOptions:
     joint_linewidth: str = "free"
     joint_linewidth_regressor: str = "hrf"
     joint_linewidth_events: tuple[str, ...] = ()
+    joint_linewidth_water: bool = True
     joint_narrowing_hz: float = 0.0
-    joint_drift_order: int = 1
+    joint_drift_order: int = -1
     joint_alignment: str = "free"
     joint_respond: tuple[str, ...] = ()
     joint_macromolecules: str = "fixed"

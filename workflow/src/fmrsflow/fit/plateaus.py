@@ -21,6 +21,8 @@ class Plateaus:
     ----------
     shapes : tuple of str
         Names (`shapes.Shape.name`); the first is `boxcar`, the observed difference.
+    reasons : tuple of str
+        Why a shape could not be fitted ("" where it was); its numbers are NaN.
     contrasts, names : tuple of str
         Conditions; metabolites and sums, as those of the joint fit.
     change_percent : array (n_shapes, n_contrasts, n_names)
@@ -35,6 +37,7 @@ class Plateaus:
     """
 
     shapes: tuple[str, ...]
+    reasons: tuple[str, ...]
     contrasts: tuple[str, ...]
     names: tuple[str, ...]
     change_percent: np.ndarray
@@ -47,6 +50,7 @@ class Plateaus:
         """Arrays for a file, beside those of the joint fit."""
         return {
             "shapes": np.array(self.shapes),
+            "shape_reasons": np.array(self.reasons),
             "shape_contrasts": np.array(self.contrasts),
             "plateau_percent": self.change_percent,
             "plateau_covariance": self.covariance,
@@ -67,13 +71,20 @@ def readings(box: Design, shaped: Design) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     reads, se_ratio : arrays (n_contrasts,)
+        The ratio infinite where columns of `shaped` depend on each other, both NaN where those of
+        `box` do.
     """
     places = [box.names.index(name) for name in box.contrasts]
     found = np.linalg.pinv(box.matrix) @ shaped.matrix[:, places]
 
     def errors(matrix):
         """Standard errors of the contrasts, in units of the noise."""
+        if np.linalg.matrix_rank(matrix) < matrix.shape[1]:
+            return np.full(len(places), np.inf)
         inverse = np.linalg.pinv(matrix.T @ matrix, hermitian=True)
         return np.sqrt(np.diag(inverse)[places])
 
-    return np.diag(found[places]), errors(shaped.matrix) / errors(box.matrix)
+    plain = errors(box.matrix)
+    if np.isinf(plain).any():
+        return np.full(len(places), np.nan), np.full(len(places), np.nan)
+    return np.diag(found[places]), errors(shaped.matrix) / plain

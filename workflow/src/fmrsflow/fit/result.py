@@ -247,6 +247,13 @@ def covariances(end: Solution, noise: float) -> tuple[np.ndarray, np.ndarray]:
     parameters that may not move, and of weights of a free lineshape at their limit, are zero;
     amplitudes at their limit of zero count as free.
     """
+    inverse, variance = inverse_information(end), end.target.variance
+    sampling = noise**2 * inverse @ end.scatter @ inverse
+    return sampling, variance * (inverse - inverse @ end.told @ inverse)
+
+
+def inverse_information(end: Solution) -> np.ndarray:
+    """A^-1 of `covariances`: by amplitudes and nonlinear parameters, (n, n)."""
     model, state, variance = end.model, end.state, end.target.variance
     k = len(model.names)
     own, cross = end.slopes
@@ -260,8 +267,7 @@ def covariances(end: Solution, noise: float) -> tuple[np.ndarray, np.ndarray]:
     inverse = np.zeros_like(information)
     inverse[inside] = np.linalg.inv(information[inside] * np.outer(scale, scale))
     inverse[inside] *= np.outer(scale, scale)
-    sampling = noise**2 * inverse @ end.scatter @ inverse
-    return sampling, variance * (inverse - inverse @ end.told @ inverse)
+    return inverse
 
 
 def tcr_line(model: Model, state) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -104,9 +104,13 @@ class Transients:
 
 @dataclass(frozen=True)
 class ScanFit:
-    """Fits of the averages of a scan: condition, `<condition>:matched` or `all` -> FitResult."""
+    """Fits of the averages of a scan: condition, `<condition>:matched` or `all` -> FitResult.
+
+    `levels`: `<condition>:matched` where that is no fit of its own (`ScanMeans.levels`).
+    """
 
     spectra: dict[str, FitResult]
+    levels: Mapping[str, FitResult] = field(default_factory=dict)
 
     @property
     def whole(self) -> FitResult:
@@ -115,21 +119,27 @@ class ScanFit:
 
     def amplitudes(self) -> list[dict]:
         """Rows of amplitudes.tsv."""
-        return [row for name, one in self.spectra.items() for row in one.to_table(name)]
+        every = {**self.spectra, **self.levels}
+        return [row for name, one in every.items() for row in one.to_table(name)]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Curves, amplitudes and parameters of every spectrum."""
+        """Curves and parameters of every spectrum; amplitudes of each of these, then of levels."""
         results = list(self.spectra.values())
-        curves = ("data", "fit", "baseline", "residual", "metabolites")
+        every = {**self.spectra, **self.levels}
+        curves = ("data", "fit", "baseline", "residual")
         stacked = {name: np.stack([getattr(one, name) for one in results]) for name in curves}
         return {
             "ppm": results[0].ppm,
             "spectra": np.array(list(self.spectra)),
             "names": np.array(results[0].names),
             **{name: values.astype(np.complex64) for name, values in stacked.items()},
-            "amplitudes": np.stack([one.amplitudes for one in results]),
-            "covariance": np.stack([one.covariance for one in results]),
-            "model_covariance": np.stack([one.model_covariance for one in results]),
+            # Their imaginary part says nothing that the other curves do not, at half of the space.
+            "metabolites": np.stack([one.metabolites.real for one in results]).astype(np.float32),
+            "levels": np.array(list(every)),
+            **{
+                name: np.stack([getattr(one, name) for one in every.values()])
+                for name in ("amplitudes", "covariance", "model_covariance")
+            },
             "parameter_names": np.array(list(results[0].parameters)),
             "parameters": np.array([list(one.parameters.values()) for one in results]),
             "parameters_se": np.array([list(one.parameters_se.values()) for one in results]),
@@ -178,7 +188,8 @@ def fit_scan(
     conditions : sequence of str
         Of the transients of `average` and `matched`.
     average, matched : Fids
-        A transient a condition; `matched` with linewidths matched, None with one condition.
+        A transient a condition; `matched` with linewidths matched, None where these need no fit:
+        with one condition, or levels from one model of all transients.
     basis : Basis
         On the axes of the scan.
     others : sequence of Basis

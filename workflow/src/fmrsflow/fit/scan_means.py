@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from fmrsflow.events import reference_of
 from fmrsflow.fit.design import Design, Timing, condition_design, linewidth_design
 from fmrsflow.fit.means import Means
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.scan import REST, Transients
+from fmrsflow.fit.result import FitResult
+from fmrsflow.fit.scan import MATCHED, REST, Transients
 from fmrsflow.fit.series import Series, of_transients
 from fmrsflow.fit.singles import singles
 
@@ -53,6 +54,25 @@ class ScanMeans:
     blocks: Means
     block_conditions: tuple[str, ...]
     block_time_s: np.ndarray
+
+    def levels(self, whole: FitResult) -> dict[str, FitResult]:
+        """Absolute amplitudes of the conditions with a width of their own: those of the average of
+        all transients (`whole`, whose curves they keep) and what each differs by."""
+        if len(self.conditions) < 2:
+            return {}
+        names = self.matched.names
+        there = [k for k, name in enumerate(whole.names) if name in names]
+        places = [names.index(whole.names[k]) for k in there]
+        found = {}
+        for group, condition in enumerate(self.conditions):
+            values, spread = self.matched.of_group(group)
+            amplitudes, covariance = whole.amplitudes.copy(), whole.covariance.copy()
+            # Of a signal that the mean of all holds none of, no difference is known.
+            amplitudes[there] += np.nan_to_num(values[places])
+            covariance[np.ix_(there, there)] += spread[np.ix_(places, places)]
+            name = condition + MATCHED
+            found[name] = replace(whole, amplitudes=amplitudes, covariance=covariance)
+        return found
 
     def timecourse(self) -> list[dict]:
         """Rows of timecourse.tsv."""

@@ -25,7 +25,9 @@ ENTITIES = ("sub", "ses", "task", "acq", "nuc", "voi", "rec", "run", "echo", "in
 INDICES = ("run", "echo", "inv")
 """Entities that are numbers: run-1 is run-01."""
 
-COLUMNS = {"subject": "sub", "session": "ses", "task": "task", "acq": "acq", "run": "run"}
+COLUMNS = {
+    "subject": "sub", "session": "ses", "task": "task", "acq": "acq", "voi": "voi", "run": "run"
+}  # fmt: skip
 """Columns of scans.tsv by entity."""
 
 REST_WORDS = ("rest", "resting", "restingstate", "baseline", "fixation")
@@ -272,7 +274,7 @@ def _scan(dataset: Dataset, name: Name) -> FoundScan:
         raise Unusable("of a series of inversion times (inv): no scan of metabolites")
     protocol, n_transients = protocol_of(name.path, meta)
     columns = {column: name.labels.get(key, "") for column, key in COLUMNS.items()}
-    for key in ("voi", "rec", "echo"):
+    for key in ("rec", "echo"):
         if label := name.labels.get(key):
             columns["acq"] += label
             dataset.note(GUESS, name.path, f"{key}-{label} stands in column acq")
@@ -609,11 +611,11 @@ def _conditions(dataset: Dataset, scans: Sequence[FoundScan]) -> None:
     of a scan at rest with those of the same place that have events."""
     groups: dict[tuple, list[FoundScan]] = {}
     for scan in scans:
-        key = tuple(scan.columns[column] for column in ("subject", "session", "acq"))
+        key = tuple(scan.columns[column] for column in ("subject", "session", "acq", "voi"))
         groups.setdefault(key, []).append(scan)
     units: dict[tuple[str, str], tuple] = {}
     for key, group in groups.items():
-        subject, session, acq = key
+        subject, session, acq, voi = key
         tasks = {scan.columns["task"] for scan in group}
         for scan in group:
             task = scan.columns["task"]
@@ -628,7 +630,7 @@ def _conditions(dataset: Dataset, scans: Sequence[FoundScan]) -> None:
         resting = [scan for scan in group if scan.columns.get("condition") == "rest"]
         active = [scan for scan in group if "events" in scan.files]
         if resting and active:
-            unit = f"{session}{acq}" or "all"
+            unit = f"{session}{acq}{voi}" or "all"
             while units.setdefault((subject, unit), key) != key:
                 unit += "x"  # session 1 of acq 2x is not session 12 of acq x
             for scan in (*resting, *active):

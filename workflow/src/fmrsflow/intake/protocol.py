@@ -14,7 +14,7 @@ import numpy as np
 from fmrsflow.constants import field_of, same_field
 from fmrsflow.errors import DataError
 from fmrsflow.fids import EDITED_UNSUPPORTED, header_extension, voxel_affine
-from fmrsflow.headers import FREE, TECHNICAL, edited, family_of, vendor_of
+from fmrsflow.headers import FREE, TECHNICAL, dimension_tags, edited, family_of, vendor_of
 from fmrsflow.intake.found import GUESS, LEFT, OPEN, FoundScan, Note, Unusable
 
 FIELDS_T = (1.5, 3.0, 4.0, 4.7, 7.0, 9.4, 10.5, 11.7)
@@ -63,8 +63,7 @@ def protocol_of(path: Path, meta: dict) -> tuple[dict, int | None]:
         raise Unusable("several voxels; only single-voxel scans are processed")
     both = {**meta, **{key: value for key, value in header.items() if value not in (None, "", [])}}
     found = from_metadata(both)
-    tags = [header.get(f"dim_{n}") for n in (5, 6, 7)]
-    lengths = [n for tag, n in zip(tags, shape[4:]) if tag == "DIM_DYN"]
+    lengths = [n for tag, n in zip(dimension_tags(header), shape[4:]) if tag == "DIM_DYN"]
     return found, (math.prod(lengths) if lengths else 1) if shape else None
 
 

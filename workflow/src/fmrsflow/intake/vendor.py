@@ -99,7 +99,8 @@ def found_scans(
     found = []
     for one in scans:
         subject, session, numbered = labels[one.path]
-        columns = {"subject": subject, "session": session, "task": "", "acq": "", "run": ""}
+        columns = {"subject": subject, "session": session}
+        columns |= {"task": "", "acq": "", "voi": "", "run": ""}
         files, protocol = {"mrs": one.path}, _protocol(one.fids, one.field_told)
         if one.path in references:
             files["ref"] = references[one.path]

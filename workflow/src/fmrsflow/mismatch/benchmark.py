@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmrsflow.files import read_json
+from fmrsflow.layout import ROOT
 from fmrsflow.tables import Row, columns_of, parse_table
 
-BENCHMARK = Path(__file__).resolve().parents[4] / "docs" / "mismatch"
+BENCHMARK = ROOT / "docs" / "mismatch"
 """Committed tables of the mismatch benchmark."""
 
 

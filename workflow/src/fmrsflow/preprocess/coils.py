@@ -133,7 +133,7 @@ def combine(fids: Fids, weights: CoilWeights) -> Fids:
         raise DataError(
             f"{fids.n_coils} coils, but the scan that gives the weights has "
             f"{len(weights.weights)}: metabolite scan and water reference must come from the same "
-            "coils, both combined or both not"
+            "coils; export both combined or both not"
         )
     row = weights.weights.astype(np.result_type(fids.data.dtype, np.complex64))
     combined = np.empty((fids.n_transients, 1, fids.n_points), complex)

@@ -19,7 +19,7 @@ from fmrsflow.preprocess.reference import Reference, apply_reference, frequency_
 from fmrsflow.preprocess.timing import Timing
 from fmrsflow.preprocess.water import residual_water, times_metabolites
 from fmrsflow.preprocess.water_course import WaterCourse, water_course
-from fmrsflow.water_reference import check_acquisition
+from fmrsflow.water_reference import check_acquisition, like_the_others
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Combined:
         None where no eddy currents were corrected.
     course : WaterCourse or None
         Of a reference that was measured over the scan.
+    unlike : int
+        Transients of the reference that were left out: without water, or a multiple of it.
     """
 
     fids: Fids
@@ -44,6 +46,7 @@ class Combined:
     weights: CoilWeights | None
     eddy: EddyPhase | None
     course: WaterCourse | None = None
+    unlike: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,11 @@ def check_reference(fids: Fids, reference: Fids) -> None:
             "too short; export it again, or name none in column ref of scans.tsv"
         )
     # A copy among transients of water changes their mean little.
-    if any(cause not in ("", "copy") for cause in unusable_transients(reference)):
+    causes = unusable_transients(reference)
+    if "not finite" in causes or set(causes) <= {"empty", "copy"}:
         raise DataError(
-            "the water reference holds transients that are empty or not finite; export it again, "
-            "or name none in column ref of scans.tsv"
+            "the water reference holds transients that are not finite, or empty ones alone; export "
+            "it again, or name none in column ref of scans.tsv"
         )
 
 
@@ -146,24 +150,28 @@ def combined(
     """
     if reference is not None:
         check_reference(fids, reference)
-    weights = None
+    weights, kept = None, None
+    if reference is not None:
+        kept = like_the_others(reference)
     if fids.n_coils > 1:
-        weights = coil_weights(fids if reference is None else reference, noise_covariance(fids))
+        source = fids if reference is None else reference.select(kept)
+        weights = coil_weights(source, noise_covariance(fids))
         fids = combine(fids, weights)
     if reference is None:
         return Combined(fids, None, weights, None)
     if weights is not None:
         reference = combine(reference, weights)
     reference = reference.with_data(reference.data[:, :, : fids.n_points])
-    course = None if timing is None else water_course(reference, timing)
-    reference = align(reference)[0].mean()
+    course = None if timing is None else water_course(reference, timing, kept)
+    reference = align(reference.select(kept))[0].mean()
+    unlike = int((~kept).sum())
     if course is not None and scale:
         fids = course.scaled(fids, timing.scan_at)
     if not correct_eddies:
-        return Combined(fids, reference, weights, None, course)
+        return Combined(fids, reference, weights, None, course, unlike)
     phase = eddy_phase(reference)
     clean = course.corrected(fids, timing.scan_at) if course else correct_eddy(fids, phase)
-    return Combined(clean, correct_eddy(reference, phase), weights, phase, course)
+    return Combined(clean, correct_eddy(reference, phase), weights, phase, course, unlike)
 
 
 def correct(fids: Fids, labels: list, unusable: tuple[str, ...], setting: dict) -> Corrected:

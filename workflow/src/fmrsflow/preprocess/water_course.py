@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.preprocess.align import align
 from fmrsflow.preprocess.eddy import correct_eddy, eddy_phase
@@ -25,6 +26,9 @@ class WaterCourse:
 
     Attributes
     ----------
+    number : int array (n_groups,)
+        Of each group among all that were measured (`Timing.water_groups`); those without water
+        are left out.
     at, sizes : arrays (n_groups,)
         Mean number of the excitations of each group, and its number of transients.
     fids : Fids
@@ -35,6 +39,7 @@ class WaterCourse:
         Frequency before the alignment, relative to the mean.
     """
 
+    number: np.ndarray
     at: np.ndarray
     sizes: np.ndarray
     fids: Fids
@@ -55,13 +60,7 @@ class WaterCourse:
         return fids.with_data(data)
 
     def amplitudes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Water of each group at t = 0 over their mean, and its standard error, (n_groups,) each.
-
-        Raises
-        ------
-        DataError
-            A group has no water that can be followed to t = 0.
-        """
+        """Water of each group at t = 0 over their mean, and its error, (n_groups,) each."""
         found = [water_amplitude(self.fids.select([j])) for j in range(self.fids.n_transients)]
         values = np.array([one.value for one in found])
         return values / values.mean(), np.array([one.se for one in found]) / values.mean()
@@ -73,13 +72,13 @@ class WaterCourse:
         return fids.with_data(fids.data / np.interp(at, self.at, relative)[:, None, None])
 
     def rows(self, tr_s: float | None, labels: list) -> list[dict]:
-        """Rows of water.tsv; `labels` are the conditions of the groups."""
+        """Rows of water.tsv; `labels` are the conditions of all groups that were measured."""
         relative, errors = self.amplitudes()
         return [
             {
                 "group": j,
                 "time_s": None if tr_s is None else self.at[j] * tr_s,
-                "condition": labels[j],
+                "condition": labels[self.number[j]],
                 "n_transients": self.sizes[j],
                 "amplitude_percent": 100 * relative[j],
                 "se_percent": 100 * errors[j],
@@ -91,29 +90,51 @@ class WaterCourse:
         ]
 
 
-def water_course(reference: Fids, timing: Timing) -> WaterCourse:
+def water_course(reference: Fids, timing: Timing, kept: np.ndarray) -> WaterCourse:
     """Groups of a reference that was measured over the scan.
 
     Parameters
     ----------
     reference : Fids
         Coils combined, a transient for each of `timing.water`.
+    kept : bool array (n_water,)
+        Transients to use (`water_reference.like_the_others`).
 
     Raises
     ------
     DataError
-        A group holds no water.
+        No group holds water that can be followed.
     """
-    groups = timing.water_groups
-    aligned, alignment = align(reference)
-    means = aligned.with_data(np.stack([aligned.transients[one].mean(axis=0) for one in groups]))
-    phases = tuple(eddy_phase(means.select([j])) for j in range(len(groups)))
-    clean = [correct_eddy(means.select([j]), one).transients[0] for j, one in enumerate(phases)]
-    shift = np.array([alignment.shift_hz[one].mean() for one in groups])
+    aligned, alignment = align(reference.select(kept))
+    place = np.cumsum(kept) - 1  # of each transient among those kept
+    found, refused = [], None
+    for number, group in enumerate(timing.water_groups):
+        own = group[kept[group]]
+        if not len(own):
+            continue
+        mean = aligned.select(place[own]).mean()
+        try:
+            phase = eddy_phase(mean)
+            clean = correct_eddy(mean, phase)
+            water_amplitude(clean)
+        except DataError as error:
+            refused = error
+            continue
+        shift = alignment.shift_hz[place[own]].mean()
+        at = timing.water[own].mean()
+        found.append((number, at, len(own), clean.transients[0], phase, shift))
+    if not found:
+        raise refused or DataError(
+            "no group of water transients holds water: empty column water_transients, or name "
+            "another ref"
+        )
+    numbers, places, sizes, fids, phases, shifts = zip(*found)
+    shift = np.array(shifts)
     return WaterCourse(
-        timing.water_at,
-        np.array([len(one) for one in groups]),
-        means.with_data(np.stack(clean)),
+        np.array(numbers),
+        np.array(places),
+        np.array(sizes),
+        aligned.with_data(np.stack(fids)),
         phases,
         shift - shift.mean(),
     )

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from fmrsflow.question import KEYS, Question
+from fmrsflow.question import KEYS, Question, without_arms
 from fmrsflow.report.alike import alike
+from fmrsflow.report.effect_words import effect_words, unit_of
 from fmrsflow.report.plateau import plateau_words
 from fmrsflow.report.render import signed
 from fmrsflow.report.results import Effect
+from fmrsflow.sites.many_tests import CHANGE, CONTROL, DESCRIBED
 from fmrsflow.study import Site
 from fmrsflow.tables import Row
 
 Tables = Mapping[str, Sequence[Row]]
+
+MOST_FLAGS = 3
+"""Kinds of flags that the answer names; the table of problems has them all."""
 
 MARKS = ("preprocess", "basis", "fit", "concentration", "response", *KEYS[1:4], "scans")
 """Choices that the specification curve marks, where they differ."""
@@ -44,8 +49,10 @@ def answers(
     asked: Question,
     sites: Mapping[str, Site],
     pages: Mapping[str, str],
+    wanted: Question | None = None,
 ) -> dict:
-    """The fields of `ConsortiumResults` that come from tables."""
+    """The fields of `ConsortiumResults` that come from tables; `wanted`: what the settings ask for,
+    where the answer need not be that."""
     meta = next(iter(_of(tables.get("meta", ()), asked)), {})
     found = {
         "effects": [
@@ -58,12 +65,16 @@ def answers(
         "power": [row for row in tables.get("power", ()) if _known(row, "power")],
         "power_words": _power_words(tables.get("power", ())),
         "caveats": [
-            *filter(None, [plateau_words(tables.get("plateau", ()), asked)]),
+            *_instead(tables.get("meta", ()), asked, wanted or asked),
+            *_regions(tables.get("meta", ()), asked),
+            *_flags(tables.get("problems", ())),
+            *filter(None, [plateau_words(_of_region(tables.get("plateau", ()), asked), asked)]),
             *_caveats(tables, asked),
         ],
         "cv": [row for row in tables.get("cv", ()) if row["quantity"] == "molal"],
         "problems": _problems(tables.get("problems", ())),
-        "tiles": _tiles(meta),
+        "tiles": _tiles(meta, tables.get("tests", ())),
+        "test_words": _test_words(tables.get("tests", ()), tables.get("meta", ())),
     }
     found["multiverse"], found["choices"], found["primary"] = _curve(specification)
     if _known(meta, "change_percent", "low_percent", "high_percent"):
@@ -96,6 +107,62 @@ def _curve(rows: Sequence[Row]) -> tuple[list[Effect], list[dict[str, str]], lis
     return effects, choices, [row["main"] for row in rows]
 
 
+def _instead(rows: Sequence[Row], asked: Question, wanted: Question) -> Iterator[str]:
+    """What the answer is on instead of what the settings ask for, and what else could be it."""
+    if others := wanted.differs(asked):
+        yield (
+            f"This is not quite what the settings ask for, which no unit has: {'; '.join(others)}."
+        )
+    same = [row for row in rows if replace(asked, contrast="").answered_by(row)]
+    contrasts = sorted({without_arms(row["contrast"]) for row in same})
+    if len(contrasts) > 1:
+        shown, own = ", ".join(contrasts), without_arms(asked.contrast)
+        yield f"The answer is on {own}; meta.tsv has one for each contrast ({shown})."
+
+
+def _regions(rows: Sequence[Row], asked: Question) -> Iterator[str]:
+    """What was found in other regions and between them."""
+    if asked.region is None:
+        return
+    others = [
+        row
+        for row in rows
+        if row["region"] != asked.region and replace(asked, region=row["region"]).answered_by(row)
+    ]
+    if not others:
+        return
+    yield (
+        "Regions are answered one by one and never averaged; which one stands first says the "
+        "setting `region` of sites."
+    )
+    for row in others:
+        if _known(row, "change_percent", "low_percent", "high_percent"):
+            other = replace(asked, region=row["region"])
+            over = f"{_count(row['n_sites'], 'site')} and {_count(row['n'], 'scan')}"
+            yield effect_words(other, *_ends(row), over)
+        else:
+            yield f"Region {row['region'] or 'without a label'}: {row['reason'] or 'no interval'}."
+
+
+def _of_region(rows: Sequence[Row], asked: Question) -> list[Row]:
+    return [row for row in rows if asked.region in (None, row["region"])]
+
+
+def _flags(rows: Sequence[Row]) -> Iterator[str]:
+    """How many responses carry a flag of their controls or scaling: what the answer rests on."""
+    own = [row for row in rows if row["kind"] == "control"]
+    if not own:
+        return
+    kinds = alike([row["text"] for row in own])
+    shown = "; ".join(f"{text} ({len(places)})" for text, places in kinds[:MOST_FLAGS])
+    more = len(kinds) - MOST_FLAGS
+    yield (
+        f"{_count(len({row['item'] for row in own}), 'response')} with a flag that speaks against "
+        f"taking the change at face value: {shown}"
+        + (f"; and {more} other kinds, under Problems." if more > 0 else ".")
+    )
+
+
 def _caveats(tables: Tables, asked: Question) -> list[str]:
     caveats = []
     left = _of(tables.get("leave_one_out", ()), asked)
@@ -103,7 +170,7 @@ def _caveats(tables: Tables, asked: Question) -> list[str]:
     if values:
         caveats.append(
             f"Whichever site is left out, the mean stays between {signed(min(values))} and "
-            f"{signed(max(values))} %."
+            f"{signed(max(values))} {unit_of(asked)}."
         )
     for row in _of(tables.get("equivalence", ()), asked):
         if _known(row, "difference_percent"):
@@ -117,6 +184,7 @@ def _caveats(tables: Tables, asked: Question) -> list[str]:
 
 
 def _power_words(rows: Sequence[Row]) -> str:
+    """The design that is needed at the unfavourable ends of what is known of the spread."""
     rows = [row for row in rows if _known(row, "power", "minimal_effect_percent")]
     if not rows:
         return ""
@@ -124,34 +192,103 @@ def _power_words(rows: Sequence[Row]) -> str:
     words = (
         f"Chance to find a true change of {first['effect_percent']:g} % at the 5 % level, "
         "from this study's own spread: between sites "
-        f"{_short(first['sd_site_percent'])} %, between people "
-        f"{_short(first['sd_participant_percent'])} %, of one scan "
-        f"{_short(first['sd_measurement_percent'])} % (SD)."
+        f"{_sd(first, 'site')}, between people {_sd(first, 'participant')}, of one scan "
+        f"{_short(first['sd_measurement_percent'])} % (SD, with 95 % intervals)."
     )
-    enough = [row for row in rows if row["power"] >= 0.8]
-    if enough:
-        least = min(enough, key=lambda row: row["sites"] * row["participants"])
+    if not _known(first, "power_low"):
+        return (
+            f"{words} How well these are known cannot be said, so no design is called sufficient."
+        )
+    sure, hoped = (_least(rows, name) for name in ("power_low", "power"))
+    if sure:
+        words += f" Whatever of it is true, 80 % power is reached by {_design(sure)}."
+    else:
         words += (
-            f" The smallest design of the table with 80 % power: {least['sites']} sites with "
-            f"{least['participants']} people each."
+            " At the unfavourable ends of these intervals no design of the table reaches 80 % "
+            "power: this study knows its own spread too little to plan by."
+        )
+    if hoped and hoped is not sure:
+        words += (
+            f" Were the spread as estimated, {_design(hoped)} would do, with "
+            f"{100 * hoped['power_low']:.0f} to {100 * hoped['power_high']:.0f} % over the "
+            "intervals."
         )
     return words
 
 
-def _tiles(meta: Row) -> list[tuple[str, str, str]]:
+def _least(rows: Sequence[Row], column: str) -> Row | None:
+    """The design of fewest people that has 80 % power by a column."""
+    enough = [row for row in rows if row[column] >= 0.8]
+    return min(enough, key=lambda row: row["sites"] * row["participants"], default=None)
+
+
+def _design(row: Row) -> str:
+    return f"{row['sites']} sites with {row['participants']} people each"
+
+
+def _sd(row: Row, name: str) -> str:
+    value = f"{_short(row[f'sd_{name}_percent'])} %"
+    ends = [row[f"sd_{name}_{end}_percent"] for end in ("low", "high")]
+    if any(math.isnan(one) for one in ends):
+        return f"{value} (no interval)"
+    return f"{value} ({' to '.join(map(_short, ends))})"
+
+
+def _test_words(tests: Sequence[Row], answered: Sequence[Row]) -> str:
+    """How many tests were made, what was done about it, and what is no test."""
+    if not tests:
+        return ""
+    changes = [row for row in tests if row["what"] == CHANGE]
+    family = [row for row in changes if row["role"] != CONTROL]
+    controls = [row for row in changes if row["role"] == CONTROL]
+    others = len(tests) - len(changes)
+    parts = [
+        f"of no change of {', '.join(_named(row, family) for row in family)} "
+        f"(p by Holm over {'these ' if len(family) > 1 else ''}{len(family)}: "
+        f"{', '.join(_p(row['p_holm']) for row in family)})"
+    ]
+    if controls:
+        told = ", ".join(f"{_named(row, controls)} {_p(row['p'])}" for row in controls)
+        parts.append(f"{len(controls)} of what should not change, as controls ({told})")
+    if others:
+        parts.append(f"{others} of differences between sites and protocols, not adjusted")
+    described = sum(row["role"] == DESCRIBED for row in answered)
+    return (
+        f"{_count(len(tests), 'test')} made: {len(family)} {'; '.join(parts)}. The other "
+        f"{_count(described, 'answer')} of the tables, by other estimators, quantities or "
+        "contrasts, are described by their intervals and not tested."
+    )
+
+
+def _named(row: Row, rows: Sequence[Row]) -> str:
+    if len({one["region"] for one in rows}) < 2:
+        return row["metabolite"]
+    return f"{row['metabolite']} in {row['region'] or 'no region'}"
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
+
+
+def _tiles(meta: Row, tests: Sequence[Row]) -> list[tuple[str, str, str]]:
     tiles = []
     if _known(meta, "tau_percent"):
-        note = "SD of the true change"
+        note, shown = "SD of the true change", f"{_short(meta['tau_percent'])} %"
         if _known(meta, "tau_low_percent", "tau_high_percent"):
-            ends = (_short(meta[f"tau_{end}_percent"]) for end in ("low", "high"))
+            ends = [_short(meta[f"tau_{end}_percent"]) for end in ("low", "high")]
             note += f"; 95 % interval {' to '.join(ends)} %"
-        tiles.append(("Between sites", f"{_short(meta['tau_percent'])} %", note))
+        if meta["tau_percent"] == 0:
+            high = meta["tau_high_percent"]
+            shown = "not known" if math.isnan(high) else f"0 to {_short(high)} %"
+            note += "; estimated as 0, which does not say that sites are alike"
+        tiles.append(("Between sites", shown, note))
     if _known(meta, "i2_percent"):
         note = "of the differences between sites is more than noise"
         tiles.append(("I²", f"{meta['i2_percent']:.0f} %", note))
-    if _known(meta, "p"):
-        p = meta["p"]
-        tiles.append(("p of no change", f"{p:.2g}" if p >= 1e-4 else "< 0.0001", meta["method"]))
+    if _known(meta, "p", "p_holm"):
+        family = sum(row["what"] == CHANGE and row["role"] != CONTROL for row in tests)
+        note = f"{meta['method']}; alone {_p(meta['p'])}, here by Holm over {family}"
+        tiles.append(("p of no change", _p(meta["p_holm"]), note))
     return tiles
 
 

@@ -218,7 +218,7 @@ def scatter(rows: Sequence[dict], unit: str, metabolite: str, text: str = "") ->
     axes.set(
         xlabel=unit,
         ylabel=f"{metabolite} change (%)",
-        title=f"BOLD and {metabolite} (bars: 95 % intervals)",
+        title=f"{unit.partition(' (')[0]}\nand {metabolite} (bars: 95 % intervals)",
     )
     if text:
         axes.text(0.02, 0.98, text, transform=axes.transAxes, va="top", fontsize=8)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from fmrsflow.bold.concordance import LEAST_PERSONS
+from fmrsflow.metabolites import in_words
 from fmrsflow.report.render import signed
 from fmrsflow.report.results import ConsortiumResults, ScanResults
 from fmrsflow.report.words import headline
@@ -47,14 +49,22 @@ def _direction(value: float, se: float) -> str:
     return f"BOLD {'rises' if value > 0 else 'falls'} with the task."
 
 
+def heading(results: ConsortiumResults) -> str:
+    """What was measured beside the metabolite: BOLD by fMRI, or the line width alone."""
+    measures = {row["measure"] for row in results.bold_pairs}
+    if "area" in measures or not measures:
+        return f"BOLD and {in_words(results.asked.metabolite)}"
+    return f"Line width of tCr and {in_words(results.asked.metabolite)} (no fMRI)"
+
+
 def consortium_words(results: ConsortiumResults) -> list[str]:
-    """Whether BOLD and the change have one sign, a sentence a measure."""
+    """Whether persons of more BOLD are those of more change, a sentence or two a measure."""
     return [_test_words(row, results) for row in results.bold_tests]
 
 
 _MEASURES = {
     "area": "BOLD (area under the fMRI response)",
-    "linewidth": "BOLD (narrowing of tCr)",
+    "linewidth": "The narrowing of the tCr line in the task",
 }
 
 
@@ -63,20 +73,51 @@ def _test_words(row: Row, results: ConsortiumResults) -> str:
         pair for pair in results.bold_pairs if pair["measure"] == row["measure"] and pair["used"]
     ]
     sure = sum(max(pair["p_same_sign"], 1 - pair["p_same_sign"]) > SURE for pair in own)
-    least = 0.5 ** row["n_persons"]
     doubt = f"{sure or 'none'} of the {row['n']} {'is' if sure == 1 else 'are'} sure"
     words = (
-        f"{_MEASURES[row['measure']]} and {results.asked.words} have one sign in "
+        f"{_MEASURES[row['measure']]} and {in_words(results.asked.metabolite)} have one sign in "
         f"{row['same_sign']} of {count(row['n'], 'voxel')} of "
         f"{count(row['n_persons'], 'person')}. Given the errors of both, "
         f"{row['n'] * row['expected_share']:.1f} are expected to have; {doubt} (probability of "
-        f"one sign above {SURE:g} or below {1 - SURE:.2g}). If signs were random, accord this "
-        f"close would be found with p = {row['p_value']:.2g} where voxels are independent, and "
-        f"with p = {row['p_value_persons']:.2g} where those of a person go together"
+        f"one sign above {SURE:g} or below {1 - SURE:.2g}). What the signs of each measure give by "
+        f"themselves, whoever they belong to, is {row['same_sign_by_chance']:.1f}. "
     )
-    if least > 0.05:
-        words += f" ({count(row['n_persons'], 'person')} cannot give less than {least:.2g})"
-    return words + "."
+    return words + _persons_words(row)
+
+
+def _persons_words(row: Row) -> str:
+    """What the comparison of persons shows, which needs enough of them."""
+    n = row["n_exchanged"]
+    if n < LEAST_PERSONS:
+        return (
+            f"Whether persons of more are those of more change is not tested: {count(n, 'person')} "
+            f"measured at places that others were too, {LEAST_PERSONS} are needed."
+        )
+    if math.isnan(row["correlation"]):
+        return "Over persons nothing can be compared: one of the two does not vary."
+    true = row["correlation_true"]
+    errors = (
+        "their errors explain all of the scatter"
+        if math.isnan(true)
+        else f"{true:.2f} without the scatter that their errors explain"
+    )
+    shown = (
+        "persons of more go with more change"
+        if row["correlation"] > 0
+        else "persons of more go with less change"
+    )
+    if row["p_value"] >= 0.05:
+        shown = "no relation over persons is shown"
+    words = (
+        f"Over {n} persons within sites and places the two correlate by {row['correlation']:.2f} "
+        f"({errors}); exchanging persons, p = {row['p_value']:.2g}: {shown}."
+    )
+    if row["measure"] == "linewidth":
+        words += (
+            " Both come from the same spectra, whose errors they share: no proof that BOLD and the "
+            "metabolite go together."
+        )
+    return words
 
 
 def pair_rows(results: ConsortiumResults) -> Sequence[Row]:
@@ -91,7 +132,7 @@ def caption(name: str, results: ConsortiumResults) -> str:
     """What a picture of the bold stage over the analysis shows."""
     if name.startswith("concordance_"):
         measure = name.removeprefix("concordance_")
-        return f"Change of {results.asked.words} against BOLD in the same box: {measure}."
+        return f"{_MEASURES[measure]} and the change of {in_words(results.asked.metabolite)}."
     what = name.removeprefix("group_")
     if what == "area":
         return "Activation of the whole brain over persons."

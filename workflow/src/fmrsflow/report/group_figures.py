@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -416,7 +417,8 @@ def against_others(
 
 
 def power(rows: Sequence[Mapping[str, str]]) -> dict:
-    """Power over number of sites, a line a number of participants a site."""
+    """Power over number of sites, a line a number of participants a site; dotted: at the
+    unfavourable end of what is known of the spread, where that is known."""
     traces = []
     for n, people in enumerate(sorted({row["participants"] for row in rows})):
         own = sorted((row["sites"], row["power"]) for row in rows if row["participants"] == people)
@@ -433,6 +435,25 @@ def power(rows: Sequence[Mapping[str, str]]) -> dict:
                 + f"{people} people a site</extra>",
             }
         )
+        low = sorted(
+            (row["sites"], row["power_low"])
+            for row in rows
+            if row["participants"] == people and math.isfinite(row.get("power_low", math.nan))
+        )
+        if low:
+            same = {key: traces[-1][key] for key in ("type", "name")}
+            traces.append(
+                {
+                    **same,
+                    "mode": "lines",
+                    "showlegend": False,
+                    "x": [sites for sites, _ in low],
+                    "y": [100 * value for _, value in low],
+                    "line": {"color": CYCLE[n % len(CYCLE)], "dash": "dot"},
+                    "hovertemplate": "%{x} sites: at least %{y:.0f} %<extra>"
+                    + f"{people} people a site</extra>",
+                }
+            )
     return {
         "data": traces,
         "layout": layout(

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fmrsflow.constants import field_of, same_field
+from fmrsflow.question import Question
 from fmrsflow.report import bold_words
 from fmrsflow.report import group_figures as figures
 from fmrsflow.report.alike import alike
+from fmrsflow.report.effect_words import effect_words, holds_zero, unit_of, what_is_asked
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import ConsortiumResults, Effect, ScanSummary, SiteResults
 from fmrsflow.scan_figures import typical
@@ -132,15 +134,17 @@ def _site_effect(results: SiteResults) -> str:
     if effect is None:
         return (
             f"No change of {results.asked.words} can be stated for this site: no usable scan with "
-            "rest and task."
+            "rest and task" + (", or no person with both." if results.asked.points else ".")
         )
-    what = f"Change of {results.asked.words} while the task runs"
-    if arms := results.asked.arms:
-        what = f"{what}, {arms[0]} less {arms[1]} of the same person (points of percent change)"
+    unit = unit_of(results.asked)
+    doubt = ""
+    if holds_zero(effect.low, effect.high):
+        what = "difference" if results.asked.points else "change"
+        doubt = f" At this site alone no {what} is shown: the interval holds zero."
     return (
-        f"{what}, mean of the site: "
-        f"{signed(effect.value)} % (95 % interval {signed(effect.low)} to "
-        f"{signed(effect.high)} %; {effect.note})."
+        f"{what_is_asked(results.asked)}, mean of the site: "
+        f"{signed(effect.value)} {unit} (95 % interval {signed(effect.low)} to "
+        f"{signed(effect.high)} {unit}; {effect.note}).{doubt}"
     )
 
 
@@ -193,7 +197,7 @@ def consortium_page(results: ConsortiumResults) -> str:
         ("flow", "Flow"),
         *((id, title) for id, title, chart in titles if charts[chart]),
         ("sites", "Sites"),
-        *([("bold", "BOLD")] if results.bold else []),
+        *([("bold", "BOLD" if _has_fmri(results) else "Line width")] if results.bold else []),
         *([("agreement", "Agreement")] if results.cv else []),
         ("scans", "Scans"),
         ("problems", "Problems"),
@@ -208,6 +212,7 @@ def consortium_page(results: ConsortiumResults) -> str:
         sections=sections,
         kind=_answer_kind(pooled),
         answer=answer(results),
+        what=what_is_asked(results.asked),
         caveats=_caveats(results),
         tiles=_tiles(results),
         flow=flow(results.scans),
@@ -222,9 +227,14 @@ def consortium_page(results: ConsortiumResults) -> str:
             (bold_words.caption(name, results), image_uri(png))
             for name, png in results.bold.items()
         ],
+        bold_heading=bold_words.heading(results),
         bold_words=bold_words.consortium_words(results),
         bold_pairs=bold_words.pair_rows(results),
     )
+
+
+def _has_fmri(results: ConsortiumResults) -> bool:
+    return any(row["measure"] == "area" for row in results.bold_pairs) or not results.bold_pairs
 
 
 def answer(results: ConsortiumResults) -> str:
@@ -233,24 +243,7 @@ def answer(results: ConsortiumResults) -> str:
     if pooled is None:
         why = results.no_answer or "no site has a usable scan with rest and task"
         return f"The change of {results.asked.words} cannot be stated: {why}."
-    if arms := results.asked.arms:
-        more = "more" if pooled.value >= 0 else "less"
-        words = (
-            f"While the task ran, {results.asked.words} rose by {abs(pooled.value):.1f} points "
-            f"{more} under {arms[0]} than under {arms[1]} in the same people (95 % interval of the "
-            f"difference {signed(pooled.low)} to {signed(pooled.high)}) over {pooled.note}"
-        )
-        if pooled.low <= 0 <= pooled.high:
-            return f"{words}; no difference at all is still possible."
-        return f"{words}; the interval leaves no difference out."
-    verb = "rose" if pooled.value >= 0 else "fell"
-    words = (
-        f"While the task ran, {results.asked.words} {verb} by {abs(pooled.value):.1f} % "
-        f"(95 % interval {signed(pooled.low)} to {signed(pooled.high)} %) over {pooled.note}"
-    )
-    if pooled.low <= 0 <= pooled.high:
-        return f"{words}; no change at all is still possible."
-    return f"{words}; the interval leaves no change out."
+    return effect_words(results.asked, pooled.value, pooled.low, pooled.high, pooled.note)
 
 
 def flow(scans: Sequence[ScanSummary]) -> list[dict]:
@@ -306,7 +299,7 @@ def _why(scan: ScanSummary) -> str:
 def _answer_kind(pooled: Effect | None) -> str:
     if pooled is None:
         return "failed"
-    return "care" if pooled.low <= 0 <= pooled.high else "use"
+    return "care" if holds_zero(pooled.low, pooled.high) else "use"
 
 
 def _caveats(results: ConsortiumResults) -> list[str]:
@@ -316,7 +309,8 @@ def _caveats(results: ConsortiumResults) -> list[str]:
     if results.prediction is not None:
         low, high = results.prediction
         caveats.append(
-            f"A further site would likely find between {signed(low)} and {signed(high)} %."
+            f"A further site would likely find between {signed(low)} and {signed(high)} "
+            f"{unit_of(results.asked)}."
         )
     if lost:
         caveats.append(
@@ -341,6 +335,8 @@ def _ranked(results: ConsortiumResults) -> dict | None:
     for scan in results.scans:
         if scan.change is None or scan.verdict.kind == "failed":
             continue
+        if not _asked_of(scan, results.asked):
+            continue
         value, low, high = (scan.change[f"{name}_percent"] for name in ("change", "low", "high"))
         if value == value:
             rows.append(
@@ -348,8 +344,13 @@ def _ranked(results: ConsortiumResults) -> dict | None:
             )
     pooled = results.pooled
     # Scans are shown with their own changes: the mean difference of arms is none of these.
-    mean = pooled.value if pooled and not results.asked.arms else None
+    mean = pooled.value if pooled and not results.asked.points else None
     return figures.ranked(rows, mean, results.asked.words) if rows else None
+
+
+def _asked_of(scan: ScanSummary, asked: Question) -> bool:
+    """Whether a scan's region is one that the question is on."""
+    return asked.region is None or scan.region in (asked.regions or (asked.region,))
 
 
 def _site_rows(results: ConsortiumResults) -> list[dict]:
@@ -365,10 +366,11 @@ def _site_rows(results: ConsortiumResults) -> list[dict]:
 
 
 def _forest_words(results: ConsortiumResults) -> str:
-    words = f"Change of {results.asked.words} at {count(len(results.effects), 'site')}."
+    unit = unit_of(results.asked)
+    words = f"{what_is_asked(results.asked)} at {count(len(results.effects), 'site')}."
     if results.pooled is not None:
-        words += f" Together {signed(results.pooled.value)} % "
-        words += f"({signed(results.pooled.low)} to {signed(results.pooled.high)} %)."
+        words += f" Together {signed(results.pooled.value)} {unit} "
+        words += f"({signed(results.pooled.low)} to {signed(results.pooled.high)} {unit})."
     missing = [name for name in results.sites if name not in {one.name for one in results.effects}]
     if missing:
         words += f" Without a usable scan: {', '.join(missing)}."
@@ -384,9 +386,10 @@ def _curve_words(results: ConsortiumResults) -> str:
     effects = results.multiverse
     if not effects:
         return ""
-    clear = sum(one.low > 0 or one.high < 0 for one in effects)
+    clear = sum(not holds_zero(one.low, one.high) for one in effects)
     return (
         f"{len(effects)} ways to answer from the same data find "
         f"{signed(min(e.value for e in effects))} to "
-        f"{signed(max(e.value for e in effects))} %; in {clear} the interval leaves zero out."
+        f"{signed(max(e.value for e in effects))} {unit_of(results.asked)}; in {clear} the "
+        "interval leaves zero out."
     )

@@ -5,12 +5,44 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from fmrsflow.bold.concordance import LEAST_PERSONS
+from fmrsflow.question import Question
 from fmrsflow.report.markdown import escaped, one_line
 from fmrsflow.report.references import bibtex, cite
+from fmrsflow.sites.answer import CROSSED, HARTUNG_KNAPP, ONE_SITE
+from fmrsflow.sites.many_tests import CHANGE, CONTROL, MAIN, TESTED
 from fmrsflow.study import Site
 from fmrsflow.words import count
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the group stages found, as far as the methods tell of it; empty where they did not run.
+
+    Attributes
+    ----------
+    asked : Question or None
+        What the main answer is on.
+    meta : mapping
+        Its row of meta.tsv.
+    tests : rows of tests.tsv
+    components : sequence of str
+        Components of variance that have an estimate.
+    n_excluded : int or None
+        Scans that limits of quality excluded.
+    bold : records of the bold stage that can be used
+    accord : rows of concordance_test.tsv
+    """
+
+    asked: Question | None = None
+    meta: Mapping = field(default_factory=dict)
+    tests: Sequence[Mapping] = ()
+    components: Sequence[str] = ()
+    n_excluded: int | None = None
+    bold: Sequence[Mapping] = ()
+    accord: Sequence[Mapping] = ()
 
 
 @dataclass(frozen=True)
@@ -85,13 +117,20 @@ def asked_for(stage: str, record: Mapping, first: bool) -> dict:
     """What `methods` asks for of a record; of the settings only those of the `first`, since an
     analysis has the same for all."""
     kept = {
-        "convert": ("n_coils",),
+        "convert": ("n_coils", "n_transients"),
+        "fit": ("n_models",),
+        "response": ("rest", "scans", "joint"),
         "preprocess": ("parameters", "snr_definition"),
         "anatomy": ("method",),
         "quantify": ("water", "constants", "tissue"),
     }
     names = (*kept.get(stage, ()), *(("settings",) if first else ()))
-    return {name: record[name] for name in names if name in record}
+    found = {name: record[name] for name in names if name in record}
+    if "joint" in found:  # that there is one is enough
+        found["joint"] = {"status": found["joint"].get("status")}
+    if "n_models" in found:
+        found["n_models"] = max((found["n_models"] or {}).values(), default=1)
+    return found
 
 
 def methods(
@@ -100,6 +139,7 @@ def methods(
     records: Mapping[str, Sequence[Mapping]],
     software: Mapping,
     limits: Mapping[str, float],
+    answered: Answered = Answered(),
 ) -> Methods:
     """Write the methods of an analysis.
 
@@ -115,46 +155,74 @@ def methods(
         `GeneratedBy` entry of the workflow.
     limits : dict
         Exclusion limits.
+    answered : Answered
     """
     ref = _Writer()
     paragraphs = [
-        _data(ref, sites, n_scans, software),
-        _preprocessing(ref, records.get("convert", ()), records.get("preprocess", ()), limits),
+        _data(ref, sites, n_scans, records, software),
+        _preprocessing(
+            ref,
+            records.get("convert", ()),
+            records.get("preprocess", ()),
+            limits,
+            answered.n_excluded,
+        ),
         _anatomy(ref, records.get("anatomy", ())),
         _basis(records.get("basis", ())),
         _quantification(ref, records.get("fit", ()), records.get("quantify", ())),
-        _statistics(ref, records.get("response", ())),
+        _response(records.get("response", ()), answered),
+        _statistics(ref, answered),
+        _bold(answered),
     ]
     keys = tuple(dict.fromkeys(ref.keys))
     return Methods(tuple(text for text in paragraphs if text), keys)
 
 
-def _data(ref: _Writer, sites, n_scans: int, software: Mapping) -> str:
+def _data(ref: _Writer, sites, n_scans: int, records: Mapping, software: Mapping) -> str:
     fields = Counter(f"{site.vendor} {site.field_t:g} T" for site in sites)
     protocols = sorted({_protocol(site) for site in sites})
     name = f"fmrsflow {software.get('Version', '')}".strip()
-    return (
+    text = (
         f"{count(n_scans, 'scan')} from {count(len(sites), 'site')} ("
-        + ", ".join(f"{count} × {kind}" for kind, count in sorted(fields.items()))
-        + f") were analysed; single-voxel ¹H spectra were acquired with {'; '.join(protocols)}. "
-        f"Data were converted to NIfTI-MRS {ref('Clarke2022')} and processed with {name}, "
-        f"a Snakemake workflow {ref('Molder2021')}. The reporting checklist MRSinMRS "
-        f"{ref('Lin2021')} of each site is part of the report."
+        + ", ".join(f"{number} × {kind}" for kind, number in sorted(fields.items()))
+        + ") entered; single-voxel ¹H spectra were acquired with "
+        f"{'; '.join(protocols)}. "
     )
+    if converted := len(records.get("convert", ())):
+        share = _share(converted, n_scans)
+        text += f"Data{share} were converted to NIfTI-MRS {ref('Clarke2022')} and processed"
+    else:
+        text += "None could be converted; processing was to be"
+    text += f" with {name}, a Snakemake workflow {ref('Molder2021')}. "
+    if converted and "quantify" in records:
+        text += f"{len(records['quantify'])} of the scans could be quantified. "
+    return text + (
+        f"The reporting checklist MRSinMRS {ref('Lin2021')} of each site is part of the report."
+    )
+
+
+def _share(some: int, all_of: int) -> str:
+    """Of how many scans something is said; nothing where it is all of them."""
+    return "" if some == all_of else f" (in {some} of {all_of} scans)"
 
 
 def _protocol(site: Site) -> str:
     return f"{site.sequence} (TE {site.te_s * 1e3:g} ms, TR {site.tr_s * 1e3:g} ms)"
 
 
-def _preprocessing(ref: _Writer, converted, records, limits) -> str:
+def _preprocessing(ref: _Writer, converted, records, limits, excluded: int | None) -> str:
     if not records:
         return ""
-    setting = _setting(records, "preprocess")
+    setting = dict(_setting(records, "preprocess"))
+    # A scan of one transient, as a sum that the scanner made, has nothing to align or average.
+    several = [record.get("n_transients") for record in converted]
+    if several and all(number == 1 for number in several):
+        for name in ("align", "outlier_z", "average", "lag_s"):
+            setting.pop(name, None)
     steps = []
     coils = sum((record.get("n_coils") or 1) > 1 for record in converted)
     if coils:
-        share = "" if coils == len(converted) else f" (in {coils} of {len(converted)} scans)"
+        share = _share(coils, len(converted))
         steps.append(
             f"coils were combined with noise-whitened SVD weights{share} {ref('Rodgers2010')}"
         )
@@ -162,11 +230,11 @@ def _preprocessing(ref: _Writer, converted, records, limits) -> str:
         r.get("parameters", {}).get("zero_filling", {}).get("points_cut", 0) > 0 for r in records
     )
     if filled:
-        share = "" if filled == len(records) else f" (in {filled} of {len(records)} scans)"
+        share = _share(filled, len(records))
         steps.append(f"zeros that the export had appended to the FIDs were cut off{share}")
     eddy = sum(r.get("parameters", {}).get("eddy", {}).get("applied", False) for r in records)
     if eddy:
-        share = "" if eddy == len(records) else f" (in {eddy} of {len(records)} scans)"
+        share = _share(eddy, len(records))
         steps.append(
             f"eddy currents were corrected with the phase of the water reference{share} "
             f"{ref('Klose1990')}"
@@ -210,9 +278,14 @@ def _preprocessing(ref: _Writer, converted, records, limits) -> str:
         f"{limits['max_fwhm_tcr_ppm']:g} ppm or the tCr SNR lower than {limits['min_snr_tcr']:g} "
         f"(definition: {records[0].get('snr_definition', 'not given')})"
         + (
-            ", or where a ratio or concentration was outside what a brain gives."
+            ", or where a ratio or concentration was outside what a brain gives"
             if limits.get("implausible") == "exclude"
-            else "."
+            else ""
+        )
+        + (
+            "."
+            if excluded is None
+            else f"; {excluded or 'none'} {'was' if excluded == 1 else 'were'}."
         )
     )
 
@@ -266,7 +339,17 @@ def _quantification(ref: _Writer, fitted, quantified) -> str:
         text += f", with {engine}"
     if setting.get("baseline"):
         text += f", with a {setting['baseline']} baseline"
-    text += ". Errors are Cramér-Rao bounds of the full model."
+    if engine != "fmrsflow":
+        text += ". Errors are those that this program states."
+    else:
+        text += ". Errors are Cramér-Rao bounds of the full model"
+        most = max((record.get("n_models") or 1 for record in fitted), default=1)
+        text += (
+            f", and the spread over {most} models of baseline and macromolecules, whose mean the "
+            "amplitudes are."
+            if most > 1
+            else "."
+        )
     scaled = [record for record in quantified if record.get("water")]
     constants = sorted({r["constants"] for r in scaled if r.get("constants")})
     if constants:
@@ -292,18 +375,144 @@ def _quantification(ref: _Writer, fitted, quantified) -> str:
     return text
 
 
-def _statistics(ref: _Writer, records) -> str:
-    if not records:
+ESTIMATED = {
+    "blocks": "from the means of the conditions",
+    "joint": "from one model of all transients",
+    "timecourse": "from the time course over blocks, with a drift",
+}
+"""How an estimator comes to a change, in words."""
+
+
+def _response(records, answered: Answered) -> str:
+    """How the response was defined and estimated, of units of one scan and of several."""
+    # Each scan of a unit has the record of its unit.
+    units = {tuple(one.get("scans") or (number,)): one for number, one in enumerate(records)}
+    if not units:
         return ""
-    setting = _setting(records, "response")
-    rest = setting.get("rest", "rest")
-    return (
-        f"The response is the percent change of each condition against “{rest}”, with the line "
-        "widths of the conditions matched, and without as a control; tNAA and tCr are negative "
-        "controls. Site means were combined by a random-effects model with REML "
-        f"{ref('Viechtbauer2005')} and Hartung-Knapp intervals {ref('IntHout2014')}; "
-        f"{count(len(records), 'scan or session', 'scans or sessions')} gave a response."
-    )
+    rests = sorted({one.get("rest") or _setting(records, "response").get("rest", "rest")
+                    for one in units.values()})  # fmt: skip
+    named = " or ".join(f"“{rest}”" for rest in rests)
+    text = f"The response is the percent change of each condition against {named}"
+    text += f"; {count(len(units), 'response')} could be computed."
+    asked = answered.asked
+    if asked is None:
+        return text
+    text += f" The main answer is on {asked.metabolite} ({asked.quantity.replace('_', ' ')})"
+    text += f", {ESTIMATED[asked.estimator]}." if asked.estimator in ESTIMATED else "."
+    alone = sum(len(keys) == 1 for keys in units)
+    several = {keys: one for keys, one in units.items() if len(keys) > 1}
+    if alone:
+        whose = f" of {count(alone, 'response')} within a scan" if several else ""
+        text += (
+            f" The line widths of the conditions{whose} were free to differ, so that BOLD "
+            "narrowing does not pass for a change."
+            if asked.matched
+            else f" The line widths of the conditions{whose} were taken as one: BOLD narrowing may "
+            "pass for a change."
+        )
+    if several:
+        together = sum("joint" in one for one in several.values())
+        if together and asked.estimator == "joint":
+            text += (
+                f" Where rest and task were scans of their own ({together} of "
+                f"{count(len(units), 'response')}), both were fitted in one model, each with its "
+                "own phase, frequency, line width and baseline."
+            )
+        else:
+            text += (
+                f" Where rest and task were scans of their own ({len(several)} of "
+                f"{count(len(units), 'response')}), they were fitted apart; their line widths were "
+                "not matched."
+            )
+    if asked.arms:
+        text += (
+            f" It is the difference of the change under {asked.arms[0]} and under {asked.arms[1]} "
+            "in the same person."
+        )
+    if asked.regions:
+        text += (
+            f" It is the difference of the change in {asked.regions[0]} and in "
+            f"{asked.regions[1]} in the same person."
+        )
+    elif asked.region:
+        text += f" Regions are answered by themselves; the main one is {asked.region}."
+    return text
+
+
+def _statistics(ref: _Writer, answered: Answered) -> str:
+    """How the answer over people and sites was taken, and what was tested."""
+    text, method = [], answered.meta.get("method") or ""
+    if method == HARTUNG_KNAPP:
+        text.append(
+            "Site means were combined by a random-effects model with REML "
+            f"{ref('Viechtbauer2005')} and Hartung-Knapp intervals {ref('IntHout2014')}."
+        )
+    elif method == CROSSED:
+        text.append(
+            "Since people travelled, the mean over sites comes from a mixed model with people "
+            f"crossed with sites (REML), errors and degrees of freedom by {ref('Kenward1997')}."
+        )
+    elif method == ONE_SITE:
+        text.append(
+            "There is one site: the answer is the mean over its participants with a t interval, "
+            "which says nothing of other sites."
+        )
+    elif method:
+        text.append("No interval can be given: there is no scatter to take it from.")
+    if answered.components:
+        text.append(
+            f"Variance was decomposed by REML into {', '.join(answered.components)}, with "
+            "profile-likelihood intervals."
+        )
+    changes = [row for row in answered.tests if row["what"] == CHANGE]
+    family = [row for row in changes if row["role"] in (MAIN, TESTED)]
+    controls = sorted({row["metabolite"] for row in changes if row["role"] == CONTROL})
+    if controls:
+        text.append(f"{' and '.join(controls)} are negative controls.")
+    if len(family) > 1:
+        text.append(
+            f"p-values of the {len(family)} changes tested were adjusted by Holm's procedure; all "
+            "other answers are described by intervals without a test."
+        )
+    return " ".join(text)
+
+
+def _bold(answered: Answered) -> str:
+    """What was done with BOLD runs, and what BOLD was compared with."""
+    text = []
+    if answered.bold:
+        runs = sum(one.get("n_runs") or 1 for one in answered.bold)
+        noise = (
+            "autoregressive"
+            if _setting(answered.bold, "bold").get("noise_model") == "ar1"
+            else "independent"
+        )
+        text.append(
+            f"{count(runs, 'BOLD run')} of {count(len(answered.bold), 'scan')} were analysed "
+            "within the MRS voxel: the response by a finite impulse response model with "
+            f"{noise} noise, summed up as the area under it."
+        )
+        if any((one.get("n_runs") or 1) > 1 for one in answered.bold):
+            text.append("Runs of a scan were combined as fixed effects.")
+        if any(one.get("connectivity") for one in answered.bold):
+            text.append(
+                "Connectivity of the voxel during the task was estimated by a generalised "
+                "psychophysiological interaction."
+            )
+    for row in answered.accord:
+        what = {"area": "the BOLD area", "linewidth": "the narrowing of the tCr line"}
+        named = what.get(row["measure"], row["measure"])
+        if row["n_exchanged"] >= LEAST_PERSONS:
+            text.append(
+                f"Over {row['n_exchanged']} persons, {named} was correlated with the change within "
+                "sites and places and tested by exchanging persons."
+            )
+        else:
+            text.append(
+                f"{named[0].upper()}{named[1:]} and the change were compared by their signs alone, "
+                "without a test."
+            )
+    return " ".join(text)
 
 
 def _setting(records, stage: str) -> Mapping:

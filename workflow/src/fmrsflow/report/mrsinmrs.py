@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from fmrsflow.report.markdown import escaped
@@ -44,13 +44,15 @@ def checklist(
     quantified: Sequence[Mapping],
     software: Mapping,
     limits: Mapping[str, float],
+    responded: Sequence[Mapping] = (),
+    regions: Collection[str] = (),
 ) -> list[Item]:
     """The checklist of one site.
 
     Parameters
     ----------
     site : Site
-    converted, preprocessed, fitted, quantified : sequences of records
+    converted, preprocessed, fitted, quantified, responded : sequences of records
         Of the scans of the site that got so far.
     sidecars : sequence of dict
         JSON sidecars of the converted files (header fields by their BIDS and NIfTI-MRS names).
@@ -58,6 +60,7 @@ def checklist(
         `GeneratedBy` entry of the workflow.
     limits : dict
         Exclusion limits.
+    regions : labels of the regions of the scans
     """
 
     measured = [scan_figures(one, {}) for one in preprocessed]
@@ -80,7 +83,12 @@ def checklist(
         Item("Hardware", "Receive coil", header("ReceiveCoilName", "RxCoil"), "header"),
         Item("Hardware", "Coil channels in the file", record("n_coils"), "header"),
         Item("Acquisition", "Pulse sequence", record("sequence") or site.sequence, "header"),
-        Item("Acquisition", "Volume of interest, location", None, ""),
+        Item(
+            "Acquisition",
+            "Volume of interest, location",
+            f"region {', '.join(sorted(regions))} (as scans.tsv names it)" if regions else None,
+            "scans.tsv" if regions else "",
+        ),
         Item("Acquisition", "Volume of interest, size", _sizes(converted), "header"),
         Item("Acquisition", "Repetition time", record("tr_s", "ms", 1e3), "header"),
         Item("Acquisition", "Echo time", record("te_s", "ms", 1e3), "header"),
@@ -100,7 +108,7 @@ def checklist(
         Item("Acquisition", "Motion handling during the scan", None, ""),
         Item("Analysis", "Software", _software(software), "record"),
         Item("Analysis", "Processing steps", steps, "settings"),
-        Item("Analysis", "Output measure", _measure(quantified), "settings"),
+        Item("Analysis", "Output measure", _measure(quantified, responded), "results"),
         Item("Analysis", "Quantification references", _references(quantified), "settings"),
         Item("Analysis", "Fit assumptions", _fit(fitted), "settings"),
         Item("Quality", "SNR (tCr), mean ± SD", _spread(measured, "snr_tcr"), "results"),
@@ -218,12 +226,20 @@ def _steps(preprocessed) -> str | None:
     return "setting " + setting.get("name", "") + (": " + ", ".join(words) if words else "")
 
 
-def _measure(quantified) -> str | None:
+def _measure(quantified, responded) -> str | None:
+    """What came out, with how many scans had it where not all did."""
     if not quantified:
         return None
-    if any(one.get("water") and one.get("constants") for one in quantified):
-        return "molal concentration (mmol per kg tissue water), ratios to tCr and tNAA"
-    return "ratios to tCr and tNAA"
+    n = len(quantified)
+    scaled = sum(bool(one.get("water") and one.get("constants")) for one in quantified)
+    parts = ["ratios to tCr and tNAA"]
+    if scaled:
+        share = "" if scaled == n else f" ({count(scaled, 'scan')} of {n})"
+        parts.insert(0, f"molal concentration (mmol per kg tissue water){share}")
+    if responded:
+        share = "" if len(responded) == n else f" ({count(len(responded), 'scan')} of {n})"
+        parts.append(f"percent change of task against rest{share}")
+    return ", ".join(parts)
 
 
 def _references(quantified) -> str | None:

@@ -81,6 +81,8 @@ def scan_page(results: ScanResults) -> str:
             (BOLD_PICTURES[name], image_uri(png)) for name, png in results.bold_pictures.items()
         ],
         response_words=words.response_words(results, quantities),
+        controls=[(row, *words.control_told(row)) for row in results.controls],
+        controls_words=words.controls_words(results.controls),
         courses_words=words.courses_words(results),
         voxel=image_uri(results.voxel_png) if results.voxel_png else None,
         anatomy=_anatomy_pairs(results.record("anatomy")),
@@ -259,7 +261,9 @@ def _tiles(results: ScanResults) -> list[dict]:
                 f"{results.asked.words.capitalize()} change",
                 f"{signed(change['change_percent'])} %",
                 f"95 % interval {signed(change['low_percent'])} to "
-                f"{signed(change['high_percent'])} %",
+                f"{signed(change['high_percent'])} %"
+                if change["low_percent"] <= change["high_percent"]
+                else "no closed interval",
             )
         )
     return [{"name": name, "value": value, "note": note} for name, value, note in tiles]

@@ -22,11 +22,7 @@ def plateau_words(rows: Sequence[Mapping], asked: Question) -> str:
     whole = own.pop(WEIGHED, None)
     if whole is None:
         return ""
-    box = own["boxcar"]["change_percent"]
-    observed = (
-        f"By the joint fit task less rest is {signed(box)} % as observed, whatever the shape of "
-        "the response."
-    )
+    observed = _observed(own.get("boxcar"))
     if not whole["shown"]:
         return f"{observed} No plateau behind it is stated: {whole['reason']}."
     change, low, high = (whole[f"{name}_percent"] for name in ("change", "low", "high"))
@@ -37,8 +33,20 @@ def plateau_words(rows: Sequence[Mapping], asked: Question) -> str:
         for row in likely
         if row["weight"] >= LEAST_SHOWN
     )
+    beside = f" {whole['reason']}." if whole["reason"] else ""
     return (
         f"{observed} Under a stimulation that lasts, {asked.words} would change by "
         f"{signed(change)} %{interval}: mean over shapes of the response by how likely "
-        f"{count(whole['n'], 'scan')} of the joint fit make them ({shares})."
+        f"{count(whole['n'], 'scan')} of the joint fit make them ({shares}).{beside}"
+    )
+
+
+def _observed(box: Mapping | None) -> str:
+    """The difference that needs no shape, or why there is none."""
+    if box is None or math.isnan(box["change_percent"]):
+        why = box["reason"] if box else "it was not asked for"
+        return f"The joint fit has no observed difference of task and rest: {why}."
+    return (
+        f"By the joint fit task less rest is {signed(box['change_percent'])} % as observed, "
+        "whatever the shape of the response."
     )

@@ -13,10 +13,10 @@ import numpy as np
 
 from fmrsflow.edge import Job
 from fmrsflow.errors import Damaged, DataError, Pruned
-from fmrsflow.question import Question
+from fmrsflow.question import Question, ways_to_answer
 from fmrsflow.report import answers as tables
 from fmrsflow.report.group_figures import FIGURES
-from fmrsflow.report.methods import asked_for, methods
+from fmrsflow.report.methods import Answered, asked_for, methods
 from fmrsflow.report.mrsinmrs import Item, checklist
 from fmrsflow.report.overlay import Overlay, overlay
 from fmrsflow.report.pages import BOLD_PICTURES
@@ -29,8 +29,10 @@ from fmrsflow.report.results import (
     SiteResults,
 )
 from fmrsflow.report.verdict import verdict
+from fmrsflow.report.whole import Whole
 from fmrsflow.report.words import headline
 from fmrsflow.results import Output, Results
+from fmrsflow.sites.many_tests import MAIN
 from fmrsflow.study import Scan, Site, Study, Unit
 from fmrsflow.tables import Row
 
@@ -94,7 +96,8 @@ def read_scan(
         site=study.site(scan),
         records=read.records,
         limits=study.config["quality"],
-        asked=_question(results, analysis),
+        # A scan is in its own region.
+        asked=replace(_question(results, analysis), region=None),
         compared=compared,
         **found,
     )
@@ -239,7 +242,7 @@ def _water_phase(reference) -> np.ndarray | None:
 
 def peers(results: Results, analysis: str) -> dict[str, list[float]]:
     """SNR and line width of every scan, from the table of the sites stage."""
-    rows = _tables(results, analysis, ("quality",)).get("quality", ())
+    rows = Whole(results.group("sites", analysis)).table("quality")
     return {
         name: [row[name] for row in rows if math.isfinite(row[name])]
         for name in ("snr_tcr", "fwhm_tcr_hz")
@@ -247,11 +250,18 @@ def peers(results: Results, analysis: str) -> dict[str, list[float]]:
 
 
 def compared(results: Results, analysis: str) -> dict[str, list[tuple[str, str]]]:
-    """What only a comparison of scans tells of each: key -> (`excluded` or `warning`, sentence)."""
+    """What only a comparison of scans tells of each: key -> (`excluded` or `warning`, sentence);
+    where its tables are damaged, a warning on every scan."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for row in _tables(results, analysis, ("problems",)).get("problems", ()):
+    whole = Whole(results.group("sites", analysis))
+    for row in whole.table("problems"):
         if row["stage"] == "sites" and row["kind"] in ("excluded", "warning"):
             found.setdefault(row["item"], []).append((row["kind"], row["text"]))
+    whole.table("quality")  # of which the page shows where the scan lies among all
+    for text in whole.damaged:
+        for scan in results.study.scans:
+            told = f"what a comparison with the other scans says of it is not known: {text}"
+            found.setdefault(scan.key, []).append(("warning", told))
     return found
 
 
@@ -307,6 +317,8 @@ def read_group(results: Results, analysis: str) -> Group:
             passed["quantify"],
             study.software,
             study.config["quality"],
+            passed["response"],
+            {study.region(one.scan) for one in own} - {""},
         )
     return found
 
@@ -328,6 +340,7 @@ def _summary(study: Study, analysis: str, light: ScanResults, report: Path) -> S
         line=None if light.fit is None else _line(light.fit),
         converted={key: converted[key] for key in PROTOCOL if key in converted},
         change=headline(light.changes, light.asked),
+        region=study.region(light.scan),
     )
 
 
@@ -337,6 +350,7 @@ def read_site(results: Results, analysis: str, group: Group, name: str) -> SiteR
     asked = _question(results, analysis)
     names = list(study.sites)
     place = names.index(name)
+    sites = Whole(results.group("sites", analysis))
     return SiteResults(
         analysis=analysis,
         site=study.sites[name],
@@ -344,7 +358,7 @@ def read_site(results: Results, analysis: str, group: Group, name: str) -> SiteR
         limits=study.config["quality"],
         others=group.others(name),
         checklist=group.checklists[name],
-        effect=tables.site_effects(_tables(results, analysis, ("sites",)), asked).get(name),
+        effect=tables.site_effects({"sites": sites.table("sites")}, asked).get(name),
         asked=asked,
         links=Links(
             home="index.html",
@@ -367,17 +381,19 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
     curve = [
         {"analysis": name, **choice, **row, "main": row["main"] and name == analysis}
         for name, choice in study.config["analyses"].items()
-        for row in _tables(results, name, ("sensitivity",)).get("sensitivity", ())
-        if row["metabolite"] == asked.metabolite
+        for row in ways_to_answer(
+            Whole(results.group("sites", name)).table("sensitivity"), study.config["sites"]
+        )
     ]
     site_pages = {name: quote(site_page_name(name)) for name in study.sites}
-    bold = results.group("bold", analysis)
-    groups = (results.group("sites", analysis), results.multiverse(), bold)
+    groups = (
+        results.group("sites", analysis), results.multiverse(), results.group("bold", analysis),
+    )  # fmt: skip
+    sites, multiverse, bold = (Whole(one) for one in groups)
     downloads = {
-        name.removesuffix(".tsv"): relative(one.place(name), report)
-        for one in groups
-        if one.exists
-        for name in sorted(one.names)
+        name.removesuffix(".tsv"): relative(output.place(name), report)
+        for output, one in zip(groups, (sites, multiverse, bold), strict=True)
+        for name in one.names
         if name.endswith(".tsv")
     }
     downloads |= {
@@ -387,8 +403,19 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
     bases, damaged = _bases(results, analysis, study.sites.values())
     records = {**group.records, "basis": bases}
     short = {one.scan.key: one for own in group.scans.values() for one in own}
-    found = _tables(results, analysis)
-    found["problems"] = [*found.get("problems", ()), *damaged]
+    found = {name: sites.table(name) for name in SHOWN}
+    pictures = {name: bold.content(name) for name in bold.names if name.endswith(".png")}
+    shown = {
+        "bold": {key.removesuffix(".png"): one for key, one in pictures.items() if one is not None},
+        "bold_pairs": bold.table("concordance"),
+        "bold_tests": bold.table("concordance_test"),
+    }
+    damaged += [row for one in (sites, multiverse, bold) for row in one.problems()]
+    found["problems"] = [*found["problems"], *damaged]
+    set_question = Question.from_settings(study.config["sites"])
+    answers = tables.answers(found, curve, asked, study.sites, site_pages, set_question)
+    if sites.damaged and not found["meta"]:
+        answers["no_answer"] = "a table of the answer is damaged (see the problems below)"
     return ConsortiumResults(
         analysis=analysis,
         scans=[short[scan.key] for scan in study.scans],
@@ -402,17 +429,45 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
             records,
             study.software,
             study.config["quality"],
+            _answered(results, analysis, found, asked),
         ),
         links=Links(tables=downloads),
-        bold={
-            name.removesuffix(".png"): bold.content(name)
-            for name in (sorted(bold.names) if bold.exists else ())
-            if name.endswith(".png")
-        },
-        bold_pairs=bold.table("concordance") if bold.exists else (),
-        bold_tests=bold.table("concordance_test") if bold.exists else (),
         site_pages=site_pages,
-        **tables.answers(found, curve, asked, study.sites, site_pages),
+        **shown,
+        **answers,
+    )
+
+
+def _answered(
+    results: Results, analysis: str, found: Mapping[str, Sequence[Row]], asked: Question
+) -> Answered:
+    """What the group stages found, for the methods."""
+    sites, accord = (results.group(name, analysis) for name in ("sites", "bold"))
+    record = sites.record if sites.exists else {}
+    main = record.get("main")
+    runs = []
+    for scan in results.study.scans if accord.exists else ():
+        output = results.of("bold", {}, scan) if scan.bold else None
+        if output and output.exists and not output.damage():
+            one = output.record
+            if one["status"] == "ok" and not one.get("not_used"):
+                runs.append({key: one.get(key) for key in ("n_runs", "connectivity", "settings")})
+        results.release()
+    meta = next((row for row in found.get("meta", ()) if row.get("role") == MAIN), {})
+    return Answered(
+        asked=asked if main else None,
+        meta=meta,
+        tests=found.get("tests", ()),
+        components=[
+            row["component"]
+            for row in found.get("variance", ())
+            if row["outcome"] == "change"
+            and asked.answered_by(row)
+            and math.isfinite(row["share_percent"])
+        ],
+        n_excluded=record.get("scans", {}).get("excluded"),
+        bold=runs,
+        accord=accord.table("concordance_test") if accord.exists else (),
     )
 
 
@@ -432,8 +487,7 @@ def _bases(results: Results, analysis: str, sites: Iterable[Site]) -> tuple[list
 
 
 def _question(results: Results, analysis: str) -> Question:
-    sites = results.group("sites", analysis)
-    record = sites.record if sites.exists else {}
+    record = Whole(results.group("sites", analysis)).record
     return tables.question(record, results.study.config["sites"])
 
 
@@ -444,20 +498,13 @@ SHOWN = (
     "variance",
     "cv",
     "equivalence",
+    "tests",
     "leave_one_out",
     "power",
     "problems",
     "sensitivity",
 )
 """Tables of the sites stage that pages show; those with a row a scan grow to many megabytes."""
-
-
-def _tables(
-    results: Results, analysis: str, names: tuple[str, ...] = SHOWN
-) -> dict[str, list[Row]]:
-    sites = results.group("sites", analysis)
-    there = [name for name in names if sites.exists and sites.has(f"{name}.tsv")]
-    return {name: sites.table(name) for name in there}
 
 
 def _line(fit: Mapping[str, np.ndarray]) -> np.ndarray:

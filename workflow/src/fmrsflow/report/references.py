@@ -63,6 +63,15 @@ _WORKS = {
         "25",
         "10.1186/1471-2288-14-25",
     ),
+    "Kenward1997": (
+        "Kenward, M. G. and Roger, J. H.",
+        "Small sample inference for fixed effects from restricted maximum likelihood",
+        "Biometrics",
+        "1997",
+        "53",
+        "983--997",
+        "10.2307/2533558",
+    ),
     "Klose1990": (
         "Klose, U.",
         "In vivo proton spectroscopy in presence of eddy currents",

@@ -176,6 +176,8 @@ class ScanSummary:
         What the record of the conversion says of the protocol.
     change : row or None
         Row of the response table that answers the question of the study.
+    region : str
+        Where its voxel lay, by its label; "" where it has none.
     """
 
     scan: Scan
@@ -188,6 +190,7 @@ class ScanSummary:
     line: np.ndarray | None = None
     converted: Mapping = field(default_factory=dict)
     change: Row | None = None
+    region: str = ""
 
 
 @dataclass(frozen=True)
@@ -261,6 +264,8 @@ class ConsortiumResults:
     tiles : sequence of (name, value, note)
     caveats : sequence of str
         What else a reader of the answer must know.
+    test_words : str
+        How many tests were made, and how they were adjusted.
     """
 
     analysis: str
@@ -289,6 +294,7 @@ class ConsortiumResults:
     power_words: str = ""
     tiles: Sequence[tuple[str, str, str]] = ()
     caveats: Sequence[str] = ()
+    test_words: str = ""
 
 
 @dataclass(frozen=True)

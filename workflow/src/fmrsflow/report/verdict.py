@@ -6,6 +6,7 @@ from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T
 from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.plausibility import MAX_DRIFT_HZ, MAX_WIDTH_PPM
 from fmrsflow.report.results import STAGES, ScanResults, Verdict
+from fmrsflow.report.words import control_told
 from fmrsflow.scan_figures import WHOLE
 
 NEAR = 0.75
@@ -125,9 +126,17 @@ def _response(results: ScanResults):
     record = results.records.get("response")
     if record and record["status"] == "failed":
         yield f"no response to a task: {record['reason']}"
+    told = set()
     for row in results.controls:
-        if row["flag"]:
-            yield f"negative control: {row['flag']}"
+        text, against = control_told(row)
+        told.add(text)
+        if against:
+            # A flag that is a full sentence names its control.
+            named = text if text.startswith(row["control"]) else f"{row['control']} {text}"
+            yield f"negative control: {named}"
+    for text in (record or {}).get("flags", ()):
+        if text not in told:
+            yield f"flag of the response: {text}"
 
 
 def _warnings(results: ScanResults):

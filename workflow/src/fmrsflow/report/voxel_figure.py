@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 from contourpy import contour_generator
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 PLANES = ((0, "sagittal"), (1, "coronal"), (2, "axial"))
 COLOURS = {"GM": "#E69F00", "WM": "#56B4E9"}
+VOXEL = "#FFE119"
+GREYS, SHARES, BEHIND = 128, (1.0, 0.75, 0.5, 0.25), 10
+"""The palette: grey levels, and of each colour its shares over so many grey levels, as the edges of
+lines are drawn."""
 
 FIELD_MM = 190
 """Side of a plane, sampled each millimetre."""
@@ -68,7 +75,7 @@ def voxel_figure(
         axes.imshow(plane, cmap="gray", origin="lower", extent=extent, vmin=0, vmax=top)
         for tissue, values in (maps or {}).items():
             _outline(axes, _sampled(values, points), left, COLOURS[tissue], 0.5)
-        _outline(axes, np.abs(_onto(to_voxel, grid)).max(axis=0), left, "#FFE119", 1.6)
+        _outline(axes, np.abs(_onto(to_voxel, grid)).max(axis=0), left, VOXEL, 1.6)
         # Neurological convention, as RAS+ has it: the person's right on the right.
         for share, letter in zip((0.03, 0.93), ("P", "A") if across == 1 else ("L", "R")):
             axes.text(left + share * SIDE, BOTTOM + SIDE / 2, letter, color="white", size=9)
@@ -77,6 +84,35 @@ def voxel_figure(
     axes.text(WIDTH / 2, 0.07, caption, color="white", ha="center", size=9)
     axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT), aspect="auto")
     return figure
+
+
+def small_png(figure: Figure, dpi: int = 110) -> bytes:
+    """The picture as a PNG of at most 256 colours, a third of the bytes of one of all."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(_palette().ravel().tolist())
+    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    buffer = io.BytesIO()
+    drawn.quantize(palette=palette, dither=Image.Dither.NONE).save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def _palette() -> np.ndarray:
+    """Colours (256, 3), 0 to 255; what is not needed is black."""
+    grey = np.linspace(0, 255, GREYS)[:, None].repeat(3, axis=1)
+    behind = np.linspace(0, 255, BEHIND)[:, None]
+    mixed = [
+        share * 255 * np.array(to_rgb(colour)) + (1 - share) * behind
+        for colour in (*COLOURS.values(), VOXEL)
+        for share in SHARES
+    ]
+    found = np.unique(np.rint(np.concatenate([grey, *mixed])).astype(np.uint8), axis=0)
+    return np.pad(found, ((0, 256 - len(found)), (0, 0)))
 
 
 def _onto(affine: np.ndarray, points: np.ndarray) -> np.ndarray:

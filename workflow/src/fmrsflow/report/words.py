@@ -9,6 +9,7 @@ from fmrsflow.question import Question
 from fmrsflow.report.render import short, signed
 from fmrsflow.report.results import ScanResults
 from fmrsflow.tables import Row
+from fmrsflow.words import count
 
 QUANTITIES = {
     "molal": "concentrations (mmol per kg tissue water)",
@@ -70,6 +71,35 @@ def response_words(results: ScanResults, quantities: Sequence[str]) -> str:
         f"{start} (95 % interval {signed(low)} to {signed(high)} %); {meaning}. tNAA and tCr are "
         f"negative controls.{seen}"
     )
+
+
+def control_told(row: Row) -> tuple[str, bool]:
+    """What the table says of a negative control, and whether it speaks against the scan. Only one
+    that was computed, and has a limit, is called inside it."""
+    if row["flag"]:
+        return row["flag"], True
+    if not math.isfinite(row["value"]):
+        return "not computed", True
+    if not math.isfinite(row["limit"]):
+        return "told only: it has no limit", False
+    if abs(row["value"]) > row["limit"]:
+        return f"above its limit of {row['limit']:.2g}", True
+    return "inside its limit", False
+
+
+def controls_words(rows: Sequence[Row]) -> str:
+    """How many controls of a scan are inside their limits, and how many say nothing."""
+    if not rows:
+        return "No negative control was computed."
+    limited = [row for row in rows if math.isfinite(row["value"]) and math.isfinite(row["limit"])]
+    inside = sum(not control_told(row)[1] for row in limited)
+    missing = sum(not math.isfinite(row["value"]) for row in rows)
+    words = f"{inside} of {count(len(limited), 'negative control')} with a limit inside it"
+    if unlimited := len(rows) - len(limited) - missing:
+        words += f"; {unlimited} without a limit"
+    if missing:
+        words += f"; {missing} could not be computed"
+    return f"{words}."
 
 
 def _seen(results: ScanResults, contrast: str) -> str:

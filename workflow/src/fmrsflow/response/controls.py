@@ -97,12 +97,23 @@ def controls(
         tag = f" ({task})" if len(tasks) > 1 else ""
         found += _stable(estimates, task, tag, percent)
         found += _widths(scans, rest, task, tag, setting["control_linewidth_hz"])
+        found += _narrowing(scans, tag, setting["control_linewidth_hz"])
         found += _frequency(scans, rest, task, tag, setting["control_shift_hz"])
         found += _water(scans, rest, task, tag, setting)
         found += _matching(estimates, task, tag)
     for course in glutamate:
         found += _over_time(course, rest, tasks, percent)
     return found
+
+
+def controls_of_design(
+    scan: UnitScan, estimates: Sequence[Estimate], setting: Mapping
+) -> list[Control]:
+    """Controls of a scan of one condition whose contrasts are columns of a given design."""
+    found = []
+    for task in dict.fromkeys(one.task for one in estimates):
+        found += _stable(estimates, task, f" ({task})", setting["control_percent"])
+    return found + _narrowing([scan], "", setting["control_linewidth_hz"])
 
 
 def _stable(estimates, task: str, tag: str, percent: float) -> list[Control]:
@@ -161,6 +172,12 @@ def _widths(scans: Sequence[UnitScan], rest, task, tag: str, tolerance: float) -
         se = math.hypot(*(error.get(name) or math.nan for name in (rest, task)))
         difference = width[task] - width[rest]
         found.append(control(f"linewidth change{tag}", difference, se, "Hz", tolerance, SHIM))
+    return found
+
+
+def _narrowing(scans: Sequence[UnitScan], tag: str, tolerance: float) -> list[Control]:
+    """Narrowing in the joint fit of each scan."""
+    found = []
     for fit in (scan.joint for scan in scans):
         if fit.get("bold_narrowing_hz") is not None:
             value, se = fit["bold_narrowing_hz"], fit["bold_narrowing_se_hz"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmrsflow.fit.design import BOXCAR
 from fmrsflow.metabolites import members
 from fmrsflow.question import QUANTITIES
 from fmrsflow.response.change import (
@@ -172,7 +173,7 @@ def joint(
     Parameters
     ----------
     scan : UnitScan
-        One with a joint fit.
+        One with a joint fit; of one condition it has the contrasts of a design that was given.
     seed : callable
         Seed of the random numbers that are drawn for a purpose.
     """
@@ -180,15 +181,6 @@ def joint(
     names, contrasts = ([str(name) for name in fit[key]] for key in ("names", "contrasts"))
     wanted = [name for name in setting["metabolites"] if name in names]
     modelled = scan.joint["linewidth_model"] != "none"
-    labels = [scan.transients[j]["condition"] for j in fit["transients"]]
-    kept = np.array([label in (rest, *tasks) for label in labels])
-    columns = condition_columns(
-        [label for label, use in zip(labels, kept) if use],
-        rest,
-        tasks,
-        np.asarray(fit["transients"], float)[kept],
-        setting["drift_order"],
-    )
     found = []
     for task in (task for task in tasks if task in contrasts):
         c = contrasts.index(task)
@@ -198,6 +190,7 @@ def joint(
             own = linear_change(float(change[k]), math.sqrt(spread[k, k]))
             rng = np.random.default_rng(seed(f"{task} {name}"))
             boot = None
+            kept, columns = _resampled(scan, rest, tasks, setting["drift_order"])
             course = _course(fit, names, name)[kept]
             if setting["bootstraps"] and np.isfinite(course).all():
                 count, block = setting["bootstraps"], setting["bootstrap_block"]
@@ -214,6 +207,16 @@ def joint(
     return found + (_without_narrowing(scan.joint_rows, wanted, shown) if modelled else [])
 
 
+def _resampled(scan: UnitScan, rest: str, tasks: Sequence[str], drift_order: int):
+    """Which transients of the joint fit are of rest or a task, and their conditions and drift."""
+    places = np.asarray(scan.joint_fit["transients"])
+    labels = [scan.transients[j]["condition"] for j in places]
+    kept = np.array([label in (rest, *tasks) for label in labels])
+    own = [label for label, use in zip(labels, kept) if use]
+    columns = condition_columns(own, rest, tasks, places[kept].astype(float), drift_order)
+    return kept, columns
+
+
 def _of_other_contrasts(
     fit: Mapping[str, np.ndarray], wanted, rest: str, tasks: Sequence[str], modelled: bool
 ) -> list[Estimate]:
@@ -225,11 +228,12 @@ def _of_other_contrasts(
         for c, name in enumerate(contrasts)
         if name not in tasks
     }
-    # Shapes of a response know the conditions; the first is the boxcar.
+    # Shapes of a response know the conditions; NaN where there is no boxcar.
     observed = [str(name) for name in fit["shape_contrasts"]] if "shapes" in fit else []
+    box = [str(name) for name in fit["shapes"]].index(BOXCAR) if observed else 0
     for c, name in enumerate(observed):
         if name in tasks and name not in contrasts:
-            several[name] = (fit["plateau_percent"][0, c], fit["plateau_covariance"][0, c])
+            several[name] = (fit["plateau_percent"][box, c], fit["plateau_covariance"][box, c])
     found = []
     for contrast, (change, spread) in several.items():
         for name in wanted:

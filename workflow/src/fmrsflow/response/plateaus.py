@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from fmrsflow.fit.design import BOXCAR
@@ -18,6 +19,7 @@ def plateau_rows(scan: UnitScan, rest: str, metabolites: Sequence[str]) -> list[
     if "shapes" not in fit:
         return []
     names = [str(name) for name in fit["names"]]
+    reasons = [str(reason) for reason in fit["shape_reasons"]]
     rows = []
     for c, task in enumerate(map(str, fit["shape_contrasts"])):
         for name in (name for name in metabolites if name in names):
@@ -39,15 +41,17 @@ def plateau_rows(scan: UnitScan, rest: str, metabolites: Sequence[str]) -> list[
                             "log_likelihood": float(fit["log_likelihood"][s]),
                             "boxcar_reads": float(fit["boxcar_reads"][s, c]),
                             "se_ratio": float(fit["se_ratio"][s, c]),
+                            "reason": reasons[s] or change.reason,
                         }
                     )
     return rows
 
 
 def boxcar_reads(rows: Sequence[Mapping]) -> dict[str, dict[str, float]]:
-    """Contrast -> shape -> share of its plateau that the observed difference holds."""
+    """Contrast -> shape -> share of its plateau that the observed difference holds; no shape that
+    could not be fitted."""
     found: dict[str, dict[str, float]] = {}
     for row in rows:
-        if row["shape"] != BOXCAR:
+        if row["shape"] != BOXCAR and math.isfinite(row["boxcar_reads"]):
             found.setdefault(row["contrast"], {})[row["shape"]] = row["boxcar_reads"]
     return found

@@ -3,155 +3,176 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fmrsflow.basis.files import Basis
 from fmrsflow.errors import DataError
-from fmrsflow.fit.design import (
-    BOXCAR,
-    CHOSEN,
-    FIR,
-    Timing,
-    best_drift,
-    condition_design,
-    linewidth_design,
-)
+from fmrsflow.fit.design import BOXCAR
 from fmrsflow.fit.flags import LEAST_KEPT
+from fmrsflow.fit.gain import SIZES
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.pair import Scaling, ScanOfUnit, UnitChange, UnitFit, fit_unit
-from fmrsflow.fit.scan import Transients
+from fmrsflow.fit.pair import Scaling, UnitChange, UnitFit, fit_unit
 from fmrsflow.fit.solve import NO_CONVERGENCE
-from fmrsflow.response.change import cannot, linear_change, ratio_of_changes
+from fmrsflow.metabolites import mixing
+from fmrsflow.response.change import (
+    Change,
+    cannot,
+    linear_change,
+    percent_change,
+    ratio_of_changes,
+)
 from fmrsflow.response.controls import Control, control
 from fmrsflow.response.estimators import Estimate
-from fmrsflow.response.unit import Row
+from fmrsflow.response.measured import Measured, scans_of_unit, unheeded
+from fmrsflow.response.scalings import OPEN, Scale, scalings
 
 QUANTITIES = ("molal", "raw", "ratio_stable")
 """Changes of one scaling each; `ratio_tcr` is made of two metabolites under an open gain."""
 
-OPEN, OPEN_SD = "open", 0.1
-"""Scaling that leaves the gain open: a ratio of two metabolites needs none."""
+BETWEEN_MEANS = ("molal", "ratio_tcr", "raw")
+"""Of differences between means of conditions, which take nothing for stable."""
+
+BOX = {"joint_regressor": BOXCAR, "joint_contrasts": ()}
+"""Settings of the observed difference of conditions."""
+
+PLAIN = BOX | {
+    "joint_drift_order": 0,
+    "joint_respond": (),
+    "joint_macromolecules": "free",
+    "joint_linewidth": "free",
+    "joint_linewidth_regressor": BOXCAR,
+    "joint_linewidth_events": (),
+}
+"""Settings under which nothing is assumed of a response but the conditions: their means."""
 
 
 @dataclass(frozen=True)
-class Scale:
-    """How amplitudes of a scan become molal.
+class Fitted:
+    """A fit of a unit under every scaling, and why there is none under some."""
 
-    Attributes
-    ----------
-    factor : float
-        Molal value (mmol/kg) of tCr over its amplitude.
-    water, water_se : float
-        Water amplitude, and its relative standard error.
-    """
+    unit: UnitFit
+    ways: Mapping[str, Scaling]
+    changes: Mapping[str, UnitChange]
+    failed: Mapping[str, str]
 
-    factor: float
-    water: float
-    water_se: float
+    @classmethod
+    def of(cls, unit: UnitFit, scales: Sequence[Scale | None]) -> Fitted:
+        """Under the scalings that the scans allow."""
+        ways = scalings(scales, unit.gain_sd, unit.start_gain)
+        changes, failed = {}, {}
+        for name, way in ways.items():
+            try:
+                changes[name] = unit.changes(way)
+            except DataError as failure:
+                failed[name] = str(failure)
+        return cls(unit, ways, changes, failed)
 
+    def change(self, name: str, quantity: str, contrast: str) -> Change | None:
+        """Of a metabolite; None where it has none of that quantity."""
+        ratio = quantity == "ratio_tcr"
+        scaling = OPEN if ratio else quantity
+        if (name, quantity) == ("tCr", "ratio_tcr") or scaling not in self.ways:
+            return None
+        if scaling in self.failed:
+            return cannot(self.failed[scaling])
+        found = self.changes[scaling]
+        if name not in found.names or contrast not in found.contrasts:
+            return None
+        c, k = found.contrasts.index(contrast), found.names.index(name)
+        percent, spread = found.percent[c], found.covariance[c]
+        if not ratio:
+            if quantity == "ratio_stable" and not math.isfinite(percent[k]):
+                return None  # it is what the others are scaled to
+            return linear_change(float(percent[k]), math.sqrt(spread[k, k]))
+        if "tCr" not in found.names:
+            return None
+        pair = [k, found.names.index("tCr")]
+        if not np.isfinite(percent[pair]).all():
+            return cannot("the joint fit found no tCr or none of the metabolite")
+        return ratio_of_changes(*percent[pair], spread[np.ix_(pair, pair)])
 
-def scale_of(concentrations: Sequence[Row], water: Mapping | None) -> Scale | None:
-    """Scale of a scan from its concentrations and what the record says of its water; None where it
-    has no molal values."""
-    values = {
-        (row["quantity"], row["condition"]): row["value"]
-        for row in concentrations
-        if row["metabolite"] == "tCr" and not row["matched"]
-    }
-    for (quantity, condition), value in values.items():
-        raw = values.get(("raw", condition), math.nan)
-        if quantity == "molal" and water and value > 0 and raw > 0:
-            return Scale(value / raw, water["amplitude"], water["se"] / water["amplitude"])
-    return None
-
-
-def scalings(
-    scales: Sequence[Scale | None], gain_sd: np.ndarray, gain: np.ndarray
-) -> dict[str, Scaling]:
-    """Ways to scale the scans of a unit to each other.
-
-    Parameters
-    ----------
-    scales : sequence of Scale or None
-        Of each scan.
-    gain : array (n_scans,)
-        Gain of each over the first if nothing responded.
-    gain_sd : array (n_scans,)
-        SD of its mean gain, from its transients (`UnitFit.gain_sd`).
-    """
-    n = len(scales)
-    first = gain_sd[0]
-    same, unknown = np.ones(n), np.append(0.0, np.full(n - 1, np.inf))
-    found = {
-        "raw": Scaling("raw", same, np.append(0.0, np.hypot(gain_sd[1:], first))),
-        "ratio_stable": Scaling("ratio_stable", same, unknown, to_stable=True),
-        OPEN: Scaling(OPEN, gain, np.append(0.0, np.full(n - 1, OPEN_SD))),
-    }
-    if all(scales):
-        one, *others = scales
-        ratio = np.array([one.factor / other.factor for other in scales])
-        # What tissue and relaxation make different between the scans, beside their waters, counts
-        # as uncertain by its own size: nobody measured it.
-        rest = np.log(ratio * [one.water / other.water for other in scales])
-        water = [math.hypot(one.water_se, other.water_se) for other in others]
-        sd = np.sqrt(np.square(water) + rest[1:] ** 2 + gain_sd[1:] ** 2 + first**2)
-        found = {"molal": Scaling("molal", ratio, np.append(0.0, sd)), **found}
-    return found
+    def difference(self, name: str, quantity: str, task: str, interval: str) -> Change | None:
+        """`change` of a task with the interval of two amplitudes."""
+        if quantity == "ratio_tcr" or quantity not in self.changes:
+            return self.change(name, quantity, task)
+        found = self.changes[quantity]
+        if name not in found.names:
+            return None
+        k, task = found.names.index(name), self.unit.tasks.index(task)
+        values, spread = found.amplitudes[task, k], found.amplitude_covariance[task, k]
+        if not values.any():
+            return cannot("the fit of all scans holds none of it")
+        return percent_change(*values, spread, interval=interval)
 
 
 @dataclass(frozen=True)
 class Together:
-    """The joint fit of a unit's scans under every scaling that it allows."""
+    """Scans of a unit fitted in one model.
 
-    unit: UnitFit
-    ways: dict[str, Scaling]
-    changes: dict[str, UnitChange]
+    Attributes
+    ----------
+    joint : Fitted
+        With the settings of the joint fit.
+    observed : Fitted or None
+        The same as observed difference of the conditions, where contrasts of `joint` are others.
+    means : Fitted or None
+        Conditions alone: all signals free in each, no drift.
+    tasks : tuple of str
+    unheeded : tuple of str
+        Settings that have no effect here, as sentences.
+    missing : tuple of str
+        Why one of the fits is missing.
+    """
+
+    joint: Fitted
+    observed: Fitted | None
+    means: Fitted | None
+    tasks: tuple[str, ...]
+    unheeded: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def estimates(self, wanted: Sequence[str]) -> list[Estimate]:
-        """Changes of these metabolites."""
+        """Changes of these metabolites by the joint fit: tasks, then other contrasts."""
+        own = tuple(self.joint.unit.design.reported)
+        told = [(self.joint, one) for one in own if one in self.tasks]
+        if self.observed is not None:
+            told += [(self.observed, one) for one in self.tasks if one not in own]
+        told += [(self.joint, one) for one in own if one not in self.tasks]
         found = []
-        for c, task in enumerate(self.unit.tasks):
-            for quantity in (one for one in QUANTITIES if one in self.changes):
-                change = self.changes[quantity]
-                for name in wanted:
-                    if name not in change.names:
-                        continue
-                    k = change.names.index(name)
-                    value, variance = change.percent[c, k], change.covariance[c, k, k]
-                    if quantity == "ratio_stable" and not math.isfinite(value):
-                        continue  # it is what the others are scaled to
-                    own = linear_change(float(value), math.sqrt(variance))
-                    found.append(Estimate(name, "joint", True, quantity, task, own))
-            found += self._ratios(c, task, wanted)
+        for fitted, contrast in told:
+            for quantity in (*QUANTITIES, "ratio_tcr"):
+                for name in (one for one in wanted if one in self.names):
+                    change = fitted.change(name, quantity, contrast)
+                    if change is not None:
+                        found.append(Estimate(name, "joint", True, quantity, contrast, change))
         return found
 
-    def _ratios(self, c: int, task: str, wanted: Sequence[str]) -> list[Estimate]:
-        """Ratios to total creatine, whose gain cancels."""
-        change = self.changes.get(OPEN) or self.changes["raw"]
-        names = change.names
-        if "tCr" not in names:
+    def differences(self, wanted: Sequence[str], interval: str) -> list[Estimate]:
+        """Changes between the means of conditions, each scan with a width of its own."""
+        if self.means is None:
             return []
         found = []
-        for name in (one for one in wanted if one in names and one != "tCr"):
-            pair = [names.index(name), names.index("tCr")]
-            values, spread = change.percent[c, pair], change.covariance[c][np.ix_(pair, pair)]
-            ratio = (
-                ratio_of_changes(*values, spread)
-                if np.isfinite(values).all()
-                else cannot("the joint fit found no tCr or none of the metabolite")
-            )
-            found.append(Estimate(name, "joint", True, "ratio_tcr", task, ratio))
+        for name in (one for one in wanted if one in self.names):
+            for quantity in BETWEEN_MEANS:
+                for task in self.tasks:
+                    change = self.means.difference(name, quantity, task, interval)
+                    if change is not None:
+                        found.append(Estimate(name, "blocks", True, quantity, task, change))
         return found
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Metabolites and sums that the fit knows."""
+        return mixing(self.joint.unit.names)[0]
 
     def gain_controls(self, keys: Sequence[str], percent: float) -> list[Control]:
         """Gain by which the waters scale a scan against that of what does not respond, of each scan
         but the first."""
-        if not {"molal", "ratio_stable"} <= set(self.changes):
+        if not {"molal", "ratio_stable"} <= set(self.joint.changes):
             return []
-        way, stable = self.ways["molal"], self.changes["ratio_stable"]
+        way, stable = self.joint.ways["molal"], self.joint.changes["ratio_stable"]
         found = []
         for s, key in enumerate(keys[1:], start=1):
             error = math.hypot(float(way.sd[s]), float(stable.gain_se[s]))
@@ -166,49 +187,64 @@ class Together:
 
     def flags(self, keys: Sequence[str]) -> list[str]:
         """Reasons to use the fit with care, as sentences."""
-        found = []
-        for key, part in zip(keys, self.unit.parts):
+        unit = self.joint.unit
+        found = list(self.unheeded)
+        for key, part, scatter in zip(keys, unit.parts, unit.gain_scatter):
             kept = part.series.kept
             if kept.mean() < LEAST_KEPT:
                 found.append(
                     f"the joint fit leaves out {len(kept) - int(kept.sum())} of {len(kept)} "
                     f"transients of {key}, which stand out in gain, phase, frequency or width"
                 )
-        if self.unit.stop.startswith(NO_CONVERGENCE):
-            found.append(f"the search of the joint fit of the scans ended early: {self.unit.stop}")
-        return found
+            if scatter.sd > 0.9 * max(SIZES):
+                found.append(
+                    f"the gain of transients of {key} scatters by {100 * scatter.sd:.0f} %, as far "
+                    "as the joint fit allows: its errors may be too small"
+                )
+        for fitted, what in self._fits():
+            if fitted.unit.stop.startswith(NO_CONVERGENCE):
+                found.append(f"the search of the {what} ended early: {fitted.unit.stop}")
+            for name, reason in fitted.failed.items():
+                quantity = "ratio_tcr" if name == OPEN else name
+                found.append(f"no change by the {what} as {quantity}: {reason}")
+        return found + list(self.missing)
+
+    def _fits(self) -> Iterator[tuple[Fitted, str]]:
+        yield self.joint, "joint fit of the scans"
+        if self.observed is not None:
+            yield self.observed, "joint fit of the observed difference"
+        if self.means is not None:
+            yield self.means, "fit of the means of conditions"
 
     def summary(self) -> dict:
         """What the record says of the fit: gains over the first scan, and how it went."""
-        parts = self.unit.parts
+        unit = self.joint.unit
         return {
             "status": "ok",
             "reason": None,
+            "contrasts": list(unit.design.reported),
             "gain": {
                 name: {"value": one.gain.tolist(), "se": one.gain_se.tolist()}
-                for name, one in self.changes.items()
+                for name, one in self.joint.changes.items()
             },
-            "gain_sd_percent": (100 * self.unit.gain_sd).tolist(),
-            "fwhm_hz": self.unit.widths_hz,
-            "kept_share": [float(part.series.kept.mean()) for part in parts],
-            "stop_reason": self.unit.stop,
+            "failed_scalings": dict(self.joint.failed),
+            "gain_percent": [100 * one.sd for one in unit.gain_scatter],
+            "gain_sd_percent": (100 * unit.gain_sd).tolist(),
+            "fwhm_hz": unit.widths_hz,
+            "kept_share": [float(part.series.kept.mean()) for part in unit.parts],
+            "stop_reason": unit.stop,
+            "unheeded": list(self.unheeded),
         }
 
 
 def fit_scans(
-    transients: Sequence[Transients],
-    bases: Sequence[Basis],
-    scales: Sequence[Scale | None],
-    rest: str,
-    tasks: Sequence[str],
-    options: FitOptions,
+    scans: Sequence[Measured], rest: str, tasks: Sequence[str], options: FitOptions
 ) -> Together:
     """Fit the scans of a unit in one model.
 
     Parameters
     ----------
-    transients, bases, scales
-        Of each scan; a basis on its axes, None for a scan without molal values.
+    scans : sequence of Measured
     rest : str
         Condition that changes refer to; no scan need hold it beside a task.
     tasks : sequence of str
@@ -218,48 +254,28 @@ def fit_scans(
     DataError
         The scans cannot be fitted together.
     """
-    scans = [_scan(one, basis, rest, tasks, options) for one, basis in zip(transients, bases)]
-    unit = fit_unit(scans, tasks, options, options.joint_respond)
-    ways = scalings(scales, unit.gain_sd, unit.start_gain)
-    changes = {}
-    for name, way in ways.items():
+    tasks = tuple(tasks)
+    joint, missing = _fitted(scans, rest, tasks, options), []
+
+    def beside(given: Sequence[Measured], settings: Mapping, what: str) -> Fitted | None:
         try:
-            changes[name] = unit.changes(way)
-        except DataError:
-            if name == "raw":
-                raise
-    return Together(unit, ways, changes)
+            return _fitted(given, rest, tasks, replace(options, **settings))
+        except DataError as failure:
+            missing.append(f"no {what} of the scans in one model: {failure}")
+            return None
+
+    observed = None
+    if not set(tasks) <= set(joint.unit.design.reported):
+        bare = [replace(one, given=None) for one in scans]
+        observed = beside(bare, BOX, "observed difference")
+    means = beside([one.plain() for one in scans], PLAIN, "means of conditions")
+    idle = tuple(unheeded(scans, rest, tasks, options))
+    return Together(joint, observed, means, tasks, idle, tuple(missing))
 
 
-def _scan(
-    transients: Transients,
-    basis: Basis,
-    rest: str,
-    tasks: Sequence[str],
-    options: FitOptions,
-) -> ScanOfUnit:
-    """Transients of the unit's conditions with the courses of their design."""
-    used = transients.used & np.array([label in (rest, *tasks) for label in transients.labels])
-    labels, time_s = transients.labels, transients.time_s
-    present = {label for label, use in zip(labels, used) if use}
-    if not present:
-        raise DataError("a scan of the unit has no transient of its conditions")
-    if not np.isfinite(time_s).all():  # no repetition time is known
-        time_s = np.arange(len(labels)) * (transients.fids.tr_s or 1.0)
-    timing = Timing.of_labels(labels, time_s)
-    courses = np.array([[float(label == task) for task in tasks] for label in labels])
-    widths = timing.drifts(1)
-    if len(present) > 1 and rest in present:
-        # Delays of `fir` are no task.
-        shape = BOXCAR if options.joint_shape == FIR else options.joint_shape
-        design = condition_design(labels, rest, timing, shape, 0)
-        for column, task in enumerate(tasks):
-            if task in design.names:
-                courses[:, column] = design.matrix[:, design.names.index(task)]
-        widths = linewidth_design(labels, rest, timing, options.joint_linewidth_regressor).matrix
-    if options.joint_linewidth == "none":
-        widths = widths[:, :0]
-    order = options.joint_drift_order
-    drifts = timing.drifts(best_drift(courses, timing) if order == CHOSEN else order)
-    places, fids = np.flatnonzero(used), transients.fids.select(used)
-    return ScanOfUnit(fids, basis, courses[used], widths[used], drifts[used], places)
+def _fitted(
+    scans: Sequence[Measured], rest: str, tasks: Sequence[str], options: FitOptions
+) -> Fitted:
+    made, contrasts = scans_of_unit(scans, rest, tasks, options)
+    unit = fit_unit(made, contrasts, options, options.joint_respond)
+    return Fitted.of(unit, [scan.scale for scan in scans])

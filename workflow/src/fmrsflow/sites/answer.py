@@ -16,10 +16,22 @@ from fmrsflow.constants import Z95
 from fmrsflow.question import KEYS, main_key
 from fmrsflow.sites import meta, power
 from fmrsflow.sites.agreement import equivalence
+from fmrsflow.sites.many_tests import mark
+from fmrsflow.sites.small_samples import effects
 from fmrsflow.sites.variance import Decomposition, Sample, SiteMeans, decompose, site_means
 from fmrsflow.words import count
 
 MODERATORS = ("protocol", "field_t", "vendor", "te_s")
+
+HARTUNG_KNAPP = "random effects of site means, REML, Hartung-Knapp"
+CROSSED = "mixed model with travelling participants crossed with sites, REML, Kenward-Roger"
+ONE_SITE = "mean over the participants of one site"
+"""Ways in which the mean over sites was taken (column `method` of meta.tsv)."""
+
+AT_ZERO = "estimated as zero, the edge of what it can be: up to the upper end agrees with the data"
+"""What to know of a component whose estimate is zero."""
+
+NO_TAU = "no interval of tau: site means agree more closely than their errors explain"
 
 POWER_SITES = [2, 4, 6, 8, 10, 12, 16, 20, 30]
 POWER_PARTICIPANTS = [2, 4, 8, 12, 16, 24, 40]
@@ -54,6 +66,7 @@ def changes(
             "equivalence",
             "sensitivity",
             "power",
+            "tests",
         )
     }
     groups = grouped(responses)
@@ -66,7 +79,8 @@ def changes(
         tables["sites"] += _empty_sites(key, rows, used, sites, answers)
         _sensitivity(tables["sensitivity"], key, rows, used, key == chosen)
     if chosen is not None:
-        tables["power"] = _power_rows(tables["variance"], chosen, settings)
+        tables["power"] = _power_rows(tables, chosen, settings)
+    tables["tests"] = mark(tables, chosen)
     return tables
 
 
@@ -140,9 +154,14 @@ def pool(sample: Sample, means: SiteMeans, parts: Decomposition) -> dict:
         "q_p": result.q_p,
         "prediction_low_percent": low,
         "prediction_high_percent": high,
-        "method": "random effects of site means, REML, Hartung-Knapp",
+        "method": HARTUNG_KNAPP,
         "reason": notes,
     }
+    if result.tau2_high == 0:
+        # An empty interval, which is not the knowledge that sites are alike.
+        row |= {"tau_low_percent": math.nan, "tau_high_percent": math.nan}
+        row["reason"] = "; ".join(filter(None, [notes, NO_TAU]))
+        notes = row["reason"]
     if len(means.sites) == 2:
         row["reason"] = "; ".join(
             filter(None, [notes, "no prediction interval: it needs three sites"])
@@ -169,30 +188,31 @@ def _single_site(sample: Sample, means: SiteMeans) -> dict:
         "high_percent": mean + half,
         "df": df,
         "p": float(2 * t.sf(abs(mean) / se, df)),
-        "method": "mean over the participants of one site",
+        "method": ONE_SITE,
         "reason": "between sites nothing can be estimated because there is one site",
     }
 
 
 def _crossed(result: meta.Meta, parts: Decomposition) -> dict:
     """Mean of the crossed model, where people travelled and site means hold the same people."""
-    mean = float(parts.fitted.coefficients[0])
-    se = float(parts.fitted.covariance[0, 0] ** 0.5)
-    half = t.ppf(0.975, result.df) * se
+    found = effects(parts.data, parts.fitted)
+    mean, se, df = float(found.coefficients[0]), float(found.se[0]), float(found.df[0])
+    low, high = found.interval()
     site = parts.variance("vendor", "site")
     spread = t.ppf(0.975, max(result.k - 2, 1)) * math.sqrt(site + se**2)
     return {
         "change_percent": mean,
         "se_percent": se,
-        "low_percent": mean - half,
-        "high_percent": mean + half,
-        "p": float(2 * t.sf(abs(mean) / se, result.df)),
+        "low_percent": low,
+        "high_percent": high,
+        "df": df,
+        "p": found.p_value(),
         "tau_percent": math.sqrt(site),
         "tau_low_percent": parts.get("site").sd_low,
         "tau_high_percent": parts.get("site").sd_high,
         "prediction_low_percent": mean - spread if result.k > 2 else math.nan,
         "prediction_high_percent": mean + spread if result.k > 2 else math.nan,
-        "method": "mixed model with travelling participants crossed with sites, REML",
+        "method": CROSSED,
     }
 
 
@@ -215,7 +235,7 @@ def variance_rows(same: Mapping, parts: Decomposition, sample: Sample, unit: str
                 "boot_high_share_percent": 100 * one.boot_high,
                 "n": len(sample),
                 "n_sites": len(set(sample.site)),
-                "reason": one.reason,
+                "reason": one.reason or (AT_ZERO if one.sd == 0 else ""),
             }
         )
     return rows
@@ -436,18 +456,62 @@ def spread_of(variance: Sequence[Mapping], key: tuple) -> power.ChangeSpread | N
     )
 
 
-def _power_rows(variance: Rows, key: tuple, settings) -> Rows:
-    spread = spread_of(variance, key)
+def ends_of(
+    variance: Sequence[Mapping], means: Sequence[Mapping], key: tuple
+) -> tuple[power.ChangeSpread, power.ChangeSpread] | None:
+    """Least and greatest SDs that agree with the study: the ends of the 95 % intervals of that
+    between sites (of meta.tsv, vendors in it; at least that of the component) and of that between
+    people, which by Bonferroni hold both in 90 % of studies; None where one has no interval."""
+    own = [row for row in variance if row["outcome"] == "change"]
+    parts = {row["component"]: row for row in own if tuple(row[name] for name in KEYS) == key}
+    between = next((row for row in means if tuple(row[name] for name in KEYS) == key), {})
+    if not parts or not between.get("n_sites", 0) > 1:
+        return None
+    tau = {end: between.get(f"tau_{end}_percent", math.nan) for end in ("low", "high")}
+    site = {
+        "low": 0.0 if math.isnan(tau["low"]) else tau["low"],
+        "high": float(np.fmax(tau["high"], parts["site"]["sd_high"])),
+    }
+    if math.isnan(site["high"]):
+        return None
+    found = []
+    for end in ("low", "high"):
+        person = parts["participant"][f"sd_{end}"]
+        rest = [parts["session"][f"sd_{end}"], parts["measurement"]["sd"]]
+        if math.isnan(person):
+            return None
+        found.append(
+            power.ChangeSpread(
+                site[end],
+                person,
+                math.hypot(*(one for one in rest if not math.isnan(one))),
+            )
+        )
+    return found[0], found[1]
+
+
+def _power_rows(tables: Mapping[str, Rows], key: tuple, settings) -> Rows:
+    spread = spread_of(tables["variance"], key)
     same = dict(zip(KEYS, key))
     if spread is None:
         why = "cannot be estimated because the study has no variance of sites and participants"
         return [{**same, "reason": why}]
+    ends = ends_of(tables["variance"], tables["meta"], key)
     rows = power.table(
-        settings["effect_percent"], POWER_SITES, POWER_PARTICIPANTS, spread, settings["power"]
+        settings["effect_percent"],
+        POWER_SITES,
+        POWER_PARTICIPANTS,
+        spread,
+        settings["power"],
+        ends,
     )
     sds = {
         "sd_site_percent": spread.site,
         "sd_participant_percent": spread.participant,
         "sd_measurement_percent": spread.measurement,
     }
+    for name, one in zip(("low", "high"), ends or ()):
+        sds[f"sd_site_{name}_percent"] = one.site
+        sds[f"sd_participant_{name}_percent"] = one.participant
+        sds[f"sd_measurement_{name}_percent"] = one.measurement
     return [{**same, **row, **sds, "reason": ""} for row in rows]

@@ -14,7 +14,7 @@ from fmrsflow.sites.agreement import bland_altman, reliability
 from fmrsflow.sites.answer import Rows, variance_rows
 from fmrsflow.sites.variance import Sample, decompose
 
-LEVEL_KEYS = ("metabolite", "quantity", "condition")
+LEVEL_KEYS = ("metabolite", "quantity", "condition", "region")
 LEVEL_QUANTITIES = ("molal", "ratio_tcr")
 
 
@@ -34,7 +34,7 @@ def levels(concentrations: Sequence[Mapping], sites: Mapping[str, Mapping]) -> d
     for key, rows in groups.items():
         if key[:2] == ("tCr", "ratio_tcr"):
             continue
-        metabolite, quantity, condition = key
+        metabolite, quantity, condition, region = key
         sample = Sample(
             np.array([row["value"] for row in rows]),
             np.array([row["total_se"] for row in rows]),
@@ -47,6 +47,7 @@ def levels(concentrations: Sequence[Mapping], sites: Mapping[str, Mapping]) -> d
             "metabolite": metabolite,
             "quantity": quantity,
             "contrast": condition,
+            "region": region,
         }
         unit = rows[0]["unit"]
         tables["variance"] += variance_rows(same, decompose(sample), sample, unit)
@@ -92,25 +93,37 @@ def variation(sample: Sample) -> dict:
     return row | {"reason": "; ".join(reasons)}
 
 
-def agreement(responses: Sequence[Mapping], concentrations: Sequence[Mapping]) -> dict[str, Rows]:
+def agreement(
+    responses: Sequence[Mapping],
+    concentrations: Sequence[Mapping],
+    protocols: Mapping[str, str] | None = None,
+) -> dict[str, Rows]:
     """Tables `agreement` and `bland_altman` from whoever was measured more than once.
 
     Over sites: travelling participants at the sites that all of them visited. Over sessions: the
-    first two scans of a participant at a site.
+    first two scans of a participant at a site, of one region and one protocol: what another voxel
+    or another sequence measures is no repetition.
+
+    Parameters
+    ----------
+    protocols : mapping
+        Unit or scan -> its label `acq`.
     """
+    protocols = protocols or {}
     tables: dict[str, Rows] = {"agreement": [], "bland_altman": []}
     questions = [
-        ("change", KEYS, responses, "change_percent", lambda row: "percent"),
-        ("concentration", LEVEL_KEYS, concentrations, "value", lambda row: row["unit"]),
+        ("change", KEYS, responses, "change_percent", "unit", lambda row: "percent"),
+        ("concentration", LEVEL_KEYS, concentrations, "value", "scan", lambda row: row["unit"]),
     ]
-    for outcome, keys, rows, column, unit in questions:
+    for outcome, keys, rows, column, item, unit in questions:
         groups: dict[tuple, list[Mapping]] = {}
         for row in rows:
             if row["used"] and math.isfinite(row[column]):
                 groups.setdefault(tuple(row[name] for name in keys), []).append(row)
         for key, own in groups.items():
             same = {"outcome": outcome, **_common(keys, key)}
-            _one_agreement(tables, same, own, column, unit(own[0]))
+            acq = [protocols.get(row.get(item, ""), "") for row in own]
+            _one_agreement(tables, same, own, column, unit(own[0]), acq)
     if not tables["agreement"]:
         why = "cannot be estimated because nobody was measured twice"
         tables["agreement"].append({"reason": why})
@@ -124,10 +137,12 @@ def _common(keys, key) -> dict:
     return named
 
 
-def _one_agreement(tables, same, rows, column, unit) -> None:
+def _one_agreement(tables, same, rows, column, unit, acq) -> None:
     by_site: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
+    repeated: dict[tuple, dict[str, list]] = defaultdict(lambda: defaultdict(list))
+    for row, protocol in zip(rows, acq):
         by_site[row["person"]][row["site"]].append(row[column])
+        repeated[row["person"], row["site"]][protocol].append(row[column])
     travellers = {p: visits for p, visits in by_site.items() if len(visits) > 1}
     if travellers:
         common = sorted(set.intersection(*(set(visits) for visits in travellers.values())))
@@ -139,9 +154,11 @@ def _one_agreement(tables, same, rows, column, unit) -> None:
             for second in places[j + 1 :]:
                 both = [v for v in travellers.values() if first in v and second in v]
                 _differences(tables, same, both, first, second, unit)
-    pairs = [
-        values[:2] for visits in by_site.values() for values in visits.values() if len(values) > 1
-    ]
+    twice = (
+        next((values for values in own.values() if len(values) > 1), [])
+        for own in repeated.values()
+    )
+    pairs = [values[:2] for values in twice if values]
     if pairs:
         note = f"{len(pairs)} participants measured twice at their site"
         _reliable(tables, same, np.array(pairs), "sessions", unit, note)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fmrsflow.question import main_key
+from fmrsflow.question import main_key, ways_to_answer
 from fmrsflow.sites import reml
 from fmrsflow.sites.answer import Rows, grouped
 
@@ -15,22 +15,22 @@ from fmrsflow.sites.answer import Rows, grouped
 def specification(
     sensitivity: Mapping[str, Sequence[Mapping]],
     choices: Mapping[str, Mapping[str, str]],
-    metabolite: str,
+    settings: Mapping,
 ) -> Rows:
-    """All answers on one metabolite over all analyses, sorted by effect.
+    """All answers to the main question over all analyses, sorted by effect.
 
     Parameters
     ----------
     sensitivity : analysis -> rows of sensitivity.tsv (numbers as numbers)
     choices : analysis -> its named settings
+    settings : mapping
+        Of schemas/sites.yaml.
     """
     rows = [
         {"analysis": analysis, **choices[analysis], **row}
         for analysis, own in sensitivity.items()
-        for row in own
-        if row["metabolite"] == metabolite
-        and row["change_percent"] is not None
-        and math.isfinite(row["change_percent"])
+        for row in ways_to_answer(own, settings)
+        if row["change_percent"] is not None and math.isfinite(row["change_percent"])
     ]
     rows.sort(key=lambda row: row["change_percent"])
     return [{"rank": rank, **row} for rank, row in enumerate(rows, start=1)]

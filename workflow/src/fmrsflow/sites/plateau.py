@@ -9,17 +9,42 @@ of the mean over sites and the spread between shapes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from fmrsflow.fit.shapes import Shape
 from fmrsflow.question import LEAST_READ
 from fmrsflow.sites.answer import pool, sample_of
 from fmrsflow.sites.variance import decompose, site_means
 from fmrsflow.tables.sites import WEIGHED
+from fmrsflow.words import count
 
 KEYS = ("metabolite", "quantity", "contrast")
+
+COLUMNS = ("change_percent", "se_percent", "log_likelihood", "boxcar_reads", "se_ratio")
+"""Numbers of a scan under a shape that the mean over shapes is made of."""
+
+NUMBERS = (
+    "weight",
+    "change_percent",
+    "se_percent",
+    "low_percent",
+    "high_percent",
+    "boxcar_reads",
+    "se_ratio",
+    "scan_sd_percent",
+    "time_constant_s",
+    "time_constant_sd_s",
+    "delay_s",
+    "delay_sd_s",
+)
+"""Numbers of a row of plateau.tsv."""
+
+LEAST_EXPONENTIAL = 0.05
+"""Weight of all exponential shapes together below which their times mean nothing."""
 
 SLOW = "hrf"
 """The shape of the BOLD response."""
@@ -66,6 +91,26 @@ def weighed(change: np.ndarray, se: np.ndarray, log_likelihood: np.ndarray) -> W
     return Weighed(weight, change @ weight, np.sqrt(se**2 @ weight), float(np.sqrt(between)))
 
 
+def timing(shapes: Sequence[str], weight: np.ndarray) -> dict[str, float]:
+    """Time constant and delay of an exponential response, and their SDs, by the weights of the
+    exponential shapes: the grid of these is the prior, and what the scans make likely is left.
+
+    All NaN where these shapes are unlikely together (below `LEAST_EXPONENTIAL`) or one alone.
+    """
+    known = [Shape.named(name) for name in shapes]
+    there = [j for j, one in enumerate(known) if one.kind == "exponential"]
+    own = weight[there]
+    names = ("time_constant_s", "time_constant_sd_s", "delay_s", "delay_sd_s")
+    if len(there) < 2 or not own.sum() >= LEAST_EXPONENTIAL:
+        return dict.fromkeys(names, math.nan)
+    own = own / own.sum()
+    found: list[float] = []
+    for times in ([known[j].rise_s for j in there], [known[j].delay_s for j in there]):
+        mean = float(own @ times)
+        found += [mean, float(np.sqrt(own @ (np.array(times) - mean) ** 2))]
+    return dict(zip(names, found))
+
+
 def withheld(reads: float, scan_sd_percent: float) -> str:
     """Why no plateau is stated first ("" where it can be).
 
@@ -105,58 +150,79 @@ def plateaus(rows: Sequence[Mapping], sites: Mapping[str, Mapping]) -> Rows:
 
 
 def _rows_of(key: tuple, rows: Sequence[Mapping], sites: Mapping[str, Mapping]) -> Rows:
+    """Rows of one change. A scan takes part with all shapes or with none: shapes that other scans
+    were asked about would be weighed against each other."""
     scans: dict[str, dict[str, Mapping]] = {}
     for row in rows:
         scans.setdefault(row["scan"], {})[row["shape"]] = row
-    numbers = ("change_percent", "se_percent", "log_likelihood", "boxcar_reads", "se_ratio")
-    scans = {
-        name: own
-        for name, own in scans.items()
-        if all(math.isfinite(row[column]) for row in own.values() for column in numbers)
-    }
-    if not scans:
-        return []
-    first = next(iter(scans.values()))
-    shapes = [shape for shape in first if all(shape in own for own in scans.values())]
-    table = {
-        column: np.array([[own[shape][column] for shape in shapes] for own in scans.values()])
-        for column in numbers
-    }
-    found = weighed(*(table[column] for column in numbers[:3]))
-    reads, ratio = (np.median(table[column], axis=0) for column in numbers[3:])
-    people = [own[shapes[0]] for own in scans.values()]
+    shapes = list(dict.fromkeys(row["shape"] for row in rows))
+    whole = [own for own in scans.values() if all(_there(own.get(one)) for one in shapes)]
+    lost = _lost(scans.values(), shapes)
     same = dict(zip(KEYS, key))
-    made = []
-    for s, shape in enumerate(shapes):
-        changes = table["change_percent"][:, s], table["se_percent"][:, s]
-        made.append(
-            {
-                **same,
-                "shape": shape,
-                "weight": float(found.weight[s]),
-                **_mean(*changes, people, sites),
-                "boxcar_reads": float(reads[s]),
-                "se_ratio": float(ratio[s]),
-                "scan_sd_percent": float(np.sqrt(np.mean(changes[1] ** 2))),
-                "shown": None,
-                "reason": "",
-            }
-        )
+    if not whole:
+        made = [_of_shape(same, one, scans.values(), sites) for one in shapes]
+        nothing = dict.fromkeys(NUMBERS, math.nan) | {"shown": False, "reason": lost}
+        return [*made, {**same, "shape": WEIGHED, "n_sites": 0, "n": 0, **nothing}]
+    table = {
+        column: np.array([[own[one][column] for one in shapes] for own in whole])
+        for column in COLUMNS
+    }
+    found = weighed(*(table[column] for column in COLUMNS[:3]))
+    made = [
+        _of_shape(same, one, whole, sites, float(weight))
+        for one, weight in zip(shapes, found.weight)
+    ]
+    reads, ratio = (np.median(table[column], axis=0) for column in COLUMNS[3:])
     slow = float(reads[shapes.index(SLOW)]) if SLOW in shapes else math.nan
     why = withheld(slow, found.scan_sd_percent)
-    whole = _mean(found.change_percent, found.se_percent, people, sites, found.between_percent)
+    people = [own[shapes[0]] for own in whole]
     last = {
         **same,
         "shape": WEIGHED,
         "weight": 1.0,
-        **whole,
+        **timing(shapes, found.weight),
+        **_mean(found.change_percent, found.se_percent, people, sites, found.between_percent),
         "boxcar_reads": float(reads @ found.weight),
         "se_ratio": float(ratio @ found.weight),
         "scan_sd_percent": found.scan_sd_percent,
         "shown": not why,
-        "reason": why,
+        "reason": "; ".join(filter(None, (why, lost))),
     }
     return [*made, last]
+
+
+def _there(row: Mapping | None) -> bool:
+    """Whether a scan was fitted under a shape."""
+    return row is not None and all(math.isfinite(row[column]) for column in COLUMNS)
+
+
+def _lost(scans: Iterable[Mapping[str, Mapping]], shapes: Sequence[str]) -> str:
+    """Which scans take no part in the mean over shapes, and why."""
+    counts: Counter[str] = Counter()
+    for own in scans:
+        for shape in shapes:
+            if not _there(own.get(shape)):
+                told = (own.get(shape) or {}).get("reason") or "not fitted under it"
+                counts[f"{shape}: {told}"] += 1
+                break
+    return "; ".join(
+        f"{count(n, 'scan')} without a part ({told})" for told, n in sorted(counts.items())
+    )
+
+
+def _of_shape(same: Mapping, shape: str, scans, sites, weight: float = math.nan) -> dict:
+    """Row of one shape: the mean over the scans that were fitted under it."""
+    own = [one[shape] for one in scans if _there(one.get(shape))]
+    row = {**same, "shape": shape, "n_sites": 0, "n": 0, **dict.fromkeys(NUMBERS, math.nan)}
+    row |= {"weight": weight, "shown": None, "reason": "" if own else "no scan was fitted under it"}
+    if not own:
+        return row
+    changes, errors = (
+        np.array([one[column] for one in own]) for column in ("change_percent", "se_percent")
+    )
+    medians = {name: float(np.median([one[name] for one in own])) for name in COLUMNS[3:]}
+    spread = float(np.sqrt(np.mean(errors**2)))
+    return row | _mean(changes, errors, own, sites) | medians | {"scan_sd_percent": spread}
 
 
 def _mean(change, se, people: Sequence[Mapping], sites, between_percent: float = 0.0) -> dict:

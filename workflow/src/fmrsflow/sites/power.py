@@ -98,9 +98,17 @@ def table(
     participants: list[int],
     spread: ChangeSpread,
     wanted: float = 0.8,
+    ends: tuple[ChangeSpread, ChangeSpread] | None = None,
 ) -> list[dict]:
-    """Rows of power and minimal detectable effect over sites and participants a site."""
-    return [
+    """Rows of power and minimal detectable effect over sites and participants a site.
+
+    Parameters
+    ----------
+    ends : (narrow, wide), optional
+        Least and greatest spread that agree with what the spread was estimated from: power then has
+        its own interval, `power_low` to `power_high`.
+    """
+    rows = [
         {
             "sites": k,
             "participants": n,
@@ -114,3 +122,7 @@ def table(
         for k in sites
         for n in participants
     ]
+    for row in rows if ends else ():
+        for name, one in zip(("power_high", "power_low"), ends):
+            row[name] = power(effect, row["sites"], row["participants"], one)
+    return rows

@@ -8,14 +8,14 @@ import numpy as np
 
 from fmrsflow.anatomy.brain import about_brain
 from fmrsflow.anatomy.maps import FOLDERS, check_map, from_labels, is_label_image, kind_of
-from fmrsflow.anatomy.place import check_scanner_space, displacement_mm
+from fmrsflow.anatomy.place import check_scanner_space, displacement_mm, forms_apart_mm
 from fmrsflow.anatomy.voxel import tissue_fractions
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.fids import voxel_affine
 from fmrsflow.plausibility import tissue_reports
-from fmrsflow.report.voxel_figure import voxel_figure
+from fmrsflow.report.voxel_figure import small_png, voxel_figure
 
 
 def process(job: Job) -> dict:
@@ -31,9 +31,18 @@ def process(job: Job) -> dict:
             f"{job.scan.mrs} holds no voxel geometry: no tissue fractions; export it with its "
             "position (NIfTI-MRS, RDA, SPAR, DICOM)"
         )
+    moved: list[str] = []
     for column in ("t1w", *FOLDERS):
         if name := getattr(job.scan, column):
             check_scanner_space(job.image(column), PurePosixPath(name).name)
+            if (away := forms_apart_mm(job.image(column))) and (name not in moved):
+                moved.append(name)
+                job.warn(
+                    f"the header of {column} has two positions, up to {away:.0f} mm apart (sform "
+                    "and qform), as after a co-registration or a new origin: sform is used, and "
+                    "the MRS voxel is in the scanner's space; if sform is not, convert the T1w "
+                    "again and make the maps of it"
+                )
     method, maps = _maps(job)
     if job.scan.gm and job.scan.t1w:
         _check_maps(job, maps)
@@ -41,12 +50,14 @@ def process(job: Job) -> dict:
     if found.coverage < setting["min_coverage"]:
         raise DataError(
             f"only {100 * found.coverage:.0f} % of the MRS voxel lie inside the image (limit "
-            f"{100 * setting['min_coverage']:.0f} %): another person's T1w, or a cropped one"
+            f"{100 * setting['min_coverage']:.0f} %): another person's T1w, or a cropped one; name "
+            "the whole T1w of this session"
         )
     if found.total < setting["min_tissue"]:
         raise DataError(
             f"GM, WM and CSF fill only {100 * found.total:.0f} % of the MRS voxel (limit "
-            f"{100 * setting['min_tissue']:.0f} %): the voxel lies outside the head of this T1w"
+            f"{100 * setting['min_tissue']:.0f} %): the voxel lies outside the head of this T1w; "
+            "name that of this person and session"
         )
     for text in tissue_reports(found.total, found.csf):
         job.warn(text)
@@ -113,7 +124,8 @@ def _draw(job: Job, voxel: np.ndarray, maps: dict, found) -> None:
         f"{found.volume_ml:.1f} mL"
     )
     shown = about_brain(maps["gm"], maps["wm"])
-    job.save("voxel", voxel_figure(values, t1w.affine, voxel, shown, outlines, caption))
+    figure = voxel_figure(values, t1w.affine, voxel, shown, outlines, caption)
+    job.save("voxel.png", small_png(figure))
 
 
 main = stage_main("anatomy", process)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow import images
+from fmrsflow.anatomy.brain import about_brain_of_bold
 from fmrsflow.batch import stage_main
 from fmrsflow.bold import fir, glm, inputs, tables
 from fmrsflow.bold.blocks import blocks_of, check_blocks, timing_warnings
@@ -208,10 +209,8 @@ def _response(job: Job, runs: list[Run], setting: dict) -> RunResponse:
     job.save("response", figures.response(mean.lags_s, mean.percent, mean.se, names, block_s))
     job.save("histogram", figures.histogram(found.edges, found.heights, names))
     title = f"MRS voxel on the BOLD grid: {run.voxel.covered:.0%} of it holds data"
-    mean_image = np.mean([run.mean for run in runs], axis=0)
-    job.save(
-        "mask", figures.slices(mean_image, run.affine, None, run.voxel.mask, run.centre, title)
-    )
+    shown = _shown(np.mean([run.mean for run in runs], axis=0), run)
+    job.save("mask", figures.slices(shown, run.affine, None, run.voxel.mask, run.centre, title))
     return found
 
 
@@ -247,7 +246,13 @@ def _save_map(job: Job, run: Run, setting: dict, name: str, one: ContrastMap) ->
     centre = one.clusters[0].peak if one.clusters else run.centre
     beyond = np.where(one.labels > 0, one.z, np.nan)
     mask = run.voxel.mask
-    job.save(stem, figures.slices(run.mean, run.affine, beyond, mask, centre, title))
+    shown = _shown(run.mean, run)
+    job.save(stem, figures.slices(shown, run.affine, beyond, mask, centre, title))
+
+
+def _shown(image: np.ndarray, run: Run) -> np.ndarray:
+    """A mean image without the face, which goes on pages."""
+    return np.where(about_brain_of_bold(run.brain, run.affine), image, 0)
 
 
 def _atlas(job: Job, runs: list[Run], setting: dict, done: RunConnectivity) -> None:

@@ -4,6 +4,7 @@ connectivity."""
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def main(argv: list[str]) -> int:
         "settings": names,
         "metabolite": study.config["sites"]["metabolite"],
     }
-    seeds = {"signs": 0, "permutations": 0}
+    seeds = {"persons": 0, "permutations": 0}
     writer.finish(head, {"tests": tests, "group": notes, "seeds": seeds})
     return 0
 
@@ -60,7 +61,12 @@ def pair_rows(results: Results, names: dict[str, str]) -> Iterator[dict]:
             "site": scan.site,
             "subject": scan.subject,
             "person": study.person(scan),
-            "label": " ".join(filter(None, (scan.subject, scan.session, scan.acq, scan.run))),
+            "label": " ".join(
+                filter(None, (scan.subject, scan.session, scan.acq, scan.voi, scan.run))
+            ),
+            "place": " ".join(
+                filter(None, (scan.site, scan.session, scan.acq, scan.voi, scan.run))
+            ),
             "contrast": change.get("contrast"),
             "change_percent": change.get("change_percent"),
             "change_se": change.get("se_percent"),
@@ -129,10 +135,9 @@ def _test(writer: Writer, measure: str, rows: list[dict], metabolite: str) -> di
     from fmrsflow.report.bold_figures import scatter
 
     found = group.accord(rows)
-    text = (
-        f"{found.same_sign} of {found.n} of one sign, p = {found.p_value:.2g}\n"
-        f"(signs random by person: p = {found.p_value_persons:.2g})"
-    )
+    text = f"{found.same_sign} of {found.n} of one sign ({found.same_sign_by_chance:.1f} by chance)"
+    if math.isfinite(found.p_value):
+        text += f"\ncorrelation over persons {found.correlation:.2f}, p = {found.p_value:.2g}"
     figure = scatter(rows, group.MEASURES[measure], metabolite, text)
     writer.save(f"concordance_{measure}", figure)
     return {"measure": measure} | {
@@ -155,7 +160,7 @@ def _group(results: Results, writer: Writer) -> tuple[list[dict], dict]:
     records = {scan: out.record for scan, out in outputs.items() if not _why_not(out)}
     done = {scan: record for scan, record in records.items() if record["status"] == "ok"}
     found, rows, reasons = 0, [], []
-    for one in _asked(done):
+    for one in _asked(results.study, done):
         try:
             rows += _group_map(results, writer, one)
             found += 1
@@ -166,7 +171,7 @@ def _group(results: Results, writer: Writer) -> tuple[list[dict], dict]:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A map over persons: what it shows, the region (acq label) it belongs to, the image of each
+    """A map over persons: what it shows, the label of the region it belongs to, the image of each
     scan, the scans."""
 
     contrast: str
@@ -181,7 +186,7 @@ class _Asked:
         return f"group_{self.region + '_' if self.region else ''}{name}"
 
 
-def _asked(done: Mapping[Scan, Mapping]) -> list[_Asked]:
+def _asked(study: Study, done: Mapping[Scan, Mapping]) -> list[_Asked]:
     """Activation of the whole brain, then each contrast of the connectivity of each region."""
     # The voxels of a person name the same runs, whose maps are one.
     own = list({scan.files("bold"): scan for scan in reversed(done)}.values())[::-1]
@@ -190,8 +195,9 @@ def _asked(done: Mapping[Scan, Mapping]) -> list[_Asked]:
         scan: (record.get("connectivity") or {}).get("contrasts", {})
         for scan, record in done.items()
     }
-    for region, contrast in sorted({(scan.acq, one) for scan in done for one in contrasts[scan]}):
-        scans = [scan for scan in done if scan.acq == region and contrast in contrasts[scan]]
+    of_region = {scan: {(study.region(scan), one) for one in contrasts[scan]} for scan in done}
+    for region, contrast in sorted(set().union(*of_region.values())):
+        scans = [scan for scan in done if (region, contrast) in of_region[scan]]
         asked.append(_Asked(contrast, region, f"ppi-{slug(contrast)}_effect", scans))
     return asked
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 
+from fmrsflow.convert.exports import same_exports
 from fmrsflow.errors import DataError
 from fmrsflow.events import events_of, without_strays
 from fmrsflow.identity import same_measurements
+from fmrsflow.scan_figures import WHOLE
 from fmrsflow.sheets import StudyError, missing_files, read_config, read_study
 from fmrsflow.study import Study, conditions
 from fmrsflow.surroundings import troubles
 from fmrsflow.tables import read_table
 from fmrsflow.words import count
+
+MOST_UNITS = 12
+"""Units that are named where several lack the same."""
 
 MOST_DESIGNS = 12
 """Designs, those of most scans, that are looked at: events may be random in each scan."""
@@ -36,9 +41,10 @@ def main(argv: list[str]) -> int:
     missing = [] if study.config["synthetic"] else missing_files(study)
     unread, designs = ([], []) if study.config["synthetic"] else _designs(study)
     wrong = [*_settings(study), *_sequences(study), *same_measurements(study), *unread]
+    wrong += [] if study.config["synthetic"] else same_exports(study)
     wrong += troubles(study)
     print("\n".join([*wrong, *missing]), file=sys.stderr)
-    print("".join(f"{line}\n" for line in designs), end="")
+    print("".join(f"{line}\n" for line in [*designs, *_without_change(study)]), end="")
     print(
         ", ".join(
             [
@@ -57,6 +63,28 @@ def main(argv: list[str]) -> int:
 
         print(forecast(study, slowness()))
     return 0
+
+
+def _without_change(study: Study) -> list[str]:
+    """Units whose scans have one condition, by what the sheet says of it: they have concentrations
+    and no change, unless an analysis has a design of its own for them."""
+    used = {analysis["fit"] for analysis in study.config["analyses"].values()}
+    if any(study.setting("fit", name).get("joint_design") for name in used):
+        return []
+    found: dict[str, list[str]] = {}
+    for unit in study.units():
+        names = {scan.condition or WHOLE for scan in unit.scans}
+        if len(names) == 1 and not any(scan.events for scan in unit.scans):
+            scans = " with ".join(scan.key for scan in unit.scans)
+            found.setdefault(names.pop(), []).append(scans)
+    return [
+        f"one condition ({name}) and so no percent change in {count(len(units), 'response unit')}: "
+        f"{', '.join(units[:MOST_UNITS])}"
+        + (f" and {len(units) - MOST_UNITS} more" if units[MOST_UNITS:] else "")
+        + "; a change needs events, or scans of another `condition` of one session, acq and run or "
+        "of one `unit`"
+        for name, units in found.items()
+    ]
 
 
 def _sequences(study: Study) -> list[str]:

@@ -12,7 +12,7 @@ from fmrsflow.convert.edited import edited_states, turning
 from fmrsflow.convert.excitations import excitations
 from fmrsflow.convert.formats import companion
 from fmrsflow.convert.interleaved import EACH, between, parted, water_rows
-from fmrsflow.convert.pairs import check_onset, check_pair
+from fmrsflow.convert.pairs import check_onset, check_pair, noisier
 from fmrsflow.convert.reader import Converted, read, without_frequency_error
 from fmrsflow.convert.sidecar import sidecar
 from fmrsflow.edge import Job
@@ -56,7 +56,9 @@ def process(job: Job) -> dict:
         except DataError as error:
             raise DataError(f"{name} (ref of {path.name}): {error}") from None
         checks.check_water_position(reference, job.warn)
-        for text in (distrust := checks.distrusted(reference, fids)):
+        distrust = checks.distrusted(reference, fids)
+        distrust += noisier(reference, fids, _excitations_of_fid(fids, each))
+        for text in distrust:
             job.warn(text)
         job.save("mrsref", reference)
         job.save("mrsref", sidecar(reference))
@@ -76,6 +78,7 @@ def process(job: Job) -> dict:
         "water_before_each": before_each,
         "n_coils": fids.n_coils,
         "voxel_mm": checks.voxel_mm(fids),
+        "voxel_centre_mm": checks.voxel_centre_mm(fids),
         "vendor": fids.header.get("Manufacturer", job.site.vendor),
         "model": fids.header.get("ManufacturersModelName"),
         "software": fids.header.get("SoftwareVersions"),
@@ -100,23 +103,30 @@ def _excitations(job: Job, path: Path, converted: Converted) -> int | None:
     """Excitations of each transient, by the sheet, else by the header; None where that can be read
     in two ways."""
     named = job.scan.excitations_per_transient
-    found, entry = excitations(path, converted.format, converted.fids)
+    told, n = excitations(path, converted.format, converted.fids), converted.fids.n_transients
     if named:
-        if entry and found not in (None, named):
+        if not told.agrees(named, n):
             job.warn(
-                f"{entry} means {found} excitations a transient; that of scans.tsv, {named}, is "
-                "used"
+                f"{told.entry} does not fit {count(n, 'transient')} of {named} excitations, as "
+                "scans.tsv says in column excitations_per_transient; that is used"
             )
         return named
-    if entry:
+    if told.entry:
         job.warn(
-            f"each transient counts as {found} excitations ({entry}); if it is otherwise, say so "
-            "in column excitations_per_transient of scans.tsv"
-            if found
-            else f"{entry} may count the excitations of a transient or of the scan: say which in "
-            "column excitations_per_transient of scans.tsv; without it no events are assigned"
+            f"each transient counts as {count(told.each, 'excitation')} ({told.entry}); if it is "
+            "otherwise, say so in column excitations_per_transient of scans.tsv"
+            if told.each
+            else f"{told.entry} may count the excitations of a transient or of the scan: say which "
+            "in column excitations_per_transient of scans.tsv; without it no events are assigned"
         )
-    return found
+    return told.each
+
+
+def _excitations_of_fid(fids: Fids, each: int | None) -> float | None:
+    """Of the scan; None where that is not known."""
+    if fids.n_transients > 1:
+        return each
+    return fids.told.averages or fids.told.excitations
 
 
 def _before_each(job: Job, fids: Fids, reference: Fids | None) -> bool:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
-from fmrsflow.fit.design import (
-    Design,
-    Timing,
-    combined,
-    given_design,
-    linewidth_design,
-    width_of_contrasts,
-)
+from fmrsflow.fids import Fids
+from fmrsflow.fit.design import LINEWIDTH, Design, Timing, combined
 from fmrsflow.fit.flags import flags, implausible, joint_flags
-from fmrsflow.fit.nuisance import nuisance_design
+from fmrsflow.fit.nuisance import water_design
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import (
+    ScanFit,
     Transients,
     designs,
     engine_timecourse,
@@ -30,8 +25,8 @@ from fmrsflow.fit.scan import (
     joint_rest,
     shape_designs,
 )
-from fmrsflow.fit.scan_means import means_of_scan, plain_designs, series_of_scan
-from fmrsflow.tables import read_table
+from fmrsflow.fit.scan_means import ScanMeans, means_of_scan, plain_designs, series_of_scan
+from fmrsflow.scan_designs import designs_given, nuisance_of, timing_of
 from fmrsflow.tables.fit import AMPLITUDES, JOINT, TIMECOURSE
 from fmrsflow.water_amplitude import water_amplitude
 
@@ -45,44 +40,54 @@ def process(job: Job) -> dict:
     axes = (fids.dwell_s, fids.n_points, fids.frequency_mhz)
     basis, other = job.basis().resampled(*axes), job.other_basis()
     others = [] if other is None else [other.resampled(*axes)]
-    average = job.fids("preprocess", "average")
-    matched = job.fids("preprocess", "matched") if len(conditions) > 1 else None
-    fitted = fit_scan(transients, conditions, average, matched, basis, options, others)
+    average, several = job.fids("preprocess", "average"), len(conditions) > 1
+    own = options.engine == "fmrsflow"
+
+    def fitted_with(matched: Fids | None) -> ScanFit:
+        return fit_scan(transients, conditions, average, matched, basis, options, others)
+
+    fitted = fitted_with(job.fids("preprocess", "matched") if several and not own else None)
     if fitted.whole.status == "failed":
         raise DataError(
             f"the average of all transients: {fitted.whole.reason}; check that the file holds a "
             "proton scan of a brain, whole, unfiltered, with its true dwell time and frequency, or "
             "take the row out"
         )
-    for name, result in fitted.spectra.items():
-        if result.status == "failed":
-            job.warn(f"spectrum {name}: {result.reason}")
     te_s = job.record("convert")["te_s"]
     for flag in flags(fitted.whole, te_s):
         job.warn(flag)
-    job.save("amplitudes", fitted.amplitudes(), AMPLITUDES)
-    job.save("result", fitted.arrays())
-    if options.engine != "fmrsflow":
+    if own:
+        joint, means = _together(job, options, transients, basis)
+        if means is not None:
+            fitted = replace(fitted, levels=means.levels(fitted.whole))
+        elif several:
+            fitted = fitted_with(job.fids("preprocess", "matched"))
+    else:
         job.save("timecourse", engine_timecourse(transients, average, basis, options), TIMECOURSE)
         reason = f"engine {options.engine} fits single spectra only"
         joint = {"status": "absent", "reason": reason}
-    else:
-        joint = _together(job, options, transients, basis)
+    for name, result in fitted.spectra.items():
+        if result.status == "failed":
+            job.warn(f"spectrum {name}: {result.reason}")
+    job.save("amplitudes", fitted.amplitudes(), AMPLITUDES)
+    job.save("result", fitted.arrays())
     strange = {"implausible": implausible(fitted.whole, te_s)}
     return {**fitted.quality(), **_water(job), **strange, "joint": joint}
 
 
-def _together(job: Job, options: FitOptions, transients: Transients, basis) -> dict:
-    """Joint fit, and means of conditions and blocks, from one fit of all transients; what the
-    record says of the joint fit."""
-    timing = _timing(job, transients)
+def _together(
+    job: Job, options: FitOptions, transients: Transients, basis
+) -> tuple[dict, ScanMeans | None]:
+    """Joint fit, and means of conditions and blocks, from one fit of all transients: what the
+    record says of the joint fit, and the means where there are any."""
+    timing = timing_of(job, job.scan, transients)
     design = width = rest = shapes = nuisance = None
     joint = {"status": "absent", "reason": "switched off (setting joint)"}
     try:
         if options.joint:
             design, width, rest = _designs(job, options, transients.labels, timing)
             shapes = shape_designs(transients.labels, timing, options)
-            nuisance = _nuisance(job, options, timing)
+            nuisance = nuisance_of(job, job.scan, options, transients, timing)
     except Unreachable:
         raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
@@ -95,39 +100,30 @@ def _together(job: Job, options: FitOptions, transients: Transients, basis) -> d
     except DataError as failure:
         job.warn(f"no model of all transients, each condition has a fit of its own: {failure}")
         job.save("timecourse", [], TIMECOURSE)
-        return joint if design is None else _failed(failure)
+        return (joint if design is None else _failed(failure)), None
     job.save("timecourse", means.timecourse(), TIMECOURSE)
     job.save("means", means.arrays())
     if design is None:
-        return joint
+        return joint, means
     try:
         fits = fit_together(transients, design, width, basis, options, series, shapes, nuisance)
     except DataError as failure:
-        return _failed(failure)
+        return _failed(failure), means
     for flag in joint_flags(fits[0]):
         job.warn(flag)
     job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
     job.save("joint", fits[0].arrays(np.flatnonzero(transients.used)))
     told = {**fits[0].summary(), "design": list(design.names), "rest": rest}
-    told["nuisance"] = [] if nuisance is None else list(nuisance.names)
-    return {"status": "ok", "reason": None, **told}
+    told |= {"linewidth": [] if width is None else list(width.names), "nuisance": []}
+    if nuisance is not None:
+        told["nuisance"] = list(nuisance.select(transients.used).select(fits[0].kept).moving.names)
+        if left := [name for name in nuisance.names if name not in told["nuisance"]]:
+            job.warn(f"nuisance courses without a part, one value in all transients kept: {left}")
+    return {"status": "ok", "reason": None, **told}, means
 
 
 def _failed(failure: DataError) -> dict:
     return {"status": "failed", "reason": " ".join(str(failure).split())}
-
-
-def _timing(job: Job, transients: Transients) -> Timing:
-    """When transients were excited, and events took place: without any, runs of a condition."""
-    converted, time_s = job.record("convert"), transients.time_s
-    events = job.record("preprocess").get("events")
-    each = converted["excitations_per_transient"] or 1
-    tr_s = converted["tr_s"] or job.site.tr_s or 1.0
-    if not np.isfinite(time_s).all():  # no repetition time, and so no events
-        time_s = np.arange(len(time_s)) * tr_s * each
-    if events is None:
-        return Timing.of_labels(transients.labels, time_s)
-    return Timing(time_s, events, tr_s * (np.arange(each) - (each - 1) / 2))
 
 
 def _designs(
@@ -136,49 +132,25 @@ def _designs(
     """Amplitude and linewidth design over all transients, from the setting's TSV or the events, and
     the condition that changes refer to (None where the TSV says it)."""
     if not options.joint_design:
-        return *designs(labels, timing, options), joint_rest(labels, options)
-    path, there = _named(job, options.joint_design)
-    if not there:
-        name = path.relative_to(job.study.data_root)
-        raise Unreachable(f"{name} (setting joint_design) is not below the data root", path)
-    design, width = given_design(read_table(job.beside(path)), len(labels))
-    if width is None:
-        width = _width(design, labels, timing, options)
+        design, width = designs(labels, timing, options)
+        return design, _with_water(job, options, width, timing), joint_rest(labels, options)
+    design, width = designs_given(job, job.scan, options, labels, timing)
+    width = _with_water(job, options, width, timing)
     return combined(design, options.joint_contrasts), width, None
 
 
-def _named(job: Job, pattern: str) -> tuple[Path, bool]:
-    """Path of the file that a setting names for the scan, and whether it is there, below the data
-    root."""
-    path = job.study.data_root / pattern.format(stem=job.scan.stem, **job.scan.entities)
-    root = job.study.data_root.resolve()
-    return path, path.is_file() and path.resolve().is_relative_to(root)
-
-
-def _nuisance(job: Job, options: FitOptions, timing: Timing) -> Design | None:
-    """Nuisance courses of the scan; None, and a warning, where the setting names no file that is
-    there."""
-    if not options.joint_nuisance:
-        return None
-    path, there = _named(job, options.joint_nuisance)
-    if not there:
-        job.warn("no nuisance courses: the file that the setting joint_nuisance names is not there")
-        return None
-    if path.name.endswith(".tsv.gz"):
-        job.beside(path.with_name(path.name.removesuffix(".tsv.gz") + ".json"))
-    found = nuisance_design(job.beside(path), timing.time_s, timing.within_s)
-    return found if found.names else None
-
-
-def _width(
-    design: Design, labels: Sequence[str | None], timing: Timing, options: FitOptions
-) -> Design:
-    """Linewidth design beside a given one that says nothing of it: from events, where there are
-    any, else from its own contrasts."""
-    if len(set(labels) - {None}) < 2 and not options.joint_linewidth_events:
-        return width_of_contrasts(design, timing)
-    rest, regressor = joint_rest(labels, options), options.joint_linewidth_regressor
-    return linewidth_design(labels, rest, timing, regressor, options.joint_linewidth_events)
+def _with_water(job: Job, options: FitOptions, width: Design, timing: Timing) -> Design:
+    """Linewidth design with the measured width of water, where that says more; the record names the
+    courses."""
+    there = job.earlier("preprocess").has("water.tsv")
+    given = any(name.startswith(LINEWIDTH) for name in width.names)
+    if not options.joint_linewidth_water or not there or given:
+        return width
+    try:
+        return water_design(job.table("preprocess", "water"), timing, width)
+    except DataError as failure:
+        job.warn(f"the joint fit does without the width of water: {failure}")
+        return width
 
 
 def _water(job: Job) -> dict:

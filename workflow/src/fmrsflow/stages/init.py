@@ -13,8 +13,10 @@ import yaml
 
 from fmrsflow.errors import DataError, UsageError
 from fmrsflow.files import write_bytes
+from fmrsflow.intake.choices import IMPORTED, Choices
 from fmrsflow.intake.found import GUESS, LEFT, OPEN, FoundScan, Note
 from fmrsflow.intake.people import people
+from fmrsflow.intake.presets import preset_names, read_preset
 from fmrsflow.intake.protocol import NEEDED, others, shown, site_row
 from fmrsflow.intake.sheets import add_rows
 from fmrsflow.sheets import LABEL, PLAIN_SECTIONS, check_value, read_config, schema, typed
@@ -135,17 +137,31 @@ def main(argv: list[str]) -> int:
     """Make a study, or add a site to it; nothing that stands there is changed."""
     arguments = _parser().parse_args(argv)
     config = arguments.directory / "config"
+    fresh = not (config / "config.yaml").exists()
+    if arguments.preset and not fresh:
+        raise UsageError("--preset is for a new study; config.yaml is there already, and stays")
+    choices = read_preset(arguments.preset) if arguments.preset else None
     if arguments.bids or arguments.files:
         make(
-            arguments.directory, arguments.bids, arguments.files, arguments.site, arguments.protocol
+            arguments.directory,
+            arguments.bids,
+            arguments.files,
+            arguments.site,
+            arguments.protocol,
+            choices=choices,
         )
         print(f"look through {config}, then: fmrsflow run {arguments.directory}")
         return 0
-    if (config / "config.yaml").exists():
+    if not fresh:
         print(f"fmrsflow init: {config}/config.yaml is there already", file=sys.stderr)
         return 1
-    _write_study(config, {"data_root": "data"})
-    print(f"{config}: config.yaml, sites.tsv, scans.tsv, participants.tsv; fill in the sheets")
+    top = {"data_root": "data"}
+    then = "fill in the sheets"
+    if arguments.synthetic:
+        top["synthetic"] = arguments.synthetic
+        then = f"fmrsflow run {arguments.directory}"
+    write_study(config, top, choices)
+    print(f"{config}: config.yaml, sites.tsv, scans.tsv, participants.tsv; {then}")
     return 0
 
 
@@ -157,6 +173,7 @@ def make(
     protocol: Sequence[str] = (),
     top: dict | None = None,
     only: Callable[[FoundScan], bool] = lambda scan: True,
+    choices: Choices | None = None,
 ) -> None:
     """Make a study of a folder of data, or add its site; say what was found.
 
@@ -172,6 +189,8 @@ def make(
         Top-level keys of a new config.yaml that are not those of `fmrsflow init`.
     only : callable
         Says which scans are wanted.
+    choices : Choices or None
+        Settings of a new config.yaml that are not the defaults.
 
     Raises
     ------
@@ -187,7 +206,7 @@ def make(
     site = site or re.sub(r"[^A-Za-z0-9]", "", source.resolve().name) or "site1"
     if not LABEL.fullmatch(site):
         raise UsageError(f"--site {site}: letters and digits only")
-    given = _given(protocol)
+    given = given_columns(protocol)
     if fresh:
         top = {"data_root": _written_root(study, source.resolve().parent)} | (top or {})
         root = (study / top["data_root"]).resolve()
@@ -216,7 +235,7 @@ def make(
     persons, told = people(source.resolve(), labels)
     notes += told
     if fresh:
-        _write_study(config, top)
+        write_study(config, top, choices)
     notes += _add(config, site, row, scans, persons, root)
     notes += _same_people(sheets.get("scans", ()), site, source.resolve(), root)
     _save_notes(config / "found.tsv", site, notes, root)
@@ -290,6 +309,14 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--files", type=Path, metavar="DIR", help="folder of vendor files of a site"
     )
+    parser.add_argument(
+        "--preset", help=f"settings of a published study: {', '.join(preset_names())}"
+    )
+    source.add_argument(
+        "--synthetic",
+        metavar="PLAN",
+        help="made-up scans with known truth: a preset of the synthetic scanner (demo), or a plan",
+    )
     parser.add_argument("--site", help="label of the site (default: the folder's name)")
     parser.add_argument(
         "--protocol",
@@ -301,7 +328,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _given(texts: list[str]) -> dict:
+def given_columns(texts: list[str]) -> dict:
     """Cells of sites.tsv from the command line."""
     columns, found = schema("sites_sheet"), {}
     for text_ in texts:
@@ -340,10 +367,29 @@ def _written_root(study: Path, root: Path) -> str:
     return str(root.relative_to(study)) if root.is_relative_to(study) else str(root)
 
 
-def _write_study(config: Path, top: dict) -> None:
+def write_study(config: Path, top: dict, choices: Choices | None = None) -> None:
+    """config.yaml, README.md and empty sheets; with the choices of a preset or another program,
+    imported.tsv tells where each comes from; of a synthetic study the sheets of its plan.
+
+    Parameters
+    ----------
+    top : dict
+        Top-level keys that are not those of every new study.
+    """
     settings = {section: {name: {}} for section, name in USUAL.items()}
+    analysis = choices.analysis() if choices else {}
+    for section, name in analysis.items():
+        settings[section] = {name: choices.settings[section]}
+    if choices:
+        write_bytes(config / "imported.tsv", table_bytes(choices.rows, IMPORTED))
+    if top.get("synthetic"):
+        # Imported here: the synthetic scanner takes half a second.
+        from fmrsflow.synthetic.consortium import write_sheets
+        from fmrsflow.synthetic.plan import load_plan
+
+        write_sheets(load_plan(top["synthetic"]), config)
     top = {"participants_sheet": "config/participants.tsv", "primary": "main"} | top
-    write_bytes(config / "config.yaml", commented(top, settings, {"main": {}}).encode())
+    write_bytes(config / "config.yaml", commented(top, settings, {"main": analysis}).encode())
     write_bytes(config / "README.md", readme().encode())
     for sheet in ("sites", "scans", "participants"):
         if not (config / f"{sheet}.tsv").exists():

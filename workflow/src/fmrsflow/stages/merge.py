@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from fmrsflow import cli
-from fmrsflow.bundles import Bundle, combine, differences, duplicates, unpack
+from fmrsflow.bundle_merge import Bundle, combine, differences, duplicates, unpack
 from fmrsflow.errors import DataError
 from fmrsflow.files import write_bytes
 from fmrsflow.provenance import write_dataset
@@ -49,19 +50,23 @@ def main(argv: list[str]) -> int:
     write_bytes(frozen, study.save_text().encode())
     write_dataset(study)
     analyses = list(study.config["analyses"])
-    keys = batches([scan.key for scan in study.scans], 50)
+    keys = {
+        site: batches([scan.key for scan in study.scans_of(site)], 50)
+        for site in dict.fromkeys(scan.site for scan in study.scans)
+    }
     n_scans, names = (
         len(study.scans),
         {site: one.name for one in bundles for site in one.study.sites},
     )
     del bundles, study  # their content is on disk; the workers would carry it
-    if code := _ended(_tables_and_pages, frozen, analyses, keys):
-        for name in _culprits(frozen, names):
-            print(
-                f"fmrsflow merge: {name}: tables or pages of it by itself cannot be made (above); "
-                "leave it out, or ask the site again",
-                file=sys.stderr,
-            )
+    if code := _ended(_tables, frozen, analyses):
+        _tell(_alone(frozen, names, _tables))
+        return code
+    if sites := _without_pages(frozen, analyses, keys):
+        _tell(names[site] for site in sites)
+        return 1
+    if code := _ended(_group_pages, frozen, analyses):
+        _tell(_alone(frozen, names, _tables, _group_pages))
         return code
     print(
         f"{count(len(names), 'bundle')}, {count(n_scans, 'scan')}: {results}/{analyses[0]}/report"
@@ -69,23 +74,37 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _tables_and_pages(frozen: Path, analyses: list[str], keys: list[tuple[str, ...]]) -> int:
-    """Make all of a merged study; the exit code of the first command that has one."""
-    for analysis in analyses:
-        if code := cli.main(["sites", "--study", str(frozen), analysis]):
-            return code
-    if code := cli.main(["sites", "--study", str(frozen), "--multiverse"]):
-        return code
-    with ProcessPoolExecutor() as pool:
-        pages = [
-            ["report", "--study", str(frozen), name, *some] for name in analyses for some in keys
-        ]
-        if code := max(pool.map(cli.main, pages)):
-            return code
-    for analysis in analyses:
-        if code := cli.main(["report", "--study", str(frozen), analysis]):
+def _tables(frozen: Path, analyses: list[str]) -> int:
+    """Make the tables of a merged study; the exit code of the first command that has one."""
+    for what in [[name] for name in analyses] + [["--multiverse"]]:
+        if code := cli.main(["sites", "--study", str(frozen), *what]):
             return code
     return 0
+
+
+def _without_pages(frozen: Path, analyses: list[str], keys: dict[str, list]) -> list[str]:
+    """Make the pages of all scans; sites of scans that have none.
+
+    Parameters
+    ----------
+    keys : dict
+        Site -> batches of keys of its scans.
+    """
+    jobs = [
+        (site, ["report", "--study", str(frozen), name, *some])
+        for name in analyses
+        for site, own in keys.items()
+        for some in own
+    ]
+    with ProcessPoolExecutor() as pool:
+        codes = pool.map(partial(_ended, cli.main), [call for _, call in jobs])
+        return list(dict.fromkeys(site for (site, _), code in zip(jobs, codes) if code))
+
+
+def _group_pages(frozen: Path, analyses: list[str]) -> int:
+    """Make the pages of sites and consortium; the first exit code that is not 0."""
+    codes = (cli.main(["report", "--study", str(frozen), name]) for name in analyses)
+    return next((code for code in codes if code), 0)
 
 
 def _ended(make: Callable[..., int], *arguments) -> int:
@@ -97,8 +116,17 @@ def _ended(make: Callable[..., int], *arguments) -> int:
         return 1
 
 
-def _culprits(frozen: Path, names: dict[str, str]) -> Iterator[str]:
-    """Bundles of whose site alone tables and pages cannot be made either.
+def _tell(bundles: Iterable[str]) -> None:
+    for name in bundles:
+        print(
+            f"fmrsflow merge: {name}: tables or pages of it by itself cannot be made (above); "
+            "leave it out, or ask the site again",
+            file=sys.stderr,
+        )
+
+
+def _alone(frozen: Path, names: dict[str, str], *steps: Callable[..., int]) -> Iterator[str]:
+    """Bundles of whose site by itself one of the steps cannot be done either.
 
     Parameters
     ----------
@@ -107,21 +135,21 @@ def _culprits(frozen: Path, names: dict[str, str]) -> Iterator[str]:
     """
     study = Study.load(frozen)
     for site, name in names.items():
-        scans = tuple(scan for scan in study.scans if scan.site == site)
         with scratch() as folder:
             config = {**study.config, "results": str(folder)}
             for entry in frozen.parent.glob(f"*/{site}"):
                 (folder / entry.parent.name).mkdir(exist_ok=True)
                 (folder / entry.parent.name / site).symlink_to(entry.resolve())
-            people = tuple(row for row in study.participants if row["site"] == site)
             part = replace(
-                study, config=config, sites={site: study.sites[site]}, scans=scans,
-                participants=people,
-            )  # fmt: skip
+                study,
+                config=config,
+                sites={site: study.sites[site]},
+                scans=tuple(study.scans_of(site)),
+                participants=tuple(row for row in study.participants if row["site"] == site),
+            )
             alone = folder / "study.json"
             write_bytes(alone, part.save_text().encode())
-            keys = batches([scan.key for scan in scans], 50)
-            if _ended(_tables_and_pages, alone, list(study.config["analyses"]), keys):
+            if any(_ended(step, alone, list(study.config["analyses"])) for step in steps):
                 yield name
 
 

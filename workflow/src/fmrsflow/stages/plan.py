@@ -43,26 +43,38 @@ def main(argv: list[str]) -> int:
         parser.error("power lies between 0.05 and 1, scans from 1, sites from 2")
     own = {name: getattr(arguments, f"sd_{name}") for name in SDS}
     own = {name: sd for name, sd in own.items() if sd is not None}
-    sds = {"measurement": 0.0}
+    sds, ends = {"measurement": 0.0}, None
     if not {"site", "participant"} <= set(own):
-        sds = _study_sds(arguments.study, arguments.analysis)
+        sds, ends = _study_sds(arguments.study, arguments.analysis)
+        # What is given is taken as known.
+        ends = ends and [one | own for one in ends]
     sds |= own
     if min(sds.values()) < 0:
         parser.error("standard deviations must not be negative")
-    _write(arguments, sds)
+    _write(arguments, sds, ends)
     return 0
 
 
-def _write(arguments, sds: dict[str, float]) -> None:
+def _write(arguments, sds: dict[str, float], ends: list[dict[str, float]] | None) -> None:
     from fmrsflow.sites.power import ChangeSpread, table
 
     spread = ChangeSpread(**sds, scans=arguments.scans)
-    rows = table(arguments.effect, arguments.sites, arguments.participants, spread, arguments.power)
+    both = ends and tuple(ChangeSpread(**one, scans=arguments.scans) for one in ends)
+    rows = table(
+        arguments.effect, arguments.sites, arguments.participants, spread, arguments.power, both
+    )
     print(
         f"SD between sites {spread.site:.2f} %, participants {spread.participant:.2f} %, one scan "
         f"{spread.measurement:.2f} %, {spread.scans} scan(s) each; two-sided test at 5 %"
     )
     _print(rows, "power", f"power to find a change of {arguments.effect:g} %", "{:.2f}")
+    if both:
+        wide = both[1]
+        print(
+            "\nThe study knows these SDs to their 95 % intervals only: at the upper ends (sites "
+            f"{wide.site:.2f} %, participants {wide.participant:.2f} %)"
+        )
+        _print(rows, "power_low", "power there, which a plan should reach", "{:.2f}")
     least = f"smallest change (%) found with power {arguments.power:g}"
     _print(rows, "minimal_effect_percent", least, "{:.1f}")
     if arguments.output:
@@ -84,8 +96,9 @@ def _counts(text: str) -> list[int]:
     return counts
 
 
-def _study_sds(study: str, analysis: str | None) -> dict[str, float]:
-    """SDs that power.tsv of a study was made with; DataError where there are none."""
+def _study_sds(study: str, analysis: str | None):
+    """SDs that power.tsv of a study was made with, and the ends of their intervals, least first
+    (None where it has none); DataError where there are no SDs."""
     loaded = Study.load(study)
     name = analysis or loaded.config["primary"]
     loaded.analysis(name)
@@ -99,7 +112,10 @@ def _study_sds(study: str, analysis: str | None) -> dict[str, float]:
     if not rows or math.isnan(rows[0]["sd_site_percent"]):
         reason = rows[0]["reason"] if rows else "it has no response"
         raise DataError(f"analysis {name}: {reason}; give --sd-site and --sd-participant")
-    return {part: rows[0][f"sd_{part}_percent"] for part in SDS}
+    first = rows[0]
+    ends = [{part: first[f"sd_{part}_{end}_percent"] for part in SDS} for end in ("low", "high")]
+    known = not any(math.isnan(sd) for one in ends for sd in one.values())
+    return {part: first[f"sd_{part}_percent"] for part in SDS}, ends if known else None
 
 
 def _print(rows: list[dict], column: str, title: str, form: str) -> None:

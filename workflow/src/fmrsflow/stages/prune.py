@@ -3,7 +3,8 @@ maps, arrays, pictures and its page. Tables, records with the digests of all fil
 and the pages of sites and consortium stay.
 
 Nothing runs again for it. Whatever reads a pruned file later (another setting, `fmrsflow bundle`,
-`fmrsflow report ANALYSIS SCAN`) has it made again, for that scan alone.
+`fmrsflow report ANALYSIS SCAN`) has it made again, for that scan alone. With --intermediates
+pictures and pages stay; `keep_intermediates: false` in config.yaml does so at the end of a run.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmrsflow import manifests
+from fmrsflow.errors import Unwritable
 from fmrsflow.files import file_digest, write_json
 from fmrsflow.manifests import Entry, Manifest
 from fmrsflow.results import read_record
@@ -28,6 +30,9 @@ STAGES = ("convert", "segment", "anatomy", "preprocess", "fit", "bold", "report"
 ENDINGS = (".nii.gz", ".npz", ".png", ".html")
 """What is large and serves no table."""
 
+INTERMEDIATES = (".nii.gz", ".npz")
+"""Those that nobody looks at."""
+
 
 def main(argv: list[str]) -> int:
     """Delete, or list with --dry-run, and say how much room that makes."""
@@ -38,34 +43,51 @@ def main(argv: list[str]) -> int:
     )
     study_option(parser)
     parser.add_argument("--dry-run", "-n", action="store_true", help="list the files alone")
+    parser.add_argument(
+        "--intermediates", action="store_true", help="spectra, maps and arrays alone"
+    )
     arguments = parser.parse_args(argv)
+    endings = INTERMEDIATES if arguments.intermediates else ENDINGS
     study = Study.load(arguments.study)
     if merged(study):
         print("fmrsflow prune: results of bundles: what they hold was made at the sites and cannot "
               "be made again here; nothing is pruned", file=sys.stderr)  # fmt: skip
         return 1
+    prune(study, endings, arguments.dry_run)
+    return 0
+
+
+def prune(study: Study, endings: tuple[str, ...], dry_run: bool = False) -> None:
+    """Delete the files of scans with these endings that can be made again, and say how much room
+    that makes; `dry_run` lists them alone."""
     n_files = n_bytes = 0
     lost = set(_without_input(study))
     for path, manifest in _manifests(study):
         gone: dict[str, list[Path]] = {}
         for key, entry in manifest.entries.items():
             if key not in lost and entry.status == "ok":
-                gone[key] = list(_prunable(study, manifest.stage, entry))
-        if not arguments.dry_run and any(gone.values()):
-            _mark(study, path, manifest, gone)
-        for place in (place for places in gone.values() for place in places):
-            n_files, n_bytes = n_files + 1, n_bytes + place.stat().st_size
-            if arguments.dry_run:
+                gone[key] = list(_prunable(study, manifest.stage, entry, endings))
+        sizes = {one: one.stat().st_size for places in gone.values() for one in places}
+        if sizes and not dry_run:
+            try:
+                _mark(study, path, manifest, gone)
+            except Unwritable:
+                # On a full disk the largest makes the room for the mark; after a kill between the
+                # two the next run would make it again.
+                max(sizes, key=sizes.get).unlink()
+                _mark(study, path, manifest, gone)
+        for place, size in sizes.items():
+            n_files, n_bytes = n_files + 1, n_bytes + size
+            if dry_run:
                 print(place)
             else:
-                place.unlink()
-    verb = "would be pruned" if arguments.dry_run else "pruned"
+                place.unlink(missing_ok=True)
+    verb = "would be pruned" if dry_run else "pruned"
     print(f"{count(n_files, 'file')}, {n_bytes / 1e6:.1f} MB {verb}", file=sys.stderr)
     if lost:
         scans = count(len(lost), "scan")
         print(f"kept whole: {scans} whose data have changed or are gone ({min(lost)}, ...)",
               file=sys.stderr)  # fmt: skip
-    return 0
 
 
 def _manifests(study: Study) -> Iterator[tuple[Path, Manifest]]:
@@ -90,11 +112,11 @@ def _without_input(study: Study) -> Iterator[str]:
                 yield key
 
 
-def _prunable(study: Study, stage: str, entry: Entry) -> Iterator[Path]:
+def _prunable(study: Study, stage: str, entry: Entry, endings: tuple[str, ...]) -> Iterator[Path]:
     """Files that are there, as they were recorded; a damaged one stays for `verify` to find."""
     records = [name for name in entry.files if name.endswith("_record.json")]
     digests = read_record(study.results / records[0])["files"] if records else {}
-    for name in (name for name in entry.files if name.endswith(ENDINGS)):
+    for name in (name for name in entry.files if name.endswith(endings)):
         path = study.results / name
         whole = path.is_file() and (stage == "report" or file_digest(path) == digests[path.name])
         if whole:

@@ -39,7 +39,7 @@ def process(job: Job) -> dict:
     method = "none" if relaxation is None else relaxation.label
     rows = []
     for spectrum, amplitudes, covariance, models in zip(
-        fit["spectra"], fit["amplitudes"], fit["covariance"], fit["model_covariance"]
+        fit["levels"], fit["amplitudes"], fit["covariance"], fit["model_covariance"]
     ):
         if np.isfinite(amplitudes).all():
             found = quantities(names, amplitudes, covariance, *scale, model_covariance=models)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fmrsflow.errors import UsageError
+from fmrsflow.layout import PROFILES, SNAKEFILE
+from fmrsflow.sheets import read_config
 from fmrsflow.stages.check import main as check
-
-CLONE = Path(__file__).resolve().parents[4]
-"""The repository that this package is installed from."""
 
 
 def main(argv: list[str]) -> int:
@@ -55,16 +54,46 @@ def start(study: Path, arguments: Sequence[str], profile: str | None = None) -> 
     """
     if not (study / "config" / "config.yaml").is_file():
         raise UsageError(f"{study} has no config/config.yaml: make it with fmrsflow init")
-    own = CLONE / "workflow" / "profiles"
-    places = [own / (profile or "local"), Path(profile or "").resolve()]
+    places = [PROFILES / (profile or "local"), Path(profile or "").resolve()]
     place = next((one for one in places if (one / "config.yaml").is_file()), None)
     if place is None:
         raise UsageError(f"there is no profile {profile}: local, slurm, or a folder of one")
     os.chdir(study)
     if code := check([]):
         return code
-    command = [sys.executable, "-m", "snakemake", "-s", str(CLONE / "Snakefile")]
-    if not any(one.startswith(("--profile", "--workflow-profile")) for one in arguments):
-        command += ["--workflow-profile", str(place)]
+    _writable_cache()
+    # A study may be somebody else's: no module (-P) and no profile is taken from its folder, and
+    # nothing of its settings is run.
+    for name in _config_files(arguments):
+        read_config(name)
+    command = [sys.executable, "-P", "-m", "snakemake", "-s", str(SNAKEFILE)]
+    if not any(one.startswith("--workflow-profile") for one in arguments):
+        own = any(one.startswith("--profile") for one in arguments)
+        command += ["--workflow-profile", "none" if own else str(place)]
     sys.stdout.flush()
     os.execv(sys.executable, [*command, *arguments])
+
+
+def _config_files(arguments: Sequence[str]) -> Iterator[str]:
+    """Files that `--configfile` names among the arguments for snakemake."""
+    named = False
+    for word in arguments:
+        if word.startswith("-"):
+            option, _, value = word.partition("=")
+            named = option.startswith("--configfile")
+            word = value if named else ""
+        if named and word:
+            yield word
+
+
+def _writable_cache() -> None:
+    """Where the user's folder for caches cannot be written (a read-only home), one in the study's:
+    Snakemake would not start."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return
+    except (OSError, RuntimeError):  # RuntimeError: a user without a home
+        pass
+    os.environ["XDG_CACHE_HOME"] = str(Path(".snakemake", "cache").absolute())

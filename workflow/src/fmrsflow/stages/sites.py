@@ -1,5 +1,6 @@
 """`fmrsflow sites [--study FILE] ANALYSIS`: tables and figures of an analysis over all sites;
-`fmrsflow sites --multiverse`: those over all analyses, from their tables."""
+`fmrsflow sites --multiverse`: those over all analyses, from their tables; `fmrsflow sites --table
+FILE --output DIR`: the answer on a table that the workflow did not make."""
 
 from __future__ import annotations
 
@@ -10,18 +11,24 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from fmrsflow import manifests, versions
+from fmrsflow.errors import DataError
 from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.fingerprint import twins
-from fmrsflow.plausibility import scale_outliers, water_outliers
-from fmrsflow.question import KEYS, WATER_SCALED, main_key
+from fmrsflow.plausibility import scale_doubts, scale_outliers, water_outliers
+from fmrsflow.question import KEYS, WATER_SCALED, main_key, ways_to_answer
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.scan_figures import FIGURES, scan_figures
 from fmrsflow.study import Scan, Study, Unit, batches, study_option
-from fmrsflow.tables import Row
+from fmrsflow.tables import Row, read_table, write_table
 from fmrsflow.tables.sites import TABLES
+
+if TYPE_CHECKING:
+    from fmrsflow.sites.places import Box
 
 SCAN_STAGES = ("convert", "preprocess", "fit", "quantify")
 
@@ -45,7 +52,7 @@ CONCENTRATION = ("metabolite", "condition", "quantity", "value", "se", "total_se
 """Columns of a scan's concentrations.tsv that the table of all scans takes over."""
 
 LEVEL = (
-    *("site", "scan", "person", "metabolite", "condition", "quantity"),
+    *("site", "scan", "person", "metabolite", "condition", "region", "quantity"),
     *("value", "total_se", "unit", "used"),
 )
 """What statistics of concentrations ask for."""
@@ -53,7 +60,8 @@ LEVEL = (
 ASKED = {
     *("status", "reason", "failed_at", "warnings", "flags"),
     *("v_gm", "v_wm", "v_csf", "n_kept", "n_removed", "fwhm_tcr_ppm", "joint", *FIGURES),
-    *("implausible", "molal_reason", "water_amplitude", "voxel_mm", "fingerprint"),
+    *("implausible", "molal_reason", "water_amplitude", "fingerprint"),
+    *("voxel_mm", "voxel_centre_mm"),
 }
 """Keys of records that tables ask for, of whatever stage."""
 
@@ -67,9 +75,16 @@ def main(argv: list[str]) -> int:
     study_option(parser)
     parser.add_argument("analysis", nargs="?", help="name of an analysis")
     parser.add_argument("--multiverse", action="store_true", help="over all analyses")
+    parser.add_argument("--table", type=Path, help="a table of changes or values (docs/answer.md)")
+    parser.add_argument("--covariates", default="", help="columns of it, as age,group,group:field")
+    parser.add_argument("--output", type=Path, help="folder for effects.tsv, with --table")
     arguments = parser.parse_args(argv)
-    if arguments.multiverse == bool(arguments.analysis):
-        parser.error("name one analysis, or give --multiverse")
+    if sum(map(bool, (arguments.multiverse, arguments.analysis, arguments.table))) != 1:
+        parser.error("name one analysis, or give --multiverse, or --table")
+    if bool(arguments.table) != bool(arguments.output):
+        parser.error("--table and --output go together")
+    if arguments.table:
+        return write_effects(arguments.table, arguments.covariates, arguments.output)
     study = Study.load(arguments.study)
     if arguments.multiverse:
         write_multiverse(study)
@@ -82,6 +97,7 @@ def write_tables(study: Study, analysis: str) -> None:
     """Write results/<analysis>/sites/: every table, the figures, and last of all the record."""
     from fmrsflow.sites.answer import changes, grouped
     from fmrsflow.sites.levels import agreement, levels
+    from fmrsflow.sites.places import box_problems
     from fmrsflow.sites.plateau import plateaus
 
     settings = study.config["sites"]
@@ -97,27 +113,30 @@ def write_tables(study: Study, analysis: str) -> None:
     for rows in read.concentrations():
         resting.add(rows)
     apart = scale_outliers(resting.rows())
+    few = scale_doubts(resting.rows())
     reasons = {scan: text for _, scan, text in apart}
     parts = (_withheld(rows, reasons) for rows in read.concentrations())
     writer.save_parts("concentrations", parts, TABLES["concentrations"])
     seed = crc32(f"{analysis} {len(tables['responses'])}".encode())
     tables |= changes(tables["responses"], sheet, settings, seed)
-    tables["plateau"] = plateaus(read.plateaus(), sheet)
-    scale = [
-        _problem(site, scan, "sites", "warning", text)
-        for site, scan, text in (*apart, *water_outliers(read.water_per_ml()))
+    tables["plateau"] = [
+        {**row, "region": region}
+        for region, own in read.plateaus().items()
+        for row in plateaus(own, sheet)
     ]
+    beside = (*apart, *few, *water_outliers(read.water_per_ml()), *box_problems(read.boxes()))
+    scale = [_problem(site, scan, "sites", "warning", text) for site, scan, text in beside]
     chosen = _withheld(resting.rows(), reasons)
     chosen = [row for row in chosen if row["metabolite"] in shown]
     level = levels(chosen, sheet)
     tables["variance"] += level["variance"]
     tables["cv"] = level["cv"]
-    tables |= agreement(tables["responses"], chosen)
+    tables |= agreement(tables["responses"], chosen, read.protocols())
     tables["problems"] = read.problems() + scale + _not_estimated(tables)
     for name, rows in tables.items():
         writer.save_parts(name, batches(rows, 10_000), TABLES[name])
     key = main_key(grouped(tables["responses"]), settings)
-    _draw(writer, tables, key)
+    _draw(writer, tables, key, settings)
     status = [row["status"] for row in tables["scans"]]
     head = {
         "stage": "sites",
@@ -307,6 +326,7 @@ class Reader:
             used, reason = self.use(scan)
             scaled = self._body("quantify", scan).get("molal_reason")
             own = {"site": scan.site, "scan": scan.key, "person": self.study.person(scan)}
+            own["region"] = self.study.region(scan)
             found = []
             for row in self.table("quantify", "concentrations", scan):
                 if row["matched"]:
@@ -328,13 +348,14 @@ class Reader:
         return found
 
     def responses(self) -> list[dict]:
-        """Percent changes of all units, and differences of paired ones; those without a number are
-        not used."""
-        from fmrsflow.sites.arms import Place, with_arms
+        """Percent changes of all units, and differences of arms and of regions of a person; those
+        without a number are not used."""
+        from fmrsflow.sites.arms import Place, with_arms, with_regions
 
-        rows, places = [], {}
+        rows, places, setting = [], {}, self.study.config["sites"]
+        protocols = self.protocols()
         for unit in self.study.units():
-            places[unit.key] = Place(unit.arm, unit.scan.acq)
+            places[unit.key] = Place(unit.arm, protocols[unit.key])
             used, reason = self.use(unit)
             # Within a scan the scale cancels, between two it does not.
             scales = [self._body("quantify", scan).get("molal_reason") for scan in unit.scans]
@@ -348,22 +369,49 @@ class Reader:
                         "unit": unit.key,
                         "person": self.study.person(unit.scan),
                         **{name: row[name] for name in TAKEN},
+                        "region": self.study.region(unit),
                         "used": used and there and not wrong,
                         "reason": reason or ("" if there else row["reason"]) or wrong,
                     }
                 )
-        return with_arms(rows, places, self.study.config["sites"].get("pair", ""))
+        return with_regions(
+            with_arms(rows, places, setting.get("pair", "")), setting.get("region", "")
+        )
 
-    def plateaus(self) -> list[dict]:
-        """Plateaus of all units under shapes of the response."""
+    def protocols(self) -> dict[str, str]:
+        """Unit and scan -> label of its protocol: `acq`, where that does not name the region."""
+        named = self.study.config["sites"].get("region_column", "voi") != "acq"
+        items = (*self.study.scans, *self.study.units())
+        return {one.key: one.entities["acq"] if named else "" for one in items}
+
+    def boxes(self) -> list[Box]:
+        """Where the voxels of the scans lay, of those that say it."""
+        from fmrsflow.sites.places import Box
+
+        return [
+            Box(
+                scan.site,
+                scan.key,
+                self.study.person(scan),
+                scan.session,
+                self.study.region(scan),
+                tuple(centre),
+            )
+            for scan in self.study.scans
+            if (centre := self._body("convert", scan).get("voxel_centre_mm"))
+        ]
+
+    def plateaus(self) -> dict[str, list[dict]]:
+        """Plateaus of all units under shapes of the response, by region."""
         from fmrsflow.sites.arms import in_arm
 
-        rows = []
+        rows: dict[str, list[dict]] = {}
         for unit in self.study.units():
             used, _ = self.use(unit)
             same = {"site": unit.scan.site, "person": self.study.person(unit.scan), "used": used}
             found = self.table("response", "plateaus", unit)
-            rows += [in_arm({**same, **row}, unit.arm) for row in found]
+            own = rows.setdefault(self.study.region(unit), [])
+            own += [in_arm({**same, **row}, unit.arm) for row in found]
         return rows
 
     def problems(self) -> list[dict]:
@@ -434,6 +482,29 @@ class Reader:
         return record if record.get("status") == "ok" else {}
 
 
+def write_effects(path: Path, covariates: str, output: Path) -> int:
+    """Write effects.tsv of a table that the workflow did not make, and print the effects."""
+    from fmrsflow.sites.foreign import answers, measurements
+
+    try:
+        given = read_table(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})") from None
+    named = [one.strip() for one in covariates.split(",") if one.strip()]
+    rows = answers(measurements(given, named, path.name), named)
+    write_table(output / "effects.tsv", rows, TABLES["effects"])
+    for row in rows:
+        place = " ".join(filter(None, (row["metabolite"], row["region"])))
+        told = row.get("reason", "")
+        if "low" in row:
+            told = (
+                f"{row['estimate']:+.3g} (95 % interval {row['low']:+.3g} to {row['high']:+.3g}, "
+                f"p {row['p']:.2g}, by Holm {row['p_holm']:.2g})"
+            )
+        print(f"{place}, {row['model']}, {row['term']}: {told}")
+    return 0
+
+
 def write_multiverse(study: Study) -> None:
     """Write results/multiverse/: specification.tsv, choices.tsv and the curve."""
     from fmrsflow.sites.multiverse import choice_variance, specification
@@ -445,7 +516,7 @@ def write_multiverse(study: Study) -> None:
         {name: results.group("sites", name).table(table) for name in analyses}
         for table in ("sensitivity", "responses")
     )
-    rows = specification(sensitivity, analyses, settings["metabolite"])
+    rows = specification(sensitivity, analyses, settings)
     writer.save("specification", rows, TABLES["specification"])
     writer.save("choices", choice_variance(responses, settings), TABLES["choices"])
     if rows:
@@ -455,7 +526,7 @@ def write_multiverse(study: Study) -> None:
     writer.finish({"stage": "sites", "settings": settings}, {})
 
 
-def _draw(writer: Writer, tables: dict[str, list[dict]], key: tuple | None) -> None:
+def _draw(writer: Writer, tables: dict, key: tuple | None, settings: dict) -> None:
     """Figures of the main answer, as SVG and PNG."""
     if key is None:
         return
@@ -477,7 +548,7 @@ def _draw(writer: Writer, tables: dict[str, list[dict]], key: tuple | None) -> N
     ]
     if shares:
         _save(writer, "variance_shares", site_figures.shares(shares))
-    curve = [row for row in tables["sensitivity"] if row["metabolite"] == key[0]]
+    curve = ways_to_answer(tables["sensitivity"], settings)
     curve = [row for row in curve if math.isfinite(row.get("low_percent") or math.nan)]
     if curve:
         curve.sort(key=lambda row: row["change_percent"])

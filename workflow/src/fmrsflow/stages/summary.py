@@ -16,7 +16,8 @@ from fmrsflow.batch import faults
 from fmrsflow.errors import DataError
 from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.files import write_json
-from fmrsflow.results import read_record
+from fmrsflow.results import Results, read_record
+from fmrsflow.stages import prune
 from fmrsflow.study import STAGE_SETTINGS, Study, study_option
 from fmrsflow.words import count, duration
 
@@ -77,13 +78,28 @@ def main(argv: list[str]) -> int:
 
 
 def complete(study: Study, path: Path) -> int:
-    """Write how many scans there are if none ended in a fault; else list the faults."""
+    """Write how many scans there are if none ended in a fault and no table of the answer is
+    damaged, for the pages are made without it; else list what is wrong."""
     found = list(all_faults(study))
     for stage, key, reason in found:
         print(f"{key}: {stage}: {reason}")
     if found:
         print("faults of the program or the machine; the same command does these scans again")
+    results = Results(study)
+    groups = [
+        results.group(stage, name)
+        for name in study.config["analyses"]
+        for stage in ("sites", "bold")
+    ]
+    damaged = [one.damage() or one.damage(*one.names) for one in groups if one.exists]
+    for text in filter(None, damaged):
+        print(text)
+    if found or any(damaged):
         return 1
+    if not study.config.get("keep_intermediates", True):
+        # In the place of Snakemake's own `temp`, which knows the outputs that it tracks: those are
+        # manifests here, and the pages, made last, read nearly all that is large.
+        prune.prune(study, prune.INTERMEDIATES)
     write_json(path, {"scans": len(study.scans), "sites": len(study.sites)})
     return 0
 

@@ -72,6 +72,7 @@ PLATEAUS = {
         "share of a plateau of this shape that the observed difference shows, by the design"
     ),
     "se_ratio": number("se of the plateau over that of the difference, by the design"),
+    "reason": text("why there is no plateau under this shape"),
 }
 
 TABLES = {

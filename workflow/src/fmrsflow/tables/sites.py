@@ -16,6 +16,7 @@ _QUESTION = {
     "matched": flag("linewidth difference between conditions taken out; false is the control"),
     "quantity": text("molal, ratio_tcr, ratio_stable or raw"),
     "contrast": text("`<task>-<rest>`"),
+    "region": text("label of the voxel's place; `A-B`: region A less B of the same person"),
 }
 _SCAN = {
     "site": text("site"),
@@ -84,6 +85,7 @@ TABLES = {
         "person": text("identity across sites"),
         "metabolite": text("metabolite or sum"),
         "condition": text("condition of the average, linewidths not matched"),
+        "region": text("label of the voxel's place"),
         "quantity": text("molal, molar, alpha_corrected, ratio_tcr, ratio_tnaa or raw"),
         "value": number("value", "see unit"),
         "se": number("standard error of the fit", "see unit"),
@@ -118,14 +120,21 @@ TABLES = {
         **_COUNT,
         **_CHANGE_SE,
         "df": number("degrees of freedom of the interval (t)"),
-        "p": number("p of no change"),
+        "role": text(
+            "main, tested (another metabolite or region of the main question), control (what "
+            "should not change), or described: an interval without a test"
+        ),
+        "p": number("p of no change; n/a where it is described only"),
+        "p_holm": number("p by Holm over the main question's metabolites and regions"),
         "tau_percent": number("SD of true effects between sites (REML)", _P),
         "tau_low_percent": number("lower end of its 95 % interval (Q-profile)", _P),
         "tau_high_percent": number("upper end", _P),
         "i2_percent": number("I^2: share of the variance of site means beyond sampling", _P),
         "q": number("Cochran's Q"),
         "q_df": number("its degrees of freedom"),
-        "q_p": number("p of no difference between sites (F, sampling variances being estimated)"),
+        "q_p": number(
+            "p of no difference between sites (F, sampling variances being estimated); main only"
+        ),
         "prediction_low_percent": number(
             "lower end of the approximate 95 % prediction interval", _P
         ),
@@ -137,6 +146,7 @@ TABLES = {
         "metabolite": text("metabolite or sum"),
         "quantity": text("raw (a molal change within a scan is the same) or ratio_tcr"),
         "contrast": text("`<task>-<rest>`"),
+        "region": text("label of the voxel's place"),
         "shape": text(
             "assumed shape of the response; `boxcar`: the observed difference; `weighed`: the mean "
             "over shapes"
@@ -150,8 +160,16 @@ TABLES = {
         ),
         "se_ratio": number("error of the plateau over that of the difference, median of scans"),
         "scan_sd_percent": number("root mean square error of one scan", _P),
+        "time_constant_s": number(
+            "time constant of an exponential response, by the weights of a grid of such shapes "
+            "(row `weighed`)",
+            "s",
+        ),
+        "time_constant_sd_s": number("its SD, which the spacing of the grid limits", "s"),
+        "delay_s": number("delay of such a response", "s"),
+        "delay_sd_s": number("its SD", "s"),
         "shown": flag("pages state this plateau (row `weighed`)"),
-        "reason": text("why they do not"),
+        "reason": text("why they do not; which scans take no part, as a shape could not be fitted"),
     },
     "variance": {
         "outcome": text("change (percent change) or concentration"),
@@ -176,6 +194,7 @@ TABLES = {
         "metabolite": text("metabolite or sum"),
         "quantity": text("molal or ratio_tcr"),
         "condition": text("condition of the average"),
+        "region": text("label of the voxel's place"),
         "unit": text("unit of the mean"),
         "n": integer("scans"),
         "n_sites": integer("sites"),
@@ -208,8 +227,8 @@ TABLES = {
         "low_percent": number("lower end of the 95 % interval", _P),
         "high_percent": number("upper end", _P),
         "df": number("degrees of freedom"),
-        "p": number("p of no difference"),
-        "p_moderator": number("p of no difference between any levels"),
+        "p": number("p of no difference; of the main question only, not adjusted"),
+        "p_moderator": number("p of no difference between any levels; likewise"),
         "tau_percent": number("SD between sites that is left", _P),
         "explained_percent": number("share of the variance between sites explained", _P),
         "n_sites": integer("sites"),
@@ -224,10 +243,17 @@ TABLES = {
         "low90_percent": number("lower end of the 90 % interval", _P),
         "high90_percent": number("upper end", _P),
         "margin_percent": number("difference that would still count as equivalent", _P),
-        "p_equivalence": number("p of the two one-sided tests"),
-        "p_difference": number("p of no difference"),
-        "verdict": text("equivalent, different or undecided"),
+        "p_equivalence": number("p of the two one-sided tests; main question only"),
+        "p_difference": number("p of no difference; likewise"),
+        "verdict": text("equivalent, different or undecided; likewise"),
         **_REASON,
+    },
+    "tests": {
+        **_QUESTION,
+        "what": text("change, sites differ, a moderator and its level, or protocols"),
+        "role": text("main, tested or control, as in meta.tsv"),
+        "p": number("its p-value"),
+        "p_holm": number("p by Holm over the main question's metabolites and regions"),
     },
     "sensitivity": {
         **_QUESTION,
@@ -243,7 +269,9 @@ TABLES = {
         "sites": integer("number of sites"),
         "participants": integer("participants at each"),
         "effect_percent": number("true change", _P),
-        "power": number("probability to find it at 5 %, two-sided"),
+        "power": number("probability to find it at 5 %, two-sided, at the SDs as estimated"),
+        "power_low": number("the same at the upper ends of the SDs' 95 % intervals"),
+        "power_high": number("at the lower ends"),
         "minimal_effect_percent": number("smallest change found with the power of the setting", _P),
         "minimal_difference_percent": number(
             "smallest difference between two halves of the sites found with that power", _P
@@ -251,6 +279,11 @@ TABLES = {
         "sd_site_percent": number("SD between sites used", _P),
         "sd_participant_percent": number("SD between participants used", _P),
         "sd_measurement_percent": number("SD of one scan used", _P),
+        **{
+            f"sd_{name}_{end}_percent": number(f"{where} end of its 95 % interval", _P)
+            for end, where in (("low", "lower"), ("high", "upper"))
+            for name in ("site", "participant", "measurement")
+        },
         **_REASON,
     },
     "agreement": {
@@ -294,6 +327,26 @@ TABLES = {
         "stage": text("stage that reports it"),
         "kind": text("fault, failed, excluded, warning, control, versions, or not estimated"),
         "text": text("what is the matter"),
+    },
+    "effects": {
+        "metabolite": text("as the given table has it"),
+        "region": text("label of the voxel's place"),
+        "model": text("site means (two stages), or one stage with covariates or without"),
+        "term": text("mean, a covariate, a group less the most common one, or an interaction"),
+        "estimate": number("effect", "of the given table; per unit of a covariate"),
+        "se": number("standard error", "likewise"),
+        "low": number("lower end of the 95 % interval", "likewise"),
+        "high": number("upper end", "likewise"),
+        "df": number("degrees of freedom (t)"),
+        "p": number("p of no effect"),
+        "p_holm": number("p by Holm over metabolites and regions, for each term and model"),
+        "site_sd": number("SD between sites", "of the given table"),
+        "person_sd": number("SD between persons of a site", "likewise"),
+        "session_sd": number("SD of repeated measurements beyond their errors", "likewise"),
+        "n": integer("measurements"),
+        "n_sites": integer("sites"),
+        "n_persons": integer("persons"),
+        **_REASON,
     },
     "specification": {
         "rank": integer("place in the order of effects"),

@@ -37,6 +37,8 @@
     await Plotly.newPlot(place, figure.data, figure.layout, {
       responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover",
       modeBarButtonsToRemove: ["select2d", "lasso2d"],
+      // plotly.js offers to upload the chart with its data; a page of ours sends nothing.
+      showSendToCloud: false, plotlyServerURL: "",
     });
     place.on("plotly_click", (event) => {
       const link = event.points[0].customdata;

@@ -1,0 +1,71 @@
+"""Receiver gains that headers of vendors' files tell: the converters leave them out.
+
+Two scans of one scanner are on one scale where they are alike; what a step means is the scanner's
+own. SPAR and RDA tell none.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+
+from fmrsflow.convert.p_file import p_file_header
+
+TWIX_BYTES = 1 << 22
+"""Of a twix file, in which its protocols stand; they have some 100 kB each."""
+
+_OF_SIEMENS = re.compile(rb"sRXSPEC\.lGain\s*=\s*(\d+)")
+_PROTOCOL = b"sRXSPEC."
+_GROUPS = (0x0021, 0x0029)
+"""Private groups of DICOM in which Siemens' releases keep the protocol."""
+
+
+def gain_of(path: Path, kind: str) -> tuple[float, ...]:
+    """Settings of the receiver by the header of a file; empty where it does not tell.
+
+    Parameters
+    ----------
+    path : Path
+    kind : str
+        As `formats.recognise` has it; DICOM by `dicom_gain`.
+
+    Notes
+    -----
+    Twix: high (1) or low (0) gain of the protocol. P-files: R1 and R2 of the manual prescan, which
+    stand before the transmitter's gain and the frequency (rdbm.h; four integers in a row).
+    """
+    if kind == "twix":
+        with path.open("rb") as file:
+            return _of_protocol(file.read(TWIX_BYTES))
+    if kind == "pfile" and (header := p_file_header(path)) is not None:
+        place = type(header).rhr_rh_ps_mps_freq.offset
+        order = "<" if header.rhr_rh_ps_mps_freq == _at(header, place, "<") else ">"
+        gains = tuple(float(_at(header, place - back, order)) for back in (12, 8))
+        return gains if all(gains) else ()
+    return ()
+
+
+def dicom_gain(header) -> tuple[float, ...]:
+    """That of Siemens' protocol in a DICOM header."""
+    try:
+        values = [bytes(one.value) for one in header if one.tag.group in _GROUPS and _raw(one)]
+    except Exception:  # whatever a damaged header makes of it
+        return ()
+    return next(filter(None, map(_of_protocol, values)), ())
+
+
+def _raw(element) -> bool:
+    return isinstance(element.value, bytes)
+
+
+def _of_protocol(content: bytes) -> tuple[float, ...]:
+    """Of the protocol as text, which leaves out what is 0."""
+    if _PROTOCOL not in content:
+        return ()
+    found = _OF_SIEMENS.search(content)
+    return (float(found[1]) if found else 0.0,)
+
+
+def _at(header, place: int, order: str) -> int:
+    return struct.unpack_from(f"{order}i", bytes(header), place)[0]
