@@ -36,8 +36,12 @@ def main(argv: list[str]) -> int:
     )
     arguments = parser.parse_args(argv)
     results = Path(arguments.results)
-    if results.exists() and any(results.iterdir()):
-        print(f"fmrsflow merge: {results} is not empty; name a new folder", file=sys.stderr)
+    try:
+        taken = "is not empty" if results.exists() and any(results.iterdir()) else ""
+    except OSError as error:  # a file, or a folder that must not be read
+        taken = f"cannot be used ({error.strerror})"
+    if taken:
+        print(f"fmrsflow merge: {results} {taken}; name a new folder", file=sys.stderr)
         return 2
     bundles = _checked(arguments.bundles, arguments.allow_differences, arguments.keep_going)
     if not bundles:
