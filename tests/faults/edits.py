@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +73,48 @@ def mutated(path: Path, operation: str, rng: np.random.Generator) -> tuple[bytes
     if path.suffix == ".dcm":
         return _dicom_edit(path, rng)
     return _text_edit(content, header_length(path, content), rng)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of a study with one file mutated.
+
+    Attributes
+    ----------
+    place : int
+        Of the file in the list that was given.
+    operation, what : str
+        One of `OPERATIONS`, and in words what was done to which file.
+    folder : Path
+        Where the copy is, until the next one is made.
+    """
+
+    place: int
+    operation: str
+    what: str
+    folder: Path
+
+
+def mutated_copies(
+    n: int, files: Sequence[tuple[Path, str]], folder: Path, rng: np.random.Generator
+) -> Iterator[Copy]:
+    """`n` copies of studies, in `folder` one after the other, each with one file mutated: the files
+    in turn, each by each operation.
+
+    Parameters
+    ----------
+    files : sequence of (Path, str)
+        Folder of a study, and a file's name below it.
+    """
+    for number in range(n):
+        place = number % len(files)
+        base, name = files[place]
+        operation = OPERATIONS[number // len(files) % len(OPERATIONS)]
+        content, what = mutated(base / name, operation, rng)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(base, folder)
+        (folder / name).write_bytes(content)
+        yield Copy(place, operation, f"{number}: {Path(name).name}: {what}", folder)
 
 
 def _text_edit(content: bytes, header: int, rng: np.random.Generator) -> tuple[bytes, str]:

@@ -17,7 +17,7 @@ import bold_fixture
 import numpy as np
 from chain_tools import write_config
 from counts import Counts, Fault
-from edits import OPERATIONS, mutated
+from edits import mutated_copies
 from mutations import HARMLESS, NO_RESULT, TIME_LIMIT_S, in_child, run_chain
 from small_study import verified
 
@@ -70,19 +70,13 @@ def mutated_images(n: int, work: Path, seed: int) -> Counts:
 def _mutations(n: int, work: Path, rng: np.random.Generator) -> Iterator[Fault]:
     targets = _targets(work)
     whole = {one: _results(work / one.study, one) for one in targets}
-    for number in range(n):
-        target = targets[number % len(targets)]
-        operation = OPERATIONS[number // len(targets) % len(OPERATIONS)]
-        base = work / target.study
-        content, what = mutated(base / target.name, operation, rng)
-        folder = work / "mutation"
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(base, folder)
-        (folder / target.name).write_bytes(content)
-        outcome, note = _outcome(folder, base, target, operation, whole[target])
-        yield Fault(
-            f"{number}: {Path(target.name).name}: {what}", outcome, outcome in HARMLESS, note
+    files = [(work / one.study, one.name) for one in targets]
+    for copy in mutated_copies(n, files, work / "mutation", rng):
+        target = targets[copy.place]
+        outcome, note = _outcome(
+            copy.folder, work / target.study, target, copy.operation, whole[target]
         )
+        yield Fault(copy.what, outcome, outcome in HARMLESS, note)
 
 
 def _targets(work: Path) -> list[Target]:

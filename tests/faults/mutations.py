@@ -19,7 +19,7 @@ import nibabel as nib
 import numpy as np
 from chain_tools import write_config
 from counts import Counts, Fault
-from edits import OPERATIONS, mutated
+from edits import mutated_copies
 from small_study import verified
 
 from fmrsflow import cli
@@ -117,16 +117,9 @@ def mutations(n: int, work: Path, seed: int) -> Counts:
 def _mutations(n: int, work: Path, rng: np.random.Generator) -> Iterator[Fault]:
     base = _base(work)
     names = list(TARGETS)
-    for number in range(n):
-        name = names[number % len(names)]
-        operation = OPERATIONS[number // len(names) % len(OPERATIONS)]
-        content, what = mutated(base / name, operation, rng)
-        folder = work / "mutation"
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(base, folder)
-        (folder / name).write_bytes(content)
-        outcome, note = _outcome(folder, base, name)
-        yield Fault(f"{number}: {Path(name).name}: {what}", outcome, outcome in HARMLESS, note)
+    for copy in mutated_copies(n, [(base, name) for name in names], work / "mutation", rng):
+        outcome, note = _outcome(copy.folder, base, names[copy.place])
+        yield Fault(copy.what, outcome, outcome in HARMLESS, note)
 
 
 def _base(work: Path) -> Path:

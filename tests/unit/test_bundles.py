@@ -461,3 +461,9 @@ def test_differences_name_setting_bundle_and_both_values(study, tmp_path):
     }
     assert duplicates(found) == []
     assert duplicates([found[0], found[0]]) == ["site siteA stands in siteA.zip, siteA.zip"]
+
+
+def test_a_file_in_the_place_of_the_merged_results_is_told(tmp_path, capsys):
+    (tmp_path / "merged").write_text("")
+    assert fmrsflow(["merge", "a.zip", "--results", str(tmp_path / "merged")]) == 2
+    assert "merged cannot be used (Not a directory); name a new folder" in capsys.readouterr().err

@@ -36,8 +36,12 @@ def main(argv: list[str]) -> int:
     )
     arguments = parser.parse_args(argv)
     results = Path(arguments.results)
-    if results.exists() and any(results.iterdir()):
-        print(f"fmrsflow merge: {results} is not empty; name a new folder", file=sys.stderr)
+    try:
+        taken = "is not empty" if results.exists() and any(results.iterdir()) else ""
+    except OSError as error:  # a file, or a folder that must not be read
+        taken = f"cannot be used ({error.strerror})"
+    if taken:
+        print(f"fmrsflow merge: {results} {taken}; name a new folder", file=sys.stderr)
         return 2
     bundles = _checked(arguments.bundles, arguments.allow_differences, arguments.keep_going)
     if not bundles:
@@ -136,7 +140,9 @@ def _alone(frozen: Path, names: dict[str, str], *steps: Callable[..., int]) -> I
     study = Study.load(frozen)
     for site, name in names.items():
         with scratch() as folder:
-            config = {**study.config, "results": str(folder)}
+            # Bootstraps take most of the time and meet no fault of a file.
+            quick = {**study.config["sites"], "bootstraps": 0}
+            config = {**study.config, "results": str(folder), "sites": quick}
             for entry in frozen.parent.glob(f"*/{site}"):
                 (folder / entry.parent.name).mkdir(exist_ok=True)
                 (folder / entry.parent.name / site).symlink_to(entry.resolve())
