@@ -122,7 +122,7 @@ def figures(studies: int) -> Iterator[Figure]:
 
 
 def power_figures(studies: int) -> Iterator[Figure]:
-    """How often the interval of power holds the true one of 1 %, studies of 6 sites x 8 people."""
+    """How often the interval of power holds the true one (change of 1 %, 6 sites x 8 people)."""
     design, inside, widths = Design(6, 8), 0, []
     true = power(1.0, 6, 8, ChangeSpread(SITE_SD, PERSON_SD, SCAN_SE))
     key = tuple(QUESTION.values())

@@ -13,6 +13,7 @@ from fmrsflow.convert.checks import (
     distrusted,
     reference_against_scan,
     right_way_round,
+    voxel_centre_mm,
 )
 from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError
@@ -167,6 +168,13 @@ def test_another_protocol_than_the_sites_is_refused_with_both_values(others, wor
 def test_an_axis_of_another_nucleus_field_or_unit_is_refused(others, words):
     with pytest.raises(DataError, match=words):
         check_axes(replace(scan(BRAIN), **others), SITE)
+
+
+def test_the_centre_of_the_voxel_is_where_its_affine_puts_it():
+    """A turned box: the centre is not turned with it."""
+    turned = np.array([[0, -25.0, 0, 4.04], [25.0, 0, 0, -60.0], [0, 0, 25.0, 30.96], [0, 0, 0, 1]])
+    assert voxel_centre_mm(scan(BRAIN, affine=turned)) == [4.0, -60.0, 31.0]
+    assert voxel_centre_mm(scan(BRAIN, affine=None)) is None
 
 
 def test_scan_without_geometry_goes_on_with_a_warning():

@@ -12,7 +12,7 @@ from fmrsflow.report.group_pages import answer, consortium_page, flow, protocol_
 from fmrsflow.report.pages import scan_page, view_page
 from fmrsflow.report.read import read_consortium, read_scan, read_site
 from fmrsflow.report.render import PLOTLY, figure_json, short
-from fmrsflow.report.results import View
+from fmrsflow.report.results import Effect, View
 from fmrsflow.report.words import headline
 from fmrsflow.results import Results
 
@@ -149,6 +149,18 @@ def test_the_answer_is_one_sentence_with_its_interval(study, group):
     across = replace(results, pooled=replace(pooled, low=-1.0))
     assert "no change at all is still possible" in answer(across)
     assert "cannot be stated" in answer(replace(results, pooled=None))
+
+
+def test_a_site_whose_interval_holds_zero_shows_nothing_alone(study, group):
+    site = read_site(Results(study), "main", group, "siteA")
+    effect = Effect("siteA", 2.0, 1.0, 3.0, note="4 scans")
+    page = site_page(replace(site, effect=effect))
+    assert "mean of the site: +2.0 %" in page and "no change is shown" not in page
+    page = site_page(replace(site, effect=replace(effect, low=-1.0)))
+    assert "At this site alone no change is shown" in page
+    asked = replace(site.asked, contrast="task-rest (on-off)")
+    page = site_page(replace(site, effect=replace(effect, low=-1.0), asked=asked))
+    assert "+2.0 points" in page and "At this site alone no difference is shown" in page
 
 
 def test_a_protocol_that_differs_from_its_promise_is_told(study, group):

@@ -106,6 +106,16 @@ def test_an_answer_on_something_else_than_the_settings_ask_is_told():
     assert "joint for blocks" in words and "task-rest for (on-off)" in words
 
 
+@pytest.mark.parametrize(
+    ("value", "low", "told"), [(3.05, 2.0, False), (4.0, 2.9, True), (3.0, -0.1, True)]
+)
+def test_a_one_stage_mean_is_told_where_it_is_another(value, low, told):
+    one = {"one_stage_percent": value, "one_stage_low_percent": low, "one_stage_high_percent": 5.0}
+    rows = [row("meta", n_sites=4, n=12, se_percent=0.5, **ends(3.0, 1.0), **one)]
+    caveats = tables.answers({"meta": rows}, [], ASKED, {}, {})["caveats"]
+    assert any("One model of all scans" in text for text in caveats) is told
+
+
 def test_another_contrast_is_named_and_other_regions_answer_by_themselves():
     rows = [
         row("meta", region="acc", n_sites=4, n=12, **ends(3.0, 1.0)),

@@ -222,6 +222,17 @@ def test_a_site_sd_of_zero_plans_no_study(make_responses, make_sites, settings):
     assert ("Between sites", "0 to") in [(name, value[:4]) for name, value, _ in found["tiles"]]
 
 
+def test_one_stage_of_balanced_sites_is_the_mean_over_sites(make_responses, make_sites, settings):
+    rows = make_responses(np.random.default_rng(31), 6, 8)
+    (mean,) = changes(rows, make_sites(6), settings)["meta"]
+    for end in ("", "_low", "_high"):
+        own = mean[f"{end.strip('_') or 'change'}_percent"]
+        assert mean[f"one_stage{end}_percent"] == pytest.approx(own, abs=0.05)
+    travelled = make_responses(np.random.default_rng(32), 4, 3, travel=True)
+    (mean,) = changes(travelled, make_sites(4), settings)["meta"]
+    assert "one_stage_percent" not in mean  # it is the answer
+
+
 def _read(row):
     """As a page has it: missing numbers are NaN."""
     return {"reason": "", "role": ""} | {

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from fmrsflow.question import KEYS, Question, without_arms
 from fmrsflow.report.alike import alike
-from fmrsflow.report.effect_words import effect_words, unit_of
+from fmrsflow.report.effect_words import effect_words, holds_zero, unit_of
 from fmrsflow.report.plateau import plateau_words
 from fmrsflow.report.render import signed
 from fmrsflow.report.results import Effect
@@ -17,6 +17,9 @@ from fmrsflow.study import Site
 from fmrsflow.tables import Row
 
 Tables = Mapping[str, Sequence[Row]]
+
+NOTABLE = 0.5
+"""Distance of two means of the same scans, in standard errors, from which it is told."""
 
 MOST_FLAGS = 3
 """Kinds of flags that the answer names; the table of problems has them all."""
@@ -66,6 +69,7 @@ def answers(
         "power_words": _power_words(tables.get("power", ())),
         "caveats": [
             *_instead(tables.get("meta", ()), asked, wanted or asked),
+            *_one_stage(meta, asked),
             *_regions(tables.get("meta", ()), asked),
             *_flags(tables.get("problems", ())),
             *filter(None, [plateau_words(_of_region(tables.get("plateau", ()), asked), asked)]),
@@ -161,6 +165,24 @@ def _flags(rows: Sequence[Row]) -> Iterator[str]:
         f"taking the change at face value: {shown}"
         + (f"; and {more} other kinds, under Problems." if more > 0 else ".")
     )
+
+
+def _one_stage(meta: Row, asked: Question) -> Iterator[str]:
+    """The one-stage mean where it is not that of the sites, and what to believe."""
+    names = ("change", "se", "low", "high")
+    if not _known(meta, *(f"{name}_percent" for name in names), "one_stage_percent"):
+        return
+    value, low, high = (meta[f"one_stage{end}_percent"] for end in ("", "_low", "_high"))
+    apart = abs(value - meta["change_percent"]) > NOTABLE * meta["se_percent"]
+    other = holds_zero(low, high) != holds_zero(meta["low_percent"], meta["high_percent"])
+    if apart or other:
+        unit = unit_of(asked)
+        yield (
+            f"One model of all scans at once finds {signed(value)} {unit} (95 % interval "
+            f"{signed(low)} to {signed(high)}). The answer is that of the site means, whose "
+            "interval keeps its promise from three sites on; where the two tell different stories, "
+            "sites of unequal size or error carry the difference."
+        )
 
 
 def _caveats(tables: Tables, asked: Question) -> list[str]:

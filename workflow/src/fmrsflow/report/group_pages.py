@@ -378,7 +378,11 @@ def _forest_words(results: ConsortiumResults) -> str:
 
 
 def _shares_words(results: ConsortiumResults) -> str:
-    shares = ", ".join(f"{name} {share:.0f} %" for name, share, *_ in results.shares)
+    shares = ", ".join(
+        f"{name} {share:.0f} %"
+        + (f" ({low:.0f} to {high:.0f})" if low == low and high == high else "")
+        for name, share, low, high in results.shares
+    )
     return f"Shares of the variance of the percent change, with 95 % intervals: {shares}."
 
 

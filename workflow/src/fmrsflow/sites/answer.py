@@ -75,7 +75,7 @@ def changes(
     for key, rows in groups.items():
         used = [row for row in rows if row["used"] and math.isfinite(row["change_percent"])]
         count = settings["bootstraps"] if key == chosen else 0
-        _one(tables, key, rows, used, sites, settings, count, seed)
+        _one(tables, key, rows, used, sites, settings, count, seed, key == chosen)
         tables["sites"] += _empty_sites(key, rows, used, sites, answers)
         _sensitivity(tables["sensitivity"], key, rows, used, key == chosen)
     if chosen is not None:
@@ -103,7 +103,7 @@ def sample_of(rows: Sequence[Mapping], sites: Mapping[str, Mapping]) -> Sample:
     )
 
 
-def _one(tables, key, rows, used, sites, settings, bootstraps, seed) -> None:
+def _one(tables, key, rows, used, sites, settings, bootstraps, seed, chosen) -> None:
     """Tables of one question."""
     same = dict(zip(KEYS, key))
     if not used:
@@ -116,6 +116,8 @@ def _one(tables, key, rows, used, sites, settings, bootstraps, seed) -> None:
     tables["variance"] += variance_rows({"outcome": "change", **same}, parts, sample, "percent")
     means = site_means(sample, parts)
     whole = pool(sample, means, parts)
+    if chosen:
+        whole |= one_stage(sample)
     tables["meta"].append({**same, **whole})
     tables["sites"] += _site_rows(same, means, sample, sites)
     tables["leave_one_out"] += _left_out(same, means)
@@ -169,6 +171,24 @@ def pool(sample: Sample, means: SiteMeans, parts: Decomposition) -> dict:
     if sample.travels and parts.fitted is not None:
         row |= _crossed(result, parts)
     return row
+
+
+def one_stage(sample: Sample) -> dict:
+    """The mean by one mixed model of all scans with their known errors, beside that of site means;
+    nothing where there is one site, or where people travelled and it is the answer."""
+    if len(set(sample.site)) < 2 or sample.travels:
+        return {}
+    parts = decompose(sample, intervals=False, drop=("vendor",))
+    if parts.fitted is None:
+        return {}
+    found = effects(parts.data, parts.fitted)
+    low, high = found.interval()
+    return {
+        "one_stage_percent": float(found.coefficients[0]),
+        "one_stage_low_percent": low,
+        "one_stage_high_percent": high,
+        "one_stage_df": float(found.df[0]),
+    }
 
 
 def _single_site(sample: Sample, means: SiteMeans) -> dict:

@@ -139,6 +139,12 @@ TABLES = {
             "lower end of the approximate 95 % prediction interval", _P
         ),
         "prediction_high_percent": number("upper end: where a further site would lie", _P),
+        "one_stage_percent": number(
+            "mean by one mixed model of all scans with known errors; main answer only", _P
+        ),
+        "one_stage_low_percent": number("lower end of its 95 % interval (Kenward & Roger)", _P),
+        "one_stage_high_percent": number("upper end", _P),
+        "one_stage_df": number("its degrees of freedom"),
         "method": text("how the mean was taken"),
         **_REASON,
     },
