@@ -76,19 +76,19 @@ COSTS = {
         lambda one: _samples_bytes(one.stored) * 1.05 + 3e4,
     ),
     "segment": Cost(
-        0.70, lambda one: 0.07 + 0.39 * one.voxels, lambda one: 2.37e6 * one.voxels + 1e4
+        0.70, lambda one: 0.07 + 0.39 * one.voxels, lambda one: 1.1e6 * one.voxels + 1e4
     ),
-    "anatomy": Cost(1.25, lambda one: 0.07 + 0.37 * one.voxels, lambda one: 2.3e5),
+    "anatomy": Cost(1.25, lambda one: 0.07 + 0.37 * one.voxels, lambda one: 1e5),
     "basis": Cost(0.4, lambda one: 3.6, lambda one: 1.2e7),
     "preprocess": Cost(
         0.88,
         lambda one: 0.19 + 0.0026 * one.samples + 0.00015 * one.stored,
         lambda one: _samples_bytes(one.samples) + 4e4,
     ),
-    "fit": Cost(1.0, lambda one: 0.80 + 0.0018 * one.transients, lambda one: 5.8e5),
+    "fit": Cost(1.0, lambda one: 0.80 + 0.0018 * one.transients, lambda one: 3.3e5),
     "quantify": Cost(0.2, lambda one: 0.031, lambda one: 9e4),
     "response": Cost(0.27, lambda one: 0.045 + 0.00017 * one.transients, lambda one: 3.6e4),
-    "pages": Cost(0.73, lambda one: 0.03 + 0.0009 * one.transients, lambda one: 1.5e6),
+    "pages": Cost(0.73, lambda one: 0.03 + 0.0009 * one.transients, lambda one: 1.25e6),
 }
 """By stage; `pages` of an analysis."""
 
@@ -99,7 +99,7 @@ ONE_SITE_S, SITES_S, SITES_SCAN_S = 3.0, 14.0, 0.04
 CONCORDANCE_S = 3.4
 REPORT_S, REPORT_SITE_S = 0.5, 0.15
 MULTIVERSE_S, COMPLETE_S = 2.0, 0.15
-ANALYSIS_BYTES, SITE_PAGE_BYTES = 1.5e6, 1.5e6
+ANALYSIS_BYTES, SITE_PAGE_BYTES = 2.1e6, 0.7e6
 
 START_S, PLAN_JOB_S = 5.0, 0.05
 """Of the check and snakemake itself, and what it takes for each job."""
