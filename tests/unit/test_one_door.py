@@ -38,6 +38,7 @@ ALLOWED = {
     ),
     "identity.py": ({"open"}, "scans of the study, compared"),
     "edge.py": ({"read_table"}, "events of the study"),
+    "sites/foreign.py": ({"read_table"}, "table that the user names"),
     "images.py": ({"open", "nib.load"}, "images of the study"),
     "convert/child.py": ({"open", "read_text"}, "what the converter printed"),
     "convert/formats.py": ({"open"}, "vendor files"),

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from fmrsflow.sites.answer import pool
 from fmrsflow.sites.many_tests import holm
 from fmrsflow.sites.small_samples import effects
 from fmrsflow.sites.variance import Decomposition, Sample, decompose, site_means
+from fmrsflow.tables import read_table
 from fmrsflow.words import count
 
 OUTCOMES = ("change_percent", "value")
@@ -46,6 +48,15 @@ class Measurement:
     value: float
     se: float
     covariates: Mapping[str, str]
+
+
+def read(path: Path, covariates: Sequence[str]) -> list[Measurement]:
+    """Measurements of a TSV (see `measurements`); DataError where it cannot be read or used."""
+    try:
+        rows = read_table(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})") from None
+    return measurements(rows, covariates, path.name)
 
 
 def measurements(

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from fmrsflow import manifests, versions
-from fmrsflow.errors import DataError
 from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.fingerprint import twins
 from fmrsflow.plausibility import scale_doubts, scale_outliers, water_outliers
@@ -24,7 +23,7 @@ from fmrsflow.question import KEYS, WATER_SCALED, main_key, ways_to_answer
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.scan_figures import FIGURES, scan_figures
 from fmrsflow.study import Scan, Study, Unit, batches, study_option
-from fmrsflow.tables import Row, read_table, write_table
+from fmrsflow.tables import Row, write_table
 from fmrsflow.tables.sites import TABLES
 
 if TYPE_CHECKING:
@@ -484,14 +483,10 @@ class Reader:
 
 def write_effects(path: Path, covariates: str, output: Path) -> int:
     """Write effects.tsv of a table that the workflow did not make, and print the effects."""
-    from fmrsflow.sites.foreign import answers, measurements
+    from fmrsflow.sites.foreign import answers, read
 
-    try:
-        given = read_table(path)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror})") from None
     named = [one.strip() for one in covariates.split(",") if one.strip()]
-    rows = answers(measurements(given, named, path.name), named)
+    rows = answers(read(path, named), named)
     write_table(output / "effects.tsv", rows, TABLES["effects"])
     for row in rows:
         place = " ".join(filter(None, (row["metabolite"], row["region"])))
