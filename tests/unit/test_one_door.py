@@ -65,7 +65,6 @@ ALLOWED = {
     "fids.py": ({"json.loads"}, "header of an image that is open"),
     "stages/view.py": ({"np.load", "load", "open"}, "file that the user names, after its check"),
     "stages/mismatch.py": ({"read_json", "read_table"}, "edition and sheet of a benchmark"),
-    "stages/sites.py": ({"read_table"}, "a table that the user names"),
     "mismatch/outcomes.py": ({"read_table", "read_text"}, "synthetic truth, logs of jobs"),
     "mismatch/benchmark.py": (
         {"parse_table", "read_bytes", "read_json"},
