@@ -115,7 +115,7 @@ def test_what_only_a_manifest_names_is_listed_and_cleaned(copied, monkeypatch, c
     monkeypatch.chdir(copied)
     assert fmrsflow(["list", "fit"]) == 0
     listed = capsys.readouterr().out.split()
-    assert f"{FIT}/{SCAN}_joint.npz" in listed
+    assert f"{FIT}/{SCAN}_model.npz" in listed
     assert fmrsflow(["clean", "fit"]) == 0
     assert not [path for path in listed if os.path.exists(path)]
     assert set(plan(copied).rules) == {"fit", *AFTER_FIT, *LAST}
@@ -124,7 +124,7 @@ def test_what_only_a_manifest_names_is_listed_and_cleaned(copied, monkeypatch, c
 
 
 def test_a_missing_file_is_made_again_and_alone(copied, tiny_run):
-    lost = copied / FIT / f"{SCAN}_joint.npz"
+    lost = copied / FIT / f"{SCAN}_model.npz"
     lost.unlink()
     assert plan(copied).rules["fit"] == 1
     other = copied / FIT / SCAN.replace("01", "02").replace("_desc-fit", "_desc-fit_record.json")

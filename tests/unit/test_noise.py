@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 
 from fmrsflow.convert.reader import load
 from fmrsflow.fids import Fids, to_fid
-from fmrsflow.noise import noise_shape, noise_under_signals, used_points, without_zeros
+from fmrsflow.noise import (
+    STEPS_OF_NOISE,
+    in_steps_of_noise,
+    noise_shape,
+    noise_under_signals,
+    used_points,
+    without_zeros,
+)
 from fmrsflow.preprocess.coils import coil_weights, combine
 
 N, DWELL_S, MHZ = 1024, 5e-4, 123.25
@@ -48,6 +57,26 @@ def test_white_noise_is_left_alone():
     for seed in range(20):
         assert noise_shape(noise(64, seed)).white
         assert noise_shape(spectrum_with_signal(noise(seed=seed))).white
+
+
+def test_kept_samples_lose_what_lies_far_below_the_noise():
+    """Rounding to steps s adds a white error of SD s / sqrt(12) (Bennett 1948)."""
+    scan = spectrum_with_signal(noise(4, seed=5))
+    scan = scan.with_data(scan.data * np.array([1.0, 3.7e-6, 900.0, 0.0])[:, None, None])
+    kept = in_steps_of_noise(scan)
+    for given, rounded, scale in zip(scan.transients, kept.transients, (1.0, 3.7e-6, 900.0)):
+        error = np.concatenate([(rounded - given).real, (rounded - given).imag]) / scale
+        step = np.abs(error).max() * 2
+        assert 1 / STEPS_OF_NOISE / 2.2 <= step <= 1.05 / STEPS_OF_NOISE
+        assert error.std() == pytest.approx(step / np.sqrt(12), rel=0.05)
+        assert abs(np.corrcoef(error[1:], error[:-1])[0, 1]) < 4 / np.sqrt(len(error))
+    assert np.array_equal(kept.data[3], scan.data[3])
+    assert np.array_equal(in_steps_of_noise(kept).data, kept.data)
+    # They are exact in single precision, as files have them, and compress.
+    single = kept.data.astype(np.complex64)
+    assert np.array_equal(single, kept.data)
+    before = len(zlib.compress(scan.data[0].astype(np.complex64).tobytes()))
+    assert len(zlib.compress(single[0].tobytes())) < 0.7 * before
 
 
 @pytest.mark.parametrize("name", FILTERS)

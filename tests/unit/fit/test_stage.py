@@ -140,7 +140,7 @@ def test_levels_with_a_width_of_their_own_come_from_one_model(run, scan):
     all: no fit of their own is needed."""
     outcome = run(scan, joint=False)
     rows = {(row["spectrum"], row["metabolite"]): row for row in outcome.table("amplitudes")}
-    means = Means.from_arrays(outcome.after.arrays("fit", "means"), "matched")
+    means = Means.from_arrays(outcome.after.arrays("fit", "model"), "matched")
     for name in ("Glu", "tCr", "NAA"):
         k = means.names.index(name)
         told = [rows[f"{one}:matched", name]["amplitude"] for one in ("rest", "task")]
@@ -165,7 +165,7 @@ def test_joint_rows_come_with_and_without_narrowing(run, scan):
     )
     assert abs(change - 6.0) < 3 * se
     assert ("none", "Glu") in rows
-    assert outcome.after.arrays("fit", "joint")["timecourse"].shape[0] == 32
+    assert outcome.after.arrays("fit", "model")["timecourse"].shape[0] == 32
 
 
 def test_rejected_transients_take_no_part(run, scan, clean):
@@ -176,7 +176,7 @@ def test_rejected_transients_take_no_part(run, scan, clean):
     outcome = run(scan.with_data(data), kept=kept)
     assert outcome.record["status"] == "ok"
     assert outcome.record["fqn"]["all"] < 1.4
-    assert len(outcome.after.arrays("fit", "joint")["transients"]) == 30
+    assert len(outcome.after.arrays("fit", "model")["transients"]) == 30
 
 
 def test_blocks_follow_the_conditions(run, scan):
@@ -188,7 +188,7 @@ def test_blocks_follow_the_conditions(run, scan):
 def test_means_are_there_without_a_joint_fit(run, scan):
     outcome = run(scan, joint=False)
     assert outcome.record["joint"]["status"] == "absent"
-    means = outcome.after.arrays("fit", "means")
+    means = outcome.after.arrays("fit", "model")
     assert list(means["conditions"]) == ["rest", "task"]
     rest, task = means["matched_level"] + means["matched_values"]
     k = list(means["matched_names"]).index("Glu")

@@ -102,17 +102,18 @@ def _together(
         job.save("timecourse", [], TIMECOURSE)
         return (joint if design is None else _failed(failure)), None
     job.save("timecourse", means.timecourse(), TIMECOURSE)
-    job.save("means", means.arrays())
     if design is None:
+        job.save("model", means.arrays())
         return joint, means
     try:
         fits = fit_together(transients, design, width, basis, options, series, shapes, nuisance)
     except DataError as failure:
+        job.save("model", means.arrays())
         return _failed(failure), means
     for flag in joint_flags(fits[0]):
         job.warn(flag)
     job.save("joint", [row for one in fits for row in one.to_table()], JOINT)
-    job.save("joint", fits[0].arrays(np.flatnonzero(transients.used)))
+    job.save("model", means.arrays() | fits[0].arrays(np.flatnonzero(transients.used)))
     told = {**fits[0].summary(), "design": list(design.names), "rest": rest}
     told |= {"linewidth": [] if width is None else list(width.names), "nuisance": []}
     if nuisance is not None:

@@ -14,7 +14,7 @@ from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.events import odd_timing, without_strays
 from fmrsflow.fids import Fids
-from fmrsflow.noise import without_zeros
+from fmrsflow.noise import in_steps_of_noise, without_zeros
 from fmrsflow.plausibility import line_reports
 from fmrsflow.preprocess.baseline import BANDS_PPM, level
 from fmrsflow.preprocess.linewidth import match_linewidths
@@ -111,7 +111,7 @@ def process(job: Job) -> dict:
     line = quality.fwhm_tcr(mean.whole)
     for text in (strange := line_reports(line.fwhm_hz, job.site.field_t)):
         job.warn(text)
-    job.save("svs", done.fids)
+    job.save("svs", in_steps_of_noise(done.fids))
     job.save("average", mean.fids)
     job.save("matched", matched)
     if scan.reference is not None:

@@ -165,7 +165,7 @@ def _read(job: Job, scan: Scan) -> UnitScan:
     several = len(done["conditions"]) > 1
     fit = job.record("fit", scan)["joint"]
     fitted = fit["status"] == "ok"  # of one condition only where a design was given
-    together = several and job.earlier("fit", scan).has("means.npz")
+    model = job.arrays("fit", "model", scan) if job.earlier("fit", scan).has("model.npz") else None
     return UnitScan(
         key=scan.key,
         preprocess=done,
@@ -177,8 +177,8 @@ def _read(job: Job, scan: Scan) -> UnitScan:
         else (),
         timecourse=job.table("fit", "timecourse", scan) if several else (),
         joint_rows=job.table("fit", "joint", scan) if fitted else (),
-        joint_fit=job.arrays("fit", "joint", scan) if fitted else None,
-        means=job.arrays("fit", "means", scan) if together else None,
+        joint_fit=model if fitted else None,
+        means=model if several else None,
     )
 
 

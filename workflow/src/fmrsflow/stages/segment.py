@@ -10,8 +10,8 @@ from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 
-STEPS = 65535
-"""Steps between 0 and 1 of a map."""
+STEPS = 4095
+"""Steps between 0 and 1 of a map (SPM's maps have 255)."""
 
 
 def process(job: Job) -> dict:
@@ -34,7 +34,7 @@ def process(job: Job) -> dict:
 
 
 def _map(values: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
-    """A map of probabilities in steps of 1/65535, of which a third of the space of float32 is
+    """A map of probabilities in steps of 1/4095, of which a fifth of the space of float32 is
     taken: no fraction of a voxel differs by more than half a step."""
     steps = np.rint(values.clip(0, 1) * STEPS).astype(np.uint16)
     image = nib.Nifti1Image(steps, affine)
