@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from chain_tools import ROOT, command, environment, snakemake, write_config
 from small_study import make_study
+from twix_files import write_twix
 
 import report_fixture
 from fmrsflow import cli
@@ -20,6 +21,7 @@ from fmrsflow.basis.files import read_npz
 from fmrsflow.convert import reader
 from fmrsflow.convert.child import Ended
 from fmrsflow.errors import DataError
+from fmrsflow.fids import Fids
 from fmrsflow.files import read_json
 from fmrsflow.sheets import StudyError, read_config, read_study
 from fmrsflow.tables import read_table, write_table
@@ -170,7 +172,8 @@ def test_a_link_that_leads_out_of_the_data_root_is_not_followed(folder, monkeypa
 def test_what_a_converter_prints_of_a_file_goes_to_the_log_alone(tmp_path, monkeypatch, capsys):
     """It may quote the header, where a name stands; a reason goes on pages and in bundles."""
     path = tmp_path / "scan.dat"
-    path.write_bytes(b"x" * 200)
+    box = np.diag([20.0, 20.0, 20.0, 1.0])
+    write_twix(Fids(np.ones((2, 1, 64), np.complex64), 5e-4, 123.2, 0.03, 2.0, box), path)
     said = "Error: unexpected header value PatientName: Doe^Jane"
     real = reader.run_spec2nii
 

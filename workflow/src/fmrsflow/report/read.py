@@ -429,7 +429,7 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
             records,
             study.software,
             study.config["quality"],
-            _answered(results, analysis, found, asked),
+            _answered(results, found, asked, sites, bold),
         ),
         links=Links(tables=downloads),
         site_pages=site_pages,
@@ -439,14 +439,16 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
 
 
 def _answered(
-    results: Results, analysis: str, found: Mapping[str, Sequence[Row]], asked: Question
+    results: Results,
+    found: Mapping[str, Sequence[Row]],
+    asked: Question,
+    sites: Whole,
+    bold: Whole,
 ) -> Answered:
     """What the group stages found, for the methods."""
-    sites, accord = (results.group(name, analysis) for name in ("sites", "bold"))
-    record = sites.record if sites.exists else {}
-    main = record.get("main")
+    main = sites.record.get("main")
     runs = []
-    for scan in results.study.scans if accord.exists else ():
+    for scan in results.study.scans if bold.record else ():
         output = results.of("bold", {}, scan) if scan.bold else None
         if output and output.exists and not output.damage():
             one = output.record
@@ -465,9 +467,9 @@ def _answered(
             and asked.answered_by(row)
             and math.isfinite(row["share_percent"])
         ],
-        n_excluded=record.get("scans", {}).get("excluded"),
+        n_excluded=sites.record.get("scans", {}).get("excluded"),
         bold=runs,
-        accord=accord.table("concordance_test") if accord.exists else (),
+        accord=bold.table("concordance_test"),
     )
 
 
