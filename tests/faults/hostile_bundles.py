@@ -335,7 +335,7 @@ def link(source: Path, target: Path) -> Path:
     return target
 
 
-def hostile_bundles(bad: Path, good: Path, work: Path) -> Counts:
+def hostile_bundles(bad: Path, good: Path, work: Path, every: int = 1) -> Counts:
     """Merge a bundle, made bad in each way, with a good one.
 
     Parameters
@@ -344,16 +344,18 @@ def hostile_bundles(bad: Path, good: Path, work: Path) -> Counts:
         Bundles of two sites of one study.
     work : Path
         Folder for what is made.
+    every : int
+        1 for all ways; n for every n-th, the good bundle first.
 
     Returns
     -------
     Counts
         Outcomes: `refused by name`, `merged` (where nothing is wrong with it); else what is wrong.
     """
-    return Counts.of(_hostile(bad, good, work))
+    return Counts.of(_hostile(bad, good, work, every))
 
 
-def _hostile(bad: Path, good: Path, work: Path) -> Iterator[Fault]:
+def _hostile(bad: Path, good: Path, work: Path, every: int) -> Iterator[Fault]:
     harm = work / "harm"
     usual_s = None
     made: dict[str, Callable[[Path], Path]] = {
@@ -368,7 +370,7 @@ def _hostile(bad: Path, good: Path, work: Path) -> Iterator[Fault]:
     made["a symbolic link"] = lambda target: link(bad, target)
     made["a folder"] = lambda target: target.mkdir() or target
     made["a pipe"] = lambda target: os.mkfifo(target) or target
-    for number, (kind, make) in enumerate(made.items()):
+    for number, (kind, make) in list(enumerate(made.items()))[::every]:
         path = make(work / f"hostile-{number}.zip")
         start = time.process_time()
         code, said = merge([path, good], work / f"merged-{number}")
