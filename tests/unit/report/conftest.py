@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import report_fixture as made  # noqa: E402
-from fmrsflow.report.read import read_group, read_scan  # noqa: E402
+import report_fixture as made
+from fmrsflow.report.read import read_group, read_scan
 from fmrsflow.results import Results
 
 

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import report_fixture as made  # noqa: E402
-from fmrsflow.question import Question  # noqa: E402
-from fmrsflow.report import answers as tables  # noqa: E402
-from fmrsflow.report.group_pages import answer, consortium_page, site_page  # noqa: E402
-from fmrsflow.report.read import (  # noqa: E402
+import report_fixture as made
+from fmrsflow.question import Question
+from fmrsflow.report import answers as tables
+from fmrsflow.report.group_pages import answer, consortium_page, site_page
+from fmrsflow.report.read import (
     read_consortium,
     read_group,
     read_scan,
     read_site,
 )
-from fmrsflow.report.verdict import verdict  # noqa: E402
-from fmrsflow.results import Results  # noqa: E402
-from fmrsflow.tables import columns_of, parse_table, table_bytes  # noqa: E402
-from fmrsflow.tables.sites import TABLES  # noqa: E402
+from fmrsflow.report.verdict import verdict
+from fmrsflow.results import Results
+from fmrsflow.tables import columns_of, parse_table, table_bytes
+from fmrsflow.tables.sites import TABLES
 
 KEY = {
     "metabolite": "Glu",

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 
+import bold_fixture as made
 import nibabel as nib
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bold"))
-
-import bold_fixture as made  # noqa: E402
-
 from fmrsflow.batch import faults, run_jobs
-from fmrsflow.edge import Job  # noqa: E402
-from fmrsflow.files import read_json  # noqa: E402
-from fmrsflow.results import Results, Writer  # noqa: E402
-from fmrsflow.stages.bold import process  # noqa: E402
-from fmrsflow.stages.bold_group import main as group_main  # noqa: E402
-from fmrsflow.study import Study  # noqa: E402
-from fmrsflow.tables import columns_of, read_table, write_table  # noqa: E402
+from fmrsflow.edge import Job
+from fmrsflow.files import read_json
+from fmrsflow.results import Results, Writer
+from fmrsflow.stages.bold import process
+from fmrsflow.stages.bold_group import main as group_main
+from fmrsflow.study import Study
+from fmrsflow.tables import columns_of, read_table, write_table
 
 
 def run(study: Study, scan=None) -> dict:

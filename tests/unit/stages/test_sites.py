@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+import report_fixture as made
 from fmrsflow.errors import DataError
 from fmrsflow.files import file_digest, read_json
 from fmrsflow.report.group_pages import consortium_page
@@ -21,9 +20,6 @@ from fmrsflow.stages.sites import main
 from fmrsflow.study import STAGE_SETTINGS
 from fmrsflow.tables import read_table
 from fmrsflow.tables.sites import TABLES
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-import report_fixture as made  # noqa: E402
 
 
 @pytest.fixture(scope="module")

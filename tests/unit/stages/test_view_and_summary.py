@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import report_fixture as made  # noqa: E402
-from fmrsflow import cli  # noqa: E402
-from fmrsflow.stages import report, summary, view  # noqa: E402
+import report_fixture as made
+from fmrsflow import cli
+from fmrsflow.stages import report, summary, view
 
 
 @pytest.fixture(scope="module")
