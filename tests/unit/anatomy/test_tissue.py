@@ -15,6 +15,7 @@ from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError
 from fmrsflow.report.voxel_figure import voxel_figure
 from fmrsflow.results import _encode
+from fmrsflow.stages.segment import STEPS, kept_map
 from fmrsflow.study import Site
 from fmrsflow.synthetic.head import fractions, make_head
 
@@ -163,3 +164,13 @@ def test_picture_without_three_tissues_is_refused():
         segment(rng.normal(100, 5, (64, 64, 64)).astype(np.float32), np.diag([3.0, 3, 3, 1]))
     with pytest.raises(DataError, match="constant"):
         segment(np.ones((64, 64, 64), np.float32), np.diag([3.0, 3, 3, 1]))
+
+
+def test_a_kept_map_is_within_half_a_step_and_its_mean_far_within(tmp_path):
+    """Rounding errors of n independent values average to step / sqrt(12 n)."""
+    values = np.random.default_rng(3).uniform(0, 1, (40, 40, 40))
+    values[0, 0] = 1.2
+    nib.save(kept_map(values, np.eye(4)), tmp_path / "map.nii.gz")
+    error = nib.load(tmp_path / "map.nii.gz").get_fdata() - values.clip(0, 1)
+    assert np.abs(error).max() <= 0.5001 / STEPS
+    assert abs(error.mean()) < 4 / STEPS / np.sqrt(12 * values.size)

@@ -10,8 +10,9 @@ from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 
-STEPS = 4095
-"""Steps between 0 and 1 of a map (SPM's maps have 255)."""
+STEPS = 1023
+"""Steps between 0 and 1 of a map: half of one is 5e-4, where segmentations differ by hundredths
+(`systematic_sd`, docs/anatomy.md); SPM's maps have 255."""
 
 
 def process(job: Job) -> dict:
@@ -28,13 +29,13 @@ def process(job: Job) -> dict:
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
     for name in ("GM", "WM", "CSF"):
-        job.save(name, _map(getattr(maps, name.lower()), image.affine))
+        job.save(name, kept_map(getattr(maps, name.lower()), image.affine))
     voxel_ml = abs(np.linalg.det(image.affine[:3, :3])) / 1000
     return {"brain_ml": float(maps.mask.sum() * voxel_ml)}
 
 
-def _map(values: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
-    """A map of probabilities in steps of 1/4095, of which a fifth of the space of float32 is
+def kept_map(values: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
+    """A map of probabilities in steps of 1/1023, of which a sixth of the space of float32 is
     taken: no fraction of a voxel differs by more than half a step."""
     steps = np.rint(values.clip(0, 1) * STEPS).astype(np.uint16)
     image = nib.Nifti1Image(steps, affine)
