@@ -28,6 +28,7 @@ from fmrsflow.fit.coloured import cut_alike
 from fmrsflow.fit.design import CONSTANT, Design, combined
 from fmrsflow.fit.model import Kind, Model, make_model
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.result import inverted
 from fmrsflow.fit.scan_form import (
     WIDTHS,
     GainScatter,
@@ -40,7 +41,7 @@ from fmrsflow.fit.scan_form import (
     parts_of,
 )
 from fmrsflow.fit.series import make_series
-from fmrsflow.fit.tied import Tied, inverted, minimise
+from fmrsflow.fit.tied import Tied, minimise
 from fmrsflow.metabolites import members, mixing
 
 STABLE = ("tCr", "tNAA", "tCho")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fmrsflow.fit.result import inverted
 from fmrsflow.fit.scan_form import Form, Part, form_at
 from fmrsflow.fit.solve import NO_CONVERGENCE
 from fmrsflow.fit.step import bounded_step
@@ -229,9 +230,24 @@ class Tied:
 def minimise(
     parts: Sequence[Part], layout: Tied, point: np.ndarray, gains
 ) -> tuple[np.ndarray, str]:
-    """Levenberg-Marquardt on the means of all scans together."""
+    """Levenberg-Marquardt on the means of all scans together.
+
+    Parameters
+    ----------
+    point : array (layout.size,)
+        Where to start.
+    gains : pair of arrays (n_scans - 1,), or None
+        What is known of the logarithms of gains, and its SD.
+
+    Returns
+    -------
+    point : array (layout.size,)
+    stop : str
+        Why the search stopped; it starts with `NO_CONVERGENCE` where it did not settle.
+    """
 
     def forms(at: np.ndarray) -> list[Form]:
+        """Each scan near a point."""
         return [
             form_at(part, *layout.of_scan(at, s), scatter=False) for s, part in enumerate(parts)
         ]
@@ -256,8 +272,3 @@ def minimise(
             if damping > 1e12:
                 return point, "no step lowers the residual further"
     return point, f"{NO_CONVERGENCE} in {MAX_STEPS} steps"
-
-
-def inverted(matrix: np.ndarray) -> np.ndarray:
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
-    return np.linalg.inv(matrix * np.outer(scale, scale)) * np.outer(scale, scale)
