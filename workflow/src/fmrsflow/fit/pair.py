@@ -200,7 +200,8 @@ class UnitFit:
         """Means of all scans with amplitudes tied: first as if nothing responded, which tells the
         signals that are there; then with responses."""
         still = self._layout(np.zeros(len(self.names), bool))
-        first, stop = minimise(self.parts, still, still.start(), None)
+        # One that ends early is a start all the same: the last search has the word.
+        first, _ = minimise(self.parts, still, still.start(), None)
         self._active = first[still.levels] > 0
         self.start_gain = np.exp(np.append(0.0, first[still.gains]))
         layout = self._layout(self._may & self._active)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fmrsflow.fit.result import inverted
 from fmrsflow.fit.scan_form import Form, Part, form_at
 from fmrsflow.fit.solve import NO_CONVERGENCE
 from fmrsflow.fit.step import bounded_step
@@ -191,7 +190,7 @@ class Tied:
         within = self.parts[s].within
         if within is None:
             return
-        signals, courses, values, covariance = within
+        signals, courses, values, weight = within
         gain = self._gain(point, s)
         both = np.intersect1d(signals, self.respond, return_indices=True)
         m, n = len(courses), len(signals)
@@ -202,7 +201,6 @@ class Tied:
                 turn[row * n + both[1], columns] = gain * courses[row, task]
         expected = turn @ point
         turn[:, self.gains] = np.outer(expected, self._weights(s))
-        weight = inverted(covariance)
         yield turn.T @ weight @ turn, turn.T @ weight @ (values - expected)
 
     def cost(self, point: np.ndarray, forms: Sequence[Form], gains) -> float:
@@ -218,13 +216,13 @@ class Tied:
         return total
 
     def _misfit_within(self, point: np.ndarray, s: int) -> float:
-        signals, courses, values, covariance = self.parts[s].within
+        signals, courses, values, weight = self.parts[s].within
         responses = np.zeros((len(self.middle), len(self.broad)))
         for task in range(len(responses)):
             responses[task, self.respond] = point[self.response(task)]
         expected = self._gain(point, s) * (courses @ responses[:, signals]).ravel()
         rest = values - expected
-        return float(rest @ inverted(covariance) @ rest)
+        return float(rest @ weight @ rest)
 
 
 def minimise(
