@@ -17,14 +17,14 @@ import numpy as np
 import fit
 import foreign
 import pairs
-from figure import Figure
+from figure import ROOT, Figure, skipped
 from fmrsflow.basis.files import Basis
 from fmrsflow.fids import Fids
 from fmrsflow.fit.change import JointResult
-from fmrsflow.fit.design import Timing, condition_design, linewidth_design
+from fmrsflow.fit.design import Timing
 from fmrsflow.fit.joint import fit_joint
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.scan import Transients, fit_scan, fit_together
+from fmrsflow.fit.scan import Transients, designs, fit_scan, fit_together
 from fmrsflow.fit.scan_means import means_of_scan, plain_designs, series_of_scan
 from fmrsflow.response.change import Change
 from fmrsflow.response.timecourse import by_condition, changes_over_time, courses
@@ -126,9 +126,8 @@ class Scan:
     def fit(self, seed: int) -> JointResult:
         """Joint fit of a draw by the default settings."""
         fids, basis = self.draw(seed)
-        labels, options = self.labels, FitOptions()
-        width = linewidth_design(labels, "rest", TR_S, options.joint_linewidth_regressor)
-        return fit_joint(fids, basis, condition_design(labels, "rest", TR_S), width, options)
+        options = FitOptions()
+        return fit_joint(fids, basis, *designs(self.labels, TR_S, options), options)
 
 
 TROUBLES = {
@@ -166,6 +165,11 @@ def figures(quick: bool) -> Iterator[Figure]:
             yield from _means(f"{name}, 12 blocks, null", null, next(seeds))
     gain = Scan(n=96, block_s=32.0, gain_cv=0.02, gain_correlation=0.8)
     yield from _means("own 7T, 12 blocks, gain 2 %, AR .8", gain, next(seeds))
+    for title, scan in TROUBLES.items():
+        null = replace(scan, glu=0.0)
+        yield from _null(f"own 7T, mixed, {title}, null", null, next(seeds))
+    foreign_one = replace(TROUBLES["all at once"], foreign=True)
+    yield from _covered("foreign 7T, mixed, all at once", foreign_one, next(seeds))
     yield from _speed()
     yield from pairs.figures(quick)
 
@@ -265,15 +269,31 @@ def _size(name: str, errors: Errors, most: float) -> Figure:
     return Figure(name, errors.ratio, f"0.95-{most:g}", bool(good), note)
 
 
+def configuration(page: str, setting: str) -> str:
+    """The YAML in a page of the docs that has a setting."""
+    text = (ROOT / "docs" / page).read_text()
+    (block,) = (one for one in text.split("```yaml")[1:] if setting in one.split("```")[0])
+    return block.split("```")[0].strip()
+
+
+def ten_lines(design: str, page: str, setting: str) -> Figure:
+    """Whether the docs need ten lines of configuration for a design, and no more."""
+    n = len(configuration(page, setting).splitlines())
+    return Figure(f"{design}: lines of YAML in docs/{page}", str(n), "<= 10", n <= 10)
+
+
 def _speed() -> Iterator[Figure]:
     for n, limit in ((64, 0.15), (320, 0.25)):
         scan = Scan(n=n)
         fids, basis = scan.draw(SEED)
-        labels = ["task" if one > 0.5 else "rest" for one in scan.courses()[0]]
-        design = condition_design(labels, "rest", TR_S)
-        width = linewidth_design(labels, "rest", TR_S, "hrf")
-        spent = fit.cpu_s(lambda f=fids, b=basis, d=design, w=width: fit_joint(f, b, d, w), 3)
+        both = designs(scan.labels, TR_S, FitOptions())
+        spent = fit.cpu_s(lambda f=fids, b=basis, d=both: fit_joint(f, b, *d), 3)
         yield Figure(f"joint fit, {n} transients, CPU s", spent, f"<= {limit:g}", spent <= limit)
+    yield skipped(
+        "joint fit averaged over models, 64 transients, CPU s",
+        "<= 0.6",
+        "there is none: what a model gets wrong is common to both conditions",
+    )
     scan = Scan()
     given, basis = scan.transients(SEED)
     spent = fit.cpu_s(lambda: _whole_stage(given, basis), 3)

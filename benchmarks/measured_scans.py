@@ -169,7 +169,7 @@ def null_figures(quick: bool) -> Iterator[Figure]:
         yield skipped("nulls, phantom scans", "see docs/measured.md", reason)
         return
     n_labels = 6 if quick else 200
-    squares, without = {}, []
+    squares, without, open_changes = {}, [], np.zeros(len(NULL), int)
     for number, scan in enumerate(phantoms()):
         try:
             z = null_z(scan, n_labels, SEED + number)
@@ -177,6 +177,7 @@ def null_figures(quick: bool) -> Iterator[Figure]:
             without.append(f"{scan.name}: {error}")
             continue
         squares[scan.name] = np.nanmean(z**2, axis=0)
+        open_changes += np.isnan(z).sum(axis=0)
     table = np.array(list(squares.values()))
     for k, name in enumerate(NULL):
         each = table[:, k]
@@ -187,7 +188,8 @@ def null_figures(quick: bool) -> Iterator[Figure]:
             value,
             "0.7-1.4, interval holds 1",
             holds(value, low, high),
-            f"{low:.2f} to {high:.2f} over scans; {n_labels} relabellings each; by scan {words}"
+            f"{low:.2f} to {high:.2f} over scans; {n_labels} relabellings each, "
+            f"{open_changes[k]} in all without a change; by scan {words}"
             + "".join(f"; without {one}" for one in without),
         )
 

@@ -9,17 +9,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 import fit
-from designs import TR_S, Errors, Scan
+from designs import TR_S, Errors, Scan, ten_lines
 from figure import Figure
 from fmrsflow.fids import Fids
-from fmrsflow.fit.design import Design, Timing, condition_design, linewidth_design
+from fmrsflow.fit.design import Design, Timing
 from fmrsflow.fit.joint import fit_joint
 from fmrsflow.fit.nuisance import water_design
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.scan import designs
 from fmrsflow.preprocess.scan import Combined, combined
 from fmrsflow.preprocess.timing import Timing as Excited
 
-DRAWS, QUICK_DRAWS = 200, 6
+DRAWS, QUICK_DRAWS = 1000, 6
 SEED = 52_000
 EACH = 8
 """Excitations of a mean."""
@@ -44,6 +45,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     """Figures of both kinds of scan."""
     n = QUICK_DRAWS if quick else DRAWS
     yield from _of_means(range(SEED, SEED + n))
+    yield ten_lines("time-resolved water", "preprocess.md", "water_scaling")
     yield from _of_water(range(SEED + 10_000, SEED + 10_000 + n))
     yield from _of_wander(range(SEED + 20_000, SEED + 20_000 + n))
 
@@ -60,8 +62,7 @@ def _of_means(seeds: range) -> Iterator[Figure]:
     for seed in seeds:
         fids, basis = scan.draw(seed)
         rows = fids.transients.reshape(-1, EACH, fids.n_points).mean(axis=1)
-        design = condition_design(labels, "rest", timing)
-        width = linewidth_design(labels, "rest", timing, FitOptions().joint_linewidth_regressor)
+        design, width = designs(labels, timing, FitOptions())
         _add(found, fit_joint(fids.with_data(rows), basis, design, width))
     yield from _told("rows of 8 excitations", found)
 
@@ -75,9 +76,7 @@ def _of_water(seeds: range) -> Iterator[Figure]:
     narrowing = fit.FIELDS[scan.field][-1]
     # The water before a block tells of the gain in it where it is scaled by the nearest.
     gain = 1 + GAIN * np.interp(excited.scan_at, excited.water_at, response[first])
-    labels, options = scan.labels, FitOptions()
-    design = condition_design(labels, "rest", TR_S)
-    width = linewidth_design(labels, "rest", TR_S, options.joint_linewidth_regressor)
+    design, width = designs(scan.labels, TR_S, FitOptions())
     found = {name: [] for name in NAMES}
     offs = []
     for seed in seeds:
@@ -111,10 +110,8 @@ def _of_wander(seeds: range) -> Iterator[Figure]:
     scan = Wandering(n=128)
     _, narrower = scan.courses()
     first = np.arange(0, scan.n, 4)
-    labels, options = scan.labels, FitOptions()
-    timing = Timing.of_labels(labels, TR_S * np.arange(scan.n))
-    design = condition_design(labels, "rest", timing)
-    width = linewidth_design(labels, "rest", timing, options.joint_linewidth_regressor)
+    timing = Timing.of_labels(scan.labels, TR_S * np.arange(scan.n))
+    design, width = designs(scan.labels, timing, FitOptions())
     excited = Excited.of(scan.n, 1, TR_S, 5 * np.arange(len(first)) + 1)
     found = {known: {name: [] for name in NAMES} for known in (True, False)}
     for seed in seeds:

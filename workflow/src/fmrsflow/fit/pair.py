@@ -28,6 +28,7 @@ from fmrsflow.fit.coloured import cut_alike
 from fmrsflow.fit.design import CONSTANT, Design, combined
 from fmrsflow.fit.model import Kind, Model, make_model
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.result import inverted
 from fmrsflow.fit.scan_form import (
     WIDTHS,
     GainScatter,
@@ -40,7 +41,7 @@ from fmrsflow.fit.scan_form import (
     parts_of,
 )
 from fmrsflow.fit.series import make_series
-from fmrsflow.fit.tied import Tied, inverted, minimise
+from fmrsflow.fit.tied import Tied, minimise
 from fmrsflow.metabolites import members, mixing
 
 STABLE = ("tCr", "tNAA", "tCho")
@@ -199,7 +200,8 @@ class UnitFit:
         """Means of all scans with amplitudes tied: first as if nothing responded, which tells the
         signals that are there; then with responses."""
         still = self._layout(np.zeros(len(self.names), bool))
-        first, stop = minimise(self.parts, still, still.start(), None)
+        # One that ends early is a start all the same: the last search has the word.
+        first, _ = minimise(self.parts, still, still.start(), None)
         self._active = first[still.levels] > 0
         self.start_gain = np.exp(np.append(0.0, first[still.gains]))
         layout = self._layout(self._may & self._active)

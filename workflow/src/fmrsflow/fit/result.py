@@ -268,11 +268,21 @@ def inverse_information(end: Solution, any_line: bool = False) -> np.ndarray:
         held |= kernel & (state.theta <= model.lower + 1e-6)
     movable = np.concatenate([np.ones(k, bool), ~held])
     inside = np.ix_(movable, movable)
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(information[inside]), 1e-300))
     inverse = np.zeros_like(information)
-    inverse[inside] = np.linalg.inv(information[inside] * np.outer(scale, scale))
-    inverse[inside] *= np.outer(scale, scale)
+    inverse[inside] = inverted(information[inside])
     return inverse
+
+
+def inverted(matrix: np.ndarray) -> np.ndarray:
+    """Inverse of a symmetric positive matrix (n, n) whose rows may have units far apart.
+
+    Raises
+    ------
+    LinAlgError
+        It is singular.
+    """
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
+    return np.linalg.inv(matrix * np.outer(scale, scale)) * np.outer(scale, scale)
 
 
 def tcr_line(model: Model, state) -> tuple[float, float]:

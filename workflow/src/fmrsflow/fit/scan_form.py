@@ -20,6 +20,7 @@ from fmrsflow.fit.joint import solved
 from fmrsflow.fit.linear import FAINTEST, Columns
 from fmrsflow.fit.model import COMMON, MAX_DIMENSION_PER_PPM, Model
 from fmrsflow.fit.options import FitOptions
+from fmrsflow.fit.result import inverted
 from fmrsflow.fit.series import Series
 from fmrsflow.fit.solve import (
     Spectrum,
@@ -167,8 +168,8 @@ def parts_of(
 
 def _within(series: Series, scan: ScanOfUnit, may: np.ndarray):
     """How conditions differ inside a scan: the signals that it tells of, the combinations of
-    courses (n_courses, n_tasks) that it holds, their coefficients and these coefficients'
-    covariance, (n_courses n_signals,); None where it holds one condition."""
+    courses (n_courses, n_tasks) that it holds, their coefficients (n_courses n_signals,) and the
+    inverse of these coefficients' covariance; None where it holds one condition."""
     kept = series.kept
     courses = scan.courses[kept] - scan.courses[kept].mean(axis=0)
     none = np.zeros((len(scan.courses), 0))
@@ -199,7 +200,8 @@ def _within(series: Series, scan: ScanOfUnit, may: np.ndarray):
     )
     estimate = solved(series, columns)[0]
     own = slice(0, m * len(told))
-    return active[told], turn.T @ courses, estimate.values[own], estimate.covariance[own, own]
+    weight = inverted(estimate.covariance[own, own])
+    return active[told], turn.T @ courses, estimate.values[own], weight
 
 
 def _varying(courses: np.ndarray) -> np.ndarray:

@@ -190,7 +190,7 @@ class Tied:
         within = self.parts[s].within
         if within is None:
             return
-        signals, courses, values, covariance = within
+        signals, courses, values, weight = within
         gain = self._gain(point, s)
         both = np.intersect1d(signals, self.respond, return_indices=True)
         m, n = len(courses), len(signals)
@@ -201,7 +201,6 @@ class Tied:
                 turn[row * n + both[1], columns] = gain * courses[row, task]
         expected = turn @ point
         turn[:, self.gains] = np.outer(expected, self._weights(s))
-        weight = inverted(covariance)
         yield turn.T @ weight @ turn, turn.T @ weight @ (values - expected)
 
     def cost(self, point: np.ndarray, forms: Sequence[Form], gains) -> float:
@@ -217,21 +216,36 @@ class Tied:
         return total
 
     def _misfit_within(self, point: np.ndarray, s: int) -> float:
-        signals, courses, values, covariance = self.parts[s].within
+        signals, courses, values, weight = self.parts[s].within
         responses = np.zeros((len(self.middle), len(self.broad)))
         for task in range(len(responses)):
             responses[task, self.respond] = point[self.response(task)]
         expected = self._gain(point, s) * (courses @ responses[:, signals]).ravel()
         rest = values - expected
-        return float(rest @ inverted(covariance) @ rest)
+        return float(rest @ weight @ rest)
 
 
 def minimise(
     parts: Sequence[Part], layout: Tied, point: np.ndarray, gains
 ) -> tuple[np.ndarray, str]:
-    """Levenberg-Marquardt on the means of all scans together."""
+    """Levenberg-Marquardt on the means of all scans together.
+
+    Parameters
+    ----------
+    point : array (layout.size,)
+        Where to start.
+    gains : pair of arrays (n_scans - 1,), or None
+        What is known of the logarithms of gains, and its SD.
+
+    Returns
+    -------
+    point : array (layout.size,)
+    stop : str
+        Why the search stopped; it starts with `NO_CONVERGENCE` where it did not settle.
+    """
 
     def forms(at: np.ndarray) -> list[Form]:
+        """Each scan near a point."""
         return [
             form_at(part, *layout.of_scan(at, s), scatter=False) for s, part in enumerate(parts)
         ]
@@ -256,8 +270,3 @@ def minimise(
             if damping > 1e12:
                 return point, "no step lowers the residual further"
     return point, f"{NO_CONVERGENCE} in {MAX_STEPS} steps"
-
-
-def inverted(matrix: np.ndarray) -> np.ndarray:
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
-    return np.linalg.inv(matrix * np.outer(scale, scale)) * np.outer(scale, scale)
