@@ -63,7 +63,7 @@ class Measured:
         Raises
         ------
         DataError
-            None.
+            No transient is.
         """
         labels = np.array([label in (rest, *tasks) for label in self.transients.labels])
         found = self.transients.used & labels
