@@ -72,6 +72,11 @@ def test_kept_samples_lose_what_lies_far_below_the_noise():
         assert abs(np.corrcoef(error[1:], error[:-1])[0, 1]) < 4 / np.sqrt(len(error))
     assert np.array_equal(kept.data[3], scan.data[3])
     assert np.array_equal(in_steps_of_noise(kept).data, kept.data)
+    # Squares of such sizes run out of single precision.
+    for scale in (1e30, 1e-29):
+        single = scan.with_data((scale * scan.data).astype(np.complex64))
+        error = in_steps_of_noise(single).data[0] / scale - scan.data[0]
+        assert 0 < np.abs(error).max() < 1.05 / STEPS_OF_NOISE / np.sqrt(2)
     # They are exact in single precision, as files have them, and compress.
     single = kept.data.astype(np.complex64)
     assert np.array_equal(single, kept.data)

@@ -101,6 +101,8 @@ def test_lag_leaves_out_transients_after_each_change():
         (blocks((100.0, 4.0)), "no event lies within"),
         (blocks((0.0, 5.0), (4.0, 4.0)), "overlap"),
         (blocks((2.0, 0.0)), "no positive duration"),
+        ([{"onset": 4.0, "duration": 4.0, "trial_type": "all"}], "condition all: so other"),
+        ([{"onset": 4.0, "duration": 4.0, "trial_type": "x:matched"}], "condition x:matched: so"),
     ],
 )
 def test_events_that_make_no_sense_are_told(events, message):

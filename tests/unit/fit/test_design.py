@@ -150,6 +150,20 @@ def test_linewidth_takes_all_tasks_together():
     np.testing.assert_allclose(width.matrix[:, 1], [-1, -1 / 3, 1 / 3, 1])
 
 
+@pytest.mark.parametrize("task", ["drifting", "drift", "cosine grating"])
+def test_a_condition_that_is_called_as_a_drift_is_a_contrast(task):
+    design = condition_design([task if one == "task" else one for one in LABELS], "rest")
+    assert design.contrasts == (task,)
+    assert list(design.reported) == [task]
+    assert combined(design.select([0, 1]), [f"all = sum {task.split()[0]}*"]).contrasts == (task,)
+
+
+@pytest.mark.parametrize("task", ["constant", "drift_1"])
+def test_a_condition_with_the_name_of_another_column_is_refused(task):
+    with pytest.raises(DataError, match=f"condition {task} has the name"):
+        condition_design([task if one == "task" else one for one in LABELS], "rest")
+
+
 def test_a_table_of_nilearn_is_read_with_its_drifts():
     rows = [
         {"task": str(t), "drift_1": str(d), "constant": "1.0", "linewidth_bold": str(t)}
@@ -158,6 +172,13 @@ def test_a_table_of_nilearn_is_read_with_its_drifts():
     design, width = given_design(rows, 4)
     assert design.contrasts == ("task",)
     assert width.names == ("linewidth_bold",)
+
+
+def test_a_word_that_begins_as_a_drift_is_a_contrast_of_a_table():
+    names = ("constant", "drifting", "drift_1", "cosine00", "cosine")
+    matrix = np.column_stack([np.ones(6), np.random.default_rng(1).standard_normal((6, 4))])
+    rows = [{name: str(value) for name, value in zip(names, row)} for row in matrix]
+    assert given_design(rows, 6)[0].contrasts == ("drifting",)
 
 
 @pytest.mark.parametrize(

@@ -285,6 +285,7 @@ def test_a_linear_baseline_is_taken_off_where_asked_for(sim, tmp_path):
     line = run(tmp_path / "line", scan.fids, baseline="linear")
     assert plain.record["parameters"]["baseline"] == {"method": "none", "bands_ppm": None}
     assert line.record["parameters"]["baseline"]["bands_ppm"][0] == [-2.0, 0.0]
+    assert line.record["parameters"]["rounding"] == {"steps_of_noise": STEPS_OF_NOISE}
     for what in ("svs", "average"):
         expected = level(plain.fids(what)).fids.data
         # Kept transients are rounded to steps of their noise, before here and after there.

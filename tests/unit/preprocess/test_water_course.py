@@ -116,6 +116,7 @@ def test_a_group_without_water_is_left_out(water, sim, left, scale):
     np.testing.assert_allclose(found.reference.data, others.reference.data)
     rows = found.course.rows(2.0, list("abcdef"))
     assert [row["condition"] for row in rows] == list("abdef")
+    assert [row["group"] for row in rows] == [0, 1, 3, 4, 5]
     assert np.isfinite(found.fids.data).all()
 
 

@@ -241,6 +241,8 @@ def test_a_control_is_flagged_in_words_only_beyond_its_limit():
     assert noisy.flag == "" and noisy.limit == pytest.approx(3.92, abs=0.01)
     large = control("tCr change", 5.0, 2.0, "percent", 1.0, "the water moved")
     assert large.flag == "tCr change is +5 percent, above 3.9: the water moved"
+    unknown = control("tCr change", math.nan, 1.0, "percent", 1.0, "the water moved")
+    assert unknown.flag == "tCr change cannot be estimated"
 
 
 def test_difference_of_a_random_walk_is_not_significant_most_of_the_time():

@@ -259,6 +259,24 @@ def test_a_setting_without_effect_is_told(make, quiet):
         assert sum(one.startswith(word) for one in told) == 1, word
     assert set(told) <= set(found.flags(["a", "b"]))
     assert fit_scans(apart, "rest", ["task"], FitOptions()).summary()["unheeded"] == []
+    watered = [replace(apart[0], water=True), apart[1]]
+    told = fit_scans(watered, "rest", ["task"], FitOptions()).summary()["unheeded"]
+    assert len(told) == 1 and told[0].startswith("joint_linewidth_water has no effect")
+
+
+def test_a_task_that_is_called_as_a_drift_has_its_change(make):
+    """The drifting gratings of visual studies, in a scan of their own."""
+    scans = [
+        make(["rest"] * 24, 1.0, 1),
+        make(["drifting"] * 24, 1.4, 2, course=np.ones(24)),
+    ]
+    found = fit_scans(scans, "rest", ["drifting"], FitOptions())
+    told = {(one.task, one.quantity): one.change for one in found.estimates(["Glu"])}
+    change = told["drifting", "ratio_stable"]
+    assert change.percent == pytest.approx(5.0, abs=3 * change.se)
+    with pytest.raises(DataError, match="condition constant has the name"):
+        bad = [scans[0], make(["constant"] * 24, 1.4, 2)]
+        fit_scans(bad, "rest", ["constant"], FitOptions())
 
 
 def test_a_scaling_that_fails_leaves_a_row_with_its_reason(quiet):

@@ -34,7 +34,7 @@ def defaults(stage: str) -> dict:
     return {name: one["default"] for name, one in schema(stage).items()}
 
 
-def run(study: Study, anatomy=True, water=True, linewidth_hz=5.0) -> tuple[Job, dict]:
+def run(study: Study, anatomy=True, water=True, linewidth_hz=5.0, task="task") -> tuple[Job, dict]:
     """Quantify a scan that was fitted; a job that reads what came of it, and the record."""
     scan = study.scans[0]
     job = Job("convert", study, scan, {})
@@ -45,7 +45,7 @@ def run(study: Study, anatomy=True, water=True, linewidth_hz=5.0) -> tuple[Job, 
     job = Job("anatomy", study, scan, {})
     job.finish("ok" if anatomy else "failed", None if anatomy else "no T1w", None, body)
     job = Job("preprocess", study, scan, names(1))
-    labels = ["rest", "task"]
+    labels = ["rest", task]
     rows = [{"transient": j, "condition": labels[j % 2], "kept": True} for j in range(8)]
     job.save("transients", rows, columns_of("preprocess", "transients"))
     widths = dict.fromkeys(labels, linewidth_hz)
@@ -54,7 +54,7 @@ def run(study: Study, anatomy=True, water=True, linewidth_hz=5.0) -> tuple[Job, 
     job = Job("fit", study, scan, names(3))
     amplitudes = np.array([AMPLITUDES, AMPLITUDES * CHANGE] * 2)
     result = {
-        "levels": np.array(["rest", "task", "rest:matched", "task:matched"]),
+        "levels": np.array([*labels, *(f"{one}:matched" for one in labels)]),
         "names": np.array(["Cr", "PCr", "Glu"]),
         "amplitudes": amplitudes,
         "covariance": np.tile(0.01 * np.eye(3), (4, 1, 1)),
@@ -96,6 +96,12 @@ def test_each_error_has_a_column_and_the_total_is_all_of_them(tmp_path):
     assert row["total_se"] == pytest.approx(np.linalg.norm(parts), rel=1e-4)
     assert record["constants"] == row["method"] == "osprey-3T-v2"
     assert record["tissue"]["sd"] == 0.05 and record["water"]["se"] == 500.0
+
+
+def test_a_colon_in_the_name_of_a_condition_is_kept(tmp_path):
+    after, _ = run(made_study(tmp_path, 3.0), task="task:left")
+    found = {(condition, matched) for _, _, condition, matched in concentrations(after)}
+    assert found == {(one, m) for one in ("rest", "task:left") for m in (False, True)}
 
 
 def test_a_change_within_the_scan_is_as_sure_as_its_raw_amplitudes(tmp_path):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fmrsflow.errors import DataError
+from fmrsflow.scan_figures import MATCHED, WHOLE
 from fmrsflow.tables import MISSING
 from fmrsflow.words import count
 
@@ -144,6 +145,22 @@ def without_strays(
         f"no event holds {count(len(stray), 'transient')} of {len(labels)} (number {which}, from 0)"
         f": too few to be {rest}, left out; an event {rest} in events.tsv would keep them"
     )
+
+
+def check_conditions(names: Iterable[str]) -> None:
+    """Refuse names of conditions that spectra of the fit have beside those of conditions.
+
+    Raises
+    ------
+    DataError
+        With the first of them.
+    """
+    for name in names:
+        if name == WHOLE or name.endswith(MATCHED):
+            raise DataError(
+                f"condition {name}: so other spectra of the fit are called (`{WHOLE}` the average "
+                f"of all, `{MATCHED}` those of matched linewidth); rename it in events.tsv"
+            )
 
 
 def _seconds(text: str, column: str, where: str) -> float:

@@ -168,12 +168,13 @@ def in_steps_of_noise(fids: Fids) -> Fids:
     last fifth of each FID, over STEPS_OF_NOISE. What rounding adds, step / sqrt(12), is 1e-3 of the
     noise's SD and white.
     """
-    late = fids.data[:, :, -max(2, fids.n_points // 5) :]
+    data = fids.data.astype(complex)  # squares of single precision may run out of it
+    late = data[:, :, -max(2, fids.n_points // 5) :]
     sd = np.sqrt((late.real.var(axis=2) + late.imag.var(axis=2)) / 2)[:, :, None]
     with np.errstate(divide="ignore"):
         step = np.exp2(np.floor(np.log2(sd / STEPS_OF_NOISE)))
     step = np.where(sd > 0, step, 1.0)  # nothing but zeros, or a number that is none: as it is
-    parts = np.stack([fids.data.real, fids.data.imag])
+    parts = np.stack([data.real, data.imag])
     parts = np.where(sd > 0, np.rint(parts / step) * step, parts)
     return fids.with_data(parts[0] + 1j * parts[1])
 

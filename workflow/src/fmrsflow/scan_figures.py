@@ -16,6 +16,9 @@ from typing import Any
 WHOLE = "all"
 """Spectrum of the fit that is the average over all conditions."""
 
+MATCHED = ":matched"
+"""End of the name of a spectrum whose linewidth was matched to the other conditions'."""
+
 
 @dataclass(frozen=True)
 class Figure:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, SIEMENS_MHZ
 from fmrsflow.errors import DataError, UsageError, reading_failed, unknown
+from fmrsflow.events import check_conditions
 from fmrsflow.files import text_of
 
 STAGE_SETTINGS = {
@@ -551,11 +552,12 @@ def conditions(
     Raises
     ------
     DataError
-        Overlapping events, negative duration, or no event within the scan.
+        Overlapping events, negative duration, a name that is taken, or no event within the scan.
     """
     spans = sorted(
         (row["onset"], row["onset"] + row["duration"], row["trial_type"]) for row in events
     )
+    check_conditions(name for _, _, name in spans)
     for onset, end, name in spans:
         if end <= onset:
             raise DataError(

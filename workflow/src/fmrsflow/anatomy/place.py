@@ -85,6 +85,7 @@ def displacement_mm(
     from scipy.ndimage import map_coordinates
 
     def sampled(values, own, points):
+        """Values (n,) of an image with affine `own` at points (3, n), mm; 0 outside it."""
         inverse = np.linalg.inv(own)
         at = inverse[:3, :3] @ points + inverse[:3, 3:]
         return map_coordinates(values, at, order=1, mode="constant", cval=0.0)

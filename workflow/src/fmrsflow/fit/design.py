@@ -14,8 +14,9 @@ from fmrsflow.fids import Fids
 from fmrsflow.fit.shapes import ROUNDING_S, Shape
 
 CONSTANT = "constant"
-NUISANCE = ("drift", "cosine")
-"""Columns whose name begins so are no contrast (nilearn names its drift columns like this)."""
+NUISANCE = re.compile(r"(drift|cosine)(?![A-Za-z])")
+"""Columns of a given design whose name begins so are no contrast (`drift_1` of nilearn, `cosine00`
+of fMRIPrep); `drifting_grating` is one."""
 
 LINEWIDTH = "linewidth_"
 """Columns of a given design that belong to the linewidth begin so."""
@@ -47,11 +48,14 @@ class Design:
     matrix : array (n_transients, n_columns)
     combinations : mapping of str to array (n_columns,)
         Sums and means of contrasts by name (`combined`): the weight of each column.
+    drifts : tuple of str or None
+        Columns that are no contrast beside the constant; None: those that `NUISANCE` names.
     """
 
     names: tuple[str, ...]
     matrix: np.ndarray
     combinations: Mapping[str, np.ndarray] = field(default_factory=dict)
+    drifts: tuple[str, ...] | None = None
 
     def __post_init__(self):
         if self.matrix.ndim != 2 or self.matrix.shape[1] != len(self.names):
@@ -62,7 +66,10 @@ class Design:
     @property
     def contrasts(self) -> tuple[str, ...]:
         """Columns that are neither the constant nor a drift."""
-        return tuple(n for n in self.names if n != CONSTANT and not n.startswith(NUISANCE))
+        drifts = self.drifts
+        if drifts is None:
+            drifts = tuple(name for name in self.names if NUISANCE.match(name))
+        return tuple(name for name in self.names if name not in (CONSTANT, *drifts))
 
     @property
     def reported(self) -> dict[str, np.ndarray]:
@@ -168,7 +175,7 @@ def condition_design(
     Raises
     ------
     DataError
-        Only one condition.
+        Only one condition, or one with the name of another column.
     """
     tasks = [name for name in dict.fromkeys(labels) if name is not None and name != rest]
     if not tasks or rest not in labels:
@@ -187,11 +194,28 @@ def condition_design(
             columns.append(_course(shape, labels, (task,), timing))
     if drift_order == CHOSEN:
         drift_order = best_drift(np.stack(columns, axis=1), timing)
-    drifts = timing.drifts(drift_order)
+    drifts = tuple(f"drift_{order}" for order in range(1, drift_order + 1))
+    check_free(names, drifts)
     return Design(
-        (CONSTANT, *names, *(f"drift_{order}" for order in range(1, drift_order + 1))),
-        np.column_stack([np.ones(len(labels)), *columns, drifts]),
+        (CONSTANT, *names, *drifts),
+        np.column_stack([np.ones(len(labels)), *columns, timing.drifts(drift_order)]),
+        drifts=drifts,
     )
+
+
+def check_free(names: Sequence[str], drifts: Sequence[str] = ()) -> None:
+    """Refuse conditions that are called as another column of their design.
+
+    Raises
+    ------
+    DataError
+        With their names.
+    """
+    if taken := [name for name in names if name in (CONSTANT, *drifts)]:
+        raise DataError(
+            f"condition {', '.join(taken)} has the name of another column of the design: rename it "
+            "in the events or the column condition"
+        )
 
 
 def linewidth_design(

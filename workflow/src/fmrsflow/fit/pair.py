@@ -25,7 +25,7 @@ from fmrsflow.errors import DataError
 from fmrsflow.fit.broad import CREATINE_CH2
 from fmrsflow.fit.change import Coefficients, percent_changes
 from fmrsflow.fit.coloured import cut_alike
-from fmrsflow.fit.design import CONSTANT, Design, combined
+from fmrsflow.fit.design import CONSTANT, Design, check_free, combined
 from fmrsflow.fit.model import Kind, Model, make_model
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import inverted
@@ -132,7 +132,7 @@ def fit_unit(
     """
     options = options or FitOptions()
     _check(scans, tasks)
-    design = Design((CONSTANT, *tasks), np.zeros((0, 1 + len(tasks))))
+    design = Design((CONSTANT, *tasks), np.zeros((0, 1 + len(tasks))), drifts=())
     design = combined(design, options.joint_contrasts)
     models: dict[tuple, Model] = {}
     found, cut = [], []
@@ -160,6 +160,7 @@ def _check(scans: Sequence[ScanOfUnit], tasks: Sequence[str]) -> None:
     """Refuse designs that cannot be told apart."""
     if len(scans) < 2:
         raise ValueError(f"{len(scans)} scan: a model of scans takes two")
+    check_free(tasks)
     rows = np.concatenate([scan.courses for scan in scans])
     whole = np.column_stack([np.ones(len(rows)), rows])
     if np.linalg.matrix_rank(whole) < whole.shape[1]:

@@ -30,13 +30,10 @@ from fmrsflow.fit.shapes import Shape
 from fmrsflow.fit.solve import fit_spectra
 from fmrsflow.metabolites import sums_of
 from fmrsflow.noise import noise_shape
-from fmrsflow.scan_figures import WHOLE
+from fmrsflow.scan_figures import MATCHED, WHOLE
 
 REST = "rest"
 """Condition that changes refer to; where a scan has none of that name, its first condition."""
-
-MATCHED = ":matched"
-"""End of the name of a spectrum whose linewidth was matched to the other conditions'."""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from fmrsflow.fit.design import Design, Timing, condition_design, linewidth_desi
 from fmrsflow.fit.means import Means
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.result import FitResult
-from fmrsflow.fit.scan import MATCHED, REST, Transients
+from fmrsflow.fit.scan import REST, Transients
 from fmrsflow.fit.series import Series, of_transients
 from fmrsflow.fit.singles import singles
+from fmrsflow.scan_figures import MATCHED
 
 
 def series_of_scan(

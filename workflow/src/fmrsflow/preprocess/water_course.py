@@ -76,7 +76,7 @@ class WaterCourse:
         relative, errors = self.amplitudes()
         return [
             {
-                "group": j,
+                "group": self.number[j],
                 "time_s": None if tr_s is None else self.at[j] * tr_s,
                 "condition": labels[self.number[j]],
                 "n_transients": self.sizes[j],

@@ -48,7 +48,7 @@ def control(name: str, value: float, se: float, unit: str, tolerance: float, mea
     limit = max(Z95 * known, tolerance)
     flag = ""
     if not math.isfinite(value):
-        flag = "cannot be estimated"
+        flag = f"{name} cannot be estimated"
     elif abs(value) > limit:
         flag = f"{name} is {value:+.2g} {unit}, above {limit:.2g}: {meaning}"
     return Control(name, value, se, unit, limit, flag)

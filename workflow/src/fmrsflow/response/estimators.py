@@ -185,12 +185,12 @@ def joint(
     for task in (task for task in tasks if task in contrasts):
         c = contrasts.index(task)
         change, spread = fit["change_percent"][c], fit["change_covariance"][c]
+        kept, columns = _resampled(scan, rest, tasks, setting["drift_order"])
         for name in wanted:
             k = names.index(name)
             own = linear_change(float(change[k]), math.sqrt(spread[k, k]))
             rng = np.random.default_rng(seed(f"{task} {name}"))
             boot = None
-            kept, columns = _resampled(scan, rest, tasks, setting["drift_order"])
             course = _course(fit, names, name)[kept]
             if setting["bootstraps"] and np.isfinite(course).all():
                 count, block = setting["bootstraps"], setting["bootstrap_block"]

@@ -41,6 +41,8 @@ class Measured:
     given : (Design, Design) or None
         Amplitude and linewidth design of `joint_design`; None where conditions make them.
     nuisance : Design or None
+    water : bool
+        Whether water was measured between its transients.
     """
 
     transients: Transients
@@ -49,6 +51,7 @@ class Measured:
     timing: Timing
     given: tuple[Design, Design] | None = None
     nuisance: Design | None = None
+    water: bool = False
 
     def plain(self) -> Measured:
         """The same by its conditions alone."""
@@ -60,7 +63,7 @@ class Measured:
         Raises
         ------
         DataError
-            None.
+            No transient is.
         """
         labels = np.array([label in (rest, *tasks) for label in self.transients.labels])
         found = self.transients.used & labels
@@ -160,8 +163,8 @@ def _order(courses: np.ndarray, timing: Timing, order: int) -> int:
 
 
 def _with_drifts(design: Design, drifts: np.ndarray) -> Design:
-    names = (f"drift_{order}" for order in range(1, drifts.shape[1] + 1))
-    return Design((*design.names, *names), np.column_stack([design.matrix, drifts]))
+    names = tuple(f"drift_{order}" for order in range(1, drifts.shape[1] + 1))
+    return Design((*design.names, *names), np.column_stack([design.matrix, drifts]), drifts=names)
 
 
 def unheeded(
@@ -179,6 +182,11 @@ def unheeded(
             f"joint_linewidth: {options.joint_linewidth} has no effect between scans: each has a "
             "width of its own"
             + (", and a free course within" if options.joint_linewidth == "fixed" else "")
+        )
+    if options.joint_linewidth_water and any(scan.water for scan in scans):
+        yield (
+            "joint_linewidth_water has no effect on the joint fit of several scans: its widths do "
+            "without that of the water measured between the transients"
         )
     if several:
         if options.joint_shapes:

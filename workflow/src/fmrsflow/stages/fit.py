@@ -92,8 +92,10 @@ def _together(
         raise  # a design that is not there would be missing in a record that says ok, for good
     except DataError as failure:
         joint = _failed(failure)
-    both = plain_designs(transients.labels, timing, options) if design is None else (design, width)
+    both = design, width
     try:
+        if design is None:
+            both = plain_designs(transients.labels, timing, options)
         every = [one for one in (*both, nuisance) if one is not None]
         series = series_of_scan(transients, basis, options, every)
         means = means_of_scan(transients, series, timing, options)

@@ -14,7 +14,7 @@ from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
 from fmrsflow.events import odd_timing, without_strays
 from fmrsflow.fids import Fids
-from fmrsflow.noise import in_steps_of_noise, without_zeros
+from fmrsflow.noise import STEPS_OF_NOISE, in_steps_of_noise, without_zeros
 from fmrsflow.plausibility import line_reports
 from fmrsflow.preprocess.baseline import BANDS_PPM, level
 from fmrsflow.preprocess.linewidth import match_linewidths
@@ -126,6 +126,7 @@ def process(job: Job) -> dict:
     events = job.events()
     if events is not None:
         record["events"] = [{key: row[key] for key in EVENT_KEYS} for row in events]
+    parameters["rounding"] = {"steps_of_noise": STEPS_OF_NOISE}
     parameters["baseline"] = {"method": setting["baseline"], "bands_ppm": bands}
     return {**record, "parameters": parameters}
 

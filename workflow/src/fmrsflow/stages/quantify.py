@@ -21,6 +21,7 @@ from fmrsflow.concentration import (
 )
 from fmrsflow.edge import FailedBefore, Job
 from fmrsflow.plausibility import scale_reports, unusual_scale
+from fmrsflow.scan_figures import MATCHED
 from fmrsflow.tables.quantify import CONCENTRATIONS
 
 
@@ -78,12 +79,12 @@ def _averages(converted: dict) -> tuple[float | None, float | None]:
 
 def _rows(spectrum: str, found: list[Quantity], method: str) -> list[dict]:
     """Rows of concentrations.tsv for one spectrum."""
-    condition, _, matched = spectrum.partition(":")
+    condition = spectrum.removesuffix(MATCHED)  # whose own name may hold a colon
     return [
         {
             "metabolite": one.metabolite,
             "condition": condition,
-            "matched": matched == "matched",
+            "matched": condition != spectrum,
             "quantity": one.quantity,
             "value": one.value,
             "se": one.se,

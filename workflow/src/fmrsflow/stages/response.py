@@ -146,6 +146,7 @@ def _together(job: Job, scans: Sequence[UnitScan], rest: str, tasks: Sequence[st
                 timing,
                 designs_given(job, own, options, labels, timing) if options.joint_design else None,
                 nuisance_of(job, own, options, transients, timing),
+                job.earlier("preprocess", own).has("water.tsv"),
             )
             measured.append(one)
         found = fit_scans(measured, rest, tasks, options)

@@ -100,7 +100,9 @@ TEST = {
     "same_sign_by_chance": number("mean of same_sign where persons are exchanged"),
     "n_exchanged": integer("persons with others of the same places"),
     "correlation": number("of both measures within places, over those persons"),
-    "correlation_true": number("the same without the scatter that the errors explain"),
+    "correlation_true": number(
+        "the same without the scatter that the errors explain, kept within -1 and 1"
+    ),
     "p_value": number("two-sided p of the correlation, persons exchanged; n/a below five of them"),
     "slope": number("percent change per unit of BOLD, errors on both axes", "percent / unit"),
     "slope_se": number("its standard error", "percent / unit"),

@@ -21,7 +21,10 @@ TRANSIENTS = {
 }
 
 WATER = {
-    "group": integer("number of the group of neighbouring water transients, from 0"),
+    "group": integer(
+        "number of the group of neighbouring water transients, from 0; one that is missing holds "
+        "no water"
+    ),
     "time_s": number("mean time of excitation from the first of the series", "s"),
     "condition": text("condition by time of excitation; n/a where the group is of none or several"),
     "n_transients": integer("water transients of the group"),
