@@ -11,9 +11,10 @@ import struct
 from pathlib import Path
 
 from fmrsflow.convert.p_file import p_file_header
+from fmrsflow.convert.twix import check_twix
 
 TWIX_BYTES = 1 << 22
-"""Of a twix file, in which its protocols stand; they have some 100 kB each."""
+"""Of a measurement of a twix file, in which its protocols stand; they have some 100 kB each."""
 
 _OF_SIEMENS = re.compile(rb"sRXSPEC\.lGain\s*=\s*(\d+)")
 _PROTOCOL = b"sRXSPEC."
@@ -32,11 +33,13 @@ def gain_of(path: Path, kind: str) -> tuple[float, ...]:
 
     Notes
     -----
-    Twix: high (1) or low (0) gain of the protocol. P-files: R1 and R2 of the manual prescan, which
-    stand before the transmitter's gain and the frequency (rdbm.h; four integers in a row).
+    Twix: high (1) or low (0) gain of the scan's protocol, which may stand behind adjustments with
+    their own. P-files: R1 and R2 of the manual prescan, which stand before the transmitter's gain
+    and the frequency (rdbm.h; four integers in a row).
     """
     if kind == "twix":
         with path.open("rb") as file:
+            file.seek(check_twix(path).place)
             return _of_protocol(file.read(TWIX_BYTES))
     if kind == "pfile" and (header := p_file_header(path)) is not None:
         place = type(header).rhr_rh_ps_mps_freq.offset
