@@ -121,7 +121,7 @@ def read(path: Path, site: Site) -> Converted:
             name: replace(one, told=replace(one.told, averages=averages))
             for name, one in found.items()
         }
-    if gain := gain_of(path, kind):
+    if kind != "dicom" and (gain := gain_of(path, kind)):
         found = {
             name: replace(one, told=replace(one.told, gain=gain)) for name, one in found.items()
         }
