@@ -6,7 +6,7 @@ No public description of the format is complete: what that reader does not look 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,15 +54,34 @@ _LOOPS = ("Lin", "Ave", "Sli", "Par", "Eco", "Phs", "Rep", "Set", "Seg")
 
 def twix_file(fids: Fids, how: Written = Written()) -> bytes:
     """Bytes of a twix file of FIDs with all their coils."""
+    measurement = _measurement(fids, how)
+    if how.line == "VB":
+        return measurement + bytes(-len(measurement) % 512)
+    return raid(measurement)
+
+
+def raid(*measurements: bytes) -> bytes:
+    """Bytes of a VD file of several measurements, of which the last is the scan."""
+    first, place = struct.pack("<II", 0, len(measurements)), RAID_BYTES
+    for number, one in enumerate(measurements, start=1):
+        first += struct.pack("<IIQQ", number, number, place, len(one)) + bytes(128)
+        place += len(one)
+    return first + bytes(RAID_BYTES - len(first)) + b"".join(measurements)
+
+
+def adjusted(fids: Fids, before: int, how: Written = Written()) -> bytes:
+    """Bytes of a VD file with adjustments before the scan: of half the signal, and low gain."""
+    other = _measurement(fids.with_data(0.5 * fids.data), replace(how, gain=0))
+    return raid(*[other] * before, _measurement(fids, how))
+
+
+def _measurement(fids: Fids, how: Written) -> bytes:
     header = _header(fids, how)
     # The converter conjugates what it reads, and so does NIfTI-MRS of ours.
     samples = np.ascontiguousarray(fids.data, np.complex64)
     scans = b"".join(_readout(one, number, how) for number, one in enumerate(samples))
-    measurement = header + scans + _mdh(how, ACQEND, 0, 0, 0)
-    if how.line == "VB":
-        return measurement + bytes(-len(measurement) % 512)
-    first = struct.pack("<IIIIQQ", 0, 1, 1, 1, RAID_BYTES, len(measurement))
-    return first + bytes(RAID_BYTES - len(first)) + measurement
+    made = header + scans + _mdh(how, ACQEND, 0, 0, 0)
+    return made if how.line == "VB" else made + bytes(-len(made) % 512)
 
 
 def write_twix(fids: Fids, path: Path, how: Written = Written()) -> None:

@@ -121,6 +121,10 @@ def test_metabolite_cycling_keeps_the_water():
         ({"b_value": {"Value": [0, 3000], "Description": "s/mm2"}}, "diffusion"),
         ({"EchoTime": [0.03, 0.03], "RepetitionTime": {"start": 2.0, "increment": 0}}, ""),
         ({"EchoTime": [0.03, 0.0300001]}, ""),
+        ({"EchoTime": {"start": 0.03, "increment": 0.0002}}, "echo time"),  # 50 ms at last
+        ({"TxOffset": [-2.3, 0.0]}, "frequency of excitation"),
+        ({"TxOffset": [0.0, 0.02, -0.03]}, ""),  # a drift that the scanner followed
+        ({"TxOffset": {"start": 0.0, "increment": 0.001}}, ""),
         ({"WaterSuppressed": [True, False]}, ""),
         ({"p": [1, 2], "EchoTime": []}, ""),
         ([0.03, 0.05], ""),

@@ -343,6 +343,13 @@ def test_a_region_that_the_sheet_does_not_hold_is_refused(files, region, said):
     assert said in problem
 
 
+@pytest.mark.parametrize("column", ["hemisphere", 5])
+def test_a_region_of_a_column_that_there_is_not_is_one_problem(files, column):
+    sites = {"region": "acc", "region_column": column}
+    (problem,) = problems({**files(scans=REGIONS), "sites": sites})
+    assert "region_column" in problem
+
+
 def test_a_unit_of_two_arms_is_refused(files):
     mixed = ARMS.replace("two", "one")
     (problem,) = problems(files(scans=mixed))

@@ -130,3 +130,23 @@ def test_a_measured_pair_of_one_row_says_nothing(shared_data, tmp_path):
     act, ref = (f"hostile/press35_sub02_{name}.sdat" for name in ("act", "ref"))
     record, _ = converted(replace(SITE), shared_data, tmp_path, act, ref)
     assert record["excitations_per_transient"] == 1 and record["warnings"] == []
+
+
+@pytest.mark.parametrize(("named", "told"), [(None, True), (64, False)])
+def test_the_sheet_says_of_how_many_excitations_one_average_is(fids, tmp_path, named, told):
+    """A mean of 64 whose header says 1: its reference has eight times its noise."""
+    rng = np.random.default_rng(3)
+    parts = rng.normal(size=(2, 2, 1, fids.n_points))
+    noise = 1e-3 * np.abs(fids.data).max() * (parts[0] + 1j * parts[1])
+    water = 1e3 * np.abs(fids.data).max() * np.exp(-15 * fids.time_s)
+    one = fids.mean().broadened(10.0)  # nothing is left of the lines where the noise is read
+    for name, each in (("a", one.data + noise[:1] / 8), ("w", water + noise[1:])):
+        image = to_nifti(one.with_data(each))
+        (code,) = (each for each in image.header.extensions if each.get_code() == 44)
+        header = json.loads(code.get_content()) | {"NumberOfTransients": 1}
+        image.header.extensions[:] = [nib.nifti1.Nifti1Extension(44, json.dumps(header).encode())]
+        nib.save(image, tmp_path / f"{name}.nii.gz")
+    columns = {} if named is None else {"excitations_per_transient": named}
+    record, _ = converted(SITE, tmp_path, tmp_path / "out", "a.nii.gz", "w.nii.gz", **columns)
+    assert record["status"] == "ok", record["reason"]
+    assert bool(record["reference"]["distrust"]) == told, record["warnings"]

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from fmrsflow.convert.exports import same_exports
+from fmrsflow.convert.exports import MOST_FILES, not_compared, same_exports
 from fmrsflow.fids import Fids, to_nifti
 from fmrsflow.study import Scan, Site, Study
 from fmrsflow.synthetic.writers import write_rda
@@ -37,3 +37,20 @@ def test_the_nifti_of_an_rda_is_the_same_measurement(tmp_path, seed, allowed, to
     found = same_exports(Study(config, {"north": SITE}, tuple(scans)))
     assert len(found) == told
     assert all("a.rda and b.nii.gz are one measurement" in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("number", "endings", "allowed", "told"),
+    [
+        (MOST_FILES + 1, ("rda", "nii"), False, 1),
+        (MOST_FILES, ("rda", "nii"), False, 0),
+        (MOST_FILES + 1, ("rda", "RDA"), False, 0),
+        (MOST_FILES + 1, ("rda", "nii"), True, 0),
+    ],
+)
+def test_a_site_that_is_too_large_to_look_at_is_told(number, endings, allowed, told):
+    scans = [Scan("north", f"{n:03d}", f"{n}.{endings[n % 2]}") for n in range(number)]
+    config = {"data_root": ".", "results": ".", "same_content": allowed}
+    found = not_compared(Study(config, {"north": SITE}, tuple(scans)))
+    assert len(found) == told
+    assert all(f"site north: files of several formats and {number} scans" in one for one in found)

@@ -8,7 +8,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from fmrsflow.convert.gains import dicom_gain, gain_of
+from fmrsflow.convert.gains import gain_of
+from fmrsflow.convert.reader import read
+from fmrsflow.study import Site
 
 
 @pytest.mark.parametrize("revision", [14, 20, 26, 31])
@@ -45,10 +47,12 @@ def test_the_gain_of_siemens_is_that_of_the_protocol(tmp_path, protocol, gain):
     header = pydicom.Dataset()
     header.add_new(0x00290010, "LO", "SIEMENS CSA HEADER")
     header.add_new(0x00291120, "OB", protocol)
-    assert dicom_gain(header) == gain
+    header.save_as(tmp_path / "a.IMA", implicit_vr=False, little_endian=True)
+    assert gain_of(tmp_path / "a.IMA", "dicom") == gain
 
 
 def test_the_gain_of_a_measured_file(shared_data):
-    header = pydicom.dcmread(shared_data / "siemens-press-3t" / "SVS_30.IMA")
-    assert dicom_gain(header) == (1.0,)
+    site = Site("north", "Siemens", 3.0, "PRESS", 0.03, 2.0, "own")
+    found = read(shared_data / "siemens-press-3t" / "SVS_30.IMA", site)
+    assert found.fids.told.gain == (1.0,)
     assert gain_of(shared_data / "siemens-press-3t" / "SVS_30.rda", "rda") == ()

@@ -95,6 +95,19 @@ def test_noise_tells_the_gain_of_a_reference(gain):
     assert noisier(reference, fids, None) == []
 
 
+def test_water_far_from_the_carrier_is_no_noise():
+    """Protocols with the carrier at NAA at 7T: water at 740 Hz, of CSF, that has not decayed."""
+    time = np.arange(1024) * 2.5e-4
+    rng = np.random.default_rng(8)
+    parts = rng.normal(size=(2, 5, 2, 1024))
+    noise = parts[0] + 1j * parts[1]
+    water = 3e4 * np.exp(2j * np.pi * 740 * time - 12 * time)
+    fids = Fids(noise[1:] + 1e-4 * water, 2.5e-4, 297.2, carrier_ppm=2.16)
+    reference = fids.with_data(noise[:1] + water)
+    assert noise_ratio(reference, fids) == pytest.approx(1.0, rel=0.1)
+    assert noisier(reference, fids, 1) == []
+
+
 @pytest.mark.parametrize(
     ("each", "sums", "told"), [(1, 1, 0), (16, 1, 0), (64, 1, 0), (64, 16, 1), (1, 4, 1)]
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from twix_files import Written, twix_file, write_twix
+from twix_files import Written, adjusted, twix_file, write_twix
 
 from convert_tools import converted
 from fmrsflow.convert.reader import read
@@ -51,6 +51,16 @@ def test_fids_voxel_and_times_come_back(tmp_path, how):
     turned = found.affine[:3, :3].T @ fids.affine[:3, :3]
     np.testing.assert_allclose(np.abs(turned), np.diag([400.0, 625.0, 900.0]), atol=0.05)
     np.testing.assert_allclose(found.affine[:3, 3], fids.affine[:3, 3], atol=1e-3)
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_the_last_measurement_is_the_scan(tmp_path, before):
+    """Adjustments stand before it, with another signal and gain."""
+    fids = scan(coils=1)
+    (tmp_path / "meas.dat").write_bytes(adjusted(fids, before))
+    found = read(tmp_path / "meas.dat", SITE).fids
+    np.testing.assert_allclose(found.data, fids.data, atol=1e-6)
+    assert found.told.gain == (1.0,)
 
 
 @pytest.mark.parametrize("line", ["VB", "VD"])

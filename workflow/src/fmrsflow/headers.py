@@ -52,13 +52,15 @@ for 1/(2J), 68 ms (Mescher 1998), GSH for about 130 ms (Sanaei Nezhad 2017); who
 without editing takes a short one."""
 
 
+FREQUENCY = "frequency of excitation"
+
 SERIES = {
     "echo time": r"te|echotime",
     "repetition time": r"tr|repetitiontime",
     "inversion time": r"ti|inversion(time|delay)",
     "mixing time": r"tm|mixingtime",
     "flip angle": r"(excitation)?flipangle",
-    "frequency of excitation": r"txoffset",
+    FREQUENCY: r"txoffset",
     "diffusion weighting": r"b|bvals?|bvalues?|(diffusion|gradient).*",
 }
 """What makes other spectra of the transients of a series, by the names of fields (small letters,
@@ -66,6 +68,13 @@ nothing between) that list a value for each (NIfTI-MRS, dynamic header fields)."
 
 SERIES_TOLERANCE = 0.01
 """Relative difference of such values that is one: 0.3 ms of an echo time of 30 ms."""
+
+SAME_OFFSET_PPM = 0.5
+"""The same of the frequency of excitation (TxOffset, ppm): scanners that follow a drift move it by
+tenths, some hundredths of a pulse's bandwidth; what excites other lines lies a ppm away or more."""
+
+LONG_SERIES = 100
+"""Transients over which a start with an increment is followed: the list has no end of its own."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +177,10 @@ def _series(header: Mapping) -> str:
             values = [one for one in listed if _is_number(one)]
             texts = {one for one in listed if isinstance(one, str)}
             spread = max(values, default=0) - min(values, default=0)
-            if len(texts) > 1 or spread > SERIES_TOLERANCE * max(map(abs, values), default=0):
+            same = SERIES_TOLERANCE * max(map(abs, values), default=0)
+            if what == FREQUENCY:
+                same = SAME_OFFSET_PPM
+            if len(texts) > 1 or spread > same:
                 return f"its header lists another {what} along a dimension (dim_{n}_header)"
     return ""
 
@@ -180,7 +192,8 @@ def _listed(value) -> list:
         value = value["Value"]
     if isinstance(value, Mapping):
         start, step = value.get("start"), value.get("increment")
-        value = [start, start + step] if _is_number(start) and _is_number(step) else []
+        known = _is_number(start) and _is_number(step)
+        value = [start, start + LONG_SERIES * step] if known else []
     found = []
     for one in value if isinstance(value, list) else [value]:
         try:

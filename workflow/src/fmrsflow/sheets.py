@@ -421,9 +421,10 @@ def _pair_problems(config: dict, scans: list[Scan], name: str) -> list[str]:
 def _region_problems(config: dict, scans: list[Scan], name: str) -> list[str]:
     """A region that answers and that no scan is in."""
     asked, column = config["sites"].get("region"), config["sites"].get("region_column")
-    if not asked or not scans or not isinstance(asked, str):
-        return []
-    known = sorted({getattr(scan, column) for scan in scans} - {""}) if column else []
+    columns = schema("sites")["region_column"]["choices"]
+    if not asked or not scans or not isinstance(asked, str) or column not in columns:
+        return []  # another column is an error of its own
+    known = sorted({getattr(scan, column) for scan in scans} - {""})
     regions = asked.split("-")
     if len(regions) > 2 or len(set(regions)) < len(regions):
         return [f"{name}: sites: region: {asked!r} is neither a region nor of the form A-B"]

@@ -171,8 +171,7 @@ def distrusted(reference: Fids, fids: Fids) -> list[str]:
         found.append(
             f"the water reference's header has a receiver gain of {_several(one)}, the scan's of "
             f"{_several(other)}: its water is on another scale; molal and molar values are not to "
-            "be used, "
-            "unless the export has divided by the gain"
+            "be used, unless the export has divided by the gain"
         )
     return found
 
@@ -245,6 +244,7 @@ def pattern(fids: Fids) -> tuple[float, float]:
     away, noise = fids.ppm - fids.carrier_ppm, np.median(magnitude)
 
     def strength(sense: int) -> float:
+        """Of the pattern (1) or of its mirror image (-1), in the unit of the spectrum."""
         found = 0.0
         for shift in np.linspace(-SINGLET_SEARCH_PPM, SINGLET_SEARCH_PPM, 61) - CARRIER_PPM:
             low, high = sorted(sense * (np.array(SURROUNDINGS_PPM) + shift))

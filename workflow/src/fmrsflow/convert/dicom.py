@@ -12,7 +12,7 @@ import numpy as np
 
 from fmrsflow.convert.averages import dicom_averages
 from fmrsflow.convert.boxes import box_distance_mm
-from fmrsflow.convert.gains import dicom_gain
+from fmrsflow.convert.gains import gain_of
 from fmrsflow.convert.transients import references, stack
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.fids import Fids
@@ -84,7 +84,7 @@ class Instance:
     averages : float or None
         Excitations that one FID is made of.
     gain : tuple of float
-        Of the receiver (`gains.dicom_gain`).
+        Of the receiver (`gains.gain_of`).
     vendor : str
         As in sites.tsv, by the header's own Manufacturer; "" where it names none of those.
     """
@@ -274,7 +274,7 @@ def _instance(file: Path, shown: str, header) -> Instance:
         _first_samples(header, samples) if standard else None,
         _slab_box(header),
         dicom_averages(header),
-        dicom_gain(header),
+        gain_of(file, "dicom"),
         vendor_of(_text(header, "Manufacturer")),
     )
 

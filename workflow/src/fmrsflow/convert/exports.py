@@ -24,12 +24,34 @@ def same_exports(study: Study) -> list[str]:
     if study.config["same_content"]:
         return []
     prints: dict[str, Sequence[float]] = {}
-    for site in study.sites.values():
-        own = [scan for scan in study.scans if scan.site == site.name]
-        formats = {PurePosixPath(scan.mrs).suffix.lower() for scan in own}
-        if len(formats) > 1 and len(own) <= MOST_FILES:
+    for own in _of_several_formats(study).values():
+        if len(own) <= MOST_FILES:
             prints |= {scan.key: _read(study, scan) for scan in own}
     return _told(twins(prints), {scan.key: scan.mrs for scan in study.scans})
+
+
+def not_compared(study: Study) -> list[str]:
+    """Sites of too many scans for `same_exports`, one line each."""
+    if study.config["same_content"]:
+        return []
+    return [
+        f"site {site}: files of several formats and {len(own)} scans, more than {MOST_FILES}: "
+        "whether two are one measurement is not looked at here; the tables exclude such"
+        for site, own in _of_several_formats(study).items()
+        if len(own) > MOST_FILES
+    ]
+
+
+def _of_several_formats(study: Study) -> dict[str, list[Scan]]:
+    """Scans of each site that names files of several formats, by their endings."""
+    found: dict[str, list[Scan]] = {}
+    for scan in study.scans:
+        found.setdefault(scan.site, []).append(scan)
+    return {
+        site: own
+        for site, own in found.items()
+        if len({PurePosixPath(scan.mrs).suffix.lower() for scan in own}) > 1
+    }
 
 
 def _told(found: dict[str, str], named: dict[str, str]) -> list[str]:

@@ -11,14 +11,13 @@ import struct
 from pathlib import Path
 
 from fmrsflow.convert.p_file import p_file_header
+from fmrsflow.convert.twix import check_twix
 
 TWIX_BYTES = 1 << 22
-"""Of a twix file, in which its protocols stand; they have some 100 kB each."""
+"""Of a measurement of a twix file, in which its protocols stand; they have some 100 kB each."""
 
 _OF_SIEMENS = re.compile(rb"sRXSPEC\.lGain\s*=\s*(\d+)")
 _PROTOCOL = b"sRXSPEC."
-_GROUPS = (0x0021, 0x0029)
-"""Private groups of DICOM in which Siemens' releases keep the protocol."""
 
 
 def gain_of(path: Path, kind: str) -> tuple[float, ...]:
@@ -28,35 +27,27 @@ def gain_of(path: Path, kind: str) -> tuple[float, ...]:
     ----------
     path : Path
     kind : str
-        As `formats.recognise` has it; DICOM by `dicom_gain`.
+        As `formats.recognise` has it; of DICOM each file by itself.
 
     Notes
     -----
-    Twix: high (1) or low (0) gain of the protocol. P-files: R1 and R2 of the manual prescan, which
-    stand before the transmitter's gain and the frequency (rdbm.h; four integers in a row).
+    Twix and DICOM of Siemens: high (1) or low (0) gain of the scan's protocol, which is text in
+    private elements of DICOM, and in twix may stand behind adjustments with their own. P-files: R1
+    and R2 of the manual prescan, which stand before the transmitter's gain and the frequency
+    (rdbm.h; four integers in a row).
     """
     if kind == "twix":
         with path.open("rb") as file:
+            file.seek(check_twix(path).place)
             return _of_protocol(file.read(TWIX_BYTES))
+    if kind == "dicom":
+        return _of_protocol(path.read_bytes())
     if kind == "pfile" and (header := p_file_header(path)) is not None:
         place = type(header).rhr_rh_ps_mps_freq.offset
         order = "<" if header.rhr_rh_ps_mps_freq == _at(header, place, "<") else ">"
         gains = tuple(float(_at(header, place - back, order)) for back in (12, 8))
         return gains if all(gains) else ()
     return ()
-
-
-def dicom_gain(header) -> tuple[float, ...]:
-    """That of Siemens' protocol in a DICOM header."""
-    try:
-        values = [bytes(one.value) for one in header if one.tag.group in _GROUPS and _raw(one)]
-    except Exception:  # whatever a damaged header makes of it
-        return ()
-    return next(filter(None, map(_of_protocol, values)), ())
-
-
-def _raw(element) -> bool:
-    return isinstance(element.value, bytes)
 
 
 def _of_protocol(content: bytes) -> tuple[float, ...]:

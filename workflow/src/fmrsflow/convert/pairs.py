@@ -25,7 +25,8 @@ LATEST_TOP = 2
 RISEN = 0.1
 """A water FID that is largest at that point or later, and that starts with less than that share of
 its power there, was not sampled from its echo. Measured ones are largest at point 0 or 1, and begin
-with most of it; a rise over eight points costs a sixth of the water."""
+with 0.25 of it (Philips at 1.5T; 0.3 at 3T) to all; a rise over eight points costs a sixth of the
+water."""
 
 SAME_RESIDUAL = 1e-4
 """Norm of the difference of two FIDs over theirs up to which they are one, whatever the scale. The
@@ -33,8 +34,9 @@ metabolites alone are more of an unsuppressed FID, so that two measurements neve
 
 
 DIFFERENCES = 6
-"""Neighbours are subtracted so many times before noise is read off the end of FIDs: a line 100 Hz
-from the carrier at a dwell time of 0.5 ms keeps a thousandth of its size, white noise all."""
+"""Neighbours are subtracted so many times before noise is read off the end of FIDs: at a dwell time
+of 0.5 ms what lies within 100 Hz of the strongest line keeps a thousandth of its size at most, and
+white noise all."""
 
 NOISIER = 1.5
 """Noise of a reference over the most that one excitation has from which it is on another scale: raw
@@ -130,15 +132,19 @@ def noise_ratio(reference: Fids, fids: Fids) -> float | None:
     is that of another gain, or of a sum.
     """
     n = min(without_zeros(one).n_points for one in (reference, fids))
-    tails = [one.data[..., 3 * n // 4 : n].astype(complex) for one in (reference, fids)]
-    if tails[0].shape[-1] < LEAST_TAIL:
+    tail = slice(3 * n // 4, n)
+    if tail.stop - tail.start < LEAST_TAIL:
         return None
     sizes = []
-    for tail in tails:
-        power = np.abs(np.diff(tail, DIFFERENCES, axis=-1)) ** 2
+    for one in (reference, fids):
+        # Many protocols have the carrier at NAA, 700 Hz from the water at 7T.
+        line = one.ppm[np.argmax(power_spectrum(one))]
+        end = one.shifted(-one.hz_at(line)).data[..., tail].astype(complex)
+        power = np.abs(np.diff(end, DIFFERENCES, axis=-1)) ** 2
         noise = np.sqrt(power.mean(axis=(0, 2)) / comb(2 * DIFFERENCES, DIFFERENCES))
         # Rounding to steps of a noise's SD adds a twelfth of its variance.
-        steps = np.diff(np.unique(tail[0].real))
+        first = one.data[0, :, tail]
+        steps = np.diff(np.unique([first.real, first.imag]))
         if not steps.size or steps.min() > noise.max():
             return None
         sizes.append(noise)
@@ -146,8 +152,7 @@ def noise_ratio(reference: Fids, fids: Fids) -> float | None:
 
 
 def noisier(reference: Fids, fids: Fids, excitations: float | None) -> list[str]:
-    """What the noise of a reference says of its scale; `excitations`: those of a FID of the "
-    "scan."""
+    """What the noise of a reference says of its scale; `excitations` are those of a scan's FID."""
     ratio = noise_ratio(reference, fids) if excitations else None
     if ratio is None or ratio <= NOISIER * sqrt(excitations):
         return []
@@ -156,6 +161,5 @@ def noisier(reference: Fids, fids: Fids, excitations: float | None) -> list[str]
         f"excitation has {sqrt(excitations):.2g} times at most: the reference is a sum where the "
         "scan is a mean, or of another receiver gain, and its water on another scale; molal and "
         "molar values are not to be used (if a transient is the mean of several excitations, say "
-        "so "
-        "in column excitations_per_transient of scans.tsv)"
+        "so in column excitations_per_transient of scans.tsv)"
     ]

@@ -121,7 +121,7 @@ def read(path: Path, site: Site) -> Converted:
             name: replace(one, told=replace(one.told, averages=averages))
             for name, one in found.items()
         }
-    if gain := gain_of(path, kind):
+    if kind != "dicom" and (gain := gain_of(path, kind)):
         found = {
             name: replace(one, told=replace(one.told, gain=gain)) for name, one in found.items()
         }
@@ -277,6 +277,7 @@ def _vendor(path: Path, kind: str) -> tuple[dict[str, Fids], list[str]]:
     notes: list[str] = []
 
     def prepare(folder: Path) -> list[str]:
+        """Arguments of the converter; what was mended is noted."""
         arguments, found = _arguments(path, kind, folder)
         notes.extend(found)
         return arguments
@@ -386,8 +387,9 @@ def _arguments(path: Path, kind: str, folder: Path) -> tuple[list[str], list[str
         copy, notes = mended_rda(path, folder)
         return ["rda", str(copy)], notes
     if kind == "twix":
-        check_twix(path)
-        return ["twix", "-e", "image", "-q", str(path)], []
+        # The converter takes the second of several, which need not be the last.
+        number = check_twix(path).number
+        return ["twix", "-e", "image", "-q", "-m", str(number), str(path)], []
     check_p_file(path)
     return ["ge", str(path)], []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fmrsflow.convert.exports import same_exports
+from fmrsflow.convert.exports import not_compared, same_exports
 from fmrsflow.errors import DataError
 from fmrsflow.events import events_of, without_strays
 from fmrsflow.identity import same_measurements
@@ -41,7 +41,9 @@ def main(argv: list[str]) -> int:
     missing = [] if study.config["synthetic"] else missing_files(study)
     unread, designs = ([], []) if study.config["synthetic"] else _designs(study)
     wrong = [*_settings(study), *_sequences(study), *same_measurements(study), *unread]
-    wrong += [] if study.config["synthetic"] else same_exports(study)
+    if not study.config["synthetic"]:
+        wrong += same_exports(study)
+        designs += not_compared(study)
     wrong += troubles(study)
     print("\n".join([*wrong, *missing]), file=sys.stderr)
     print("".join(f"{line}\n" for line in [*designs, *_without_change(study)]), end="")

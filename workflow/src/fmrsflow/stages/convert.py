@@ -57,7 +57,7 @@ def process(job: Job) -> dict:
             raise DataError(f"{name} (ref of {path.name}): {error}") from None
         checks.check_water_position(reference, job.warn)
         distrust = checks.distrusted(reference, fids)
-        distrust += noisier(reference, fids, _excitations_of_fid(fids, each))
+        distrust += noisier(reference, fids, _excitations_of_fid(job, fids, each))
         for text in distrust:
             job.warn(text)
         job.save("mrsref", reference)
@@ -122,9 +122,9 @@ def _excitations(job: Job, path: Path, converted: Converted) -> int | None:
     return told.each
 
 
-def _excitations_of_fid(fids: Fids, each: int | None) -> float | None:
-    """Of the scan; None where that is not known."""
-    if fids.n_transients > 1:
+def _excitations_of_fid(job: Job, fids: Fids, each: int | None) -> float | None:
+    """Of the scan, by the sheet where it says so; None where that is not known."""
+    if fids.n_transients > 1 or job.scan.excitations_per_transient:
         return each
     return fids.told.averages or fids.told.excitations
 
