@@ -264,6 +264,27 @@ def test_units_of_two_sessions_are_two(tmp_path):
     assert units == [("1", "12x"), ("1", "12x"), ("12", "12xx"), ("12", "12xx")]
 
 
+@pytest.mark.parametrize("events", [True, False])
+def test_a_scan_at_rest_in_another_place_gives_no_response_with_the_task(tmp_path, events):
+    root = tmp_path / "d"
+    for sub, shift in (("sub-01", 0.0), ("sub-02", 30.0)):
+        for task, x in (("rest", shift), ("vis", 0.0)):
+            stem = f"{sub}/mrs/{sub}_task-{task}"
+            svs(root, stem)
+            affine = np.diag([20.0, 20.0, 20.0, 1.0])
+            affine[0, 3] = x
+            fids = replace(spectra(1, False), affine=affine, te_s=0.022, tr_s=4.0)
+            nib.save(to_nifti(fids), root / f"{stem}_svs.nii.gz")
+        if events:
+            put(root, f"{sub}/mrs/{sub}_task-vis_events.tsv", EVENTS)
+    study = tmp_path / "study"
+    assert main([str(study), "--bids", str(root), "--site", "A"]) == 0
+    units = [(row["subject"], row["unit"]) for row in rows(study)]
+    assert units == [("01", "all" if events else NONE)] * 2 + [("02", NONE)] * 2
+    todo = [one for one in notes(study, "to do") if "30 mm apart" in one]
+    assert len(todo) == 1 and "sub-02_task-rest" in todo[0]
+
+
 # --- folders of vendor files
 
 

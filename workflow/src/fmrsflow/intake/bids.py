@@ -10,10 +10,20 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from fmrsflow.convert.boxes import box_distance_mm
 from fmrsflow.intake.companions import add_companions, check_references
 from fmrsflow.intake.dataset import Dataset, Name
-from fmrsflow.intake.found import GUESS, LEFT, REST_WORDS, FoundScan, Note, Unusable
-from fmrsflow.intake.protocol import protocol_of, sidecar_problem
+from fmrsflow.intake.found import (
+    GUESS,
+    LEFT,
+    OPEN,
+    REST_WORDS,
+    SAME_PLACE_MM,
+    FoundScan,
+    Note,
+    Unusable,
+)
+from fmrsflow.intake.protocol import place_of, protocol_of, sidecar_problem
 
 COLUMNS = {
     "subject": "sub", "session": "ses", "task": "task", "acq": "acq", "voi": "voi", "run": "run"
@@ -83,7 +93,7 @@ def _told_apart(dataset: Dataset, scans: Sequence[FoundScan]) -> list[FoundScan]
 
 def _conditions(dataset: Dataset, scans: Sequence[FoundScan]) -> None:
     """Condition of scans without events that have company: by the label of the task; and the unit
-    of a scan at rest with those of the same place that have events."""
+    of a scan at rest with those of the same place, by labels and headers, that have events."""
     groups: dict[tuple, list[FoundScan]] = {}
     for scan in scans:
         key = tuple(scan.columns[column] for column in ("subject", "session", "acq", "voi"))
@@ -104,7 +114,15 @@ def _conditions(dataset: Dataset, scans: Sequence[FoundScan]) -> None:
                 )
         resting = [scan for scan in group if scan.columns.get("condition") == "rest"]
         active = [scan for scan in group if "events" in scan.files]
-        if resting and active:
+        others = [scan for scan in group if scan not in resting]
+        if resting and (apart := _apart_mm([*resting, *others])) > SAME_PLACE_MM:
+            said = f"voxels at rest and of other scans lie {apart:.3g} mm apart, by their headers: "
+            if active:
+                said += "no unit is given; where that is one place, write the same unit for them"
+            else:
+                said += "where those are two places, give the scans different units"
+            dataset.note(OPEN, resting[0].path, said)
+        elif resting and active:
             unit = f"{session}{acq}{voi}" or "all"
             while units.setdefault((subject, unit), key) != key:
                 unit += "x"  # session 1 of acq 2x is not session 12 of acq x
@@ -112,3 +130,9 @@ def _conditions(dataset: Dataset, scans: Sequence[FoundScan]) -> None:
                 scan.columns["unit"] = unit
             said = f"unit {unit}: one response of the scans at rest and those with events"
             dataset.note(GUESS, active[0].path, said)
+
+
+def _apart_mm(scans: Sequence[FoundScan]) -> float:
+    """Largest distance of the voxels of scans from that of the first whose header has one, mm."""
+    places = [place for scan in scans if (place := place_of(scan.path)) is not None]
+    return max((box_distance_mm(places[0], one) for one in places[1:]), default=0.0)

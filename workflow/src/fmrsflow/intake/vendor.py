@@ -543,6 +543,12 @@ def number_runs(scans: Sequence[FoundScan], standing: Mapping[Path, dict]) -> li
             scan.columns["run"] = str(number)
             said = f"run {number} of {total} of this person, in the order of their names"
             notes.append(Note(GUESS, str(scan.path), said))
+        resting = [scan for scan in group if scan.columns.get("condition") == "rest"]
+        united = any(_given(row.get("unit")) for row in rows.values())
+        if 0 < len(resting) < len(group) and not united:
+            said = "at rest beside other scans of this person, each a response of its own: those "
+            said += "of one voxel and session give one with the same unit in scans.tsv"
+            notes.append(Note(OPEN, str(resting[0].path), said))
     return notes
 
 
