@@ -391,6 +391,8 @@ def test_commands_that_differ_in_more_than_files_are_refused(tmp_path, capsys):
 @pytest.mark.parametrize("name", preset_names())
 def test_every_choice_of_a_preset_has_its_source(tmp_path, name, capsys):
     choices = read_preset(name)
+    (source,) = (row["note"] for row in choices.rows if row["from"] == "(source)")
+    assert "doi:10." in source or "docs/" in source
     assert all(row["note"] or row["value"] for row in choices.rows)
     # None is outside our limits.
     carried = [row for row in choices.rows if row["kind"] in (SAME, NEAREST)]
