@@ -3,7 +3,7 @@ there (fmrsflow/layout.py), and the commit. Hatchling calls it; an editable inst
 
 from __future__ import annotations
 
-import subprocess
+import runpy
 import tempfile
 from pathlib import Path
 
@@ -35,25 +35,16 @@ class Repository(BuildHookInterface):
             return
         for name in FILES:
             build_data["force_include"][str(Path(self.root, name))] = f"{INSIDE}/{name}"
-        if commit := _commit(self.root):
+        # A repository around an unpacked archive is another project's.
+        commit = _commit_of(self.root) if Path(self.root, ".git").exists() else ""
+        if commit:
             self.folder = tempfile.TemporaryDirectory()
             path = Path(self.folder.name, "commit.txt")
             path.write_text(f"{commit}\n")
             build_data["force_include"][str(path)] = f"{INSIDE}/commit.txt"
 
 
-def _commit(root: str) -> str:
-    """That of the clone, `-dirty` where it was edited; empty where there is none."""
-    if not Path(root, ".git").exists():
-        return ""  # a repository around an unpacked archive is another project's
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--exclude=*"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+def _commit_of(root: str) -> str:
+    """As the package itself tells it; its dependencies are not there while it is built."""
+    module = Path(root, "workflow", "src", "fmrsflow", "commit.py")
+    return runpy.run_path(str(module))["commit_of"](root)

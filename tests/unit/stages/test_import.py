@@ -11,10 +11,12 @@ import yaml
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.formats import to_fsl
+from fmrsflow.basis.systems import METABOLITES
 from fmrsflow.cli import main as fmrsflow
 from fmrsflow.fids import CARRIER_PPM
 from fmrsflow.intake.choices import IMPORTED, LEFT, NEAREST, OPEN, SAME
 from fmrsflow.intake.matlab import read_script
+from fmrsflow.intake.osprey import JSON_NAMES
 from fmrsflow.intake.presets import preset_names, read_preset
 from fmrsflow.sheets import read_config, read_study, schema
 from fmrsflow.tables import read_table
@@ -177,10 +179,11 @@ def test_what_a_source_does_not_set_is_its_default_and_not_ours(tmp_path):
         found[kind].pop("basis.metabolites", None)
     assert found["osprey"] == {
         "fit.models": "single",
-        "fit.range_low_ppm": 0.5,
-        "fit.range_high_ppm": 4.0,
         "fit.baseline_smoothness": "fixed",
     }
+    # The range of OspreySettings.m, whatever ours is.
+    config, *_ = imported(tmp_path / "osprey")
+    assert (config["fit"]["range_low_ppm"], config["fit"]["range_high_ppm"]) == (0.2, 4.2)
     assert found["lcmodel"] == {
         "preprocess.eddy": False,
         "fit.models": "single",
@@ -207,8 +210,65 @@ def test_what_a_script_hides_has_no_default(tmp_path):
     assert len(rows["opts.SpecReg"]) == 1 and "opts.fit.method" not in rows
 
 
+def test_a_phantom_is_fitted_as_osprey_does_whatever_its_job_says(tmp_path):
+    """OspreyJob.m and OspreyProcess.m: knots, macromolecules and registration of phantoms."""
+    (tmp_path / "job.m").write_text(
+        "dataScenario = 'phantom';\nopts.fit.bLineKnotSpace = 0.4;\nopts.fit.fitMM = f(1);\n"
+        "opts.SpecReg = 'RobSpecReg';\nopts.fit.includeMetabs = {'full'};\n"
+    )
+    assert fmrsflow(["import", "osprey", str(tmp_path / "job.m"), str(tmp_path / "study")]) == 0
+    settings, rows, _, _ = imported(tmp_path / "study")
+    assert settings["fit"]["baseline_dimension_per_ppm"] == 1.0
+    assert settings["fit"]["macromolecules"] == "none"
+    window = settings["preprocess"]["align_low_ppm"], settings["preprocess"]["align_high_ppm"]
+    assert (settings["preprocess"]["align"], *window) == ("restricted", 0.5, 4.2)
+    assert len(settings["basis"]["metabolites"]) == len(METABOLITES)
+    assert rows["dataScenario"][0]["kind"] == OPEN and LEFT in {
+        row["kind"] for row in rows["opts.fit.includeMetabs"]
+    }
+
+
+def test_every_key_of_ospreys_window_is_carried_or_named(tmp_path):
+    """Keys that OspreyJob.m reads of such a file, those of no concern here among them."""
+    content = {
+        "seqType": "unedited", "MultiVoxel": "SVS", "editTarget": ["none"],
+        "dataScenario": "invivo", "SpecReg": "RobSpecReg", "SubSpecAlignment": "L2Norm",
+        "UnstableWater": "1", "ECCmetab": "1", "ECCmm": "1", "MM3coModel": "none",
+        "saveLCM": "1", "savejMRUI": "1", "saveVendor": "1", "saveNII": "1", "savePDF": "1",
+        "includeMetabs": ["Glu", "NAA"], "method": "Osprey", "style": "Separate",
+        "lolim_range": "0.2", "uplim_range": "4.2", "lolim_rangew": "2.0", "uplim_rangew": "7.4",
+        "bLineKnotSpace": "0.4", "fitMM": "1", "RelaxationAtlas": 1, "RelaxationAtlasAge": 30,
+        "basisSet": "mine.mat", "deface": "1", "undoPhaseCycle": "1", "SubSpecOrder": [1, 2],
+        "exportParams": ["Osprey"], "files": ["sub-01.SDAT"], "outputFolder": "out",
+        "files_mm": ["sub-01_mm.SDAT"], "file_stat": "stat.csv",
+    }  # fmt: skip
+    (tmp_path / "job.json").write_text(json.dumps(content))
+    study = tmp_path / "study"
+    assert fmrsflow(["import", "osprey", str(tmp_path / "job.json"), str(study)]) == 0
+    _, rows, _, _ = imported(study)
+    limits = {"lolim_range", "uplim_range", "lolim_rangew", "uplim_rangew"}
+    for key in content.keys() - limits:
+        assert {key, JSON_NAMES.get(key), f"opts.{key}"} & set(rows), key
+    assert {"opts.fit.range", "opts.fit.rangeWater"} <= set(rows)
+
+
+def test_the_window_of_a_registration_is_its_own(tmp_path):
+    (tmp_path / "job.m").write_text(
+        "opts.SpecReg = 'RestrSpecReg';\nopts.SpecRegRange = [1.8 3.5];\nopts.fit.range = f(1);\n"
+    )
+    assert fmrsflow(["import", "osprey", str(tmp_path / "job.m"), str(tmp_path / "study")]) == 0
+    settings = imported(tmp_path / "study")[0]["preprocess"]
+    assert (settings["align_low_ppm"], settings["align_high_ppm"]) == (1.8, 3.5)
+
+
 @pytest.mark.parametrize(
-    "line", ["seqType = 'MEGA';", "dataScenario = 'MRSI';", "if x, seqType = 'a'; end"]
+    "line",
+    [
+        "seqType = 'MEGA';",
+        "dataScenario = 'MRSI';",
+        "MultiVoxel = 'PRIAM';",
+        "if x, seqType = 'a'; end",
+    ],
 )
 def test_a_job_of_other_spectra_is_refused(tmp_path, capsys, line):
     (tmp_path / "job.m").write_text(line)
@@ -331,6 +391,8 @@ def test_commands_that_differ_in_more_than_files_are_refused(tmp_path, capsys):
 @pytest.mark.parametrize("name", preset_names())
 def test_every_choice_of_a_preset_has_its_source(tmp_path, name, capsys):
     choices = read_preset(name)
+    (source,) = (row["note"] for row in choices.rows if row["from"] == "(source)")
+    assert "doi:10." in source or "docs/" in source
     assert all(row["note"] or row["value"] for row in choices.rows)
     # None is outside our limits.
     carried = [row for row in choices.rows if row["kind"] in (SAME, NEAREST)]

@@ -331,6 +331,18 @@ def test_scans_of_one_person_are_runs(tmp_path):
     assert main([str(study), "--files", str(tmp_path / "d")]) == 0
     found = rows(study)
     assert [(row["run"], row["condition"]) for row in found] == [("1", "rest"), ("2", "n/a")]
+    assert {row["unit"] for row in found} == {"n/a"}
+    assert any("a_rest" in one and "the same unit" in one for one in notes(study, "to do"))
+    sheet = study / "config" / "scans.tsv"
+    header, *lines = sheet.read_text().splitlines()
+    column = header.split("\t").index("unit")
+    cells = [line.split("\t") for line in lines]
+    for one in cells:
+        one[column] = "u"
+    sheet.write_text("\n".join([header, *map("\t".join, cells), ""]))
+    assert main([str(study), "--files", str(tmp_path / "d")]) == 0
+    assert {row["unit"] for row in rows(study)} == {"u"}
+    assert not any("the same unit" in one for one in notes(study, "to do"))
 
 
 def test_measured_files_of_one_person_are_its_runs(shared_data, tmp_path):

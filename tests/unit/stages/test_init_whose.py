@@ -39,17 +39,19 @@ class Tree:
         if kind:
             self.said.append((kind, f"{stem}_svs.nii.gz", said))
 
-    def check(self, tmp_path: Path, column: str) -> Path:
-        """Make the study and compare."""
-        study = tmp_path / "study"
+    def found(self, study: Path, column: str) -> dict[str, str]:
+        """Make the study; name of each scan's spectra and of the file in a column."""
         assert main([str(study), "--bids", str(self.root), "--site", "A"]) == 0
-        found = {row["mrs"].rpartition("/")[2]: row[column] for row in rows(study)}
-        assert {key: cell.rpartition("/")[2] or cell for key, cell in found.items()} == {
-            key: "a" if value == NONE else value for key, value in self.wanted.items()
-        }
-        for kind, name, said in self.said:
-            assert any(name in one and said in one for one in notes(study, kind)), (name, said)
-        return study
+        cells = {Path(row["mrs"]).name: row[column] for row in rows(study)}
+        return {name: cell if cell == NONE else Path(cell).name for name, cell in cells.items()}
+
+    def unsaid(self, study: Path) -> list[tuple[str, str, str]]:
+        """Notes that are to be there and are not."""
+        return [
+            (kind, name, said)
+            for kind, name, said in self.said
+            if not any(name in one and said in one for one in notes(study, kind))
+        ]
 
 
 def water(root: Path, sub: str, stem: str, **meta) -> str:
@@ -105,7 +107,9 @@ def test_water_references(tmp_path):
     put(root, "sub-18/mrs/sub-19_mrsref.nii.gz")
     tree.scan("sub-18", NONE)
     tree.scan("sub-19", NONE)
-    tree.check(tmp_path, "ref")
+    study = tmp_path / "study"
+    assert tree.found(study, "ref") == tree.wanted
+    assert tree.unsaid(study) == []
 
 
 def test_a_reference_of_another_place_is_not_taken_by_entities_alone(tmp_path):
@@ -120,7 +124,9 @@ def test_a_reference_of_another_place_is_not_taken_by_entities_alone(tmp_path):
             nib.save(to_nifti(fids), tree.root / sub / "mrs" / f"{name}.nii.gz")
     tree.wanted["sub-01_task-vis_svs.nii.gz"] = "sub-01_mrsref.nii.gz"
     tree.said.append(("to do", "sub-02_task-vis_svs.nii.gz", "another voxel"))
-    tree.check(tmp_path, "ref")
+    study = tmp_path / "study"
+    assert tree.found(study, "ref") == tree.wanted
+    assert tree.unsaid(study) == []
 
 
 def test_t1w(tmp_path):
@@ -158,7 +164,9 @@ def test_t1w(tmp_path):
     put(root, "sub-12/anat/sub-12_space-MNI_T1w.nii.gz")
     space = "bids::sub-12/anat/sub-12_space-MNI_T1w.nii.gz"
     tree.scan("sub-12", NONE, todo, "a space that is not", AnatomicalImage=space)
-    study = tree.check(tmp_path, "t1w")
+    study = tmp_path / "study"
+    assert tree.found(study, "t1w") == tree.wanted
+    assert tree.unsaid(study) == []
     left = notes(study, "left out")
     assert sum("disagree" in one for one in left) == 2
 
@@ -185,7 +193,9 @@ def test_events(tmp_path):
     nearer = put(root, "sub-07/mrs/sub-07_task-vis_acq-a_events.tsv", EVENTS).name
     put(root, "sub-07/mrs/sub-07_task-vis_events.tsv", EVENTS)
     tree.scan("sub-07_task-vis_acq-a", nearer)
-    study = tree.check(tmp_path, "events")
+    study = tmp_path / "study"
+    assert tree.found(study, "events") == tree.wanted
+    assert tree.unsaid(study) == []
     assert not any("sub-01_task-vis_run-01" in line for line in notes(study, "taken"))
 
 
@@ -205,7 +215,9 @@ def test_bold_of_another_session_or_in_another_space_is_not_taken(tmp_path):
     for number in (1, 2):  # whose events would be those of the run?
         put(tree.root, f"sub-03/func/sub-03_task-vis_run-{number}_bold.nii.gz")
         put(tree.root, f"sub-03/func/sub-03_task-vis_run-{number}_events.tsv", EVENTS)
-    study = tree.check(tmp_path, "bold")
+    study = tmp_path / "study"
+    assert tree.found(study, "bold") == tree.wanted
+    assert tree.unsaid(study) == []
     assert {row["bold_events"] for row in rows(study)} == {NONE}
 
 
@@ -262,6 +274,27 @@ def test_units_of_two_sessions_are_two(tmp_path):
     assert main([str(study), "--bids", str(root), "--site", "A"]) == 0
     units = [(row["session"], row["unit"]) for row in rows(study)]
     assert units == [("1", "12x"), ("1", "12x"), ("12", "12xx"), ("12", "12xx")]
+
+
+@pytest.mark.parametrize("events", [True, False])
+def test_a_scan_at_rest_in_another_place_gives_no_response_with_the_task(tmp_path, events):
+    root = tmp_path / "d"
+    for sub, shift in (("sub-01", 0.0), ("sub-02", 30.0)):
+        for task, x in (("rest", shift), ("vis", 0.0)):
+            stem = f"{sub}/mrs/{sub}_task-{task}"
+            svs(root, stem)
+            affine = np.diag([20.0, 20.0, 20.0, 1.0])
+            affine[0, 3] = x
+            fids = replace(spectra(1, False), affine=affine, te_s=0.022, tr_s=4.0)
+            nib.save(to_nifti(fids), root / f"{stem}_svs.nii.gz")
+        if events:
+            put(root, f"{sub}/mrs/{sub}_task-vis_events.tsv", EVENTS)
+    study = tmp_path / "study"
+    assert main([str(study), "--bids", str(root), "--site", "A"]) == 0
+    units = [(row["subject"], row["unit"]) for row in rows(study)]
+    assert units == [("01", "all" if events else NONE)] * 2 + [("02", NONE)] * 2
+    todo = [one for one in notes(study, "to do") if "30 mm apart" in one]
+    assert len(todo) == 1 and "sub-02_task-rest" in todo[0]
 
 
 # --- folders of vendor files

@@ -17,7 +17,7 @@ from fmrsflow import arithmetic
 from fmrsflow.errors import DataError, MachineFault, UsageError
 from fmrsflow.intake.found import FoundScan
 from fmrsflow.sheets import FOLDER
-from fmrsflow.stages.init import make
+from fmrsflow.stages.init import add_protocol_option, make
 from fmrsflow.stages.run import start
 
 
@@ -114,12 +114,8 @@ def _parser() -> argparse.ArgumentParser:
         *("-w", "--work-dir"), type=Path, help="folder of the study (default: OUT_DIR/code)"
     )
     parser.add_argument("--site", help="label of the site (default: the dataset's folder)")
-    parser.add_argument(
-        "--protocol",
-        action="append",
-        default=[],
-        metavar="COLUMN=VALUE",
-        help="a cell of sites.tsv that headers and sidecars leave out: sequence=PRESS",
+    add_protocol_option(
+        parser, "a cell of sites.tsv that headers and sidecars leave out: sequence=PRESS"
     )
     parser.add_argument(
         *("-v", "--version"), action="version", version=f"%(prog)s {version('fmrsflow')}"

@@ -146,6 +146,7 @@ def forecast(study: Study, speed: float = 1.0) -> Forecast:
     cpu_s = n_bytes = 0.0
 
     def add(jobs: dict, cost: Cost, places: Callable[[str], Path], size: Callable) -> None:
+        """Count the jobs of a stage: `places` tells a job's manifest, `size` that of its items."""
         nonlocal n_jobs, n_done, cpu_s, n_bytes
         for job, items in jobs.items():
             n_jobs += 1
@@ -158,6 +159,7 @@ def forecast(study: Study, speed: float = 1.0) -> Forecast:
     nothing = Size(0, 0, 0, 0, False)
 
     def of_item(item) -> Size:
+        """Of a scan, or of the first scan of a unit; nothing where it is of neither."""
         members = getattr(item, "scans", (item,))
         return sizes.get(members[0].key, nothing)
 
@@ -176,6 +178,7 @@ def forecast(study: Study, speed: float = 1.0) -> Forecast:
         folder = study.results / analysis
 
         def page_manifest(job: str, folder: Path = folder) -> Path:
+            """Of a job that makes pages of an analysis."""
             return folder / "report" / "batches" / f"{job}.json"
 
         add(study.jobs("convert"), COSTS["pages"], page_manifest, of_item)

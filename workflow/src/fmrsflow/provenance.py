@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
@@ -13,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import cache_from_source
 from pathlib import Path
 
+from fmrsflow.commit import commit_of
 from fmrsflow.definitions import Key, Package
 from fmrsflow.files import write_bytes, write_json
 from fmrsflow.layout import INSTALLED, PACKAGE
@@ -152,14 +152,4 @@ def _commit() -> str:
         # A wheel: a repository around its environment is another project's.
         told = PACKAGE / INSTALLED / "commit.txt"
         return told.read_text().strip() if told.is_file() else unknown
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--exclude=*"],
-            cwd=PACKAGE,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return unknown
-    return done.stdout.strip() if done.returncode == 0 else unknown
+    return commit_of(PACKAGE) or unknown

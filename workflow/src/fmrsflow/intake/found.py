@@ -13,6 +13,10 @@ SAME_PLACE_MM = 1.0
 """Distance of boxes up to which two measurements are of one voxel."""
 
 
+REST_WORDS = ("rest", "resting", "restingstate", "baseline", "fixation")
+"""Labels of tasks in which nothing is done."""
+
+
 @dataclass(frozen=True)
 class Note:
     """A line of the list that `fmrsflow init` leaves.
@@ -64,3 +68,13 @@ class FoundScan:
 
 class Unusable(Exception):
     """A file that no row can be made of; its text says why."""
+
+
+def holds_events(path: Path) -> bool:
+    """Whether a table has the columns of BIDS events; False where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            header = file.readline(65536).decode("utf-8-sig", "replace").split()
+    except OSError:
+        return False
+    return {"onset", "duration", "trial_type"} <= set(header)

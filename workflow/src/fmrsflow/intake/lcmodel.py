@@ -46,9 +46,9 @@ NO_COUNTERPART = {
 """Why a parameter has none; others are listed without a reason."""
 
 
-KNOTS_PPM, PHASE1_SD, LONG_TE_MS = 0.15, 20.0, 100.0
-"""Defaults of LCModel's source (its BLOCK DATA, and MYCONT for long echo times): what a file does
-not set is its choice too."""
+KNOTS_PPM, PHASE1_SD, LONG_TE_MS, EDDY = 0.15, 20.0, 100.0, "F"
+"""Defaults of DKNTMN, SDDEGP, of PPMEND for long echo times, and of DOECC, by LCModel's source
+(LCModel.f of version 6.3-1N, BLOCK DATA and MYCONT). What a file does not set is its choice too."""
 
 
 def read_control(path: Path) -> Choices:
@@ -132,7 +132,7 @@ def _fit(found: Choices, control: Group) -> None:
         note, said = "knots before the penalty", _said(control, "DKNTMN", KNOTS_PPM)
         found.take("DKNTMN", said, "fit.baseline_knots_per_ppm", 1.0 / spacing, note, NEAREST)
     note = "of each transient before the average" if _true(control, "DOECC") else ""
-    said = _said(control, "DOECC", "F")
+    said = _said(control, "DOECC", EDDY)
     found.take("DOECC", said, "preprocess.eddy", _true(control, "DOECC"), note)
     if control.text("DOWS"):
         on = _true(control, "DOWS")

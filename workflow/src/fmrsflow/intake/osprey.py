@@ -1,7 +1,8 @@
 """Choices of an Osprey job: a `job.m`, by its literal assignments, or the JSON of its window.
 
-Names and defaults are those of Osprey's example jobs and its paper (Oeltzschner et al. 2020, J
-Neurosci Methods 343:108827).
+Names and defaults are those of Osprey's source (settings/OspreySettings.m, job/OspreyJob.m and
+process/OspreyProcess.m of 2024-12) and its paper (Oeltzschner et al. 2020, J Neurosci Methods
+343:108827).
 """
 
 from __future__ import annotations
@@ -34,11 +35,20 @@ JSON_NAMES = {
     "style": "opts.fit.style",
     "bLineKnotSpace": "opts.fit.bLineKnotSpace",
     "fitMM": "opts.fit.fitMM",
+    "basisSet": "opts.fit.basisSetFile",
+    "deface": "opts.img.deface",
+    "undoPhaseCycle": "opts.load.undoPhaseCycle",
 }
 """Keys of the JSON that a script spells otherwise."""
 
-FIT_RANGE, KNOTS_PPM = (0.5, 4.0), 0.4
-"""Defaults of Osprey: what a job does not set is its choice too."""
+FIT_RANGE, KNOTS_PPM = (0.2, 4.2), 0.4
+"""Defaults of Osprey: what a job does not set is its choice too. Its example jobs set another
+range."""
+
+PHANTOM = {"opts.fit.bLineKnotSpace": 1.0, "opts.fit.fitMM": 0}
+PHANTOM_ALIGN = {"opts.SpecReg": "RestrSpecReg", "opts.SpecRegRange": [0.5, 4.2]}
+"""What Osprey takes for phantoms in place of what a job says, the second where spectra are
+registered at all."""
 
 FILES = {"files": "mrs", "files_ref": "ref", "files_nii": "t1w"}
 NO_COUNTERPART = {
@@ -74,8 +84,10 @@ def read_job(path: Path) -> Choices:
         It cannot be read, or is of edited spectra, several voxels or a series.
     """
     values, unknown = _values(path)
+    every = path.suffix.lower() == ".json"  # a script has variables that are no settings
     found = Choices("osprey")
     _refuse(values, unknown, path)
+    _phantom(values, unknown)
     for name, reason in unknown.items():
         if name.startswith("opts.") or name in NO_COUNTERPART or name.startswith("files"):
             found.ask(name, "", f"{reason}: set by hand; scripts are read, never run")
@@ -88,7 +100,8 @@ def read_job(path: Path) -> Choices:
     known = {row["from"] for row in found.rows}
     for name, value in values.items():
         reason = next((why for one, why in NO_COUNTERPART.items() if name.startswith(one)), None)
-        if name not in known and value not in ("", [], [""]) and (reason or "opts." in name):
+        setting = reason or every or "opts." in name
+        if name not in known and value not in ("", [], [""]) and setting:
             found.leave(name, value, reason or "not known to this program")
     return found
 
@@ -135,7 +148,7 @@ def _hidden(values: dict, unknown: dict, name: str) -> bool:
 
 
 def _refuse(values: dict, unknown: dict, path: Path) -> None:
-    for name in ("seqType", "dataScenario"):
+    for name in ("seqType", "dataScenario", "MultiVoxel"):
         if _hidden(values, unknown, name):
             raise DataError(f"{path}: {name} is {unknown[name]}: write it as a literal")
     sequence = str(values.get("seqType", "unedited")).lower()
@@ -144,14 +157,32 @@ def _refuse(values: dict, unknown: dict, path: Path) -> None:
     scenario = str(values.get("dataScenario", "invivo"))
     if scenario.lower() not in ("invivo", "phantom"):
         raise DataError(f"{path}: dataScenario {scenario}: single voxels only are processed")
+    voxels = str(values.get("MultiVoxel") or "SVS")
+    if voxels.lower() != "svs":
+        raise DataError(f"{path}: MultiVoxel {voxels}: single voxels only are processed")
+
+
+def _is_phantom(values: dict) -> bool:
+    return str(values.get("dataScenario", "invivo")).lower() == "phantom"
+
+
+def _phantom(values: dict, unknown: dict) -> None:
+    if _is_phantom(values):
+        registered = values.get("opts.SpecReg") != "none"
+        for name, value in (PHANTOM | (PHANTOM_ALIGN if registered else {})).items():
+            values[name] = value
+            unknown.pop(name, None)
 
 
 def _preprocessing(found: Choices, values: dict, unknown: dict) -> None:
     found.add("seqType", values.get("seqType", "unedited"), "same", "", "", "the only kind here")
-    if str(values.get("dataScenario", "invivo")).lower() == "phantom":
+    if "MultiVoxel" in values:
+        found.add("MultiVoxel", values["MultiVoxel"], "same", "", "", "the only kind here")
+    if _is_phantom(values):
         found.ask("dataScenario", "phantom", "tissue and relaxation of brains are assumed here")
+    elif "dataScenario" in values:
+        found.add("dataScenario", values["dataScenario"], "same", "", "", "")
     method = str(values.get("opts.SpecReg", "RobSpecReg"))
-    fit_range = _pair(values.get("opts.fit.range"))
     if _hidden(values, unknown, "opts.SpecReg"):
         pass  # asked for
     elif method == "RobSpecReg":
@@ -160,10 +191,14 @@ def _preprocessing(found: Choices, values: dict, unknown: dict) -> None:
         note = "a running target in the order of likeness in place of the median of all"
         found.take("opts.SpecReg", method, "preprocess.align", "robust", note, NEAREST)
     elif method == "RestrSpecReg":
-        low, high = fit_range or FIT_RANGE
         found.take("opts.SpecReg", method, "preprocess.align", "restricted")
-        for key, value in (("align_low_ppm", low), ("align_high_ppm", high)):
-            found.take("opts.SpecReg", method, f"preprocess.{key}", value, "the range of the fit")
+        own = "opts.SpecRegRange"
+        given = own in values or _hidden(values, unknown, own)
+        name, note = (own, "") if given else ("opts.fit.range", "the range of the fit")
+        if not _hidden(values, unknown, name):  # else asked for
+            window = _pair(values.get(name)) or FIT_RANGE
+            for key, value in zip(("align_low_ppm", "align_high_ppm"), window):
+                found.take(name, window, f"preprocess.{key}", value, note)
     elif method == "none":
         found.take("opts.SpecReg", method, "preprocess.align", "none")
     else:
@@ -219,9 +254,11 @@ def _fit(found: Choices, values: dict, unknown: dict) -> None:
 
 def _metabolites(found: Choices, given) -> None:
     names = given if isinstance(given, list) else [given]
-    every = [
-        one for name in names for one in (DEFAULT_METABOLITES if name == "default" else [name])
-    ]
+    sets = {"default": DEFAULT_METABOLITES, "full": tuple(METABOLITES)}
+    every = [one for name in names for one in sets.get(str(name).lower(), [name])]
+    if "full" in (str(one).lower() for one in names):
+        note = "all spin systems that there are here; Osprey has more (EtOH, bHB and others)"
+        found.leave("opts.fit.includeMetabs", "full", note)
     ours = [own_name(str(one)) for one in every]
     kept = sorted({one for one in ours if one in METABOLITES})
     found.take("opts.fit.includeMetabs", given, "basis.metabolites", kept)

@@ -23,8 +23,16 @@ from fmrsflow.convert.interleaved import water_rows
 from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError, MachineFault
 from fmrsflow.fids import EDITED_UNSUPPORTED, Fids
-from fmrsflow.intake.bids import REST_WORDS
-from fmrsflow.intake.found import GUESS, LEFT, OPEN, SAME_PLACE_MM, FoundScan, Note
+from fmrsflow.intake.found import (
+    GUESS,
+    LEFT,
+    OPEN,
+    REST_WORDS,
+    SAME_PLACE_MM,
+    FoundScan,
+    Note,
+    holds_events,
+)
 from fmrsflow.intake.protocol import FIELDS_T, SAME_TE_S, from_metadata
 from fmrsflow.preprocess.water import UNSUPPRESSED, remove_water, times_metabolites
 from fmrsflow.study import Site
@@ -124,7 +132,7 @@ def _sorted(root: Path, given: dict, notes: list[Note]):
         if path.suffix.lower() in (".spar", ".json", ".bval", ".bvec"):
             continue
         if path.suffix.lower() == ".tsv":
-            tables += [path] if _holds_events(path) else []
+            tables += [path] if holds_events(path) else []
             continue
         try:
             kind = recognise(path)
@@ -226,12 +234,6 @@ def _plain_image(path: Path) -> bool | None:
         return None
     name = path.name
     return len(image.shape) == 3 and bool(T1W_NAME.search(name)) and not NO_T1W_NAME.search(name)
-
-
-def _holds_events(path: Path) -> bool:
-    with path.open("rb") as file:
-        header = file.readline(65536).decode("utf-8-sig", "replace").split()
-    return {"onset", "duration", "trial_type"} <= set(header)
 
 
 def _references(
@@ -541,6 +543,12 @@ def number_runs(scans: Sequence[FoundScan], standing: Mapping[Path, dict]) -> li
             scan.columns["run"] = str(number)
             said = f"run {number} of {total} of this person, in the order of their names"
             notes.append(Note(GUESS, str(scan.path), said))
+        resting = [scan for scan in group if scan.columns.get("condition") == "rest"]
+        united = any(_given(row.get("unit")) for row in rows.values())
+        if 0 < len(resting) < len(group) and not united:
+            said = "at rest beside other scans of this person, each a response of its own: those "
+            said += "of one voxel and session give one with the same unit in scans.tsv"
+            notes.append(Note(OPEN, str(resting[0].path), said))
     return notes
 
 

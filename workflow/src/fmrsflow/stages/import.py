@@ -22,7 +22,7 @@ from fmrsflow.intake.found import Unusable
 from fmrsflow.intake.protocol import NEEDED, protocol_of
 from fmrsflow.intake.sheets import add_rows
 from fmrsflow.sheets import LABEL, schema
-from fmrsflow.stages.init import given_columns, write_study
+from fmrsflow.stages.init import add_protocol_option, given_columns, write_study
 from fmrsflow.words import count
 
 KINDS = ("osprey", "lcmodel", "fsl-mrs")
@@ -37,12 +37,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("source", help="job, control file or command line")
     parser.add_argument("study", type=Path, help="folder of the new study")
     parser.add_argument("--site", default="site1", help="label of the site (default: site1)")
-    parser.add_argument(
-        "--protocol",
-        action="append",
-        default=[],
-        metavar="COLUMN=VALUE",
-        help="a cell of sites.tsv that neither source nor headers fill: vendor=Philips",
+    add_protocol_option(
+        parser, "a cell of sites.tsv that neither source nor headers fill: vendor=Philips"
     )
     arguments = parser.parse_args(argv)
     if not LABEL.fullmatch(arguments.site):

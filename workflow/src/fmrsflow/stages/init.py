@@ -318,14 +318,17 @@ def _parser() -> argparse.ArgumentParser:
         help="made-up scans with known truth: a preset of the synthetic scanner (demo), or a plan",
     )
     parser.add_argument("--site", help="label of the site (default: the folder's name)")
-    parser.add_argument(
-        "--protocol",
-        action="append",
-        default=[],
-        metavar="COLUMN=VALUE",
-        help="a cell of sites.tsv: what headers leave out, or which of their protocols is meant",
+    add_protocol_option(
+        parser, "a cell of sites.tsv: what headers leave out, or which of their protocols is meant"
     )
     return parser
+
+
+def add_protocol_option(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """The option `--protocol` of a parser: texts that `given_columns` reads."""
+    parser.add_argument(
+        "--protocol", action="append", default=[], metavar="COLUMN=VALUE", help=meaning
+    )
 
 
 def given_columns(texts: list[str]) -> dict:
