@@ -377,6 +377,7 @@ class _Maker:
                             "value": value * scale,
                             "se": error * scale,
                             "se_percent": 100 * error / value,
+                            "water_se": 0.0,
                             "total_se": error * scale,
                             "unit": unit,
                             "method": "osprey 3T 1",

@@ -326,7 +326,8 @@ def test_concentrations_get_components_and_cv(make_sites):
             "condition": "rest",
             "region": "",
             "value": float(rng.normal(10, 1)),
-            "total_se": 0.3,
+            "se": 0.3,
+            "water_se": 0.0,
             "unit": "mmol/kg",
             "used": True,
         }
@@ -339,14 +340,14 @@ def test_concentrations_get_components_and_cv(make_sites):
         assert all(set(row) <= set(TABLES[name]) for row in tables[name])
 
 
-def test_levels_count_what_is_common_to_the_conditions_of_a_scan(make_sites):
-    """The measurement component is the mean of total_se^2, whatever the fit alone is sure of."""
+def test_levels_count_the_water_of_a_scan_as_its_own_error(make_sites):
+    """Common to the conditions of a scan, but not to scans."""
     rng = np.random.default_rng(26)
     row = {"metabolite": "Glu", "quantity": "molal", "condition": "rest", "region": ""}
     row["unit"] = "mmol/kg"
     rows = [
         row
-        | {"site": site, "person": f"{site}/{j}", "used": True, "se": 0.1, "total_se": 0.5}
+        | {"site": site, "person": f"{site}/{j}", "used": True, "se": 0.3, "water_se": 0.4}
         | {"value": float(rng.normal(10, 1))}
         for site in make_sites(4)
         for j in range(5)
@@ -355,6 +356,26 @@ def test_levels_count_what_is_common_to_the_conditions_of_a_scan(make_sites):
         one for one in levels(rows, make_sites(4))["variance"] if one["component"] == "measurement"
     )
     assert part["sd"] == pytest.approx(0.5)
+
+
+def test_an_error_that_all_scans_share_does_not_explain_away_what_people_differ_by(make_sites):
+    """A model error of 2 moves all levels together; people differ by 1. REML is unbiased here, with
+    a relative error of sqrt(1 / (2 x 76)) = 8 %."""
+    rng = np.random.default_rng(27)
+    shift = 2.0
+    rows = [
+        {
+            **{"metabolite": "Glu", "quantity": "molal", "condition": "rest", "region": ""},
+            **{"site": site, "person": f"{site}/{j}", "used": True, "unit": "mmol/kg"},
+            **{"se": 0.3, "water_se": 0.1, "model_sd": shift, "total_se": math.hypot(0.3, shift)},
+            "value": 10 + shift + float(rng.normal(0, 1) + rng.normal(0, math.hypot(0.3, 0.1))),
+        }
+        for site in make_sites(4)
+        for j in range(20)
+    ]
+    found = {one["component"]: one for one in levels(rows, make_sites(4))["variance"]}
+    assert found["participant"]["sd"] == pytest.approx(1.0, abs=3 * 0.09)
+    assert found["participant"]["sd_low"] > 0.7
 
 
 def test_a_site_without_molal_values_answers_by_ratios_and_says_so(

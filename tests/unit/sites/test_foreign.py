@@ -20,7 +20,7 @@ DYESTUFF = {
     "F": (1520, 1455, 1450, 1480, 1445),
 }
 """Yield of dye by batch: Davies & Goldsmith 1972, Statistical Methods in Research and Production,
-4th ed., table 6.1; the example of one random factor of lme4 (Bates et al. 2015)."""
+4th ed., section 6.4; data set Dyestuff of lme4."""
 
 
 def row(site, person, value, metabolite="Glu", **more):
@@ -32,18 +32,24 @@ def effect(rows, term="mean", model="one stage"):
 
 
 def test_the_dyestuff_example_of_lme4():
-    """lmer(Yield ~ 1 + (1 | Batch)), REML: 1527.50, SE 19.38; SD 42.00 and 49.51; 5 degrees."""
+    """Balanced, so that REML is the analysis of variance: mean 1527.50, SE 19.38, SDs 42.00 and
+    49.51, as lmer(Yield ~ 1 + (1 | Batch)) prints them; 5 degrees of freedom."""
+    values = np.array(list(DYESTUFF.values()), float)
+    between = 5 * values.mean(axis=1).var(ddof=1)
+    within = values.var(axis=1, ddof=1).mean()
     rows = [
         row(batch, f"{batch}{j}", value)
         for batch, values in DYESTUFF.items()
         for j, value in enumerate(values)
     ]
     found = effect(answers(measurements(rows, ()), ()))
-    assert found["estimate"] == pytest.approx(1527.5, abs=5e-3)
-    assert found["se"] == pytest.approx(19.38, abs=5e-3)
-    assert found["site_sd"] == pytest.approx(42.00, abs=6e-3)
-    assert found["person_sd"] == pytest.approx(49.51, abs=6e-3)
+    assert found["estimate"] == pytest.approx(1527.5, rel=1e-6)
+    assert found["se"] == pytest.approx(np.sqrt(between / 30), rel=1e-4)
+    assert found["site_sd"] == pytest.approx(np.sqrt((between - within) / 5), rel=1e-4)
+    assert found["person_sd"] == pytest.approx(np.sqrt(within), rel=1e-4)
     assert found["df"] == pytest.approx(5.0, abs=1e-2)
+    printed = [found[name] for name in ("estimate", "se", "site_sd", "person_sd")]
+    assert [round(one, 2) for one in printed] == [1527.5, 19.38, 42.0, 49.51]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from fmrsflow.sites import reml
+from fmrsflow.sites import reml, small_samples
 from fmrsflow.sites.small_samples import effects
 
 
@@ -24,6 +24,18 @@ def test_the_mean_of_balanced_groups_has_the_t_interval_of_group_means():
     half = t.ppf(0.975, 4) * means.std(ddof=1) / np.sqrt(5)
     assert found.df[0] == pytest.approx(4, rel=1e-4)
     assert found.interval() == pytest.approx((means.mean() - half, means.mean() + half), rel=1e-4)
+
+
+def test_many_scans_of_few_sites_have_the_degrees_of_the_sites(monkeypatch):
+    """A balanced mean has those of Kenward & Roger also where there are too many observations."""
+    rng = np.random.default_rng(5)
+    site = np.repeat(np.arange(4), 10)
+    y = 3 + rng.normal(0, 2, 4)[site] + rng.normal(0, 1, 40)
+    exact = fitted(y, np.ones((40, 1)), np.zeros(40), site=site)
+    monkeypatch.setattr(small_samples, "MOST", 39)
+    found = fitted(y, np.ones((40, 1)), np.zeros(40), site=site)
+    assert found.df[0] == 3
+    assert found.interval() == pytest.approx(exact.interval(), rel=1e-3)
 
 
 def test_a_difference_of_groups_within_blocks_has_the_degrees_of_a_paired_t_test():
@@ -72,9 +84,9 @@ def test_a_component_at_zero_keeps_its_uncertainty():
     assert found.se[0] > np.sqrt(one.covariance[0, 0])
 
 
-def test_many_observations_are_left_to_the_normal():
+def test_many_observations_are_no_matrix_of_them():
     n = 3001
     site = np.arange(n) % 50
     y = np.random.default_rng(4).standard_normal(n)
     found = fitted(y, np.ones((n, 1)), np.zeros(n), site=site)
-    assert np.isinf(found.df[0]) and np.isfinite(found.interval()).all()
+    assert found.df[0] == 49 and np.isfinite(found.interval()).all()

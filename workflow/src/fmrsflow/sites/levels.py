@@ -21,10 +21,15 @@ LEVEL_QUANTITIES = ("molal", "ratio_tcr")
 def levels(concentrations: Sequence[Mapping], sites: Mapping[str, Mapping]) -> dict[str, Rows]:
     """Tables `variance` (outcome concentration) and `cv`.
 
+    The error of a scan is here what it does not share with the others, by which scans scatter:
+    noise of the fit and of the water. What the model of the fit and the segmentation do to all
+    scans alike moves their level together (docs/science.md#concentration-errors); counted as error
+    of each, it would pass for the scatter that people make.
+
     Parameters
     ----------
     concentrations : rows
-        `LEVEL_KEYS`, `site`, `person`, `value`, `total_se` (numbers), `unit`, `used` (bool).
+        `LEVEL_KEYS`, `site`, `person`, `value`, `se`, `water_se` (numbers), `unit`, `used` (bool).
     """
     groups: dict[tuple, list[Mapping]] = {}
     for row in concentrations:
@@ -37,7 +42,7 @@ def levels(concentrations: Sequence[Mapping], sites: Mapping[str, Mapping]) -> d
         metabolite, quantity, condition, region = key
         sample = Sample(
             np.array([row["value"] for row in rows]),
-            np.array([row["total_se"] for row in rows]),
+            np.array([math.hypot(row["se"], row["water_se"]) for row in rows]),
             tuple(row["site"] for row in rows),
             tuple(sites[row["site"]]["vendor"] for row in rows),
             tuple(row["person"] for row in rows),

@@ -16,7 +16,7 @@ from scipy.stats import t
 from fmrsflow.sites import reml
 
 MOST = 3000
-"""Observations above which matrices of them would not fit; components are well known then."""
+"""Observations above which matrices of them would not fit."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Effects:
     Attributes
     ----------
     coefficients, se, df : arrays (p,)
-        df infinite where there are more than `MOST` observations.
+        Of more than `MOST` observations those of `_contained`, and errors that take the components
+        for known.
     covariance : array (p, p)
         Adjusted.
     """
@@ -61,7 +62,7 @@ def effects(data: reml.Data, fitted: reml.Components) -> Effects:
     """
     n, p = data.x.shape
     if n > MOST:
-        return Effects(fitted.coefficients, fitted.covariance, np.full(p, np.inf))
+        return Effects(fitted.coefficients, fitted.covariance, np.full(p, _contained(data)))
     blocks = [np.eye(index.max() + 1)[index] for _, index in _numbered(data)]
     v = np.diag(data.known + (fitted.variances[-1] if data.residual else 0.0))
     for block, variance in zip(blocks, fitted.variances):
@@ -98,6 +99,13 @@ def effects(data: reml.Data, fitted: reml.Components) -> Effects:
     with np.errstate(divide="ignore"):
         df = np.where(spread > 0, 2 / np.maximum(spread, 1e-300), np.inf)
     return Effects(fitted.coefficients, covariance, np.maximum(df, 1.0))
+
+
+def _contained(data: reml.Data) -> float:
+    """Degrees of freedom that no effect has fewer of: the levels of the factor with the fewest,
+    less the effects. Many scans of few sites do not make the variance between sites known."""
+    fewest = min((len(np.unique(index)) for _, index in data.factors), default=len(data.y))
+    return float(max(fewest - data.x.shape[1], 1))
 
 
 def _numbered(data: reml.Data):

@@ -47,12 +47,21 @@ TAKEN = (
 )
 """Columns of change.tsv that responses.tsv takes over."""
 
-CONCENTRATION = ("metabolite", "condition", "quantity", "value", "se", "total_se", "unit")
+CONCENTRATION = (
+    "metabolite",
+    "condition",
+    "quantity",
+    "value",
+    "se",
+    "water_se",
+    "total_se",
+    "unit",
+)
 """Columns of a scan's concentrations.tsv that the table of all scans takes over."""
 
 LEVEL = (
     *("site", "scan", "person", "metabolite", "condition", "region", "quantity"),
-    *("value", "total_se", "unit", "used"),
+    *("value", "se", "water_se", "unit", "used"),
 )
 """What statistics of concentrations ask for."""
 

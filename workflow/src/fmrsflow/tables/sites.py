@@ -89,7 +89,10 @@ TABLES = {
         "quantity": text("molal, molar, alpha_corrected, ratio_tcr, ratio_tnaa or raw"),
         "value": number("value", "see unit"),
         "se": number("standard error of the fit", "see unit"),
-        "total_se": number("standard error with those of water and tissue fractions", "see unit"),
+        "water_se": number("standard error from the water amplitude", "see unit"),
+        "total_se": number(
+            "standard error as a level: with those of water, model and tissue", "see unit"
+        ),
         "unit": text("unit of value and its standard errors"),
         **_USE,
     },
