@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 import chain
-from figure import Figure, skipped
+from figure import Figure, held, skipped
 from fmrsflow.files import write_bytes
 from many_sites import replicated, replicated_results, write_sheets
 
@@ -23,6 +23,9 @@ sys.path[:0] = [str(ROOT / "tests" / part) for part in ("faults", "chain", "unit
 
 PEOPLE = 24
 """People at each of the two sites of the study that the overhead is measured on."""
+
+PRUNED = {"": None, "without intermediates, ": ["--intermediates"], "after prune, ": []}
+"""Of a scan's space: what is measured -> arguments of `prune` before it."""
 
 
 def figures(quick: bool) -> Iterator[Figure]:
@@ -44,6 +47,11 @@ def figures(quick: bool) -> Iterator[Figure]:
         yield from _space(Path(name))
     yield _same_bytes("Slurm", "tests/cluster/test_slurm.py")
     yield _same_bytes("container", "tests/container/test_image.py")
+    yield held(
+        "personal words planted: in pages, tables, records, logs, bundle",
+        "0",
+        "tests/chain/test_personal_words.py",
+    )
     with tempfile.TemporaryDirectory() as folder:
         yield from _faults(Path(folder))
         yield from _one_bad_thing(Path(folder))
@@ -149,6 +157,10 @@ def _consortium(folder: Path, results: Path, n_sites: int, n_people: int) -> Ite
     limit = 0.18 * n if n >= 10_000 else max(60.0, 0.18 * n)
     yield Figure(f"{name}, CPU s", cpu, f"<= {limit:.0f}", cpu <= limit, note)
     yield Figure(f"{name}, peak MB", peak, "<= 4000", peak <= 4000)
+    keys = [scan.key for scan in Study.load(frozen).scans[:50]]
+    cpu = measured("-m", "fmrsflow", "report", "--study", frozen, "main", *keys)[0] / len(keys)
+    name = f"page of a scan, batch of {len(keys)}, CPU s each"
+    yield Figure(name, cpu, "<= 0.4", cpu <= 0.4, f"one of {n} scans")
 
 
 def _space(folder: Path) -> Iterator[Figure]:
@@ -162,16 +174,20 @@ def _space(folder: Path) -> Iterator[Figure]:
     )  # fmt: skip
     write_config(folder, batch=4, only_sites=["siemens3t"])
     snakemake(folder, "--cores", "2")
-    for name, most_mb, most_files in (("", 5.0, 40), ("after prune, ", 0.5, 40)):
-        if name:
-            prune = [sys.executable, "-m", "fmrsflow", "prune"]
+    for name, options in PRUNED.items():
+        if options is not None:
+            prune = [sys.executable, "-m", "fmrsflow", "prune", *options]
             subprocess.run(prune, cwd=folder, check=True, capture_output=True)
         files = [path for path in (folder / "results").rglob("sub-*") if path.is_file()]
         scans = len({path.name.split("_desc-")[0] for path in files if "_desc-" in path.name})
         size = sum(path.stat().st_size for path in files) / scans / 1e6
         count = len(files) / scans
+        if options:
+            yield Figure(f"{name}MB a scan", size, "reported", True, f"{count:.0f} files")
+            continue
+        most_mb = 5.0 if options is None else 0.5
         yield Figure(f"{name}MB a scan, page in it", size, f"<= {most_mb:g}", size <= most_mb)
-        yield Figure(f"{name}files a scan", count, f"<= {most_files}", count <= most_files)
+        yield Figure(f"{name}files a scan", count, "<= 40", count <= 40)
     kept = [path for path in (folder / ".snakemake").rglob("*") if path.is_file()]
     note = f"batch 4; {sum(path.stat().st_size for path in kept) / scans / 1e3:.1f} kB"
     yield Figure("files of .snakemake a scan", len(kept) / scans, "reported", True, note)

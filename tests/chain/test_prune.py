@@ -83,6 +83,25 @@ def test_what_is_asked_for_comes_back_as_it_was_and_nothing_else(run, capsys):
     assert hashlib.sha256((run / page).read_bytes()).hexdigest() == whole[name]
 
 
+def test_a_response_of_pruned_results_is_that_of_whole_ones(run):
+    """It reads the one model of all transients, which is then made again."""
+    results = run / "results"
+    whole = large(results)
+    record = next(results.glob("response-*/alpha/sub-01/mrs/*_record.json"))
+    before = read_record(record)
+    models = {name for name in before["inputs"] if name.endswith("_desc-fit_model.npz")}
+    assert models
+    assert fmrsflow(["prune", "--intermediates"]) == 0
+    record.unlink()
+    settings = record.relative_to(results).parts[0].removeprefix("response-")
+    assert fmrsflow(["response", "--study", "results/study.json", settings, KEY]) == 0
+    after = read_record(record)
+    assert after["files"] == before["files"] and after["inputs"] == before["inputs"]
+    assert {name: digest for name, digest in large(results).items() if name in models} == {
+        name: whole[name] for name in models
+    }
+
+
 def test_a_bundle_of_pruned_results_is_that_of_whole_ones(run):
     assert fmrsflow(["bundle", "alpha", "--out", "before.zip"]) == 0
     assert fmrsflow(["prune"]) == 0
@@ -118,6 +137,17 @@ def test_a_scan_whose_data_are_gone_is_kept_whole(run, capsys):
     assert "kept whole: 1 scan" in capsys.readouterr().err
     kept = large(run / "results")
     assert kept and kept == {name: one for name, one in whole.items() if "alpha/sub-01" in name}
+
+
+def test_a_damaged_record_keeps_the_files_of_its_scan_alone(run):
+    whole = large(run / "results")
+    folder = f"fit-{SETTINGS}/alpha/sub-01/mrs"
+    record = run / "results" / folder / "sub-01_task-visual_desc-fit_record.json"
+    record.write_text(record.read_text().replace('"ok"', '"OK"'))
+    assert fmrsflow(["prune"]) == 0
+    kept = large(run / "results")
+    assert kept == {name: one for name, one in whole.items() if name.startswith(folder)} != {}
+    assert fmrsflow(["verify"]) == 1
 
 
 def test_a_setting_deletes_intermediates_at_the_end_of_a_run(run):

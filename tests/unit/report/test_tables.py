@@ -243,5 +243,10 @@ def test_an_edited_table_is_shown_by_no_page(tmp_path, capsys):
     index = (study.results / "main" / "report" / "index.html").read_text()
     assert "meta.tsv is not what was written (damaged or replaced)" in index
     assert "cannot be stated: a table of the answer is damaged" in index
+    name = next(one for one in results.multiverse().names if one.endswith(".tsv"))
+    several = results.multiverse().place(name)
+    several.write_text(f"{several.read_text()} ")
     assert complete(study, tmp_path / "complete.json") == 1
-    assert "meta.tsv is not what was written" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "meta.tsv is not what was written" in told
+    assert f"{name} is not what was written" in told

@@ -186,9 +186,11 @@ def check_software(value, name: str) -> None:
     """
 
     def short(one) -> bool:
+        """Whether it is a plain text of at most `LONGEST_WORD` letters."""
         return _text(one) and len(one) <= LONGEST_WORD
 
     def table(one) -> bool:
+        """Whether it is a table whose keys and values are such texts."""
         return isinstance(one, dict) and all(short(word) for pair in one.items() for word in pair)
 
     if not isinstance(value, dict) or not all(

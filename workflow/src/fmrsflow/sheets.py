@@ -183,7 +183,7 @@ def _check_analyses(config: dict, name: str, problems: list[str]) -> None:
             continue
         for stage in sorted(set(choice) - set(ANALYSIS_SETTINGS)):
             problems.append(
-                f"{where}: unknown key {shown(stage)}{_nearest(stage, ANALYSIS_SETTINGS)}"
+                f"{where}: unknown key {shown(stage)}{_nearest(stage, ANALYSIS_SETTINGS, problems)}"
             )
         for stage in ANALYSIS_SETTINGS:
             known = config[stage]
@@ -210,7 +210,8 @@ def _check_mapping(
     for key in values:
         if key not in keys:
             told = (
-                _replaced(key, keys) or f"unknown key {shown(key)}{_nearest(key, [*keys, *also])}"
+                _replaced(key, keys)
+                or f"unknown key {shown(key)}{_nearest(key, [*keys, *also], problems)}"
             )
             problems.append(f"{where}: {told}")
     complete = {}
@@ -304,7 +305,9 @@ def _read_sheet(
         return []
     for column in rows[0]:
         if column not in columns:
-            problems.append(f"{path}: unknown column {shown(column)}{_nearest(column, columns)}")
+            problems.append(
+                f"{path}: unknown column {shown(column)}{_nearest(column, columns, problems)}"
+            )
     for column, rule in columns.items():
         if rule.get("required") and column not in rows[0]:
             problems.append(f"{path}: column {column!r} is missing: {rule['meaning']}")
@@ -379,7 +382,7 @@ def _read_scans(config: dict, sites: dict[str, Site], problems: list) -> list[tu
         if scan.site not in sites and sites:
             problems.append(
                 f"{sheet} row {number}: site {scan.site} is not in {config['sites_sheet']}"
-                f"{_nearest(scan.site, sites)}"
+                f"{_nearest(scan.site, sites, problems)}"
             )
         # Without capitals, which some file systems do not tell apart.
         if (key := scan.key.lower()) in rows_of:
@@ -498,7 +501,9 @@ def shown(value) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-def _nearest(word, known) -> str:
+def _nearest(word, known, problems: list[str]) -> str:
+    if len(problems) >= MOST_SHOWN:
+        return ""  # no message lists it, and each search takes 0.1 ms
     close = difflib.get_close_matches(str(word), [str(one) for one in known], n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {_names(known)}"
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmrsflow import manifests
-from fmrsflow.errors import Unwritable
+from fmrsflow.errors import DataError, Unwritable
 from fmrsflow.files import file_digest, write_json
 from fmrsflow.manifests import Entry, Manifest
 from fmrsflow.results import read_record
@@ -113,12 +113,18 @@ def _without_input(study: Study) -> Iterator[str]:
 
 
 def _prunable(study: Study, stage: str, entry: Entry, endings: tuple[str, ...]) -> Iterator[Path]:
-    """Files that are there, as they were recorded; a damaged one stays for `verify` to find."""
+    """Files that are there, as they were recorded; a damaged one, or one whose record is damaged,
+    stays for `verify` to find."""
     records = [name for name in entry.files if name.endswith("_record.json")]
-    digests = read_record(study.results / records[0])["files"] if records else {}
+    try:
+        digests = read_record(study.results / records[0])["files"] if records else {}
+    except (DataError, OSError):
+        return
     for name in (name for name in entry.files if name.endswith(endings)):
         path = study.results / name
-        whole = path.is_file() and (stage == "report" or file_digest(path) == digests[path.name])
+        whole = path.is_file() and (
+            stage == "report" or file_digest(path) == digests.get(path.name)
+        )
         if whole:
             yield path
 

@@ -91,6 +91,7 @@ def complete(study: Study, path: Path) -> int:
         for name in study.config["analyses"]
         for stage in ("sites", "bold")
     ]
+    groups.append(results.multiverse())
     damaged = [one.damage() or one.damage(*one.names) for one in groups if one.exists]
     for text in filter(None, damaged):
         print(text)
