@@ -307,7 +307,8 @@ def _why_not(model, state, covariance, hidden, noise, residual_sd) -> str | None
     k = len(model.names)
     sums = np.array([name in SUMS["tCr"] for name in model.names], float)
     tcr = float(sums @ state.amplitudes)
-    error = float(np.sqrt(sums @ covariance[:k, :k] @ sums))
+    # Of data without noise rounding may leave a variance below zero.
+    error = float(np.sqrt(max(0.0, sums @ covariance[:k, :k] @ sums)))
     if not tcr > MIN_TCR * error:
         return (
             f"no creatine found: tCr is {tcr / error if error > 0 else 0:.1f} standard errors "
