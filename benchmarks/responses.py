@@ -41,6 +41,9 @@ PAUSES_S = {64: 64, 32: 32, 16: 16, 8: 16}
 PAIRS = 8
 """Scans with and without a response, noise alike, that show what a boxcar reads of it."""
 
+FOREIGN = 1000
+"""Scans of each design whose spectra are of the family `foreign`."""
+
 NESTED = 100
 """Pairs of scans of the nested design."""
 
@@ -141,6 +144,7 @@ def figures(quick: bool) -> Iterator[Figure]:
         null = Timed(on_s=on_s, glu=0.0)
         yield _observed(f"{name}, null", 0.0, _mirrored(null, seeds))
     yield from _nested(quick, SEED + 20_000)
+    yield from _foreign(quick, SEED + 30_000)
     yield _strays()
 
 
@@ -148,7 +152,22 @@ def _mirrored(scan: Timed, seeds: range) -> Mirrored:
     return tuple([replace(scan, sign=sign).fit(seed) for seed in seeds] for sign in (1, -1))
 
 
-def _observed(title: str, truth: float, fits: Mirrored, most: float = MOST_BIAS) -> Figure:
+def _foreign(quick: bool, first: int) -> Iterator[Figure]:
+    """Spectra that the fit's model did not make. They have no mirror images: more scans."""
+    seeds = range(first, first + (SCANS if quick else FOREIGN))
+    for on_s, name in ((64, "blocks of 64 s"), (16, "blocks of 16 s"), (0, "events of 1 s")):
+        for glu, what in ((GLU, "hrf"), (0.0, "null")):
+            scan = Timed(foreign=True, on_s=on_s, shape="hrf", glu=glu)
+            fits = ([scan.fit(seed) for seed in seeds],)
+            yield _observed(f"foreign 7T, {name}, {what}", scan.observed, fits)
+
+
+def _observed(
+    title: str,
+    truth: float,
+    fits: Mirrored | tuple[list[JointResult]],
+    most: float = MOST_BIAS,
+) -> Figure:
     k = fits[0][0].names.index("Glu")
     error = np.array([[one.change_percent[0, k] for one in own] for own in fits]) - truth
     told = np.array([[one.change_se_percent[0, k] for one in own] for own in fits])
@@ -157,8 +176,9 @@ def _observed(title: str, truth: float, fits: Mirrored, most: float = MOST_BIAS)
     bias = float(pairs.mean())
     inside = 100 * np.mean(np.abs(error) < 1.96 * told)
     # Mirror images miss the truth by the same: there are as many errors as pairs.
-    size = np.sqrt(np.mean(error**2))
-    note = f"+- {mc:.3f}, {len(pairs)} pairs; true {truth:.2f}, SD {size:.2f}, "
+    size = np.sqrt(np.mean(error**2)) if len(fits) > 1 else error.std(ddof=1)
+    kind = "pairs" if len(fits) > 1 else "scans"
+    note = f"+- {mc:.3f}, {len(pairs)} {kind}; true {truth:.2f}, SD {size:.2f}, "
     note += f"SD / SE {size / np.sqrt(np.mean(told**2)):.2f}, coverage {inside:.0f} %"
     return Figure(
         f"{title}: observed difference, bias, points",
