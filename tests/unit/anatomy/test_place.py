@@ -91,3 +91,7 @@ def test_two_positions_in_a_header_are_told(by, codes, told):
     image.set_qform(turned, codes[1])
     image.set_sform(moved(turned, (0.0, by, 0.0)), codes[0])
     assert forms_apart_mm(image) == pytest.approx(told, abs=0.01)
+    plane = nib.Nifti1Image(np.zeros((90, 100), np.float32), image.affine, image.header)
+    plane.set_qform(*image.get_qform(coded=True))
+    plane.set_sform(*image.get_sform(coded=True))
+    assert forms_apart_mm(plane) == pytest.approx(told, abs=0.01)  # refused later, for its shape

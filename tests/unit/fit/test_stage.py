@@ -234,6 +234,16 @@ def test_one_condition_has_no_joint_fit_and_says_why(run, scan):
     assert "one condition" in outcome.record["joint"]["reason"]
 
 
+def test_events_of_the_width_that_are_not_there_cost_the_model_of_all_transients_alone(run, scan):
+    outcome = run(scan, joint_linewidth_events=["flicker"])
+    assert outcome.record["status"] == "ok"
+    told = "no event of trial type flicker (setting joint_linewidth_events)"
+    assert outcome.record["joint"] == {"status": "failed", "reason": told}
+    assert any(told in one for one in outcome.record["warnings"])
+    rows = {row["spectrum"] for row in outcome.table("amplitudes")}
+    assert rows == {"rest", "task", "all", "rest:matched", "task:matched"}
+
+
 def test_a_scan_of_noise_fails_with_its_reason(run, scan):
     rng = np.random.default_rng(0)
     shape = scan.transients.shape

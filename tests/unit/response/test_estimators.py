@@ -131,6 +131,19 @@ def test_a_basis_without_pcr_has_total_creatine_in_every_estimator():
     assert "tCr change, blocks" in named and "tCr change, joint" in named
 
 
+def test_a_narrowing_of_all_tasks_is_one_control_of_its_scan():
+    fit = {"status": "ok", "bold_narrowing_hz": 0.3, "bold_narrowing_se_hz": 0.1}
+    one = replace(scan(), joint=fit)
+
+    def told(scans):
+        found = controls(scans, [], [], "rest", ["task", "other"], SETTING)
+        return [own.control for own in found if "narrowing" in own.control]
+
+    assert told([one]) == ["BOLD narrowing, joint fit"]
+    both = told([one, replace(one, key="a/sub-02")])
+    assert both == [f"BOLD narrowing, joint fit of {key}" for key in ("a/sub-01", "a/sub-02")]
+
+
 def together(one: UnitScan, glu=(0.0, 4.0), gain=0.0) -> UnitScan:
     """The scan with means of one model: levels of 10 and 8, a gain that moves the task alone."""
     names = ("Glu", "Cr", "tCr", "Asp")

@@ -408,6 +408,19 @@ def test_the_stage_reads_designs_and_courses_beside_each_scan(tmp_path, quiet, b
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("setting", ["joint_design", "joint_nuisance"])
+def test_a_field_that_no_scan_has_is_told(tmp_path, quiet, basis, setting):
+    record, _ = respond(tmp_path, quiet, basis, **{setting: "{subjekt}.tsv"})
+    assert record["status"] == "ok"
+    told = f"setting {setting}: '{{subjekt}}.tsv': fields are stem, voi, site, subject"
+    assert record["joint"]["reason"].startswith(told)
+
+
+def test_a_design_of_another_folder_is_not_taken(tmp_path, quiet, basis):
+    record, _ = respond(tmp_path / "study", quiet, basis, joint_design=str(tmp_path / "x.tsv"))
+    assert "x.tsv (setting joint_design) is not below the data root" in record["reason"]
+
+
 def test_a_unit_that_cannot_be_fitted_says_so_in_its_record(tmp_path, quiet, basis):
     record, _ = respond(tmp_path, quiet, basis, joint_respond=["Xyz"])
     assert record["joint"]["status"] == "failed"

@@ -55,11 +55,10 @@ def designs_given(
     Unreachable
         It is not there: a design that is missing would be missing in a record that says ok.
     DataError
-        It is none of the scan (`given_design`).
+        It is none of the scan (`given_design`), or the setting has another field than a scan.
     """
-    path, there = _named(job, scan, options.joint_design)
+    path, name, there = _named(job, scan, "joint_design", options.joint_design)
     if not there:
-        name = path.relative_to(job.study.data_root)
         raise Unreachable(f"{name} (setting joint_design) is not below the data root", path)
     design, width = given_design(read_table(job.beside(path)), len(labels))
     return design, _width(design, labels, timing, options) if width is None else width
@@ -69,10 +68,16 @@ def nuisance_of(
     job: Job, scan: Scan, options: FitOptions, transients: Transients, timing: Timing
 ) -> Design | None:
     """Nuisance courses of a scan; None, and a warning, where the setting names no file that is
-    there."""
+    there.
+
+    Raises
+    ------
+    DataError
+        They are none of the scan (`nuisance_design`), or the setting has another field than a scan.
+    """
     if not options.joint_nuisance:
         return None
-    path, there = _named(job, scan, options.joint_nuisance)
+    path, _, there = _named(job, scan, "joint_nuisance", options.joint_nuisance)
     if not there:
         job.warn("no nuisance courses: the file that the setting joint_nuisance names is not there")
         return None
@@ -82,12 +87,16 @@ def nuisance_of(
     return found if found.names else None
 
 
-def _named(job: Job, scan: Scan, pattern: str) -> tuple[Path, bool]:
-    """Path of the file that a setting names for a scan, and whether it is there, below the data
-    root."""
-    path = job.study.data_root / pattern.format(stem=scan.stem, **scan.entities)
-    root = job.study.data_root.resolve()
-    return path, path.is_file() and path.resolve().is_relative_to(root)
+def _named(job: Job, scan: Scan, setting: str, pattern: str) -> tuple[Path, str, bool]:
+    """Path and name of the file that a setting names for a scan, and whether it is there, below the
+    data root."""
+    fields = {"stem": scan.stem, "voi": scan.voi} | scan.entities
+    try:
+        name = pattern.format(**fields)
+    except (KeyError, IndexError, ValueError, AttributeError):
+        raise DataError(f"setting {setting}: {pattern!r}: fields are {', '.join(fields)}") from None
+    path, root = job.study.data_root / name, job.study.data_root.resolve()
+    return path, name, path.is_file() and path.resolve().is_relative_to(root)
 
 
 def _width(

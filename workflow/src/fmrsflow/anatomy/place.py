@@ -60,7 +60,7 @@ def forms_apart_mm(image) -> float:
     forms = [image.get_sform(coded=True), image.get_qform(coded=True)]
     if not all(code > 0 and form is not None for form, code in forms):
         return 0.0
-    ends = np.array(np.meshgrid(*([0, n - 1] for n in image.shape[:3]))).reshape(3, -1)
+    ends = np.array(np.meshgrid(*([0, n - 1] for n in (*image.shape, 1, 1)[:3]))).reshape(3, -1)
     corners = np.vstack([ends, np.ones(ends.shape[1])])
     apart = np.linalg.norm(((forms[0][0] - forms[1][0]) @ corners)[:3], axis=0)
     return float(apart.max()) if apart.max() >= LEAST_FORM_MM else 0.0

@@ -97,7 +97,8 @@ def controls(
         tag = f" ({task})" if len(tasks) > 1 else ""
         found += _stable(estimates, task, tag, percent)
         found += _widths(scans, rest, task, tag, setting["control_linewidth_hz"])
-        found += _narrowing(scans, tag, setting["control_linewidth_hz"])
+        if task == tasks[0]:  # one of all tasks together
+            found += _narrowing(scans, setting["control_linewidth_hz"])
         found += _frequency(scans, rest, task, tag, setting["control_shift_hz"])
         found += _water(scans, rest, task, tag, setting)
         found += _matching(estimates, task, tag)
@@ -113,7 +114,7 @@ def controls_of_design(
     found = []
     for task in dict.fromkeys(one.task for one in estimates):
         found += _stable(estimates, task, f" ({task})", setting["control_percent"])
-    return found + _narrowing([scan], "", setting["control_linewidth_hz"])
+    return found + _narrowing([scan], setting["control_linewidth_hz"])
 
 
 def _stable(estimates, task: str, tag: str, percent: float) -> list[Control]:
@@ -175,13 +176,14 @@ def _widths(scans: Sequence[UnitScan], rest, task, tag: str, tolerance: float) -
     return found
 
 
-def _narrowing(scans: Sequence[UnitScan], tag: str, tolerance: float) -> list[Control]:
+def _narrowing(scans: Sequence[UnitScan], tolerance: float) -> list[Control]:
     """Narrowing in the joint fit of each scan."""
     found = []
-    for fit in (scan.joint for scan in scans):
+    for scan in scans:
+        fit = scan.joint
         if fit.get("bold_narrowing_hz") is not None:
             value, se = fit["bold_narrowing_hz"], fit["bold_narrowing_se_hz"]
-            named = f"BOLD narrowing, joint fit{tag}"
+            named = "BOLD narrowing, joint fit" + (f" of {scan.key}" if len(scans) > 1 else "")
             found.append(control(named, value, se, "Hz", tolerance, SHIM))
     return found
 

@@ -169,6 +169,7 @@ def block_length(residuals: np.ndarray) -> int:
 
 
 def lag_one(residuals: np.ndarray) -> float:
+    """Correlation of neighbours in residuals (n,) about a mean; 0 where there are none."""
     total = float(residuals @ residuals)
     return float(residuals[1:] @ residuals[:-1]) / total if total > 0 else 0.0
 

@@ -116,6 +116,12 @@ def _check_maps(job: Job, maps: dict) -> None:
 def _draw(job: Job, voxel: np.ndarray, maps: dict, found) -> None:
     t1w = job.image("t1w")
     values = t1w.get_fdata(dtype=np.float32).squeeze()
+    if values.ndim != 3:
+        job.warn(
+            f"the T1w has shape {values.shape}: no picture of the voxel, and the maps are not "
+            "compared with it; name a 3D image in column t1w"
+        )
+        return
     outlines = {
         name.upper(): maps[name][0] for name in ("gm", "wm") if maps[name][0].shape == values.shape
     }
