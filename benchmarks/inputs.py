@@ -54,7 +54,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     print("\nRefusals, each in its words:\n" + "\n".join(f"- {one}" for one in told), flush=True)
     silent = [one for one in told if not helpful(one)]
     yield Figure(
-        f"{len(told)} refusals that lack file or row, or what to do",
+        f"{len(told)} refusals that lack file or row, cause, or what to do",
         len(silent),
         "0",
         not silent,

@@ -199,7 +199,7 @@ def _listed(**fields):
     return lambda given: _along(given, **fields)
 
 
-def _nan_intent(image):
+def _no_intent(image):
     image.header["intent_name"] = b""
     return image
 
@@ -237,7 +237,7 @@ HABITS = [
     Oddity("receivers as transients", _coils_as_transients, False),
     Oddity("receivers behind transients", _receivers_last, True),
     Oddity("samples with a slope", shaped(_slope), True),
-    Oddity("no name of its intent", shaped(_nan_intent), True),
+    Oddity("no name of its intent", shaped(_no_intent), True),
     Oddity("echo times along the series", _listed(EchoTime=[0.03, 0.05] * 16), False),
     Oddity(
         "echo times by start and step", _listed(EchoTime={"start": 0.03, "increment": 0.01}), False

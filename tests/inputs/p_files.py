@@ -1,6 +1,5 @@
 """GE P-files of FIDs, made after the layout of the header that spec2nii's reader has.
 
-
 No public description of the format is complete: what that reader does not look at is zero.
 """
 

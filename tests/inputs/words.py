@@ -8,20 +8,8 @@ from fmrsflow.study import PATH_COLUMNS
 
 TO_DO = (
     *("acquire", "add", "bring", "check", "convert", "copy", "empty", "export", "give", "keep"),
-    *(
-        "leave",
-        "make",
-        "mend",
-        "name",
-        "put",
-        "remove",
-        "rename",
-        "save",
-        "say",
-        "split",
-        "take",
-        "write",
-    ),
+    *("leave", "make", "mend", "name", "put", "remove", "rename", "save", "say", "split", "take"),
+    "write",
 )
 """Words of which one tells what to do."""
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import warnings
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 import pydicom
@@ -121,13 +122,39 @@ def test_transients_come_in_the_order_in_which_they_were_measured(fids, tmp_path
             header.InstanceNumber = 1
         header.AcquisitionNumber = number + 1 if key == "AcquisitionNumber" else 1
         if key == "AcquisitionDateTime":
-            header.AcquisitionDateTime = f"2020010112{number:02d}00"
+            header.AcquisitionDateTime = f"202001011200{2 * number:02d}"
         path.unlink()
         header.save_as(tmp_path / f"MUSTER_{shuffled[number]}.dcm")
     found = read(tmp_path, None)
     np.testing.assert_array_equal(found.fids.data, fids.data)
     np.testing.assert_allclose(found.fids.affine, fids.affine, atol=1e-5)
     assert not found.notes
+
+
+@pytest.mark.parametrize(
+    ("step_s", "averages", "told"),
+    [
+        (2.0, None, ""),
+        (2.0, 12, ""),  # of the protocol: as many as files
+        (16.0, 8, ""),
+        (16.0, None, "16 s apart, 8 repetition times"),
+        (2.0, 8, "2 s apart, 1 repetition time:"),
+        (5.0, None, ""),  # of no repetition time: nothing is known
+        (0.0, None, ""),  # of the series
+    ],
+)
+def test_files_that_are_means_are_told_by_their_times(fids, tmp_path, step_s, averages, told):
+    """Over midnight."""
+    start = datetime(2020, 1, 1, 23, 59, 50)
+    for number, path in enumerate(write_dicom(fids, tmp_path)):
+        header = pydicom.dcmread(path)
+        time = start + timedelta(seconds=step_s * number)
+        header.AcquisitionDateTime = time.strftime("%Y%m%d%H%M%S.%f+0100")
+        if averages:
+            header.NumberOfAverages = averages
+        header.save_as(path)
+    notes = read(tmp_path, None).notes
+    assert len(notes) == bool(told) and all(told in one for one in notes)
 
 
 def test_an_order_that_cannot_be_told_is_refused(fids, tmp_path):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,10 @@ _TAGS = (
 
 _DEFERRED_BYTES = 1 << 16
 """Longer values are not read at once, only their length."""
+
+WHOLE_TIMES = 0.1
+"""Relative distance up to which times of files are whole repetition times: a median over scans that
+were stopped and went on, of times that some releases round to seconds."""
 
 _MOST_READ_BYTES = 1 << 26
 """Longer samples are not read here at all: a header may claim any length."""
@@ -198,9 +204,41 @@ def joined(
             "all transients in the same way"
         )
     result = {"svs": stack(scans, path.name)}
+    notes += _apart(found, result["svs"])
     if waters:
         result["ref"] = stack(waters, path.name)
     return result, notes
+
+
+def _apart(found: Sequence[Instance], fids: Fids) -> list[str]:
+    """A note where the times of the files are no repetition time apart, nor as many as their header
+    has averages: that of Siemens before XA tells none, and its files may be means."""
+    times = [_seconds(one.orders[2]) for one in found]
+    if len(times) < 2 or None in times or not fids.tr_s:
+        return []
+    step_s = float(np.median(np.diff(times))) * len(found) / fids.n_transients
+    excitations = round(step_s / fids.tr_s)
+    averages = fids.told.averages
+    expected = 1 if averages in (None, fids.n_transients) else averages
+    if not excitations or excitations == expected:
+        return []
+    if abs(step_s / fids.tr_s - excitations) > WHOLE_TIMES * excitations:
+        return []
+    return [
+        f"by the times of its files the transients are {step_s:.3g} s apart, "
+        f"{count(excitations, 'repetition time')}: if each holds so many excitations, say so in "
+        "column excitations_per_transient of scans.tsv"
+    ]
+
+
+def _seconds(time: str | None) -> float | None:
+    """Seconds of a date and time of DICOM (YYYYMMDDHHMMSS.F&Z) from any fixed one."""
+    text, _, fraction = (re.split(r"[-+]", time or "")[0]).partition(".")
+    try:
+        whole = datetime.strptime(text, "%Y%m%d%H%M%S")
+        return (whole - datetime.min).total_seconds() + float(f"0.{fraction or 0}")
+    except ValueError:
+        return None
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:

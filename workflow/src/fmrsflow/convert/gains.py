@@ -16,6 +16,9 @@ from fmrsflow.convert.twix import check_twix
 TWIX_BYTES = 1 << 22
 """Of a measurement of a twix file, in which its protocols stand; they have some 100 kB each."""
 
+DICOM_BYTES = 1 << 26
+"""Of a DICOM file, whose protocol may stand behind its samples."""
+
 _OF_SIEMENS = re.compile(rb"sRXSPEC\.lGain\s*=\s*(\d+)")
 _PROTOCOL = b"sRXSPEC."
 
@@ -41,7 +44,8 @@ def gain_of(path: Path, kind: str) -> tuple[float, ...]:
             file.seek(check_twix(path).place)
             return _of_protocol(file.read(TWIX_BYTES))
     if kind == "dicom":
-        return _of_protocol(path.read_bytes())
+        with path.open("rb") as file:
+            return _of_protocol(file.read(DICOM_BYTES))
     if kind == "pfile" and (header := p_file_header(path)) is not None:
         place = type(header).rhr_rh_ps_mps_freq.offset
         order = "<" if header.rhr_rh_ps_mps_freq == _at(header, place, "<") else ">"
