@@ -388,6 +388,19 @@ def test_commands_that_differ_in_more_than_files_are_refused(tmp_path, capsys):
     assert len(read_table(tmp_path / "study/config/scans.tsv")) == 2
 
 
+def test_scans_without_a_label_are_listed_as_people_of_their_own(tmp_path):
+    (tmp_path / "job.m").write_text("files = {'a/x.SDAT', 'a/y.SDAT'};")
+    assert fmrsflow(["import", "osprey", str(tmp_path / "job.m"), str(tmp_path / "one")]) == 0
+    _, rows, scans, _ = imported(tmp_path / "one")
+    assert [scan["subject"] for scan in scans] == ["01", "02"]
+    assert rows["(subject)"][0]["kind"] == OPEN
+    (tmp_path / "job.m").write_text("files = {'sub-7/x.SDAT', 'sub-7/y.SDAT'};")
+    assert fmrsflow(["import", "osprey", str(tmp_path / "job.m"), str(tmp_path / "two")]) == 0
+    _, rows, scans, _ = imported(tmp_path / "two")
+    assert [(scan["subject"], scan["run"]) for scan in scans] == [("7", "1"), ("7", "2")]
+    assert "(subject)" not in rows
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_every_choice_of_a_preset_has_its_source(tmp_path, name, capsys):
     choices = read_preset(name)
