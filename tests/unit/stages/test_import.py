@@ -326,6 +326,16 @@ def test_an_lcmodel_control_file_becomes_a_study(tmp_path):
     assert not any(word in everything for word in ("Somebody", "hospital", "123456789"))
 
 
+def test_a_control_file_of_several_voxels_is_refused(tmp_path, capsys):
+    (tmp_path / "x.control").write_text(CONTROL.replace("ltable=7", "ndcols=16, ndrows=1"))
+    call = ["import", "lcmodel", str(tmp_path / "x.control"), str(tmp_path / "study")]
+    assert fmrsflow(call) == 1
+    assert "NDCOLS: single voxels only" in capsys.readouterr().err
+    assert not (tmp_path / "study").exists()
+    (tmp_path / "x.control").write_text(CONTROL.replace("ltable=7", "ndcols=1, ndrows=1"))
+    assert fmrsflow(call) == 0
+
+
 def test_a_command_of_fsl_mrs_becomes_a_study(tmp_path):
     study = tmp_path / "study"
     given = ["--protocol", "vendor=Siemens", "--protocol", "sequence=sLASER"]
