@@ -83,7 +83,7 @@ ALLOWED = {
     "forecast.py": ({"nib.load"}, "headers of images of the study"),
     "intake/dataset.py": ({"read_bytes", "json.loads"}, "a dataset that the user names"),
     "intake/found.py": ({"open"}, "tables of a folder that the user names"),
-    "intake/people.py": ({"read_table"}, "a dataset that the user names"),
+    "intake/people.py": ({"read_table", "read_json"}, "a dataset that the user names"),
     "intake/protocol.py": ({"nib.load"}, "a dataset that the user names"),
     "intake/vendor.py": ({"nib.load"}, "a folder that the user names"),
     "intake/choices.py": ({"read_bytes"}, "a file of another program that the user names"),
