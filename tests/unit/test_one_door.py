@@ -81,7 +81,7 @@ ALLOWED = {
     "convert/p_file.py": ({"open"}, "vendor files"),
     "convert/twix.py": ({"open"}, "vendor files"),
     "forecast.py": ({"nib.load"}, "headers of images of the study"),
-    "intake/dataset.py": ({"read_bytes", "json.loads"}, "a dataset that the user names"),
+    "intake/dataset.py": ({"read_json"}, "a dataset that the user names"),
     "intake/found.py": ({"open"}, "tables of a folder that the user names"),
     "intake/people.py": ({"read_table", "read_json"}, "a dataset that the user names"),
     "intake/protocol.py": ({"nib.load"}, "a dataset that the user names"),
