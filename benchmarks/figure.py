@@ -38,7 +38,8 @@ def skipped(name: str, target: str, reason: str) -> Figure:
 
 def held(name: str, target: str, *tests: str) -> Figure:
     """A figure that tests hold: reached where all of them pass and none is skipped."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", *tests]
+    # Without -q: pyproject.toml has one, and after a second one no line tells what was skipped.
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n0", *tests]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     last = (done.stdout.strip().splitlines() or ["pytest did not run"])[-1]
     whole = done.returncode == 0 and "skipped" not in last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -44,6 +45,19 @@ def figures(quick: bool) -> Iterator[Figure]:
     yield held(
         "docs: links that lead nowhere, commands that do not parse", "0", "tests/unit/test_docs.py"
     )
+    links = sorted(_external())
+    yield Figure("docs: external links", len(links), "reported", True, " ".join(links))
+
+
+def _external() -> set[str]:
+    """Addresses of other sites in the documents."""
+    folders = (ROOT.glob("*.md"), *((ROOT / one).rglob("*.md") for one in ("docs", "config")))
+    return {
+        link
+        for documents in folders
+        for path in documents
+        for link in re.findall(r"https?://[^\s)>\]`\"']+", path.read_text())
+    }
 
 
 def _demo(name: str) -> Figure:

@@ -6,7 +6,6 @@ with the reason.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import resource
@@ -18,9 +17,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from figure import Figure, skipped
-
-ROOT = Path(__file__).resolve().parents[1]
+import release
+from figure import ROOT, Figure, skipped
 
 PLAN = """
 name: forecast
@@ -38,14 +36,6 @@ sites:
 
 TREES = ("tests/unit/stages/test_init_from_data.py", "tests/unit/stages/test_init_whose.py")
 VALIDATOR = "bids-validator-deno"
-NOT_BUILT = {
-    "bids-validator errors, published set": ("0", "`fmrsflow publish` is not built"),
-    "wheel without the clone: demo to report": ("works, <= 3 min", "no benchmarks/release.py"),
-    "`module` and snakedeploy-style use": ("works", "no benchmarks/release.py"),
-    "settings carried from Osprey, LCModel, FSL-MRS": ("all", "no benchmarks/release.py"),
-    "docs: broken links, commands that do not run": ("0", "no benchmarks/release.py"),
-}
-"""Figures of other parts, by name: target and why they are skipped here."""
 
 
 def figures(quick: bool) -> Iterator[Figure]:
@@ -53,16 +43,13 @@ def figures(quick: bool) -> Iterator[Figure]:
     yield from _trees()
     with tempfile.TemporaryDirectory() as folder:
         yield from _runs(Path(folder), quick)
-    others = importlib.util.find_spec("release") is not None
-    if others:
-        yield from importlib.import_module("release").figures(quick)
-    for name, (target, reason) in NOT_BUILT.items():
-        if not (others and "release.py" in reason):
-            yield skipped(name, target, reason)
+    yield skipped("bids-validator errors, published set", "0", "`fmrsflow publish` is not built")
+    yield from release.figures(quick)
 
 
 def _trees() -> Iterator[Figure]:
-    """The trees of the tests: public examples rebuilt, and invitations to take another's file."""
+    """The trees of the tests: public examples rebuilt, measured files where they are at hand, and
+    invitations to take another's file."""
     for file, name in zip(
         TREES,
         (
@@ -70,17 +57,16 @@ def _trees() -> Iterator[Figure]:
             "files of others given in silence, trees that invite it",
         ),
     ):
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", file]
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n0", file]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        counts = {
-            word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout)
-        }
-        # Without a summary each test is a letter in its line.
-        letters = Counter("".join(re.findall(r"^([.sFE]+) +\[", done.stdout, re.M)))
-        n = counts.get("passed", letters["."])
-        wrong = counts.get("failed", letters["F"]) + counts.get("error", letters["E"])
+        told = re.findall(r"(\d+) (passed|failed|error|skipped)", done.stdout)
+        counts = Counter({word: int(times) for times, word in told})
+        n, wrong = counts["passed"], counts["failed"] + counts["error"]
         reached = wrong == 0 and n > 0 and done.returncode == 0
-        yield Figure(name, wrong, "0", reached, f"{n} tests passed of {file}")
+        note = f"{n} tests passed of {file}"
+        if counts["skipped"]:
+            note += f", {counts['skipped']} skipped: the measured files are not here"
+        yield Figure(name, wrong, "0", reached, note)
 
 
 def _runs(folder: Path, quick: bool) -> Iterator[Figure]:
@@ -111,7 +97,9 @@ def _runs(folder: Path, quick: bool) -> Iterator[Figure]:
         "synthetic set, NIfTI-MRS": "south-2/data/south",
         "synthetic set, SDAT": "north-2/data/north",
     }
-    if not quick:
+    if quick:
+        yield skipped("bids-validator errors, results", "0", "whole runs; without --quick")
+    else:
         sets["results"] = "south-2/study/results"
     for name, path in sets.items():
         yield _validated(f"bids-validator errors, {name}", folder / path)

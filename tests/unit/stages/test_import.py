@@ -326,6 +326,16 @@ def test_an_lcmodel_control_file_becomes_a_study(tmp_path):
     assert not any(word in everything for word in ("Somebody", "hospital", "123456789"))
 
 
+def test_a_control_file_of_several_voxels_is_refused(tmp_path, capsys):
+    (tmp_path / "x.control").write_text(CONTROL.replace("ltable=7", "ndcols=16, ndrows=1"))
+    call = ["import", "lcmodel", str(tmp_path / "x.control"), str(tmp_path / "study")]
+    assert fmrsflow(call) == 1
+    assert "NDCOLS: single voxels only" in capsys.readouterr().err
+    assert not (tmp_path / "study").exists()
+    (tmp_path / "x.control").write_text(CONTROL.replace("ltable=7", "ndcols=1, ndrows=1"))
+    assert fmrsflow(call) == 0
+
+
 def test_a_command_of_fsl_mrs_becomes_a_study(tmp_path):
     study = tmp_path / "study"
     given = ["--protocol", "vendor=Siemens", "--protocol", "sequence=sLASER"]
@@ -386,6 +396,19 @@ def test_commands_that_differ_in_more_than_files_are_refused(tmp_path, capsys):
     (tmp_path / "commands.sh").write_text("\n".join([COMMAND, COMMAND.replace("sub-03", "sub-04")]))
     assert fmrsflow(["import", "fsl-mrs", str(tmp_path / "commands.sh"), study]) == 0
     assert len(read_table(tmp_path / "study/config/scans.tsv")) == 2
+
+
+def test_scans_without_a_label_are_listed_as_people_of_their_own(tmp_path):
+    (tmp_path / "job.m").write_text("files = {'a/x.SDAT', 'a/y.SDAT'};")
+    assert fmrsflow(["import", "osprey", str(tmp_path / "job.m"), str(tmp_path / "one")]) == 0
+    _, rows, scans, _ = imported(tmp_path / "one")
+    assert [scan["subject"] for scan in scans] == ["01", "02"]
+    assert rows["(subject)"][0]["kind"] == OPEN
+    (tmp_path / "job.m").write_text("files = {'sub-7/x.SDAT', 'sub-7/y.SDAT'};")
+    assert fmrsflow(["import", "osprey", str(tmp_path / "job.m"), str(tmp_path / "two")]) == 0
+    _, rows, scans, _ = imported(tmp_path / "two")
+    assert [(scan["subject"], scan["run"]) for scan in scans] == [("7", "1"), ("7", "2")]
+    assert "(subject)" not in rows
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -258,6 +258,42 @@ def test_headers_count_more_than_sidecars(tmp_path):
     assert (site["vendor"], site["field_t"], site["te_s"]) == ("Siemens", "7", "0.026")
 
 
+def test_ages_above_89_and_in_another_unit_are_not_told(tmp_path):
+    root, study = tmp_path / "d", tmp_path / "study"
+    ages = {"01": "95-100", "02": "93", "03": "89+", "04": "80-90", "05": "70-75"}
+    for sub in ages:
+        svs(root, f"sub-{sub}/mrs/sub-{sub}")
+    lines = [f"sub-{sub}\t{age}" for sub, age in ages.items()]
+    put(root, "participants.tsv", "\n".join(["participant_id\tage", *lines, ""]))
+    put(root, "participants.json", {"age": {"Units": "years"}})
+    assert main([str(study), "--bids", str(root)]) == 0
+    told = {row["subject"]: row["age"] for row in rows(study, "participants")}
+    assert told == {"01": "89", "02": "89", "03": "89", "04": "85", "05": "72.5"}
+    written = "".join(path.read_text() for path in (study / "config").glob("*.tsv"))
+    assert "95" not in written and "93" not in written
+    put(root, "participants.json", {"age": {"Units": "months"}})
+    assert main([str(tmp_path / "other"), "--bids", str(root)]) == 0
+    assert {row["age"] for row in rows(tmp_path / "other", "participants")} == {"n/a"}
+    assert any("ages in months" in one for one in notes(tmp_path / "other", "left out"))
+
+
+def test_stimulated_echoes_of_two_mixing_times_are_two_protocols(tmp_path, capsys):
+    """Whatever stands first: the basis of a site has one mixing time."""
+    root = tmp_path / "d"
+    steam = PAIN | {"PulseSequenceType": "STEAM"}
+    for number, mixing in enumerate((0.068, 0.01, 0.01), start=1):
+        svs(root, f"sub-0{number}/mrs/sub-0{number}", steam | {"MixingTime": mixing})
+    svs(root, "sub-04/mrs/sub-04", steam)
+    study = tmp_path / "study"
+    assert main([str(study), "--bids", str(root), "--site", "A"]) == 0
+    assert [row["subject"] for row in rows(study)] == ["02", "03", "04"]
+    assert rows(study, "sites")[0]["tm_s"] == "0.01"
+    left = notes(study, "left out")
+    assert any("sub-01" in one and "mixing time 68 ms, not 10 ms" in one for one in left)
+    assert "--protocol tm_s=0.068" in capsys.readouterr().out
+    assert any("sub-04" in one and "tm_s" in one for one in notes(study, "taken"))
+
+
 # --- folders of vendor files
 
 

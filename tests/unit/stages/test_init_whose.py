@@ -528,6 +528,42 @@ def test_a_folder_of_vendor_files_needs_no_editing(tmp_path, monkeypatch, capsys
     assert "1 site, 2 scans" in capsys.readouterr().out
 
 
+def test_data_that_are_no_data_are_listed_and_text_is_not(tmp_path):
+    """Downloads, copies and exports that went wrong: no scan vanishes without a word."""
+    root, study = tmp_path / "d", tmp_path / "study"
+    rda(root / "P01" / "a.rda", 1)
+    image(root / "P01" / "anatomy.nii.gz")
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+    for name, content in (
+        ("P02/a.SDAT", pointer),
+        ("P03/a.rda", b""),
+        ("P04/a.7", b"<!DOCTYPE html><html>"),
+        ("P05/a.data", b"raw"),
+        ("P06/notes.md", b"she slept"),
+        ("P06/script.m", b"x = 1;"),
+        ("P06/empty.txt", b""),
+        ("top.dcm", bytes(128) + b"DICM"),
+    ):
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    (root / "P07").mkdir()
+    (root / "P07" / "a.rda").symlink_to(root / "nowhere.rda")
+    assert [*made(study, root)] == ["P01/a.rda"]
+    left = {one.partition(": ")[0]: one for one in notes(study, "left out")}
+    for name, said in (
+        ("P01/anatomy.nii.gz", "no T1w by its name"),
+        ("P02/a.SDAT", "pointer of Git LFS"),
+        ("P03/a.rda", "is empty"),
+        ("P04/a.7", "web page"),
+        ("P05/a.data", "DATA/LIST"),
+        ("P07/a.rda", "link to nothing"),
+        ("top.dcm", "DICOM at the top"),
+    ):
+        assert said in left.pop(f"d/{name}"), name
+    assert left == {}
+
+
 @pytest.mark.parametrize("damage", [b"", b"\x1f\x8b\x08broken", b"\0" * 400])
 def test_a_damaged_image_stops_nothing(tmp_path, damage):
     root = tmp_path / "d"

@@ -104,12 +104,17 @@ def shown(value) -> str:
     return value if len(value) <= LONGEST else value[:LONGEST] + " ..."
 
 
+def named(path: Path) -> list[str]:
+    """Labels of subjects in a path, the nearest to the file last."""
+    return re.findall(r"(?:^|[/_])sub-([A-Za-z0-9]+)", path.as_posix())
+
+
 def labels(paths: list[Path]) -> list[dict[str, str]]:
     """Subject, session and run of scans by their paths: labels where there are any (`sub-01`,
     `ses-02`), else the number of the scan."""
     found, seen = [], {}
     for number, path in enumerate(paths, start=1):
-        subject = re.findall(r"(?:^|[/_])sub-([A-Za-z0-9]+)", path.as_posix())
+        subject = named(path)
         session = re.findall(r"(?:^|[/_])ses-([A-Za-z0-9]+)", path.as_posix())
         key = subject[-1] if subject else f"{number:02d}", session[-1] if session else ""
         seen.setdefault(key, []).append(len(found))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from fmrsflow.files import read_json
 from fmrsflow.intake.found import LEFT, OPEN, Note, Unusable
 
 ENTITIES = ("sub", "ses", "task", "acq", "nuc", "voi", "rec", "run", "echo", "inv")
@@ -197,8 +197,8 @@ def _there(path: Path) -> bool:
 
 def _json(path: Path) -> dict:
     try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError, OSError):
+        found = read_json(path)
+    except (ValueError, OSError):
         found = None
     if not isinstance(found, dict):
         raise Unusable(f"its sidecar {path.name} is no JSON object")

@@ -18,9 +18,12 @@ PRIVATE = ("OWNER", "TITLE", "KEY", "SRCRAW", "SAVDIR")
 OUTPUT = (
     *("LPS", "LCOORD", "LCSV", "LTABLE", "LPRINT", "LCORAW", "LDUMP", "FILPS", "FILCOO", "FILCSV"),
     *("FILTAB", "FILPRI", "FILCOR", "NEACH", "NAMEACH", "IPAGE2", "PGNORM", "LANDSC", "NETCOU"),
-    *("PPMCEN", "ISLICE", "IROWST", "IROWEN", "ICOLST", "ICOLEN", "NDCOLS", "NDROWS", "NDSLIC"),
+    *("PPMCEN", "ISLICE", "IROWST", "IROWEN", "ICOLST", "ICOLEN"),
 )
 """What is printed and where."""
+
+GRID = ("NDCOLS", "NDROWS", "NDSLIC")
+"""Numbers of voxels."""
 
 NO_COUNTERPART = {
     "NUNFIL": "the number of points stands in the file",
@@ -57,7 +60,7 @@ def read_control(path: Path) -> Choices:
     Raises
     ------
     DataError
-        It cannot be read, or has no group LCMODL.
+        It cannot be read, has no group LCMODL, or is of several voxels.
     """
     # An index becomes part of the name: names of a group are unique.
     text = re.sub(
@@ -68,6 +71,8 @@ def read_control(path: Path) -> Choices:
     control = next((one for one in groups(text) if one.name == "LCMODL"), None)
     if control is None:
         raise DataError(f"{path}: no group $LCMODL ... $END; a control file of LCModel is needed")
+    if several := [key for key in GRID if (control.number(key) or 1) > 1]:
+        raise DataError(f"{path}: {several[0]}: single voxels only are processed")
     found = Choices("lcmodel")
     note = (
         "a fit of the same kind (LCModel itself: fit.engine lcmodel); constants, water and errors "
@@ -179,6 +184,8 @@ def _rest(found: Choices, control: Group) -> None:
             found.leave(name, value, "of LCModel's output")
         else:
             note = NO_COUNTERPART.get(name, "no counterpart")
+            if name in GRID:
+                note = "one voxel, as here"
             if name == "ECHOT":
                 note = "the echo time of sites.tsv"
             found.leave(key, value, note)

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from fmrsflow.errors import DataError
+from fmrsflow.files import read_json
 from fmrsflow.intake.found import GUESS, LEFT, Note
 from fmrsflow.tables import MISSING, read_table
 
@@ -28,6 +29,9 @@ def people(root: Path, subjects: Collection[str]) -> tuple[list[dict], list[Note
     except (DataError, OSError) as error:
         return [], [Note(LEFT, str(sheet), f"cannot be read: {error}")]
     found, notes = [], []
+    if unit := _other_unit(root / "participants.json"):
+        said = f"participants.json says ages in {unit[:20]}, not years: they are left out"
+        notes.append(Note(LEFT, str(sheet), said))
     labels = [
         re.sub(r"[^A-Za-z0-9]", "", row.get("participant_id", "").removeprefix("sub-"))
         for row in rows
@@ -41,7 +45,7 @@ def people(root: Path, subjects: Collection[str]) -> tuple[list[dict], list[Note
             notes.append(Note(LEFT, str(sheet), said))
             continue
         one = {"subject": subject}
-        age, said = _age(row.get("age", MISSING).strip())
+        age, said = _age(MISSING if unit else row.get("age", MISSING).strip())
         if age is not None:
             one["age"] = f"{age:g}"
         if said:
@@ -52,12 +56,26 @@ def people(root: Path, subjects: Collection[str]) -> tuple[list[dict], list[Note
     return found, list(dict.fromkeys(notes))
 
 
+def _other_unit(sidecar: Path) -> str:
+    """Unit of ages by the sheet's sidecar where that is not years, which BIDS recommends; "" where
+    nothing says so."""
+    try:
+        column = read_json(sidecar).get("age")
+    except (ValueError, OSError, AttributeError):
+        return ""
+    unit = column.get("Units") if isinstance(column, dict) else None
+    is_text = isinstance(unit, str) and unit.strip()
+    return unit if is_text and not re.match(r"(?i)\s*(y|a$|ann)", unit) else ""
+
+
 def _age(text: str) -> tuple[float | None, str]:
     """Whole years, and what was made of another kind of cell."""
     if text in ("", MISSING):
         return None, ""
     if span := re.fullmatch(r"(\d{1,3})\s*[-–]\s*(\d{1,3})", text):
-        middle = (int(span[1]) + int(span[2])) / 2
+        middle = min((int(span[1]) + int(span[2])) / 2, float(OLDEST))
+        if int(span[2]) > OLDEST:
+            return middle, f"age {middle:g} for a range that ends above {OLDEST}"
         return middle, f"age {middle:g}, the middle of {text}"
     if re.fullmatch(rf"{OLDEST}\+|>\s*{OLDEST}", text):
         return float(OLDEST), f"age {OLDEST} for {text}"

@@ -145,6 +145,16 @@ def site_row(
                 f"{_EXAMPLES[column]}"
             )
             notes.append(Note(OPEN, "", said))
+    # The mixing time is of STEAM alone, and no cell that every site has to fill.
+    mixing = Counter(
+        scan.protocol["tm_s"]
+        for scan in fitting
+        if "tm_s" in scan.protocol and not _difference(scan.protocol, usual)
+    )
+    if "tm_s" in fixed:
+        usual["tm_s"] = fixed["tm_s"]
+    elif mixing and usual["sequence"] == "STEAM":
+        usual["tm_s"] = max(mixing, key=mixing.get)
     taken = []
     for scan in scans:
         if differs := _difference(scan.protocol, usual):
@@ -155,12 +165,15 @@ def site_row(
             notes.append(Note(LEFT, str(scan.path), said))
             continue
         taken.append(scan)
-        if silent := [c for c in NEEDED if usual[c] is not None and c not in scan.protocol | given]:
+        silent = [
+            column
+            for column, value in usual.items()
+            if value is not None and column not in scan.protocol | given
+        ]
+        if silent:
             said = f"its header does not say {', '.join(silent)}: taken to be as the site's"
             notes.append(Note(GUESS, str(scan.path), said))
     row = {"site": name, **usual, "protocol": "own"}
-    if values := [scan.protocol["tm_s"] for scan in taken if "tm_s" in scan.protocol]:
-        row["tm_s"] = values[0]
     return row | given, taken, notes
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from fmrsflow.constants import field_of, same_field
 from fmrsflow.convert.boxes import box_distance_mm
 from fmrsflow.convert.edited import edited_states
-from fmrsflow.convert.formats import recognise
+from fmrsflow.convert.formats import ENDINGS, recognise
 from fmrsflow.convert.interleaved import water_rows
 from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError, MachineFault
@@ -67,6 +67,9 @@ SESSION_NAME = re.compile(
     r"(ses|session|visit|day|time|tp|t|scan|run|series|mrs|svs|pre|post|\d)", re.IGNORECASE
 )
 """Starts of names of folders within one person's."""
+
+DATA_ENDINGS = (*(one for one in ENDINGS if one != ".txt"), ".data", ".list")
+"""Ends of names of spectra and images: what is none of them in spite of such a name is listed."""
 
 LIKE = 0.6
 """Least likeness of two names, without what tells water, of a scan and its reference."""
@@ -128,7 +131,11 @@ def found_scans(
 def _sorted(root: Path, given: dict, notes: list[Note]):
     """Spectra, T1-weighted images and tables of events below a folder."""
     spectra, images, tables, folders = [], [], [], set()
-    for path in sorted(one for one in root.rglob("*") if one.is_file() and one.name[0] != "."):
+    for path in sorted(one for one in root.rglob("*") if one.name[0] != "."):
+        if not path.is_file():
+            if path.is_symlink() and not path.exists():
+                notes.append(Note(LEFT, str(path), "a link to nothing: fetch or copy the file"))
+            continue
         if path.suffix.lower() in (".spar", ".json", ".bval", ".bvec"):
             continue
         if path.suffix.lower() == ".tsv":
@@ -136,16 +143,24 @@ def _sorted(root: Path, given: dict, notes: list[Note]):
             continue
         try:
             kind = recognise(path)
-        except DataError:
-            continue  # text, scripts, notes
+        except (DataError, OSError) as error:
+            # Text, scripts and notes of people are not listed.
+            if path.name.lower().endswith(DATA_ENDINGS) or isinstance(error, OSError):
+                notes.append(Note(LEFT, str(path), _reason(error, path)))
+            continue
         if kind == "dicom":
-            # One folder is one series.
-            if path.parent in folders or path.parent == root:
+            if path.parent == root:
+                said = "DICOM at the top: a folder is one series; move it into one of its own"
+                notes.append(Note(LEFT, str(path), said))
+                continue
+            if path.parent in folders:
                 continue
             folders.add(path.parent)
             path = path.parent
         if kind == "nifti" and (image := _plain_image(path)) is not None:
             images += [path] if image else []
+            if not image:
+                notes.append(Note(LEFT, str(path), "an image that is no T1w by its name and shape"))
             continue
         try:
             spectra.append(_read(path, given))
@@ -155,6 +170,8 @@ def _sorted(root: Path, given: dict, notes: list[Note]):
 
 
 def _reason(error: Exception, path: Path) -> str:
+    if isinstance(error, OSError):
+        return f"cannot be read ({error.strerror})"
     return str(error).removeprefix(f"{path.name}: ")
 
 

@@ -17,7 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from fmrsflow.errors import UsageError
-from fmrsflow.intake.choices import OPEN, Choices, labels
+from fmrsflow.intake.choices import OPEN, Choices, labels, named
 from fmrsflow.intake.found import Unusable
 from fmrsflow.intake.protocol import NEEDED, protocol_of
 from fmrsflow.intake.sheets import add_rows
@@ -102,14 +102,17 @@ def _rows(
         rows.append({"site": site, **own, **paths})
     if not rows:
         return [], None, root
+    if sum(not named(scan["mrs"]) for scan in found.files) > 1:
+        said = "no label sub- in the paths: each such scan is taken as a person of its own"
+        found.ask("(subject)", "", f"{said}; mend column subject where one has several")
     row = {"site": site, "protocol": "own"}
     for column in (*NEEDED, "tm_s"):
         told = {header[column] for header in headers if column in header}
         if len(told) == 1:
             (row[column],) = told
-        elif column in NEEDED and column not in given:
+        elif (column in NEEDED or told) and column not in given:
             several = " and ".join(
-                f"{one:g}" if column[-2:] in ("_s", "_t") else one for one in told
+                f"{one:g}" if column[-2:] in ("_s", "_t") else one for one in sorted(told)
             )
             said = f"headers say {several}" if told else "neither the source nor a header says it"
             found.ask(f"(sites.tsv: {column})", "", f"{said}: write it into config/sites.tsv")
