@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 
 import group_designs
 import whole_chain
-from figure import Figure
+from figure import Figure, held
 from fmrsflow.sites import meta, reml
 from fmrsflow.sites.answer import moderator_design, pool
 from fmrsflow.sites.variance import Sample, decompose, site_means
@@ -50,8 +50,12 @@ def figures(quick: bool) -> Iterator[Figure]:
     for k, name in enumerate(("sites differ", "protocols differ")):
         rate = 100 * errors[:, k].mean()
         yield _within(f'type-I error of "{name}" (%)', rate, 4, 6, len(errors))
-    yield from group_designs.figures(100 if quick else 1000)
-    yield from group_designs.power_figures(40 if quick else 300)
+    yield from _foreign()
+    yield from group_designs.figures(40 if quick else 1000)
+    yield group_designs.share_at_zero(20 if quick else 1000)
+    yield from group_designs.many_tests(200 if quick else 1000)
+    yield from group_designs.power_figures(15 if quick else 300)
+    yield from group_designs.not_there()
     yield _bootstrap_time(200 if quick else 1000)
     if not quick:
         yield from whole_chain.figures()
@@ -86,6 +90,12 @@ def _bcg() -> Iterator[Figure]:
     ):
         yield Figure(name, value, f"{target}", round(value, 4) == target)
     yield Figure("BCG I^2 (%)", one.i2_percent, "92.2", round(one.i2_percent, 1) == 92.2)
+
+
+def _foreign() -> Iterator[Figure]:
+    """Covariates and groups against programs and data of others, which tests hold."""
+    yield held("covariates, groups: t tests, regression, lme4's dyestuff", "1e-4",
+               "tests/unit/sites/test_foreign.py")  # fmt: skip
 
 
 def dense_fit(data: reml.Data) -> np.ndarray:

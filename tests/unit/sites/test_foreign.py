@@ -71,14 +71,14 @@ def test_one_site_without_repetition_is_the_classical_tests(people):
     found = effect(answers(measurements(rows, ["age"]), ["age"]), "age", "one stage with age")
     assert found["estimate"] == pytest.approx(line.slope, rel=1e-6)
     assert found["se"] == pytest.approx(line.stderr, rel=1e-4)
-    assert found["p"] == pytest.approx(line.pvalue, rel=1e-3)
+    assert found["p"] == pytest.approx(line.pvalue, rel=1e-4)
     assert found["df"] == pytest.approx(38, rel=1e-4)
     test = ttest_ind(value[group == "patients"], value[group == "controls"])
     rows = answers(measurements(rows, ["group"]), ["group"])
     found = effect(rows, "group patients less controls", "one stage with group")
-    assert found["p"] == pytest.approx(test.pvalue, rel=1e-3)
+    assert found["p"] == pytest.approx(test.pvalue, rel=1e-4)
     low, high = test.confidence_interval()
-    assert (found["low"], found["high"]) == pytest.approx((low, high), rel=1e-3)
+    assert (found["low"], found["high"]) == pytest.approx((low, high), rel=1e-4)
 
 
 def test_an_interaction_is_the_difference_of_differences():

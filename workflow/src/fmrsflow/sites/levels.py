@@ -17,6 +17,40 @@ from fmrsflow.sites.variance import Sample, decompose
 LEVEL_KEYS = ("metabolite", "quantity", "condition", "region")
 LEVEL_QUANTITIES = ("molal", "ratio_tcr")
 
+ASKED = (
+    *("site", "scan", "person", "metabolite", "condition", "region", "quantity"),
+    *("value", "se", "water_se", "unit", "used"),
+)
+"""What these statistics ask of a concentration."""
+
+
+class AtRest:
+    """Concentrations at rest, or of the average of all where a scan has no rest, of some
+    metabolites; gathered scan by scan."""
+
+    def __init__(self, rest: str, metabolites: set[str]):
+        self._rest, self._metabolites = rest, metabolites
+        self._rows: list[dict] = []
+        self._resting = False
+
+    def add(self, rows: list[dict]) -> None:
+        """Keep what is wanted of the rows of a scan."""
+        rests = any(row["condition"] == self._rest for row in rows)
+        self._resting |= rests
+        wanted = self._rest if rests else "all"
+        self._rows += [
+            {name: row[name] for name in ASKED}
+            for row in rows
+            if row["condition"] == wanted and row["metabolite"] in self._metabolites
+        ]
+
+    def rows(self) -> list[dict]:
+        """The rows of all scans, under one name of their condition."""
+        named = self._rest if self._resting else "all"
+        for row in self._rows:
+            row["condition"] = named
+        return self._rows
+
 
 def levels(concentrations: Sequence[Mapping], sites: Mapping[str, Mapping]) -> dict[str, Rows]:
     """Tables `variance` (outcome concentration) and `cv`.

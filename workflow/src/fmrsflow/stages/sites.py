@@ -59,12 +59,6 @@ CONCENTRATION = (
 )
 """Columns of a scan's concentrations.tsv that the table of all scans takes over."""
 
-LEVEL = (
-    *("site", "scan", "person", "metabolite", "condition", "region", "quantity"),
-    *("value", "se", "water_se", "unit", "used"),
-)
-"""What statistics of concentrations ask for."""
-
 ASKED = {
     *("status", "reason", "failed_at", "warnings", "flags"),
     *("v_gm", "v_wm", "v_csf", "n_kept", "n_removed", "fwhm_tcr_ppm", "joint", *FIGURES),
@@ -104,7 +98,7 @@ def main(argv: list[str]) -> int:
 def write_tables(study: Study, analysis: str) -> None:
     """Write results/<analysis>/sites/: every table, the figures, and last of all the record."""
     from fmrsflow.sites.answer import changes, grouped
-    from fmrsflow.sites.levels import agreement, levels
+    from fmrsflow.sites.levels import AtRest, agreement, levels
     from fmrsflow.sites.places import box_problems
     from fmrsflow.sites.plateau import plateaus
 
@@ -155,34 +149,6 @@ def write_tables(study: Study, analysis: str) -> None:
         "scans": {name: status.count(name) for name in ("ok", "excluded", "failed", "fault")},
     }
     writer.finish(head, {"seeds": {"bootstrap": seed}})
-
-
-class AtRest:
-    """Concentrations at rest, or of the average of all where a scan has no rest, of some
-    metabolites; gathered scan by scan."""
-
-    def __init__(self, rest: str, metabolites: set[str]):
-        self._rest, self._metabolites = rest, metabolites
-        self._rows: list[dict] = []
-        self._resting = False
-
-    def add(self, rows: list[dict]) -> None:
-        """Keep what is wanted of the rows of a scan."""
-        rests = any(row["condition"] == self._rest for row in rows)
-        self._resting |= rests
-        wanted = self._rest if rests else "all"
-        self._rows += [
-            {name: row[name] for name in LEVEL}
-            for row in rows
-            if row["condition"] == wanted and row["metabolite"] in self._metabolites
-        ]
-
-    def rows(self) -> list[dict]:
-        """The rows of all scans, under one name of their condition."""
-        named = self._rest if self._resting else "all"
-        for row in self._rows:
-            row["condition"] = named
-        return self._rows
 
 
 class Reader:
