@@ -100,8 +100,9 @@ def _demo(folder: Path) -> Iterator[Figure]:
     )
     note = "; ".join(other[:4])
     if other:
-        seen = list(moved.moves(moved.frozen(moved.NUMBERS), moved.numbers(results)))
-        note += "; " + "; ".join(moved.summary(seen, len(moved.numbers(results)))[:6])
+        now = moved.numbers(results)
+        seen = list(moved.moves(moved.frozen(moved.NUMBERS), now))
+        note += "; " + "; ".join(moved.summary(seen, len(now))[:6])
     yield Figure(
         "tables of the demo that differ from those on record", str(len(other)),
         "0", not other, f"of {len(wanted)}; {note}",

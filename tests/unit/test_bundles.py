@@ -5,22 +5,25 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import random
+import signal
 import zipfile
 from dataclasses import replace
 
 import pytest
 
 import report_fixture as made
-from fmrsflow import bundle_merge, bundles
+from fmrsflow import bundle_merge, bundles, cli
 from fmrsflow.bundle_merge import differences, duplicates, unpack
 from fmrsflow.bundles import MANIFEST, STUDY, pack
 from fmrsflow.cli import main as fmrsflow
 from fmrsflow.edge import Job
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, MachineFault
 from fmrsflow.files import read_json, write_bytes
 from fmrsflow.results import read_record, record_bytes
 from fmrsflow.sheets import PLAIN_SECTIONS, schema
+from fmrsflow.stages import merge
 from fmrsflow.study import ANALYSIS_SETTINGS
 
 SAID = [
@@ -467,3 +470,15 @@ def test_a_file_in_the_place_of_the_merged_results_is_told(tmp_path, capsys):
     (tmp_path / "merged").write_text("")
     assert fmrsflow(["merge", "a.zip", "--results", str(tmp_path / "merged")]) == 2
     assert "merged cannot be used (Not a directory); name a new folder" in capsys.readouterr().err
+
+
+def killed(_: list[str]) -> int:
+    """A command that the system kills."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def test_a_killed_process_is_the_machine_s_fault_and_no_bundle_s(tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "main", killed)
+    with pytest.raises(MachineFault, match="was killed"):
+        merge._without_pages(tmp_path / "study.json", ["main"], {"A": [("a",)], "B": [("b",)]})

@@ -112,7 +112,11 @@ def test_each_error_of_a_sheet_is_told_with_its_place(files, sites, scans, messa
         ({"quality": {"min_snr_tcr": -1}}, "is below 0"),
         ({"quality": {"min_snr_tcr": float("inf")}}, "inf is not a finite number"),
         ({"fit": ["usual"]}, "table of named settings"),
-        ({"sites_sheet": "none.tsv"}, "there is no such file"),
+        ({"sites_sheet": "none.tsv"}, "none.tsv: there is no such file (config.yaml: sites_sheet)"),
+        (
+            {"scans_sheet": "none.tsv", "only_sites": ["Z"]},
+            "none.tsv: there is no such file (config.yaml: scans_sheet)",
+        ),
     ],
 )
 def test_each_error_of_the_configuration_is_told(files, changes, message):

@@ -77,9 +77,9 @@ def read_study(config: dict, name: str = "config.yaml") -> Study:
     """
     problems: list[str] = []
     complete = check_config(config, name, problems)
-    sites = _read_sites(complete, problems)
-    rows = _read_scans(complete, sites, problems)
-    people = _read_participants(complete, sites, problems)
+    sites = _read_sites(complete, name, problems)
+    rows = _read_scans(complete, name, sites, problems)
+    people = _read_participants(complete, name, sites, problems)
     participants = tuple(row for _, row in people)
     problems += identity.scan_problems(complete["scans_sheet"], rows, participants)
     every = [scan for _, scan in rows]
@@ -279,16 +279,18 @@ def _path_problem(value: str) -> str | None:
 
 
 def _read_sheet(
-    path: str, columns: dict, problems: list[str], may_be_empty: bool = False
+    config: dict, key: str, name: str, problems: list[str], may_be_empty: bool = False
 ) -> list[dict]:
-    """Rows in their types; a wrong cell is reported with row and column and left out."""
+    """Rows in their types; a wrong cell is reported with row and column and left out. `key` of the
+    configuration, whose file is called `name`, says where the sheet is."""
+    path, columns = config[key], schema(key)
     try:
         rows = read_table(path)
     except FileNotFoundError:
-        problems.append(f"{path}: there is no such file")
+        problems.append(f"{path}: there is no such file ({name}: {key})")
         return []
     except OSError as error:
-        problems.append(f"{path}: cannot be read ({error.strerror})")
+        problems.append(f"{path}: cannot be read ({error.strerror}; {name}: {key})")
         return []
     except DataError as error:
         problems.append(f"{path}: {error}")
@@ -346,35 +348,37 @@ def typed(text: str, rule: dict):
     return text
 
 
-def _read_sites(config: dict, problems: list[str]) -> dict[str, Site]:
+def _read_sites(config: dict, name: str, problems: list[str]) -> dict[str, Site]:
     columns = schema("sites_sheet")
     sheet = config["sites_sheet"]
     sites: dict[str, Site] = {}
     needed = [column for column, rule in columns.items() if rule.get("required")]
-    for row in _read_sheet(sheet, columns, problems):
+    for row in _read_sheet(config, "sites_sheet", name, problems):
         number = row.pop("row")
         if any(column not in row for column in needed):
             continue
-        name = row.pop("site")
-        if name in sites:
-            problems.append(f"{sheet} row {number}: site {name} stands twice; keep one row")
-        elif twin := next((one for one in sites if one.lower() == name.lower()), None):
+        site = row.pop("site")
+        if site in sites:
+            problems.append(f"{sheet} row {number}: site {site} stands twice; keep one row")
+        elif twin := next((one for one in sites if one.lower() == site.lower()), None):
             problems.append(
-                f"{sheet} row {number}: sites {twin} and {name} differ in capitals alone; some "
+                f"{sheet} row {number}: sites {twin} and {site} differ in capitals alone; some "
                 "file systems make one folder of both"
             )
-        sites[name] = Site(name=name, **row)
+        sites[site] = Site(name=site, **row)
     return sites
 
 
-def _read_scans(config: dict, sites: dict[str, Site], problems: list) -> list[tuple[int, Scan]]:
+def _read_scans(
+    config: dict, name: str, sites: dict[str, Site], problems: list
+) -> list[tuple[int, Scan]]:
     """Every scan of the sheet with its row."""
     sheet = config["scans_sheet"]
-    for name in sorted(set(config.get("only_sites") or ()) - set(sites)):
-        problems.append(f"only_sites: {name} is no site of {config['sites_sheet']}")
+    for site in sorted(set(config.get("only_sites") or ()) - set(sites)):
+        problems.append(f"only_sites: {site} is no site of {config['sites_sheet']}")
     rows_of: dict[str, int] = {}
     scans = []
-    for row in _read_sheet(sheet, schema("scans_sheet"), problems):
+    for row in _read_sheet(config, "scans_sheet", name, problems):
         number = row.pop("row")
         if any(column not in row for column in ("site", "subject", "mrs")):
             continue
@@ -474,13 +478,13 @@ def _run_problems(scan: Scan) -> list[str]:
     return problems
 
 
-def _read_participants(config: dict, sites: dict[str, Site], problems: list) -> list:
+def _read_participants(config: dict, name: str, sites: dict[str, Site], problems: list) -> list:
     """Every row of the sheet with its number."""
     sheet = config.get("participants_sheet")
     if not sheet:
         return []
     # As init leaves it where nothing is known of people.
-    rows = _read_sheet(sheet, schema("participants_sheet"), problems, may_be_empty=True)
+    rows = _read_sheet(config, "participants_sheet", name, problems, may_be_empty=True)
     seen: dict[tuple, int] = {}
     numbered = [(row.pop("row"), row) for row in rows]
     for number, row in numbered:

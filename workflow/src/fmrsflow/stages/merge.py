@@ -7,13 +7,14 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from fmrsflow import cli
 from fmrsflow.bundle_merge import Bundle, combine, differences, duplicates, unpack
-from fmrsflow.errors import DataError
+from fmrsflow.errors import DataError, MachineFault
 from fmrsflow.files import write_bytes
 from fmrsflow.provenance import write_dataset
 from fmrsflow.scratch import scratch
@@ -93,6 +94,11 @@ def _without_pages(frozen: Path, analyses: list[str], keys: dict[str, list]) -> 
     ----------
     keys : dict
         Site -> batches of keys of its scans.
+
+    Raises
+    ------
+    MachineFault
+        A process was killed.
     """
     jobs = [
         (site, ["report", "--study", str(frozen), name, *some])
@@ -100,9 +106,14 @@ def _without_pages(frozen: Path, analyses: list[str], keys: dict[str, list]) -> 
         for site, own in keys.items()
         for some in own
     ]
-    with ProcessPoolExecutor() as pool:
-        codes = pool.map(partial(_ended, cli.main), [call for _, call in jobs])
-        return list(dict.fromkeys(site for (site, _), code in zip(jobs, codes) if code))
+    try:
+        with ProcessPoolExecutor() as pool:
+            codes = list(pool.map(partial(_ended, cli.main), [call for _, call in jobs]))
+    except BrokenProcessPool:  # by the system, for want of memory; which bundle's is not known
+        raise MachineFault(
+            "a process that made pages was killed (is there memory?); merge again into a new folder"
+        ) from None
+    return list(dict.fromkeys(site for (site, _), code in zip(jobs, codes) if code))
 
 
 def _group_pages(frozen: Path, analyses: list[str]) -> int:
