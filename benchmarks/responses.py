@@ -20,14 +20,13 @@ from scipy.stats import gamma
 
 from designs import TR_S, Scan, configuration, ten_lines
 from figure import Figure
-from fmrsflow.events import without_strays
+from fmrsflow.events import conditions, without_strays
 from fmrsflow.fit.change import JointResult
 from fmrsflow.fit.design import Timing
 from fmrsflow.fit.joint import fit_joint_models
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import designs, joint_rest, shape_designs
 from fmrsflow.sites.plateau import weighed, withheld
-from fmrsflow.study import conditions
 
 SEED = 91_000
 STUDIES, QUICK_STUDIES, SCANS = 8, 1, 10

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fmrsflow.errors import DataError
-from fmrsflow.study import Scan, Site, Study, batches, conditions, directory
+from fmrsflow.events import conditions
+from fmrsflow.study import Scan, Site, Study, batches, directory
 
 NAMES = {"preprocess": "robust", "basis": "sim", "fit": "spline", "concentration": "osprey"}
 

@@ -15,10 +15,10 @@ import pytest
 
 from fmrsflow.cli import main as fmrsflow
 from fmrsflow.concentration import TISSUES, Tissue, constants, molal
+from fmrsflow.events import conditions
 from fmrsflow.fids import from_nifti
 from fmrsflow.sheets import read_study
 from fmrsflow.stages import demo
-from fmrsflow.study import conditions
 from fmrsflow.synthetic.consortium import make, write_sheets
 from fmrsflow.synthetic.plan import PRESETS, Participants, load_plan
 from fmrsflow.tables import read_table

@@ -64,6 +64,76 @@ def events_of(rows: Sequence[Mapping], name: str) -> list[dict]:
     return events
 
 
+def conditions(
+    events: Sequence[dict],
+    n_transients: int,
+    tr_s: float,
+    lag_s: float = 0.0,
+    rest: str = "rest",
+) -> list[str | None]:
+    """Condition of each transient by its time of excitation (docs/science.md#conditions).
+
+    An event within which no excitation lies is that of the first one after its onset: the
+    response to a brief stimulus is read out when it has ended.
+
+    Parameters
+    ----------
+    events : sequence of dict
+        From `events_of`; onsets count from the first excitation.
+    n_transients, tr_s
+        Excitation j takes place at j * tr_s.
+    lag_s : float
+        Seconds left out after each onset and after each end of an event.
+    rest : str
+        Name of the time outside every event; an event of that name counts as rest too.
+
+    Returns
+    -------
+    list of str or None
+        None where the transient is left out.
+
+    Raises
+    ------
+    DataError
+        Overlapping events, negative duration, a name that is taken, or no event within the scan.
+    """
+    spans = sorted(
+        (row["onset"], row["onset"] + row["duration"], row["trial_type"]) for row in events
+    )
+    check_conditions(name for _, _, name in spans)
+    for onset, end, name in spans:
+        if end <= onset:
+            raise DataError(
+                f"event {name} at {onset:g} s has no positive duration; mend events.tsv"
+            )
+    for (_, end, name), (onset, _, after) in zip(spans, spans[1:]):
+        if onset < end - 1e-6:
+            raise DataError(
+                f"events {name} and {after} overlap at {onset:g} s; a transient has one condition: "
+                "mend events.tsv"
+            )
+    length_s = n_transients * tr_s
+    if not any(onset < length_s and end > 0 for onset, end, _ in spans):
+        raise DataError(
+            f"no event lies within the scan of {length_s:g} s ({n_transients} transients, "
+            f"TR {tr_s:g} s); onsets count in seconds from the first excitation"
+        )
+    changes = [edge for onset, end, _ in spans for edge in (onset, end) if 0 < edge < length_s]
+    labels: list[str | None] = []
+    for j in range(n_transients):
+        # A microsecond of tolerance: j * tr_s carries rounding, onsets in sheets do not.
+        time = j * tr_s + 1e-6
+        inside = [name for onset, end, name in spans if onset <= time < end]
+        late = lag_s > 0 and any(0 <= time - edge < lag_s for edge in changes)
+        labels.append(None if late else inside[0] if inside else rest)
+    for onset, end, name in spans:
+        # A microsecond of tolerance, as above.
+        first = math.ceil((onset - 1e-6) / tr_s)
+        if 0 <= first < n_transients and first * tr_s + 1e-6 >= end and labels[first] == rest:
+            labels[first] = name
+    return labels
+
+
 def odd_timing(events: Sequence[Mapping], length_s: float, tr_s: float) -> list[str]:
     """What makes one doubt that the events are of this scan and in seconds, one sentence each.
 
@@ -130,7 +200,7 @@ def without_strays(
     Parameters
     ----------
     labels : sequence of str or None
-        From `study.conditions`.
+        From `conditions`.
     events : sequence of mapping
         Those that the labels come from. Where one is called `rest`, so is all that lies outside.
     """

@@ -7,11 +7,11 @@ import sys
 
 from fmrsflow.convert.exports import not_compared, same_exports
 from fmrsflow.errors import DataError
-from fmrsflow.events import events_of, without_strays
+from fmrsflow.events import conditions, events_of, without_strays
 from fmrsflow.identity import same_measurements
 from fmrsflow.scan_figures import WHOLE
 from fmrsflow.sheets import StudyError, missing_files, read_config, read_study
-from fmrsflow.study import Study, conditions
+from fmrsflow.study import Study
 from fmrsflow.surroundings import troubles
 from fmrsflow.tables import read_table
 from fmrsflow.words import count

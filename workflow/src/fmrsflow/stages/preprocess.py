@@ -12,6 +12,7 @@ from fmrsflow.batch import stage_main
 from fmrsflow.convert.checks import pattern
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
+from fmrsflow.events import conditions as conditions_of
 from fmrsflow.events import odd_timing, without_strays
 from fmrsflow.fids import Fids
 from fmrsflow.noise import STEPS_OF_NOISE, in_steps_of_noise, without_zeros
@@ -31,7 +32,6 @@ from fmrsflow.preprocess.summary import (
 )
 from fmrsflow.preprocess.timing import Timing
 from fmrsflow.preprocess.water import UNSUPPRESSED
-from fmrsflow.study import conditions as conditions_of
 from fmrsflow.tables.preprocess import TRANSIENTS, WATER
 from fmrsflow.water_reference import UNLIKE
 from fmrsflow.words import count
