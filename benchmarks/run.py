@@ -27,7 +27,7 @@ def main() -> int:
     """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=NAMES)
-    parser.add_argument("--quick", action="store_true", help="small sizes; ends within a minute")
+    parser.add_argument("--quick", action="store_true", help="small sizes: seconds to minutes")
     arguments = parser.parse_args()
     # One core, whatever the caller's environment says.
     os.environ.update(arithmetic.ONE_THREAD)
