@@ -51,6 +51,12 @@ def test_a_difference_claims_no_rise_of_either_side():
         assert "rose" not in effect_words(asked, 2.0, 1.0, 3.0, "3 sites")
 
 
+def test_an_end_beside_zero_is_not_shown_as_zero():
+    words = effect_words(CHANGE, 2.6, 0.03, 5.2, "4 sites")
+    assert "+0.03 to +5.20" in words and "leaves no change out" in words
+    assert "+0.0 to +5.2" in effect_words(CHANGE, 2.6, 0.0, 5.2, "4 sites")
+
+
 def test_an_interval_of_no_number_holds_zero():
     assert holds_zero(float("nan"), float("nan"))
 

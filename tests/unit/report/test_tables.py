@@ -131,6 +131,16 @@ def test_another_contrast_is_named_and_other_regions_answer_by_themselves():
     assert others[2].startswith("Region hip: cannot be estimated")
 
 
+@pytest.mark.parametrize(
+    ("p", "adjusted", "told"), [(0.03, 0.06, True), (0.01, 0.02, False), (0.2, 0.4, False)]
+)
+def test_an_interval_without_zero_that_holm_does_not_bear_out_is_told(p, adjusted, told):
+    rows = [row("meta", n_sites=4, n=12, p=p, p_holm=adjusted, **ends(3.0, 1.0))]
+    tests = [row("tests", what="change", role=role, p=p) for role in ("main", "tested", "control")]
+    caveats = tables.answers({"meta": rows, "tests": tests}, [], ASKED, {}, {})["caveats"]
+    assert any("Adjusted for the 2 changes" in text for text in caveats) is told
+
+
 def test_flags_of_the_responses_stand_with_the_answer():
     flags = [
         row("problems", site="A", item=f"A/sub-{n}", stage="response", kind="control", text=text)

@@ -21,6 +21,9 @@ Tables = Mapping[str, Sequence[Row]]
 NOTABLE = 0.5
 """Distance of two means of the same scans, in standard errors, from which it is told."""
 
+LEVEL = 0.05
+"""Level of tests, as of the 95 % intervals."""
+
 MOST_FLAGS = 3
 """Kinds of flags that the answer names; the table of problems has them all."""
 
@@ -69,6 +72,7 @@ def answers(
         "power_words": _power_words(tables.get("power", ())),
         "caveats": [
             *_instead(tables.get("meta", ()), asked, wanted or asked),
+            *_adjusted(meta, tables.get("tests", ())),
             *_one_stage(meta, asked),
             *_regions(tables.get("meta", ()), asked),
             *_flags(tables.get("problems", ())),
@@ -165,6 +169,20 @@ def _flags(rows: Sequence[Row]) -> Iterator[str]:
         f"taking the change at face value: {shown}"
         + (f"; and {more} other kinds, under Problems." if more > 0 else ".")
     )
+
+
+def _adjusted(meta: Row, tests: Sequence[Row]) -> Iterator[str]:
+    """Where the interval leaves zero out and p by Holm does not show a change."""
+    if _known(meta, "p", "p_holm") and meta["p"] < LEVEL <= meta["p_holm"]:
+        yield (
+            f"The interval is that of this answer alone. Adjusted for the {_family(tests)} changes "
+            f"that were tested, p is {_p(meta['p_holm'])}: by that no change is still possible."
+        )
+
+
+def _family(tests: Sequence[Row]) -> int:
+    """How many tests p is adjusted for."""
+    return sum(row["what"] == CHANGE and row["role"] != CONTROL for row in tests)
 
 
 def _one_stage(meta: Row, asked: Question) -> Iterator[str]:
@@ -308,8 +326,8 @@ def _tiles(meta: Row, tests: Sequence[Row]) -> list[tuple[str, str, str]]:
         note = "of the differences between sites is more than noise"
         tiles.append(("I²", f"{meta['i2_percent']:.0f} %", note))
     if _known(meta, "p", "p_holm"):
-        family = sum(row["what"] == CHANGE and row["role"] != CONTROL for row in tests)
-        note = f"{meta['method']}; alone {_p(meta['p'])}, here by Holm over {family}"
+        by = f"here by Holm over {_family(tests)}"
+        note = f"{meta['method']}; alone {_p(meta['p'])}, {by}"
         tiles.append(("p of no change", _p(meta["p_holm"]), note))
     return tiles
 

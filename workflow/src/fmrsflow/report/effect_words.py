@@ -26,7 +26,9 @@ def effect_words(asked: Question, value: float, low: float, high: float, over: s
         What it was found over, as "3 sites and 40 scans".
     """
     open_, amount = holds_zero(low, high), f"{abs(value):.1f}"
-    interval = f"{signed(low)} to {signed(high)}"
+    # An end beside zero is not shown as zero, on which side it lies being the point.
+    digits = 1 if all(round(one, 1) for one in (low, high) if one) else 2
+    interval = f"{signed(low, digits)} to {signed(high, digits)}"
     if not asked.points:
         moved = f"changed by {signed(value)} %" if open_ else f"{_verb(value)} by {amount} %"
         words = (

@@ -160,8 +160,9 @@ def concentration_words(results: ScanResults) -> str:
     record = results.record("quantify")
     return (
         f"Relative to water, constants set {record.get('constants', 'unknown')}; bars: one "
-        "standard error of the fit, the water amplitude and the tissue fractions together. The "
-        "last two are common to the conditions of a scan, which differ by less than the bars. "
+        "standard error of the value as a level: noise and model of the fit, water amplitude and "
+        "tissue fractions together. All but the noise are common to the conditions of a scan, "
+        "which differ by less than the bars, and much of it to all scans. "
         "Shaded: healthy adult brain after Govindaraju 2000 (mmol per kg wet weight there, divided "
         "by a water share of 0.78). A value outside is a reason to look, not a diagnosis."
     )
