@@ -143,8 +143,8 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         "site": site,
         "scans": [scan.key for scan in scans],
         "software": study.software,
-        "withheld": "raw FIDs, single transients, water references, images, names of source files, "
-        "paths of the configuration",
+        "withheld": "raw FIDs, single transients, water references, images, BOLD of single "
+        "voxels, names of source files, paths of the configuration",
         "of_persons": f"labels of scans{''.join(f', {one}' for one in columns)}; "
         "scanner model and software; times of processing",
         "levels": _levels(part, files),
