@@ -19,11 +19,12 @@ from fmrsflow.edge import Job
 from fmrsflow.files import write_bytes
 from fmrsflow.fit.engines import LINEWIDTH_HZ, _read_lcmodel
 from fmrsflow.fit.options import FitOptions
-from fmrsflow.fit.other_programs import Averages, Handed, lcmodel_files, osprey_files
+from fmrsflow.fit.other_programs import WRITERS, Averages, Handed, lcmodel_files, osprey_files
 from fmrsflow.intake.fsl_mrs import read_commands
 from fmrsflow.intake.lcmodel import read_control
 from fmrsflow.intake.osprey import read_job
 from fmrsflow.results import Results
+from fmrsflow.stages.bundle import PROGRAMS
 
 SITE = "siteA"
 
@@ -133,6 +134,10 @@ def test_scans_without_water_have_a_job_of_their_own(basis, clean):
     assert b"'with/rest_svs.nii.gz'" in files["job.m"] and b"without/" not in files["job.m"]
     assert b"files_ref" not in files["job_without_water.m"]
     assert "without/mrsref.nii.gz" not in files
+
+
+def test_programs_of_the_command_are_those_that_something_is_written_for():
+    assert set(PROGRAMS) == set(WRITERS)
 
 
 def test_nothing_is_written_over_and_a_site_without_averages_is_told(study, tmp_path, capsys):

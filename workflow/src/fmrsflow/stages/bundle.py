@@ -57,6 +57,7 @@ def main(argv: list[str]) -> int:
 
 
 PROGRAMS = ("lcmodel", "fsl-mrs", "osprey")
+"""Those of `other_programs.WRITERS`, whose science takes a second to import."""
 
 
 def _hand(study: Study, site: str, program: str, out: str | None) -> int:
@@ -68,7 +69,7 @@ def _hand(study: Study, site: str, program: str, out: str | None) -> int:
         raise UsageError(f"{folder} is there already; name a new folder with --out")
     analysis = study.config["primary"]
     handed = with_pruned(study, lambda: other_programs.read_for(study, site, analysis))
-    for name, content in other_programs.WRITERS[program](handed):
+    for name, content in list(other_programs.WRITERS[program](handed)):
         write_bytes(folder / name, content)
     print(f"{folder}: {count(len(handed.scans), 'scan')} of {site}, analysis {analysis}")
     return 0
