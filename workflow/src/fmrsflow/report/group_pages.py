@@ -11,6 +11,7 @@ from fmrsflow.report import bold_words
 from fmrsflow.report import group_figures as figures
 from fmrsflow.report.alike import alike
 from fmrsflow.report.effect_words import effect_words, holds_zero, unit_of, what_is_asked
+from fmrsflow.report.people_words import people_rows, people_words
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import ConsortiumResults, Effect, ScanSummary, SiteResults
 from fmrsflow.scan_figures import typical
@@ -195,6 +196,7 @@ def consortium_page(results: ConsortiumResults) -> str:
     sections = [
         ("answer", "Answer"),
         ("flow", "Flow"),
+        *([("groups", "People and groups")] if results.people else []),
         *((id, title) for id, title, chart in titles if charts[chart]),
         ("sites", "Sites"),
         *([("bold", "BOLD" if _has_fmri(results) else "Line width")] if results.bold else []),
@@ -219,6 +221,8 @@ def consortium_page(results: ConsortiumResults) -> str:
         forest_words=_forest_words(results),
         shares_words=_shares_words(results),
         curve_words=_curve_words(results),
+        people_words=people_words(results.people, results.asked),
+        people_rows=people_rows(results.people),
         power_words=results.power_words,
         figures=[(name, figures.FIGURES[name]) for name in present],
         site_rows=_site_rows(results),

@@ -501,6 +501,7 @@ SHOWN = (
     "cv",
     "equivalence",
     "tests",
+    "covariates",
     "leave_one_out",
     "power",
     "problems",

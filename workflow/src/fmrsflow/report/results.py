@@ -255,6 +255,7 @@ class ConsortiumResults:
     primary : sequence of bool
         Which of `multiverse` are the main answer of their analysis.
     cv : rows of cv.tsv
+    people : rows of covariates.tsv
     problems : sequence of dict
         `kind`, `stage`, `text`, `count`, `items`.
     bold : dict
@@ -286,6 +287,7 @@ class ConsortiumResults:
     choices: Sequence[Mapping[str, str]] = ()
     primary: Sequence[bool] = ()
     cv: Sequence[Row] = ()
+    people: Sequence[Row] = ()
     problems: Sequence[Mapping] = ()
     bold: Mapping[str, bytes] = field(default_factory=dict)
     bold_pairs: Sequence[Row] = ()

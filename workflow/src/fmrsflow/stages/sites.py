@@ -18,6 +18,7 @@ from zlib import crc32
 from fmrsflow import manifests, versions
 from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.fingerprint import twins
+from fmrsflow.participants import asked_columns
 from fmrsflow.plausibility import scale_doubts, scale_outliers, water_outliers
 from fmrsflow.question import KEYS, WATER_SCALED, main_key, ways_to_answer
 from fmrsflow.results import Output, Results, Writer
@@ -98,6 +99,7 @@ def main(argv: list[str]) -> int:
 def write_tables(study: Study, analysis: str) -> None:
     """Write results/<analysis>/sites/: every table, the figures, and last of all the record."""
     from fmrsflow.sites.answer import changes, grouped
+    from fmrsflow.sites.covariates import as_tests, contradictions, covariates
     from fmrsflow.sites.levels import AtRest, agreement, levels
     from fmrsflow.sites.places import box_problems
     from fmrsflow.sites.plateau import plateaus
@@ -121,12 +123,20 @@ def write_tables(study: Study, analysis: str) -> None:
     writer.save_parts("concentrations", parts, TABLES["concentrations"])
     seed = crc32(f"{analysis} {len(tables['responses'])}".encode())
     tables |= changes(tables["responses"], sheet, settings, seed)
+    key = main_key(grouped(tables["responses"]), settings)
+    people = study.people()
+    if asked_columns(settings):
+        tables["covariates"] = covariates(tables["responses"], sheet, people, settings, key)
+        tables["tests"] += as_tests(tables["covariates"])
     tables["plateau"] = [
         {**row, "region": region}
         for region, own in read.plateaus().items()
         for row in plateaus(own, sheet)
     ]
-    beside = (*apart, *few, *water_outliers(read.water_per_ml()), *box_problems(read.boxes()))
+    beside = (
+        *(*apart, *few, *water_outliers(read.water_per_ml())),
+        *(*box_problems(read.boxes()), *contradictions(people, settings)),
+    )
     scale = [_problem(site, scan, "sites", "warning", text) for site, scan, text in beside]
     chosen = _withheld(resting.rows(), reasons)
     chosen = [row for row in chosen if row["metabolite"] in shown]
@@ -137,7 +147,6 @@ def write_tables(study: Study, analysis: str) -> None:
     tables["problems"] = read.problems() + scale + _not_estimated(tables)
     for name, rows in tables.items():
         writer.save_parts(name, batches(rows, 10_000), TABLES[name])
-    key = main_key(grouped(tables["responses"]), settings)
     _draw(writer, tables, key, settings)
     status = [row["status"] for row in tables["scans"]]
     head = {

@@ -57,6 +57,33 @@ def _figure(name: str) -> Column:
     return kind(figure.definition, _P if figure.unit == "%" else figure.unit)
 
 
+_U = "of the outcome (percentage points of a change); per unit of a covariate"
+
+_EFFECT = {
+    "model": text("site means (two stages), or one stage with covariates or without"),
+    "term": text("mean, a covariate, a group less the one of most people, or an interaction"),
+    "column": text("column of the term; of an interaction `a:b`"),
+    "level": text("group; of an interaction of each column"),
+    "reference": text("group that it is compared with; likewise"),
+    "estimate": number("effect", _U),
+    "se": number("standard error (Kenward & Roger)", _U),
+    "low": number("lower end of the 95 % interval", _U),
+    "high": number("upper end", _U),
+    "df": number("degrees of freedom (t)"),
+    "p": number("p of no effect; none where a group has fewer than five people"),
+    "p_holm": number("p by Holm over metabolites and regions, for each term and model"),
+    "vendor_sd": number("SD between vendors", "of the outcome"),
+    "site_sd": number("SD between sites", "of the outcome"),
+    "person_sd": number("SD between persons of a site", "of the outcome"),
+    "session_sd": number("SD of repeated measurements beyond their errors", "of the outcome"),
+    "n": integer("measurements in the model"),
+    "n_left_out": integer("measurements without a covariate, which are not in it"),
+    "n_sites": integer("sites"),
+    "n_persons": integer("persons"),
+    "n_level": integer("persons of the group, at each site of theirs once"),
+    "n_reference": integer("persons compared with; of an interaction the smallest other cell"),
+}
+
 TABLES = {
     "scans": {
         **_SCAN,
@@ -330,6 +357,15 @@ TABLES = {
         "unit": text("unit of the values"),
         **_REASON,
     },
+    "covariates": {
+        **_QUESTION,
+        "role": text("main, tested or control, as in meta.tsv"),
+        **_EFFECT,
+        "varies_sd": number("SD of the difference between sites, in a model that lets it vary", _P),
+        "varies_low": number("lower end of the 95 % interval by that model", _P),
+        "varies_high": number("upper end", _P),
+        **_REASON,
+    },
     "problems": {
         "site": text("site"),
         "item": text("scan, response unit or table"),
@@ -340,21 +376,7 @@ TABLES = {
     "effects": {
         "metabolite": text("as the given table has it"),
         "region": text("label of the voxel's place"),
-        "model": text("site means (two stages), or one stage with covariates or without"),
-        "term": text("mean, a covariate, a group less the most common one, or an interaction"),
-        "estimate": number("effect", "of the given table; per unit of a covariate"),
-        "se": number("standard error", "likewise"),
-        "low": number("lower end of the 95 % interval", "likewise"),
-        "high": number("upper end", "likewise"),
-        "df": number("degrees of freedom (t)"),
-        "p": number("p of no effect"),
-        "p_holm": number("p by Holm over metabolites and regions, for each term and model"),
-        "site_sd": number("SD between sites", "of the given table"),
-        "person_sd": number("SD between persons of a site", "likewise"),
-        "session_sd": number("SD of repeated measurements beyond their errors", "likewise"),
-        "n": integer("measurements"),
-        "n_sites": integer("sites"),
-        "n_persons": integer("persons"),
+        **_EFFECT,
         **_REASON,
     },
     "specification": {
