@@ -101,7 +101,7 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
         tenancy.check_origin(STUDY)
         if not os.path.exists(FROZEN) or open(FROZEN, "rb").read() != content:
             write_bytes(FROZEN, content)
-            write_dataset(frozen)
+        write_dataset(frozen)
         tenancy.settle(STUDY)
     except (DataError, OSError) as error:
         raise WorkflowError(str(error)) from None

@@ -81,10 +81,10 @@ def main(argv: list[str]) -> int:
 
 def _tables(frozen: Path, analyses: list[str]) -> int:
     """Make the tables of a merged study; the exit code of the first command that has one."""
-    for what in [[name] for name in analyses] + [["--multiverse"]]:
-        if code := cli.main(["sites", "--study", str(frozen), *what]):
-            return code
-    return 0
+    calls = [["sites", name] for name in analyses] + [["sites", "--multiverse"]]
+    calls += [["bold", "--analysis", name] for name in analyses]
+    codes = (cli.main([command, "--study", str(frozen), *what]) for command, *what in calls)
+    return next((code for code in codes if code), 0)
 
 
 def _without_pages(frozen: Path, analyses: list[str], keys: dict[str, list]) -> list[str]:
