@@ -92,6 +92,7 @@ PATH_SETTINGS = {
         "participants_sheet",
         "synthetic",
         "container",
+        "preregistration",
     ),
     "basis": ("path",),
     "fit": ("joint_design", "joint_nuisance", "command"),
@@ -122,6 +123,7 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         sites={site: study.sites[site]},
         scans=tuple(_without_names(scan) for scan in scans),
         participants=tuple(_of_people(study, site)),
+        preregistration={},  # that of the consortium is named where bundles are merged
     )
     files, outputs = {STUDY: part.save_text().encode()}, {}
     results = Results(study)
