@@ -165,8 +165,8 @@ def in_steps_of_noise(fids: Fids) -> Fids:
     transient: what lies below says nothing and does not compress.
 
     The step is a power of two (so that samples stay exact in single precision) below the SD of the
-    last fifth of each FID, over STEPS_OF_NOISE. What rounding adds, step / sqrt(12), is 4.5e-3 of the
-    noise's SD and white. Signal that is left in the last fifth makes the step larger: by half at
+    last fifth of each FID, over STEPS_OF_NOISE. What rounding adds, step / sqrt(12), is 4.5e-3 of
+    the SD of the noise and white. Signal that is left there makes the step larger: by half at
     most in fifteen measured series (FIDs of 0.34 to 1.02 s).
     """
     data = fids.data.astype(complex)  # squares of single precision may run out of it
