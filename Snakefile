@@ -19,9 +19,10 @@ from fmrsflow.errors import DataError
 from fmrsflow.files import write_bytes
 from fmrsflow.identity import same_measurements
 from fmrsflow.layout import ROOT
+from fmrsflow.preregistration import REGISTERED
 from fmrsflow.provenance import code_digest, software, write_dataset
 from fmrsflow.sheets import StudyError, read_config, read_study
-from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS
+from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, STAGE_SETTINGS
 
 min_version("9.0")
 

@@ -49,6 +49,7 @@ def make_study(root):
         config[section] = {name: dict(defaults) for name in config[section]} if named else defaults
     config["analyses"] = {"main": made.ANALYSIS, "again": made.ANALYSIS}
     config["sites"] |= {"bootstraps": 0, "estimator": "blocks"}
+    config["sites"] |= {"covariates": ["age"], "groups": ["sex", "arm"]}
     config["data_root"] = str(root / "Jane_Doe" / "data")
     config["sites_sheet"] = config["scans_sheet"] = "/home/Jane_Doe/sheet.tsv"
     config["basis"]["simulated"]["path"] = "Jane_Doe/{site}.basis"
@@ -67,7 +68,10 @@ def make_study(root):
     ]
     sites = study.sites
     scans.append(replace(scans[1], subject="02", mrs="siteB/Jane_Doe/lost.SDAT"))
-    persons = tuple({"site": name, "subject": "01", "age": 31.0, "sex": "F"} for name in sites)
+    persons = tuple(
+        {"site": name, "subject": "01", "age": age, "sex": sex, "note": "Jane_Doe"}
+        for name, age, sex in zip(sites, ("31", "35-40"), "FM")
+    )
     return replace(study, config=config, scans=tuple(scans), sites=sites, participants=persons)
 
 
@@ -229,11 +233,17 @@ def test_the_list_of_what_leaves_tells_what_is_of_persons(study, tmp_path, monke
     assert f"  trial types and conditions: {', '.join(sorted(made.CONDITIONS))}\n" in printed
 
 
-def test_ages_leave_in_whole_years(study):
-    rows = tuple({**row, "age": 31.4} for row in study.participants)
-    packed, _ = pack(replace(study, participants=rows), "siteA")
+def test_only_columns_of_people_that_the_configuration_names_leave(study, packed):
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        assert [row["age"] for row in json.loads(archive.read(STUDY))["participants"]] == [31.0]
+        (row,) = json.loads(archive.read(STUDY))["participants"]
+    assert row == {"site": "siteA", "subject": "01", "age": "31", "sex": "F"}
+    config = study.config | {"sites": study.config["sites"] | {"covariates": [], "groups": []}}
+    content, manifest = pack(replace(study, config=config), "siteA")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert json.loads(archive.read(STUDY))["participants"] == [
+            {"site": "siteA", "subject": "01"}
+        ]
+    assert "age" not in manifest["of_persons"] and "sex" not in manifest["of_persons"]
 
 
 def test_the_manifest_lists_every_file_with_its_digest(packed):
@@ -291,7 +301,12 @@ def _second_site(study):
         (edited(STUDY, _second_site), "holds one site"),
         (edited(STUDY, lambda study: study["scans"][0].update(site="siteB")), "not of site"),
         (_participant(site="siteB"), "siteB is not of site siteA"),
-        (_participant(age=-3.0), "age: -3.0 is below 0"),
+        (_participant(age=-3.0), "age: -3.0 is not an age"),
+        (_participant(age="old"), "age: 'old' is neither an age in years nor a span"),
+        (_participant(arm="on\nhold"), "is no group's name"),
+        (_participant(note="x"), "participants have a column 'note'"),
+        (_setting("sites", covariates=[{"a": 1}]), "is not a column"),
+        (_setting("sites", groups=["birth_date"]), "tells who somebody is"),
         (_setting("analyses", "main", preprocess="x/../../.."), "there is no setting 'x/../../..'"),
         (_setting("sites", bootstraps=10**12), "bootstraps: 1000000000000 is above 100000"),
         (_setting("sites", effect_percent="three"), "'three' is not a number"),

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from fmrsflow.errors import DataError
 from fmrsflow.files import json_bytes
+from fmrsflow.participants import OF_SITE, person_columns
 from fmrsflow.results import Output, Results, record_bytes
 from fmrsflow.source_names import column_of
 from fmrsflow.study import (
@@ -91,6 +92,7 @@ PATH_SETTINGS = {
         "participants_sheet",
         "synthetic",
         "container",
+        "preregistration",
     ),
     "basis": ("path",),
     "fit": ("joint_design", "joint_nuisance", "command"),
@@ -120,7 +122,8 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         config=_without_paths(study.config),
         sites={site: study.sites[site]},
         scans=tuple(_without_names(scan) for scan in scans),
-        participants=tuple(_rounded(row) for row in study.participants if row["site"] == site),
+        participants=tuple(_of_people(study, site)),
+        preregistration={},  # that of the consortium is named where bundles are merged
     )
     files, outputs = {STUDY: part.save_text().encode()}, {}
     results = Results(study)
@@ -175,8 +178,9 @@ def _levels(part: Study, files: dict[str, bytes]) -> dict[str, list[str]]:
     for scan in part.scans:
         for column in ("task", "acq", "voi", "condition"):
             found.setdefault(f"scans.tsv {column}", set()).add(getattr(scan, column))
+    groups = [one for one in part.config["sites"].get("groups") or () if one not in OF_SITE]
     for row in part.participants:
-        for column in ("person", "sex"):
+        for column in ("person", *groups):
             found.setdefault(f"participants.tsv {column}", set()).add(row.get(column) or "")
     for name, content in files.items():
         if name.endswith(("_desc-preprocess_record.json", "_desc-bold_record.json")):
@@ -190,11 +194,12 @@ def _without_names(scan: Scan) -> Scan:
     return replace(scan, **{column: WITHHELD for column in PATH_COLUMNS if getattr(scan, column)})
 
 
-def _rounded(row: dict) -> dict:
-    """A row of participants.tsv with whole years: a date of scanning and an age to the day give a
-    date of birth."""
-    age = row.get("age")
-    return row if age is None else {**row, "age": float(round(age))}
+def _of_people(study: Study, site: str) -> Iterator[dict]:
+    """Rows of participants.tsv of a site: the columns that the configuration names, alone."""
+    columns = person_columns(study.config["sites"])
+    for row in study.participants:
+        if row["site"] == site:
+            yield {column: row[column] for column in columns if column in row}
 
 
 def _without_paths(config: dict) -> dict:

@@ -53,10 +53,11 @@ without editing takes a short one."""
 
 
 FREQUENCY = "frequency of excitation"
+REPETITION = "repetition time"
 
 SERIES = {
     "echo time": r"te|echotime",
-    "repetition time": r"tr|repetitiontime",
+    REPETITION: r"tr|repetitiontime",
     "inversion time": r"ti|inversion(time|delay)",
     "mixing time": r"tm|mixingtime",
     "flip angle": r"(excitation)?flipangle",

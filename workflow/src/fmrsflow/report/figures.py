@@ -172,13 +172,22 @@ def concentrations(rows: Sequence[dict], ranges: dict[str, tuple[float, float]],
     for c, condition in enumerate(conditions):
         own = [row for row in rows if row["condition"] == condition]
         colour = CYCLE[c % len(CYCLE)]
+        place = {
+            "type": "scatter",
+            "mode": "markers",
+            "y": [plain(row["metabolite"]) for row in own],
+            "x": numbers(_floats(own, "value")),
+        }
+        noise = {"array": numbers(_floats(own, "se")), "color": colour, "thickness": 5, "width": 0}
+        traces.append(
+            place
+            | {"error_x": noise, "showlegend": False, "hoverinfo": "skip", "opacity": 0.55}
+            | {"name": plain(condition), "marker": {"color": colour, "size": 1}}
+        )
         traces.append(
             {
-                "type": "scatter",
-                "mode": "markers",
+                **place,
                 "name": plain(condition),
-                "y": [plain(row["metabolite"]) for row in own],
-                "x": numbers(_floats(own, "value")),
                 "error_x": {
                     "array": numbers(_floats(own, "total_se")),
                     "color": colour,

@@ -10,7 +10,10 @@ from fmrsflow.question import Question
 from fmrsflow.report import bold_words
 from fmrsflow.report import group_figures as figures
 from fmrsflow.report.alike import alike
+from fmrsflow.report.combat_words import combat_words
 from fmrsflow.report.effect_words import effect_words, holds_zero, unit_of, what_is_asked
+from fmrsflow.report.people_words import people_rows, people_words
+from fmrsflow.report.registered import joint_words, registered_words
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import ConsortiumResults, Effect, ScanSummary, SiteResults
 from fmrsflow.scan_figures import typical
@@ -192,10 +195,15 @@ def consortium_page(results: ConsortiumResults) -> str:
         ("power", "Power", "power"),
         ("quality", "Quality", "by_site"),
     )
+    harmonised = list(combat_words(results.combat, results.asked))
+    registered = registered_words(results.registered, results.deviations)
     sections = [
         ("answer", "Answer"),
         ("flow", "Flow"),
+        *([("groups", "People and groups")] if results.people else []),
+        *([("registered", "Registered")] if registered else []),
         *((id, title) for id, title, chart in titles if charts[chart]),
+        *([("combat", "ComBat")] if harmonised else []),
         ("sites", "Sites"),
         *([("bold", "BOLD" if _has_fmri(results) else "Line width")] if results.bold else []),
         *([("agreement", "Agreement")] if results.cv else []),
@@ -219,6 +227,11 @@ def consortium_page(results: ConsortiumResults) -> str:
         forest_words=_forest_words(results),
         shares_words=_shares_words(results),
         curve_words=_curve_words(results),
+        people_words=people_words(results.people, results.asked),
+        people_rows=people_rows(results.people),
+        joint_words=list(joint_words(results.joint, results.registered, results.asked)),
+        registered_words=registered,
+        combat_words=harmonised,
         power_words=results.power_words,
         figures=[(name, figures.FIGURES[name]) for name in present],
         site_rows=_site_rows(results),
@@ -318,6 +331,8 @@ def _caveats(results: ConsortiumResults) -> list[str]:
             f"({kinds['excluded']} excluded, {kinds['failed']} failed)"
             + (f"; {kinds['care']} more are to be used with care." if kinds["care"] else ".")
         )
+    if told := registered_words(results.registered, results.deviations):
+        caveats.append(told)
     return caveats + list(results.caveats)
 
 

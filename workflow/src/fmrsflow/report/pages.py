@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fmrsflow.plausibility import MAX_DRIFT_HZ, molal_ranges
-from fmrsflow.report import bold_words, figures, spectrum_figures, words
+from fmrsflow.report import bold_words, figures, fit_figures, spectrum_figures, words
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import STAGES, ScanResults, View
 from fmrsflow.report.verdict import (
@@ -69,9 +69,11 @@ def scan_page(results: ScanResults) -> str:
         sections=sections,
         tiles=_tiles(results),
         spectra=spectra,
-        metabolites=spectrum_figures.parts(results.fit) if spectra else [],
+        components=fit_figures.rows(charts["spectrum"]) if spectra else [],
         regions=spectrum_figures.REGIONS,
         spectrum_words=words.spectrum_words(results),
+        misfit=_misfit(results),
+        strongest=fit_figures.strongest(results.fit, spectra[0]) if spectra else [],
         conditions=conditions,
         conditions_words=words.conditions_words(results),
         quantities=[(name, words.QUANTITIES.get(name, name)) for name in quantities],
@@ -103,8 +105,11 @@ def view_page(view: View) -> str:
     if view.fit is not None:
         spectra = [str(name) for name in view.fit["spectra"]]
         reference = False
-        charts["spectrum"] = spectrum_figures.spectrum(view.fit)
-        caption = "Data, fitted model, baseline, and the residual moved up."
+        charts["spectrum"] = fit_figures.spectrum(view.fit)
+        caption = (
+            "On top the residual (moved up) and data, fitted model, baseline; below them the "
+            "components of the model, all to one scale."
+        )
         header = []
     else:
         fids = view.fids
@@ -135,7 +140,7 @@ def view_page(view: View) -> str:
         name=view.name,
         charts=charts,
         spectra=spectra,
-        metabolites=spectrum_figures.parts(view.fit) if spectra else [],
+        components=fit_figures.rows(charts["spectrum"]) if spectra else [],
         regions=_regions(bool(spectra), reference),
         words=caption,
         header=header,
@@ -155,6 +160,7 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
     charts = dict.fromkeys(
         (
             "spectrum",
+            "correlations",
             "conditions",
             "response",
             "timecourse",
@@ -167,7 +173,9 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
         )
     )
     if spectra:
-        charts["spectrum"] = spectrum_figures.spectrum(results.fit, spectra[0])
+        told = results.record("fit").get("fqn")
+        charts["spectrum"] = fit_figures.spectrum(results.fit, spectra[0], told)
+        charts["correlations"] = fit_figures.correlations(results.fit, spectra[0])
     conditions, order = _conditions(results)
     if results.overlay is not None:
         charts["conditions"] = spectrum_figures.conditions(
@@ -404,6 +412,12 @@ def _spectrum_rows(fit: dict) -> list[dict]:
         {"name": name} | {column: (fit.get(column) or {}).get(name) for column in columns}
         for name in fit.get("fqn") or {}
     ]
+
+
+def _misfit(results: ScanResults) -> list[tuple[str, list[float | None]]]:
+    """Misfit of each fitted spectrum by stretch of the axis, where its noise is known."""
+    told = results.record("fit").get("fqn")
+    return fit_figures.misfit(results.fit, told) if results.fit is not None and told else []
 
 
 def _has(rows, metabolite: str) -> bool:

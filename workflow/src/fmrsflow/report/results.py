@@ -254,7 +254,12 @@ class ConsortiumResults:
         The choices behind each of `multiverse`.
     primary : sequence of bool
         Which of `multiverse` are the main answer of their analysis.
+    joint, deviations : rows of the multiverse's tables joint_test and deviations
+    registered : mapping
+        `file` and `sha256` of the preregistration; None where there was none.
+    combat : rows of combat.tsv
     cv : rows of cv.tsv
+    people : rows of covariates.tsv
     problems : sequence of dict
         `kind`, `stage`, `text`, `count`, `items`.
     bold : dict
@@ -285,7 +290,12 @@ class ConsortiumResults:
     multiverse: Sequence[Effect] = ()
     choices: Sequence[Mapping[str, str]] = ()
     primary: Sequence[bool] = ()
+    joint: Sequence[Row] = ()
+    deviations: Sequence[Row] = ()
+    registered: Mapping[str, str | None] = field(default_factory=dict)
+    combat: Sequence[Row] = ()
     cv: Sequence[Row] = ()
+    people: Sequence[Row] = ()
     problems: Sequence[Mapping] = ()
     bold: Mapping[str, bytes] = field(default_factory=dict)
     bold_pairs: Sequence[Row] = ()

@@ -159,8 +159,9 @@ def conditions_words(results: ScanResults) -> str:
 def concentration_words(results: ScanResults) -> str:
     record = results.record("quantify")
     return (
-        f"Relative to water, constants set {record.get('constants', 'unknown')}; bars: one "
-        "standard error of the value as a level: noise and model of the fit, water amplitude and "
+        f"Relative to water, constants set {record.get('constants', 'unknown')}; thick bars: one "
+        "standard error under the noise of the fit; thin bars: that of the value as a level, noise "
+        "and model of the fit, water amplitude and "
         "tissue fractions together. All but the noise are common to the conditions of a scan, "
         "which differ by less than the bars, and much of it to all scans. "
         "Shaded: healthy adult brain after Govindaraju 2000 (mmol per kg wet weight there, divided "

@@ -13,7 +13,7 @@ from fmrsflow.convert.edited import edited_states, turning
 from fmrsflow.convert.excitations import excitations
 from fmrsflow.convert.formats import companion
 from fmrsflow.convert.interleaved import EACH, between, parted, water_rows
-from fmrsflow.convert.pairs import check_onset, check_pair, noisier
+from fmrsflow.convert.pairs import check_onset, check_pair, noisier, quieter
 from fmrsflow.convert.reader import Converted, read, without_frequency_error
 from fmrsflow.convert.sidecar import sidecar
 from fmrsflow.edge import Job
@@ -59,7 +59,8 @@ def process(job: Job) -> dict:
             raise DataError(f"{name} (ref of {path.name}): {error}") from None
         checks.check_water_position(reference, job.warn)
         distrust = checks.distrusted(reference, fids)
-        distrust += noisier(reference, fids, _excitations_of_fid(job, fids, each))
+        of_fid = _excitations_of_fid(job, fids, each)
+        distrust += noisier(reference, fids, of_fid) + quieter(reference, fids, of_fid)
         for text in distrust:
             job.warn(text)
         job.save("mrsref", reference)

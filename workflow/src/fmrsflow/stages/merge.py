@@ -18,6 +18,7 @@ from fmrsflow.errors import DataError, MachineFault
 from fmrsflow.files import write_bytes
 from fmrsflow.provenance import write_dataset
 from fmrsflow.scratch import scratch
+from fmrsflow.sheets import StudyError, read_plan
 from fmrsflow.study import Study, batches
 from fmrsflow.words import count
 
@@ -35,8 +36,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--keep-going", action="store_true", help="leave out bundles that are refused"
     )
+    parser.add_argument(
+        "--preregistration", metavar="FILE", help="what was registered (docs/answer.md)"
+    )
     arguments = parser.parse_args(argv)
     results = Path(arguments.results)
+    plan, problems = {}, []
+    if arguments.preregistration:
+        plan = read_plan(arguments.preregistration, problems)
+    if problems:
+        raise StudyError(problems)
     try:
         taken = "is not empty" if results.exists() and any(results.iterdir()) else ""
     except OSError as error:  # a file, or a folder that must not be read
@@ -47,7 +56,7 @@ def main(argv: list[str]) -> int:
     bundles = _checked(arguments.bundles, arguments.allow_differences, arguments.keep_going)
     if not bundles:
         return 1
-    study = combine(bundles, str(results))
+    study = combine(bundles, str(results), plan)
     for bundle in bundles:
         for name, content in bundle.files.items():
             write_bytes(results / name, content)

@@ -1,0 +1,71 @@
+"""Configuration and sheets of a published dataset, by which `fmrsflow run` analyses it as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import yaml
+
+from fmrsflow.bundles import PATH_SETTINGS
+from fmrsflow.files import write_bytes
+from fmrsflow.sheets import schema
+from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, Scan, Study
+from fmrsflow.tables import table_bytes
+
+TOP = {
+    "results": "results",
+    "data_root": "..",
+    "sites_sheet": "config/sites.tsv",
+    "scans_sheet": "config/scans.tsv",
+    "participants_sheet": "config/participants.tsv",
+    "synthetic": None,
+    "only_sites": None,
+    "container": None,
+}
+"""Keys of config.yaml that hold for a dataset; `code` is the folder of the study."""
+
+
+def with_files(scan: Scan, files: dict[str, str]) -> Scan:
+    """A scan with these files of the dataset, by column of scans.tsv, and no others. Which of its
+    transients are water stands in their header."""
+    none = dict.fromkeys((*PATH_COLUMNS, "water_transients"), "")
+    return replace(scan, **none | files)
+
+
+def write_code(folder: Path, study: Study, scans: Sequence[Scan], people: list[dict]) -> None:
+    """Write config.yaml and the sheets of the scans that are given."""
+    config = {**study.config, **TOP}
+    for section, _, key in (found.split(".") for found in files_of_settings(study.config)):
+        named = section in ANALYSIS_SETTINGS
+        own = config[section].items() if named else ((section, config[section]),)
+        changed = {name: {**values, key: None} for name, values in own}
+        config[section] = changed if named else changed[section]
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    write_bytes(folder / "config.yaml", text.encode())
+    sites = {scan.site for scan in scans}
+    rows = {
+        "sites": [{"site": name} | asdict(study.sites[name]) for name in sorted(sites)],
+        "scans": [asdict(scan) for scan in scans],
+        "participants": [row | {"person": row["person"].removeprefix("sub-")} for row in people],
+    }
+    for sheet, own in rows.items():
+        columns = schema(f"{sheet}_sheet")
+        cells = [{column: _cell(row.get(column)) for column in columns} for row in own]
+        write_bytes(folder / f"{sheet}.tsv", table_bytes(cells))
+
+
+def files_of_settings(config: dict) -> Iterator[str]:
+    """Settings that name a file of the site, as section.name.key; the dataset has none of them."""
+    for section, keys in PATH_SETTINGS.items():
+        if not section:
+            continue
+        named = section in ANALYSIS_SETTINGS
+        own = config[section].items() if named else ((section, config[section]),)
+        for name, values in own:
+            yield from (f"{section}.{name}.{key}" for key in keys if values.get(key))
+
+
+def _cell(value) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else "" if value is None else str(value)
