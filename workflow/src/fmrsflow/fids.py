@@ -439,7 +439,7 @@ def voxel_affine(image) -> np.ndarray | None:
 
 
 def to_nifti(fids: Fids, **fields):
-    """NIfTI-MRS image of FIDs: (1, 1, 1, point[, coil][, transient]), dimensions tagged.
+    """NIfTI-MRS image of FIDs: (1, 1, 1, point), then coil (where several), transient; tagged.
 
     Parameters
     ----------
