@@ -216,8 +216,9 @@ def _same_data(bundles: list[Bundle]) -> list[str]:
 def combine(bundles: list[Bundle], results: str) -> Study:
     """One study of all bundles' sites, with its outputs below `results`."""
     ordered = sorted(bundles, key=lambda bundle: bundle.name)
+    of_centre = {"results": results, "data_root": WITHHELD, "norms": None}
     return Study(
-        config={**ordered[0].study.config, "results": results, "data_root": WITHHELD},
+        config={**ordered[0].study.config, **of_centre},
         sites=dict(sorted((n, s) for bundle in ordered for n, s in bundle.study.sites.items())),
         scans=tuple(
             sorted((s for bundle in ordered for s in bundle.study.scans), key=lambda s: s.key)

@@ -76,6 +76,7 @@ PATH_SETTINGS = {
         "sites_sheet",
         "scans_sheet",
         "participants_sheet",
+        "norms",
         "synthetic",
         "container",
     ),

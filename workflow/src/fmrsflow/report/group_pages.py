@@ -11,6 +11,8 @@ from fmrsflow.report import bold_words
 from fmrsflow.report import group_figures as figures
 from fmrsflow.report.alike import alike
 from fmrsflow.report.effect_words import effect_words, holds_zero, unit_of, what_is_asked
+from fmrsflow.report.influence_words import influence_words
+from fmrsflow.report.norm_words import compared_with, figure_label, norm_words
 from fmrsflow.report.people_words import people_rows, people_words
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import ConsortiumResults, Effect, ScanSummary, SiteResults
@@ -41,6 +43,7 @@ def site_page(results: SiteResults) -> str:
         *([("costs", "What the quality costs")] if results.costs else []),
         *([("time", "Over time")] if charts["over_time"] else []),
         *([("against", "Against the consortium")] if charts["against"] else []),
+        *([("norms", "Against the norms")] if results.standing else []),
         ("protocol", "Protocol"),
         ("mrsinmrs", "MRSinMRS"),
     ]
@@ -56,6 +59,10 @@ def site_page(results: SiteResults) -> str:
         effect_words=_site_effect(results),
         costs=results.costs,
         tiles=_site_tiles(results),
+        standing=[
+            (figure_label(row["figure"]), row, compared_with(row)) for row in results.standing
+        ],
+        norm_words=norm_words(results.standing),
         promised=protocol_rows(results),
         missing=sum(item.value is None for item in results.checklist),
     )
@@ -173,6 +180,7 @@ def consortium_page(results: ConsortiumResults) -> str:
         "forest": figures.forest(results.effects, pooled, results.prediction, results.asked.words)
         if results.effects
         else None,
+        "influence": _influence(results),
         "ranked": _ranked(results),
         "shares": figures.shares(results.shares) if results.shares else None,
         "curve": figures.curve(
@@ -187,6 +195,7 @@ def consortium_page(results: ConsortiumResults) -> str:
     }
     titles = (
         ("forest", "Effect by site", "forest"),
+        ("influence", "Without each site", "influence"),
         ("people", "Effect by scan", "ranked"),
         ("shares", "Spread", "shares"),
         ("curve", "Analyses", "curve"),
@@ -221,6 +230,7 @@ def consortium_page(results: ConsortiumResults) -> str:
         forest_words=_forest_words(results),
         shares_words=_shares_words(results),
         curve_words=_curve_words(results),
+        influence_words=influence_words(results.left_out),
         people_words=people_words(results.people, results.asked),
         people_rows=people_rows(results.people),
         power_words=results.power_words,
@@ -332,6 +342,20 @@ def _tiles(results: ConsortiumResults) -> list[dict]:
         *results.tiles,
     ]
     return [{"name": name, "value": value, "note": note} for name, value, note in tiles]
+
+
+def _influence(results: ConsortiumResults) -> dict | None:
+    """The mean without each site in turn, and with all."""
+    rows = [
+        Effect(
+            f"without {row['left_out']}",
+            *(row[f"{name}_percent"] for name in ("change", "low", "high")),
+            page=results.site_pages.get(row["left_out"], ""),
+            note=row["verdict"] or f"{row['weight_percent']:.0f} % of the weight",
+        )
+        for row in results.left_out
+    ]
+    return figures.forest(rows, results.pooled, what=results.asked.words) if rows else None
 
 
 def _ranked(results: ConsortiumResults) -> dict | None:
