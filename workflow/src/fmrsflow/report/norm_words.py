@@ -26,10 +26,8 @@ def compared_with(row: Row) -> str:
         return row["reason"]
     vendor = "all vendors" if row["vendor"] == ALL else row["vendor"]
     volume = "voxels of any volume" if row["volume"] == ALL else f"voxels {row['volume']}"
-    return (
-        f"{count(row['n_scans'], 'scan')} of {count(row['n_sites'], 'site')}, {row['field_t']:g} T, "
-        f"{vendor}, {volume}"
-    )
+    whose = f"{count(row['n_scans'], 'scan')} of {count(row['n_sites'], 'site')}"
+    return f"{whose}, {row['field_t']:g} T, {vendor}, {volume}"
 
 
 def norm_words(rows: Sequence[Row]) -> list[str]:
@@ -40,10 +38,10 @@ def norm_words(rows: Sequence[Row]) -> list[str]:
         ends = PLACES[:2] if row["figure"] in HIGH_IS_GOOD else PLACES[:2:-1]
         if row["place"] in ends:
             worse = "nineteen of twenty" if row["place"] == ends[0] else "three of four"
+            half = f"half of them lie between {short(row['p25'])} and {short(row['p75'])}"
             told.append(
-                f"{figure_label(row['figure'])}: {short(row['median'])} is worse than {worse} scans "
-                f"of the norms (half of them lie between {short(row['p25'])} and "
-                f"{short(row['p75'])})."
+                f"{figure_label(row['figure'])}: {short(row['median'])} is worse than {worse} "
+                f"scans of the norms ({half})."
             )
     if not told and any(row["place"] for row in rows):
         return ["In no figure does the site stand in the worst quarter of the norms."]
