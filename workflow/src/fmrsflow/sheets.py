@@ -96,6 +96,7 @@ def read_study(config: dict, name: str = "config.yaml") -> Study:
     problems += identity.scan_problems(complete["scans_sheet"], rows, [row for _, row in people])
     problems += _pair_problems(complete, [scan for _, scan in rows], name)
     problems += _region_problems(complete, [scan for _, scan in rows], name)
+    problems += _norms_problems(complete, name)
     problems += identity.participant_problems(_people_sheet(complete), people, every)
     plan = read_plan(complete["preregistration"], problems) if complete["preregistration"] else {}
     if problems:
@@ -538,6 +539,20 @@ def _read_scans(
         scans.append((number, scan))
     problems += _unit_problems(sheet, scans)
     return scans
+
+
+def _norms_problems(config: dict, name: str) -> list[str]:
+    """Norms that cannot be read."""
+    path = config.get("norms")
+    if not isinstance(path, str):
+        return []
+    from fmrsflow.sites.norms import read_norms
+
+    try:
+        read_norms(path)
+    except DataError as error:
+        return [f"{name}: norms: {error}"]
+    return []
 
 
 def _pair_problems(config: dict, scans: list[Scan], name: str) -> list[str]:

@@ -12,6 +12,8 @@ from fmrsflow.report import group_figures as figures
 from fmrsflow.report.alike import alike
 from fmrsflow.report.combat_words import combat_words
 from fmrsflow.report.effect_words import effect_words, holds_zero, unit_of, what_is_asked
+from fmrsflow.report.influence_words import influence_words
+from fmrsflow.report.norm_words import compared_with, figure_label, norm_words
 from fmrsflow.report.people_words import people_rows, people_words
 from fmrsflow.report.registered import joint_words, registered_words
 from fmrsflow.report.render import image_uri, render, short, signed
@@ -43,6 +45,7 @@ def site_page(results: SiteResults) -> str:
         *([("costs", "What the quality costs")] if results.costs else []),
         *([("time", "Over time")] if charts["over_time"] else []),
         *([("against", "Against the consortium")] if charts["against"] else []),
+        *([("norms", "Against the norms")] if results.standing else []),
         ("protocol", "Protocol"),
         ("mrsinmrs", "MRSinMRS"),
     ]
@@ -58,6 +61,10 @@ def site_page(results: SiteResults) -> str:
         effect_words=_site_effect(results),
         costs=results.costs,
         tiles=_site_tiles(results),
+        standing=[
+            (figure_label(row["figure"]), row, compared_with(row)) for row in results.standing
+        ],
+        norm_words=norm_words(results.standing),
         promised=protocol_rows(results),
         missing=sum(item.value is None for item in results.checklist),
     )
@@ -175,6 +182,7 @@ def consortium_page(results: ConsortiumResults) -> str:
         "forest": figures.forest(results.effects, pooled, results.prediction, results.asked.words)
         if results.effects
         else None,
+        "influence": _influence(results),
         "ranked": _ranked(results),
         "shares": figures.shares(results.shares) if results.shares else None,
         "curve": figures.curve(
@@ -189,6 +197,7 @@ def consortium_page(results: ConsortiumResults) -> str:
     }
     titles = (
         ("forest", "Effect by site", "forest"),
+        ("influence", "Without each site", "influence"),
         ("people", "Effect by scan", "ranked"),
         ("shares", "Spread", "shares"),
         ("curve", "Analyses", "curve"),
@@ -227,6 +236,7 @@ def consortium_page(results: ConsortiumResults) -> str:
         forest_words=_forest_words(results),
         shares_words=_shares_words(results),
         curve_words=_curve_words(results),
+        influence_words=influence_words(results.left_out),
         people_words=people_words(results.people, results.asked),
         people_rows=people_rows(results.people),
         joint_words=list(joint_words(results.joint, results.registered, results.asked)),
@@ -343,6 +353,20 @@ def _tiles(results: ConsortiumResults) -> list[dict]:
         *results.tiles,
     ]
     return [{"name": name, "value": value, "note": note} for name, value, note in tiles]
+
+
+def _influence(results: ConsortiumResults) -> dict | None:
+    """The mean without each site in turn, and with all."""
+    rows = [
+        Effect(
+            f"without {row['left_out']}",
+            *(row[f"{name}_percent"] for name in ("change", "low", "high")),
+            page=results.site_pages.get(row["left_out"], ""),
+            note=row["verdict"] or f"{row['weight_percent']:.0f} % of the weight",
+        )
+        for row in results.left_out
+    ]
+    return figures.forest(rows, results.pooled, what=results.asked.words) if rows else None
 
 
 def _ranked(results: ConsortiumResults) -> dict | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ class Answered:
     meta : mapping
         Its row of meta.tsv.
     tests : rows of tests.tsv
+    people : rows of covariates.tsv
     components : sequence of str
         Components of variance that have an estimate.
     n_excluded : int or None
@@ -39,6 +41,7 @@ class Answered:
     asked: Question | None = None
     meta: Mapping = field(default_factory=dict)
     tests: Sequence[Mapping] = ()
+    people: Sequence[Mapping] = ()
     components: Sequence[str] = ()
     n_excluded: int | None = None
     bold: Sequence[Mapping] = ()
@@ -464,6 +467,7 @@ def _statistics(ref: _Writer, answered: Answered) -> str:
             f"Variance was decomposed by REML into {', '.join(answered.components)}, with "
             "profile-likelihood intervals."
         )
+    text += _of_people(ref, answered.people)
     changes = [row for row in answered.tests if row["what"] == CHANGE]
     family = [row for row in changes if row["role"] in (MAIN, TESTED)]
     controls = sorted({row["metabolite"] for row in changes if row["role"] == CONTROL})
@@ -475,6 +479,32 @@ def _statistics(ref: _Writer, answered: Answered) -> str:
             "other answers are described by intervals without a test."
         )
     return " ".join(text)
+
+
+def _of_people(ref: _Writer, rows: Sequence[Mapping]) -> list[str]:
+    """What covariates and groups were asked for, of those that have an answer."""
+    done = [row for row in rows if math.isfinite(row["estimate"])]
+    single = list(dict.fromkeys(row["column"] for row in done if ":" not in row["column"]))
+    pairs = dict.fromkeys(row["column"] for row in done if ":" in row["column"])
+    if not done:
+        return []
+    random = [
+        name
+        for name, column in (("vendor", "vendor_sd"), ("site", "site_sd"), ("person", "person_sd"))
+        if any(math.isfinite(row[column]) for row in done)
+    ]
+    text = (
+        f"What changes differ by with {', '.join(single)} was estimated in one mixed model of all "
+        f"changes with their known errors, {', '.join(random) or 'nothing'} at random (REML), "
+        f"errors and degrees of freedom by {ref('Kenward1997')}"
+    )
+    if pairs:
+        told = ", ".join(pair.replace(":", " x ") for pair in pairs)
+        text += f"; interactions ({told}) each in a model of its own"
+    lost = max(row["n_left_out"] or 0 for row in done)
+    return [
+        text + (f"; {count(lost, 'change')} without a covariate took no part." if lost else ".")
+    ]
 
 
 def _bold(answered: Answered) -> str:

@@ -359,6 +359,7 @@ def read_site(results: Results, analysis: str, group: Group, name: str) -> SiteR
         limits=study.config["quality"],
         others=group.others(name),
         checklist=group.checklists[name],
+        standing=[row for row in sites.table("standing") if row["site"] == name],
         effect=tables.site_effects({"sites": sites.table("sites")}, asked).get(name),
         asked=asked,
         links=Links(
@@ -469,6 +470,7 @@ def _answered(
         asked=asked if main else None,
         meta=meta,
         tests=found.get("tests", ()),
+        people=found.get("covariates", ()),
         components=[
             row["component"]
             for row in found.get("variance", ())
