@@ -125,6 +125,12 @@ def told(responses=(ONE,), changes=None, **found):
     return " ".join(made.paragraphs)
 
 
+JOINT = [
+    {"flipped": flipped, "people": "all", "n_analyses": 3, "n_flips": 8}
+    for flipped in ("persons", "sites")
+]
+
+
 @pytest.mark.parametrize(
     ("sentence", "where", "elsewhere"),
     [
@@ -168,6 +174,14 @@ def told(responses=(ONE,), changes=None, **found):
         ("by REML into site, participant", {"components": ["site", "participant"]}, {}),
         ("tCr and tNAA are negative controls", {"tests": TESTS}, {"tests": TESTS[:2]}),
         ("2 changes tested were adjusted by Holm", {"tests": TESTS}, {"tests": TESTS[:1]}),
+        (
+            "3 analyses were tested together (Simonsohn 2020) by flips of the signs of persons "
+            "and, apart from that, of sites,",
+            {"joint": JOINT},
+            {"joint": [row | {"n_analyses": 1} for row in JOINT]},
+        ),
+        ("deviations from it: 2.", {"n_deviations": 2}, {"n_deviations": 0}),
+        ("deviations from it: none.", {"n_deviations": 0}, {}),
         ("2 BOLD runs of 1 scan", {"bold": [RUN]}, {}),
         ("autoregressive noise", {"bold": [RUN]}, {"bold": [{"n_runs": 1}]}),
         ("combined as fixed effects", {"bold": [RUN]}, {"bold": [{"n_runs": 1}]}),
