@@ -439,7 +439,7 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
             records,
             study.software,
             study.config["quality"],
-            _answered(results, found, asked, sites, bold),
+            _answered(results, found, asked, sites, bold, shown),
         ),
         links=Links(tables=downloads),
         site_pages=site_pages,
@@ -454,6 +454,7 @@ def _answered(
     asked: Question,
     sites: Whole,
     bold: Whole,
+    shown: Mapping,
 ) -> Answered:
     """What the group stages found, for the methods."""
     main = sites.record.get("main")
@@ -481,6 +482,8 @@ def _answered(
         n_excluded=sites.record.get("scans", {}).get("excluded"),
         bold=runs,
         accord=bold.table("concordance_test"),
+        joint=shown["joint"],
+        n_deviations=len(shown["deviations"]) if shown["registered"].get("sha256") else None,
     )
 
 
