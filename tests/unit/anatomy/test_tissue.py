@@ -104,7 +104,7 @@ def test_no_numbers_outside_the_brain_are_background(head, maps):
     zeros = segment(np.nan_to_num(outside), head.affine)
     np.testing.assert_array_equal(segment(outside, head.affine).gm, zeros.gm)
     inside = np.where(distance_transform_edt(maps.mask) > 20, np.nan, values)
-    with pytest.raises(DataError, match="no numbers within the brain|no brain"):
+    with pytest.raises(DataError, match="no numbers within the brain"):
         segment(inside, head.affine)
 
 

@@ -89,6 +89,8 @@ def segment(
     DataError
         Not three-dimensional, empty, or no brain found in it.
     """
+    from scipy.ndimage import binary_fill_holes
+
     image = np.asarray(image, np.float32)
     lost = ~np.isfinite(image)
     image = np.where(lost, 0, image)  # outside of the brain, as SPM and masks leave it
@@ -100,7 +102,7 @@ def segment(
             "it again"
         )
     mask = brain_mask(image, affine)
-    if (lost & mask).any():
+    if lost.any() and (lost & binary_fill_holes(mask)).any():
         raise DataError(
             "the T1w holds values that are no numbers within the brain: damaged; convert or copy "
             "it again"
