@@ -256,7 +256,8 @@ def from_nifti(image) -> Fids:
         workflow does not process.
     """
     header = header_extension(image)
-    said = told(header)
+    slope = getattr(image.dataobj, "slope", 1.0)  # an image in memory has none
+    said = replace(told(header), slope=float(slope))
     if said.edited:
         raise DataError(f"{said.edited}: {EDITED_UNSUPPORTED}")
     if said.series:
