@@ -42,8 +42,9 @@ def brain_mask(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Mask of the brain.
 
     Where the outside is zero and no skull is inside (skull-stripped), all that is positive. Else
-    what has the intensity of brain tissue and stays in one piece with the middle of the head when bridges to the scalp
-    are cut, by the weakest cut that leaves a plausible brain; sulci and ventricles are closed.
+    what has the intensity of brain tissue and stays in one piece with the middle of the head when
+    bridges to the scalp are cut, by the weakest cut that leaves a plausible brain; sulci and
+    ventricles are closed.
 
     Parameters
     ----------

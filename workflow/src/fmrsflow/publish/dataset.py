@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -195,20 +194,19 @@ class _Writer:
         published, site = self.names.in_bids(scan), self.study.sites[scan.site]
         converted = Results(self.study).of("convert", {}, scan)
         events = spectra.events_of_scan(Job("convert", self.study, scan, {}))
-        t1w = self._anatomy(scan)
-        links = {"AnatomicalImage": f"bids::{t1w}"} if t1w else {}
-        files = spectra.spectra_of(published, site, converted, links)
+        files = spectra.spectra_of(published, site, converted)
+        main, sidecar = list(files)[:2]
+        if t1w := self._anatomy(scan):
+            files[sidecar]["AnatomicalImage"] = f"bids::{t1w}"
         files |= {"events.tsv": events} if events is not None else {}
         start = f"{published.folder.partition('/')[2]}/{published.stem}_"
         for name, content in files.items():
             self._save(start + name, content)
-        (main,) = (name for name in files if name in ("svs.nii.gz", "unloc.nii.gz"))
         columns = {"mrs": main, "ref": "mrsref.nii.gz", "events": "events.tsv"}
         paths = {one: start + name for one, name in columns.items() if name in files}
         given = with_files(self.names.in_sheet(scan), paths | {"t1w": t1w})
         self.made.scans.append(given)
-        sidecar = files[main.replace("nii.gz", "json")]
-        self._note(scan, given, converted, sidecar, events or b"")
+        self._note(scan, given, converted, files[sidecar], events or b"")
 
     def _note(self, scan: Scan, given: Scan, converted: Output, sidecar: dict, events: bytes):
         """What README and consent need of a scan that is given."""
