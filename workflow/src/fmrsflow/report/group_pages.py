@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fmrsflow.constants import field_of, same_field
 from fmrsflow.question import Question
-from fmrsflow.report import bold_words
+from fmrsflow.report import absent, bold_words
 from fmrsflow.report import group_figures as figures
 from fmrsflow.report.alike import alike
 from fmrsflow.report.combat_words import combat_words
@@ -38,13 +38,14 @@ def site_page(results: SiteResults) -> str:
         ],
     }
     lost = [scan for scan in scans if scan.verdict.kind in ("excluded", "failed")]
+    why = absent.of_site(results, charts)
     sections = [
         ("verdict", "Overview"),
         ("scans", "All scans"),
         *([("lost", "Failed and excluded")] if lost else []),
         *([("costs", "What the quality costs")] if results.costs else []),
-        *([("time", "Over time")] if charts["over_time"] else []),
-        *([("against", "Against the consortium")] if charts["against"] else []),
+        ("time", "Over time"),
+        ("against", "Against the consortium"),
         *([("norms", "Against the norms")] if results.standing else []),
         ("protocol", "Protocol"),
         ("mrsinmrs", "MRSinMRS"),
@@ -54,6 +55,7 @@ def site_page(results: SiteResults) -> str:
         "site.html.j2",
         r=results,
         charts=charts,
+        why=why,
         lost=lost,
         sections=sections,
         headline=headline,
@@ -180,7 +182,7 @@ def consortium_page(results: ConsortiumResults) -> str:
     pooled = results.pooled
     charts = {
         "forest": figures.forest(results.effects, pooled, results.prediction, results.asked.words)
-        if results.effects
+        if len(results.effects) > 1
         else None,
         "influence": _influence(results),
         "ranked": _ranked(results),
@@ -195,15 +197,6 @@ def consortium_page(results: ConsortiumResults) -> str:
         if any(scan.quality for scan in results.scans)
         else None,
     }
-    titles = (
-        ("forest", "Effect by site", "forest"),
-        ("influence", "Without each site", "influence"),
-        ("people", "Effect by scan", "ranked"),
-        ("shares", "Spread", "shares"),
-        ("curve", "Analyses", "curve"),
-        ("power", "Power", "power"),
-        ("quality", "Quality", "by_site"),
-    )
     harmonised = list(combat_words(results.combat, results.asked))
     registered = registered_words(results.registered, results.deviations)
     sections = [
@@ -211,7 +204,13 @@ def consortium_page(results: ConsortiumResults) -> str:
         ("flow", "Flow"),
         *([("groups", "People and groups")] if results.people else []),
         *([("registered", "Registered")] if registered else []),
-        *((id, title) for id, title, chart in titles if charts[chart]),
+        ("forest", "Effect by site"),
+        *([("influence", "Without each site")] if charts["influence"] else []),
+        ("people", "Effect by scan"),
+        ("shares", "Spread"),
+        ("curve", "Analyses"),
+        ("power", "Power"),
+        ("quality", "Quality"),
         *([("combat", "ComBat")] if harmonised else []),
         ("sites", "Sites"),
         *([("bold", "BOLD" if _has_fmri(results) else "Line width")] if results.bold else []),
@@ -226,6 +225,7 @@ def consortium_page(results: ConsortiumResults) -> str:
         "consortium.html.j2",
         r=results,
         charts=charts,
+        why=absent.of_consortium(results, charts),
         sections=sections,
         kind=_answer_kind(pooled),
         answer=answer(results),
@@ -384,7 +384,7 @@ def _ranked(results: ConsortiumResults) -> dict | None:
     pooled = results.pooled
     # Scans are shown with their own changes: the mean difference of arms is none of these.
     mean = pooled.value if pooled and not results.asked.points else None
-    return figures.ranked(rows, mean, results.asked.words) if rows else None
+    return figures.ranked(rows, mean, results.asked.words) if len(rows) > 1 else None
 
 
 def _asked_of(scan: ScanSummary, asked: Question) -> bool:

@@ -48,6 +48,14 @@ def short(value) -> str:
     return shown.replace("-", "\u2212", 1) if number < 0 else shown
 
 
+def within(value, low, high) -> str:
+    """A number with the interval around it; alone where the interval is not known."""
+    ends = [None if one is None or one != one else one for one in (value, low, high)]
+    if None in ends:
+        return short(value)
+    return f"{short(value)} ({short(low)} to {short(high)})"
+
+
 def signed(value: float, digits: int = 1) -> str:
     """A number with its sign, the minus as long as the plus."""
     return f"{value:+.{digits}f}".replace("-", "\u2212")
@@ -87,6 +95,7 @@ def _environment() -> jinja2.Environment:
         "above": above,
         "points": points,
         "signed": signed,
+        "within": within,
         "count": count,
     }
     folder = files("fmrsflow.report") / "templates"

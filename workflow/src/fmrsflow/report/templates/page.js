@@ -2,6 +2,7 @@
 // Draws the charts of a page and answers its controls. The chart library travels in the page,
 // compressed; without scripts every table and text can still be read.
 (async () => {
+  document.querySelectorAll("[data-pick]").forEach(pick);
   const packed = document.getElementById("plotly");
   if (packed) {
     if (typeof DecompressionStream === "undefined") {
@@ -14,12 +15,42 @@
       script.textContent = await unpacked(packed);
       document.head.append(script);
       packed.remove();
-      await Promise.all([...document.querySelectorAll(".chart")].map(draw));
+      await drawn(document);
     }
   }
   document.querySelectorAll("[data-filter]").forEach((input) =>
     input.addEventListener("input", () => filter(input)));
   document.documentElement.dataset.ready = "true";
+
+  // The charts of a part of the page that can be seen and are not drawn yet.
+  function drawn(part) {
+    const waiting = [...part.querySelectorAll(".chart.waiting")];
+    return Promise.all(waiting.filter((place) => place.offsetParent).map(draw));
+  }
+
+  // One of several panels, by what its form says, or by the address that led to the page.
+  function pick(form) {
+    const section = document.getElementById(form.dataset.pick);
+    const selects = [...form.querySelectorAll("select")];
+    const choose = () => {
+      const key = selects.map((one) => one.value).join(" ");
+      section.querySelectorAll("[data-panel]").forEach((panel) => {
+        panel.hidden = panel.dataset.panel !== key;
+      });
+      if (globalThis.Plotly) drawn(section);
+    };
+    const led = () => {
+      const name = decodeURIComponent(location.hash.slice(1));
+      if (![...selects[0].options].some((one) => one.value === name)) return;
+      selects[0].value = name;
+      choose();
+      document.getElementById(name).scrollIntoView();
+    };
+    form.addEventListener("change", choose);
+    addEventListener("hashchange", led);
+    choose();
+    led();
+  }
 
   function bytes(text) {
     return Uint8Array.from(atob(text.trim()), (c) => c.charCodeAt(0));
