@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fmrsflow.anatomy.maps import FOLDERS, check_map, from_labels, is_label_image, kind_of
+from fmrsflow.anatomy.maps import FOLDERS, check_labels, check_maps, from_labels, kind_of
 from fmrsflow.edge import Job
 
 
@@ -20,16 +20,13 @@ def maps_of(job: Job) -> tuple[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
     if job.scan.gm:
         if job.scan.gm == job.scan.wm == job.scan.csf:
             image = job.image("gm")
-            if is_label_image(image.get_fdata(dtype=np.float32)):
-                return "labels", from_labels(image.get_fdata(dtype=np.float32), image.affine)
+            values = image.get_fdata(dtype=np.float32).squeeze()
+            check_labels(values, job.scan.gm)
+            return "labels", from_labels(values, image.affine)
         images = {name: job.image(name) for name in FOLDERS}
-        maps = {
-            name: (
-                check_map(image.get_fdata(dtype=np.float32), getattr(job.scan, name)),
-                image.affine,
-            )
-            for name, image in images.items()
-        }
+        values = {name: image.get_fdata(dtype=np.float32) for name, image in images.items()}
+        names = {name: getattr(job.scan, name) for name in FOLDERS}
+        maps = {name: (one, images[name].affine) for name, one in check_maps(values, names).items()}
         return kind_of(job.scan.gm), maps
     segmented = job.earlier("segment", job.study.segment_owner(job.scan))
     images = {name: segmented.image(name.upper()) for name in FOLDERS}
