@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
+from fmrsflow.participants import IDENTITY, OLDEST, number_of, person_columns
 from fmrsflow.publish.names import Names, Person
 from fmrsflow.study import Study
 from fmrsflow.tables import Columns, number, text
-
-OLDEST = 89
-"""Ages above are those of few people: nobody needs to know them (HIPAA, 45 CFR 164.514)."""
 
 COLUMNS: Columns = {
     "participant_id": text("participant"),
@@ -18,38 +16,58 @@ COLUMNS: Columns = {
     "age": number(f"age, completed years; {OLDEST} for more", "year"),
     "sex": text("F, M or O (other)"),
 }
-"""All that is told of people; a column that nobody fills is left out."""
+"""Columns that mean the same in every dataset."""
+
+SPAN = "age_range"
+"""What ages are called where some are spans: `age` holds numbers in BIDS."""
+
+
+def told_columns(study: Study) -> tuple[str, ...]:
+    """Columns that the settings of the section sites name: all that a study holds of people, ages
+    in whole years (`participants.years`)."""
+    return tuple(one for one in person_columns(study.config["sites"]) if one not in IDENTITY)
 
 
 def participants(study: Study, names: Names, given: Collection[Person]) -> list[dict]:
-    """A row for each person who has scans in the dataset, with `subject`, the label within the
-    site, beside the columns."""
+    """A row for each person who has scans in the dataset: the participant, the labels by which the
+    sheet knows the person, and the columns that the study holds, as text."""
     told = {(row["site"], row["subject"]): row for row in study.participants}
     first = _travellers(study, names, given)
-    rows = []
-    for person in sorted(given):
-        own = told.get(person, {})
-        age = own.get("age")
-        rows.append(
-            {
-                "participant_id": f"sub-{names.participant(person)}",
-                "site": person[0],
-                "subject": names.subjects[person],
-                "person": first.get(person, ""),
-                "age": None if age is None else float(min(int(age), OLDEST)),
-                "sex": own.get("sex") or "",
-            }
-        )
-    return rows
+    return [
+        {
+            "participant_id": f"sub-{names.participant(person)}",
+            "site": person[0],
+            "subject": names.subjects[person],
+            "person": first.get(person, ""),
+            **{one: told.get(person, {}).get(one) or "" for one in told_columns(study)},
+        }
+        for person in sorted(given)
+    ]
 
 
-def columns_of(rows: list[dict], names: Names) -> Columns:
-    """Columns of participants.tsv that hold something."""
-    return {
-        name: column
-        for name, column in COLUMNS.items()
-        if (name != "site" or names.several) and any(row[name] not in (None, "") for row in rows)
+def as_table(rows: list[dict], names: Names) -> tuple[list[dict], Columns]:
+    """Rows and columns of the dataset's participants.tsv: those that hold something."""
+    held = [
+        one
+        for one in rows[0]
+        if one != "subject" and (one != "site" or names.several) and any(row[one] for row in rows)
+    ]
+    called = {
+        one: SPAN if one == "age" and _spans(row[one] for row in rows) else one for one in held
     }
+    table = [{called[one]: _cell(one, row[one], called) for one in held} for row in rows]
+    known = COLUMNS | {SPAN: text("span of years that the age lies in, or the age")}
+    return table, {
+        name: known.get(name) or text(f"{name}, as the study has it") for name in called.values()
+    }
+
+
+def _spans(cells: Iterable[str]) -> bool:
+    return any(cell and not cell.isdigit() for cell in cells)
+
+
+def _cell(column: str, cell: str, called: dict[str, str]) -> str | float | None:
+    return number_of(cell) if column == called[column] == "age" else cell
 
 
 def _travellers(study: Study, names: Names, given: Collection[Person]) -> dict[Person, str]:
