@@ -239,7 +239,6 @@ def not_there() -> Iterator[Figure]:
         "<= 10",
         "plan takes SDs of a study, no acquisition: its design optimiser is not built",
     )
-    yield skipped("ComBat against neuroCombat", "1e-6", "ComBat is not built")
     yield skipped(
         "voxel overlap, displacement of synthetic heads (mm)",
         "<= 1",

@@ -108,6 +108,14 @@ def analysis_request(stage, *sections):
     return request_digest(code_digest(stage), settings, STUDY.participants)
 
 
+def registered_request():
+    """Digest of what was registered and of all that is compared with it; "" without any."""
+    if not STUDY.preregistration:
+        return ""
+    compared = ("analyses", *ANALYSIS_SETTINGS, *REGISTERED)
+    return request_digest(STUDY.preregistration, [STUDY.config[one] for one in compared])
+
+
 def joined(stage, wildcards):
     """Names of the settings of a job, as the command line of its stage wants them."""
     return "-".join(wildcards[name] for name in STAGE_SETTINGS[stage])

@@ -50,5 +50,6 @@ rule multiverse:
         runtime=minutes(30),
     params:
         request=analysis_request("sites", "sites"),
+        plan=registered_request(),
     shell:
         f"{FMRSFLOW} sites --study {FROZEN} --multiverse 2> {{log}}"

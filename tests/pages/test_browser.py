@@ -145,21 +145,53 @@ def visible_traces(page, chart: str) -> list[dict]:
 def test_the_spectrum_shows_what_is_asked_for(browser, report):
     with opened(browser, report / PAGES["scan"]) as page:
         chart = "spectrum-chart"
+        lines = {"data", "fit", "baseline", "residual", "broad", "noise"}
         assert {t["group"] for t in visible_traces(page, chart)} == {"all"}
-        assert {t["part"] for t in visible_traces(page, chart)} == {
-            *("data", "fit", "baseline", "residual"),
-        }
+        shown = {t["part"] for t in visible_traces(page, chart)}
+        assert lines < shown and "Glu" in shown and "NAAG" not in shown
         form = page.locator(f'[data-chart="{chart}"]')
         form.locator("[name=group]").select_option("task")
-        form.get_by_label("Glu", exact=True).check()
+        form.get_by_label("NAAG", exact=True).check()
         assert {t["group"] for t in visible_traces(page, chart)} == {"task"}
-        assert "Glu" in {t["part"] for t in visible_traces(page, chart)}
+        assert "NAAG" in {t["part"] for t in visible_traces(page, chart)}
         form.get_by_label("Glu", exact=True).uncheck()
         assert "Glu" not in {t["part"] for t in visible_traces(page, chart)}
+        form.get_by_role("button", name="none").click()
+        assert {t["part"] for t in visible_traces(page, chart)} == lines
+        form.get_by_role("button", name="all").click()
+        assert {"Glu", "NAAG", "MM09"} < {t["part"] for t in visible_traces(page, chart)}
         form.locator("[name=region]").select_option("2.75,1.85")
         span = page.evaluate("id => document.getElementById(id).layout.xaxis.range", chart)
         assert span == [2.75, 1.85]
         assert page.complaints == []
+
+
+STACKED = """id => {
+  const place = document.getElementById(id);
+  const rows = place.data.filter((t) => t.visible !== false && t.meta && "rise" in t.meta);
+  const ends = rows.map((t) => [Math.min(...t.y), Math.max(...t.y)]);
+  return { ends, names: rows.map((t) => t.name), ticks: place.layout.yaxis.ticktext,
+    range: place.layout.yaxis.range, height: place.layout.height };
+}"""
+
+
+def test_components_stand_below_each_other_whichever_are_chosen(browser, report):
+    with opened(browser, report / PAGES["scan"]) as page:
+        form = page.locator('[data-chart="spectrum-chart"]')
+        first = page.evaluate(STACKED, "spectrum-chart")
+        heights = dict(zip(first["names"], ((high - low) for low, high in first["ends"])))
+        for choice in ("main", "all", "none"):
+            form.get_by_role("button", name=choice).click()
+            told = page.evaluate(STACKED, "spectrum-chart")
+            assert told["names"] == told["ticks"]
+            for (low, _), (_, high) in zip(told["ends"], told["ends"][1:]):
+                assert low > high, choice
+            assert all(low > told["range"][0] for low, _ in told["ends"])
+            if choice == "main":  # as the page was opened
+                assert told == first
+            for name, (low, high) in zip(told["names"], told["ends"]):
+                assert high - low == heights.setdefault(name, high - low)
+        assert told["names"] == [] and told["height"] < first["height"]
 
 
 def test_dragging_over_the_spectrum_zooms_and_a_double_click_goes_back(browser, report):
@@ -213,10 +245,10 @@ def test_the_keyboard_reaches_content_and_controls(browser, report):
         page.keyboard.press("Enter")
         assert page.url.endswith("#content")
         page.locator("#spectrum-chart").scroll_into_view_if_needed()
-        box = page.get_by_label("Glu", exact=True)
+        box = page.get_by_label("NAAG", exact=True)
         box.focus()
         page.keyboard.press("Space")
-        assert "Glu" in {t["part"] for t in visible_traces(page, "spectrum-chart")}
+        assert "NAAG" in {t["part"] for t in visible_traces(page, "spectrum-chart")}
 
 
 def luminance(colour: str) -> float:

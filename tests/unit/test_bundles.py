@@ -25,6 +25,7 @@ from fmrsflow.results import read_record, record_bytes
 from fmrsflow.sheets import PLAIN_SECTIONS, schema
 from fmrsflow.stages import merge
 from fmrsflow.study import ANALYSIS_SETTINGS
+from fmrsflow.tables import columns_of
 
 SAID = [
     "siteA/Jane_Doe/rest.SDAT and rest.SPAR of /home/Jane_Doe/scan: odd",
@@ -497,3 +498,65 @@ def test_a_killed_process_is_the_machine_s_fault_and_no_bundle_s(tmp_path, monke
     monkeypatch.setattr(cli, "main", killed)
     with pytest.raises(MachineFault, match="was killed"):
         merge._without_pages(tmp_path / "study.json", ["main"], {"A": [("a",)], "B": [("b",)]})
+
+
+@pytest.fixture(scope="module")
+def with_bold(study):
+    """A site's study whose scan has a BOLD run, with what the stage leaves of it."""
+    (scan,) = study.scans_of("siteA")
+    scan = replace(scan, bold="siteA/Jane_Doe/run.nii.gz", bold_events="siteA/Jane_Doe/run.tsv")
+    part = replace(study, sites={"siteA": study.sites["siteA"]}, scans=(scan,))
+    job = Job("bold", part, scan, {})
+    area = {"condition": "sum", "area_mean": 4.2, "area_mean_se": 0.5, "area_total": 42.0}
+    area |= {"area_total_se": 5.0, "negative_share": 0.1, "sign": 1, "n_voxels": 10}
+    job.save("area", [area], columns_of("bold", "area"))
+    job.save("voxels", [], columns_of("bold", "voxels"))
+    job.save("response.png", b"PNG of Jane_Doe")
+    job.warn(f"{scan.bold}: odd")
+    body = {"area_mean_percent_s": 4.2, "area_mean_se_percent_s": 0.5, "n_runs": 1}
+    job.finish("ok", None, None, {**body, "conditions": ["easy"], "not_used": None})
+    return part
+
+
+BOLD = "bold/siteA/sub-01/mrs/sub-01_desc-bold"
+
+
+def test_bold_of_a_person_leaves_as_tables_alone(with_bold, tmp_path):
+    content, manifest = pack(with_bold, "siteA")
+    own = {name for name in manifest["files"] if name.startswith("bold/")}
+    assert own == {f"{BOLD}_{what}" for what in ("record.json", "area.tsv", "area.json")}
+    assert "easy" in manifest["levels"]["trial types and conditions"]
+    (tmp_path / "a.zip").write_bytes(content)
+    bundle = unpack(tmp_path / "a.zip")
+    for name in own:
+        assert b"Jane_Doe" not in bundle.files[name]
+    assert bundle.study.scans[0].bold == bundles.WITHHELD
+    assert len(bundle.study.items("bold")) == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "old", "new", "said"),
+    [
+        ("area.tsv", b"4.2", b"1e300", "beyond"),
+        ("area.tsv", b"area_mean\t", b"area\t", "lacks the column|other columns"),
+        ("record.json", b'"n_runs": 1', b'"n_runs": "many"', "n_runs is not of the kind"),
+        (
+            "record.json",
+            b'"conditions": [',
+            b'"conditions": [[1], ',
+            "conditions is not of the kind",
+        ),
+    ],
+)
+def test_bad_bold_is_refused_at_the_door(with_bold, tmp_path, what, old, new, said):
+    def change(content):
+        name = f"{BOLD}_{what}"
+        assert old in content[name]
+        content[name] = content[name].replace(old, new, 1)
+        record = json.loads(content[f"{BOLD}_record.json"])
+        digest = hashlib.sha256(content[name]).hexdigest()
+        record["files"] |= {} if what == "record.json" else {name.rsplit("/", 1)[1]: digest}
+        content[f"{BOLD}_record.json"] = record_bytes(record)
+
+    with pytest.raises(DataError, match=said):
+        unpack(rewritten(pack(with_bold, "siteA")[0], tmp_path / "a.zip", change))

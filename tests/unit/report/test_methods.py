@@ -132,6 +132,12 @@ def told(responses=(ONE,), changes=None, **found):
     return " ".join(made.paragraphs)
 
 
+JOINT = [
+    {"flipped": flipped, "people": "all", "n_analyses": 3, "n_flips": 8}
+    for flipped in ("persons", "sites")
+]
+
+
 @pytest.mark.parametrize(
     ("sentence", "where", "elsewhere"),
     [
@@ -180,6 +186,14 @@ def told(responses=(ONE,), changes=None, **found):
         ("errors and degrees of freedom by (Kenward 1997)", {"people": [AGE]}, {"people": [LOST]}),
         ("(age x group) each in a model of its own", {"people": [AGE, BOTH]}, {"people": [AGE]}),
         ("2 changes without a covariate", {"people": [AGE, GROUP]}, {"people": [AGE]}),
+        (
+            "3 analyses were tested together (Simonsohn 2020) by flips of the signs of persons "
+            "and, apart from that, of sites,",
+            {"joint": JOINT},
+            {"joint": [row | {"n_analyses": 1} for row in JOINT]},
+        ),
+        ("deviations from it: 2.", {"n_deviations": 2}, {"n_deviations": 0}),
+        ("deviations from it: none.", {"n_deviations": 0}, {}),
         ("2 BOLD runs of 1 scan", {"bold": [RUN]}, {}),
         ("autoregressive noise", {"bold": [RUN]}, {"bold": [{"n_runs": 1}]}),
         ("combined as fixed effects", {"bold": [RUN]}, {"bold": [{"n_runs": 1}]}),

@@ -213,8 +213,9 @@ def _same_data(bundles: list[Bundle]) -> list[str]:
     return problems
 
 
-def combine(bundles: list[Bundle], results: str) -> Study:
-    """One study of all bundles' sites, with its outputs below `results`."""
+def combine(bundles: list[Bundle], results: str, plan: dict | None = None) -> Study:
+    """One study of all bundles' sites, with its outputs below `results`, and what was registered of
+    it (`sheets.read_plan`)."""
     ordered = sorted(bundles, key=lambda bundle: bundle.name)
     of_centre = {"results": results, "data_root": WITHHELD, "norms": None}
     return Study(
@@ -225,6 +226,7 @@ def combine(bundles: list[Bundle], results: str) -> Study:
         ),
         participants=tuple(row for bundle in ordered for row in bundle.study.participants),
         software=ordered[0].software,
+        preregistration=plan or {},
     )
 
 
@@ -308,7 +310,7 @@ def _checked(study: Study, name: str) -> Study:
     problems += [f"{STUDY}: participants have a column {key!r:.80}" for key in sorted(odd)]
     if problems:
         raise DataError(f"{name}: {problems[0]}; refused")
-    return replace(study, config=config)
+    return replace(study, config=config, preregistration={})
 
 
 def _check_records(study: Study, files: dict[str, bytes], name: str) -> None:

@@ -37,6 +37,20 @@ STUDY = "study.json"
 LEAVES = {
     "convert": ("svs.json", "mrsref.json"),
     "anatomy": (),
+    "bold": (
+        "area.tsv",
+        "area.json",
+        "runs.tsv",
+        "runs.json",
+        "response.tsv",
+        "response.json",
+        "histogram.tsv",
+        "histogram.json",
+        "clusters.tsv",
+        "clusters.json",
+        "roi.tsv",
+        "roi.json",
+    ),
     "preprocess": (
         "transients.tsv",
         "transients.json",
@@ -79,6 +93,7 @@ PATH_SETTINGS = {
         "norms",
         "synthetic",
         "container",
+        "preregistration",
     ),
     "basis": ("path",),
     "fit": ("joint_design", "joint_nuisance", "command"),
@@ -109,6 +124,7 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         sites={site: study.sites[site]},
         scans=tuple(_without_names(scan) for scan in scans),
         participants=tuple(_of_people(study, site)),
+        preregistration={},  # that of the consortium is named where bundles are merged
     )
     files, outputs = {STUDY: part.save_text().encode()}, {}
     results = Results(study)
@@ -131,8 +147,8 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         "site": site,
         "scans": [scan.key for scan in scans],
         "software": study.software,
-        "withheld": "raw FIDs, single transients, water references, images, names of source files, "
-        "paths of the configuration",
+        "withheld": "raw FIDs, single transients, water references, images, BOLD of single "
+        "voxels, names of source files, paths of the configuration",
         "of_persons": f"labels of scans{''.join(f', {one}' for one in columns)}; "
         "scanner model and software; times of processing",
         "levels": _levels(part, files),
@@ -168,7 +184,7 @@ def _levels(part: Study, files: dict[str, bytes]) -> dict[str, list[str]]:
         for column in ("person", *groups):
             found.setdefault(f"participants.tsv {column}", set()).add(row.get(column) or "")
     for name, content in files.items():
-        if name.endswith("_desc-preprocess_record.json"):
+        if name.endswith(("_desc-preprocess_record.json", "_desc-bold_record.json")):
             conditions = json.loads(content).get("conditions") or ()
             found.setdefault("trial types and conditions", set()).update(conditions)
     return {key: sorted(words - {""}) for key, words in found.items() if words - {""}}
@@ -207,8 +223,13 @@ def results_of(study: Study) -> Iterator[tuple[str, dict[str, str], Scan | Unit]
     for names in study.config["analyses"].values():
         for stage in LEAVES:
             own = {setting: names[setting] for setting in STAGE_SETTINGS[stage]}
-            for item in study.units() if stage == "response" else study.scans:
+            for item in study.items(stage):
                 yield stage, own, item
+
+
+def merged(study: Study) -> bool:
+    """Whether results are those of bundles, whose raw data stayed at the sites."""
+    return study.config["data_root"] == WITHHELD
 
 
 def below(study: Study, path: Path) -> str:
@@ -225,7 +246,7 @@ def _clean(output: Output, name: str) -> bytes:
     """A file as it leaves; sidecars lose their links, which are names of files at the site."""
     if name not in ("svs.json", "mrsref.json"):
         return output.content(name)
-    links = ("AnatomicalImage", "ReferenceSignal")
+    links = ("ReferenceSignal", "Sources")
     sidecar = output.json(name.removesuffix(".json"))
     return json_bytes({key: one for key, one in sidecar.items() if key not in links})
 

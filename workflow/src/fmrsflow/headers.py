@@ -53,10 +53,11 @@ without editing takes a short one."""
 
 
 FREQUENCY = "frequency of excitation"
+REPETITION = "repetition time"
 
 SERIES = {
     "echo time": r"te|echotime",
-    "repetition time": r"tr|repetitiontime",
+    REPETITION: r"tr|repetitiontime",
     "inversion time": r"ti|inversion(time|delay)",
     "mixing time": r"tm|mixingtime",
     "flip angle": r"(excitation)?flipangle",
@@ -102,6 +103,8 @@ class Told:
         Number of excitations of the whole scan.
     series : str
         What changes from transient to transient, so that they have no common mean.
+    slope : float
+        What the samples of the file are multiplied by (scl_slope of NIfTI).
     notes : tuple of str
         What the file does not say and a reader had to assume, for the record.
     """
@@ -116,6 +119,7 @@ class Told:
     water: tuple[bool, ...] = ()
     excitations: int | None = None
     series: str = ""
+    slope: float = 1.0
     notes: tuple[str, ...] = ()
 
 

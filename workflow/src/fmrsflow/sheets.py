@@ -18,8 +18,9 @@ import yaml
 
 from fmrsflow import bounded_yaml, identity, participants
 from fmrsflow.errors import DataError
-from fmrsflow.files import text_of
+from fmrsflow.files import file_digest, text_of
 from fmrsflow.layout import SCHEMAS
+from fmrsflow.preregistration import REGISTERED
 from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, RUN_COLUMNS, Scan, Site, Study
 from fmrsflow.tables import MISSING, read_table
 
@@ -97,6 +98,7 @@ def read_study(config: dict, name: str = "config.yaml") -> Study:
     problems += _region_problems(complete, [scan for _, scan in rows], name)
     problems += _norms_problems(complete, name)
     problems += identity.participant_problems(_people_sheet(complete), people, every)
+    plan = read_plan(complete["preregistration"], problems) if complete["preregistration"] else {}
     if problems:
         raise StudyError(problems)
     only = complete.get("only_sites")
@@ -107,7 +109,56 @@ def read_study(config: dict, name: str = "config.yaml") -> Study:
     # Who was not scanned is nobody's concern.
     labels = {(scan.site, scan.subject) for scan in every}
     known = (row for _, row in people if (row.get("site"), row.get("subject")) in labels)
-    return Study(complete, sites, tuple(scans), tuple(known))
+    return Study(complete, sites, tuple(scans), tuple(known), preregistration=plan)
+
+
+def read_plan(path: str, problems: list[str]) -> dict:
+    """What was registered before: a file in the form of config.yaml, of which every key that means
+    something for an answer is kept, with its default where it is left out, and the keys of
+    preregistration.yaml; what is wrong with it is added to `problems`.
+
+    Returns
+    -------
+    dict
+        `file` (without its folders), `sha256`, keys of preregistration.yaml, `REGISTERED` of the
+        configuration, and `analyses`: name -> stage -> its settings. Empty with a problem.
+    """
+    known, wrong = schema("preregistration"), []
+    try:
+        given, digest = read_config(path), file_digest(path)
+    except StudyError as error:
+        problems += error.problems
+        return {}
+    own = {key: value for key, value in given.items() if key in known}
+    rest = {key: value for key, value in given.items() if key not in known}
+    plan = _check_mapping(own, known, path, wrong)
+    complete = check_config(rest, path, wrong)
+    wrong = wrong or _plan_problems(plan, complete["analyses"], path)
+    if wrong:
+        problems += wrong
+        return {}
+    analyses = {
+        name: {stage: complete[stage][choice[stage]] for stage in ANALYSIS_SETTINGS}
+        for name, choice in complete["analyses"].items()
+    }
+    kept = {key: complete[key] for key in REGISTERED}
+    file = {"file": Path(path).name, "sha256": digest}
+    return {**file, **plan, **kept, "analyses": analyses}
+
+
+def _plan_problems(plan: dict, analyses: dict, path: str) -> list[str]:
+    """Weights that are none, and words that cannot stand in a line of a table."""
+    found = []
+    for name, weight in plan["weights"].items():
+        where = f"{path}: weights: {shown(name)}"
+        if name not in analyses:
+            found.append(f"{where}: there is no such analysis; there are {_names(analyses)}")
+        elif check_value(weight, {"type": "float"})[1] or not weight > 0:
+            found.append(f"{where}: {shown(weight)} is no number above 0")
+    contrast = plan["contrast"]
+    if len(contrast) > 80 or (contrast and not contrast.isprintable()):
+        found.append(f"{path}: contrast: {shown(contrast)} is no name of at most 80 letters")
+    return found
 
 
 def read_config(path: str | Path) -> dict:

@@ -232,13 +232,15 @@ Item = Site | Scan | Unit
 
 @dataclass(frozen=True)
 class Study:
-    """A study as its files describe it; `config` is complete (defaults filled in)."""
+    """A study as its files describe it; `config` is complete (defaults filled in), and so is what
+    was registered before (`sheets.read_plan`; empty where nothing was)."""
 
     config: dict
     sites: dict[str, Site]
     scans: tuple[Scan, ...]
     participants: tuple[dict, ...] = ()
     software: dict = field(default_factory=dict)
+    preregistration: dict = field(default_factory=dict)
 
     @property
     def results(self) -> Path:
@@ -489,6 +491,7 @@ class Study:
             "scans": [asdict(scan) for scan in self.scans],
             "participants": list(self.participants),
             "software": self.software,
+            "preregistration": self.preregistration,
         }
         return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
@@ -520,6 +523,7 @@ class Study:
             scans=tuple(Scan(**row) for row in content["scans"]),
             participants=tuple(content["participants"]),
             software=content["software"],
+            preregistration=content.get("preregistration", {}),
         )
 
 

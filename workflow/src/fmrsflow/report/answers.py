@@ -28,7 +28,7 @@ LEVEL = 0.05
 MOST_FLAGS = 3
 """Kinds of flags that the answer names; the table of problems has them all."""
 
-MARKS = ("preprocess", "basis", "fit", "concentration", "response", *KEYS[1:4], "scans")
+MARKS = ("preprocess", "basis", "fit", "concentration", "response", *KEYS[1:4], "scans", "weight")
 """Choices that the specification curve marks, where they differ."""
 
 

@@ -14,6 +14,7 @@ from fmrsflow.report.markdown import escaped, one_line
 from fmrsflow.report.references import bibtex, cite
 from fmrsflow.sites.answer import CROSSED, HARTUNG_KNAPP, ONE_SITE
 from fmrsflow.sites.many_tests import CHANGE, CONTROL, MAIN, TESTED
+from fmrsflow.sites.multiverse import ALL
 from fmrsflow.study import Site
 from fmrsflow.words import count
 
@@ -36,6 +37,9 @@ class Answered:
         Scans that limits of quality excluded.
     bold : records of the bold stage that can be used
     accord : rows of concordance_test.tsv
+    joint : rows of joint_test.tsv
+    n_deviations : int or None
+        From the preregistration; None where there was none.
     """
 
     asked: Question | None = None
@@ -46,6 +50,8 @@ class Answered:
     n_excluded: int | None = None
     bold: Sequence[Mapping] = ()
     accord: Sequence[Mapping] = ()
+    joint: Sequence[Mapping] = ()
+    n_deviations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -478,6 +484,16 @@ def _statistics(ref: _Writer, answered: Answered) -> str:
             f"p-values of the {len(family)} changes tested were adjusted by Holm's procedure; all "
             "other answers are described by intervals without a test."
         )
+    flipped = [row for row in answered.joint if row["n_flips"] and row["people"] == ALL]
+    if flipped and flipped[0]["n_analyses"] > 1:
+        units = " and, apart from that, of ".join(row["flipped"] for row in flipped)
+        text.append(
+            f"The main answers of {flipped[0]['n_analyses']} analyses were tested together "
+            f"{ref('Simonsohn2020')} by flips of the signs of {units}, the same in all analyses."
+        )
+    if answered.n_deviations is not None:
+        found = answered.n_deviations or "none"
+        text.append(f"The run was checked against a preregistration; deviations from it: {found}.")
     return " ".join(text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from functools import cache
 from importlib.metadata import version
@@ -22,12 +23,11 @@ def render(template: str, **context) -> str:
     return _environment().get_template(template).render(**context)
 
 
-def figure_json(figure: dict) -> Markup:
-    """A chart as JSON that no text in it can break out of its script element."""
+def figure_packed(figure: dict) -> Markup:
+    """A chart as JSON, compressed and in base 64, from which no text in it can break out of its
+    script element; the same bytes each time."""
     text = json.dumps(figure, separators=(",", ":"), allow_nan=False)
-    for sign in "<>&":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)
+    return Markup(base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode())
 
 
 def known(value) -> str:
@@ -46,6 +46,14 @@ def short(value) -> str:
     digits = 1 if 0 < abs(number) < 0.01 else 3
     shown = f"{number:,.0f}" if 100 <= abs(number) < 1e5 else f"{number:.{digits}g}"
     return shown.replace("-", "\u2212", 1) if number < 0 else shown
+
+
+def within(value, low, high) -> str:
+    """A number with the interval around it; alone where the interval is not known."""
+    ends = [None if one is None or one != one else one for one in (value, low, high)]
+    if None in ends:
+        return short(value)
+    return f"{short(value)} ({short(low)} to {short(high)})"
 
 
 def signed(value: float, digits: int = 1) -> str:
@@ -81,12 +89,13 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "figure_json": figure_json,
+        "figure_packed": figure_packed,
         "known": known,
         "short": short,
         "above": above,
         "points": points,
         "signed": signed,
+        "within": within,
         "count": count,
     }
     folder = files("fmrsflow.report") / "templates"

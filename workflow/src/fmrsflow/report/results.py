@@ -256,6 +256,10 @@ class ConsortiumResults:
         The choices behind each of `multiverse`.
     primary : sequence of bool
         Which of `multiverse` are the main answer of their analysis.
+    joint, deviations : rows of the multiverse's tables joint_test and deviations
+    registered : mapping
+        `file` and `sha256` of the preregistration; None where there was none.
+    combat : rows of combat.tsv
     cv : rows of cv.tsv
     people : rows of covariates.tsv
     left_out : rows of leave_one_out.tsv on the main answer
@@ -289,6 +293,10 @@ class ConsortiumResults:
     multiverse: Sequence[Effect] = ()
     choices: Sequence[Mapping[str, str]] = ()
     primary: Sequence[bool] = ()
+    joint: Sequence[Row] = ()
+    deviations: Sequence[Row] = ()
+    registered: Mapping[str, str | None] = field(default_factory=dict)
+    combat: Sequence[Row] = ()
     cv: Sequence[Row] = ()
     people: Sequence[Row] = ()
     left_out: Sequence[Row] = ()

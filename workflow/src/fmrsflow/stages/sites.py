@@ -99,6 +99,7 @@ def main(argv: list[str]) -> int:
 def write_tables(study: Study, analysis: str) -> None:
     """Write results/<analysis>/sites/: every table, the figures, and last of all the record."""
     from fmrsflow.sites.answer import changes, grouped
+    from fmrsflow.sites.combat import comparison
     from fmrsflow.sites.covariates import as_tests, contradictions, covariates
     from fmrsflow.sites.levels import AtRest, agreement, levels
     from fmrsflow.sites.norms import measured, norms, read_norms, standing
@@ -149,6 +150,8 @@ def write_tables(study: Study, analysis: str) -> None:
     tables["variance"] += level["variance"]
     tables["cv"] = level["cv"]
     tables |= agreement(tables["responses"], chosen, read.protocols())
+    key = main_key(grouped(tables["responses"]), settings)
+    tables["combat"] = comparison(tables["responses"], tables["meta"], sheet, key)
     tables["problems"] = read.problems() + scale + _not_estimated(tables)
     for name, rows in tables.items():
         writer.save_parts(name, batches(rows, 10_000), TABLES[name])
@@ -498,24 +501,36 @@ def write_effects(path: Path, covariates: str, output: Path) -> int:
 
 
 def write_multiverse(study: Study) -> None:
-    """Write results/multiverse/: specification.tsv, choices.tsv and the curve."""
-    from fmrsflow.sites.multiverse import choice_variance, specification
+    """Write results/multiverse/: curve, joint test, deviations from what was registered."""
+    from fmrsflow import preregistration
+    from fmrsflow.sites.multiverse import choice_variance, main_answers, specification, together
 
     settings, analyses = study.config["sites"], study.config["analyses"]
+    weights = preregistration.weights(study)
     results = Results(study)
     writer = Writer(results.multiverse(), study.software, results.inputs)
     sensitivity, responses = (
         {name: results.group("sites", name).table(table) for name in analyses}
         for table in ("sensitivity", "responses")
     )
-    rows = specification(sensitivity, analyses, settings)
-    writer.save("specification", rows, TABLES["specification"])
-    writer.save("choices", choice_variance(responses, settings), TABLES["choices"])
+    rows = specification(sensitivity, analyses, settings, weights)
+    joint, described = together(responses, settings, weights)
+    deviations = preregistration.deviations(study)
+    deviations += preregistration.of_answers(study, main_answers(responses, settings))
+    for name, content in (
+        ("specification", rows),
+        ("choices", choice_variance(responses, settings)),
+        ("analyses", described),
+        ("joint_test", joint),
+        ("deviations", deviations),
+    ):
+        writer.save(name, content, TABLES[name])
     if rows:
         from fmrsflow.report import site_figures
 
         _save(writer, "specification", site_figures.specification(rows))
-    writer.finish({"stage": "sites", "settings": settings}, {})
+    registered = {key: study.preregistration.get(key) for key in ("file", "sha256")}
+    writer.finish({"stage": "sites", "settings": settings}, {"preregistration": registered})
 
 
 def _draw(writer: Writer, tables: dict, key: tuple | None, settings: dict) -> None:

@@ -338,6 +338,29 @@ TABLES = {
         },
         **_REASON,
     },
+    "combat": {
+        **_QUESTION,
+        "n_sites": integer("sites that were harmonised"),
+        "n": integer("persons at a site; one who travelled counts at each"),
+        "n_metabolites": integer("metabolites and sums that were harmonised together"),
+        "change_percent": number("mean over sites by the mixed model, as in meta.tsv", _P),
+        "low_percent": number("lower end of its 95 % interval", _P),
+        "high_percent": number("upper end", _P),
+        "tau_percent": number("SD of true effects between sites, as in meta.tsv", _P),
+        "combat_percent": number("mean over persons after ComBat", _P),
+        "combat_low_percent": number(
+            "lower end of the 95 % interval as if there had been no sites: too narrow", _P
+        ),
+        "combat_high_percent": number("upper end", _P),
+        "width_percent": number("width of that interval in percent of the mixed model's", _P),
+        "sites_before_percent": number("SD of the means of sites", _P),
+        "sites_after_percent": number("SD of the means of sites after ComBat", _P),
+        "protocol_before_percent": number(
+            "mean of sites with their own protocol less that of sites with the standardised one", _P
+        ),
+        "protocol_after_percent": number("what ComBat leaves of that difference", _P),
+        "reason": text("why there is no value; what was left out"),
+    },
     "agreement": {
         "outcome": text("change or concentration"),
         **_QUESTION,
@@ -428,6 +451,11 @@ TABLES = {
         **_QUESTION,
         "scans": text("`used`, or `with excluded` scans"),
         "main": flag("main answer of its analysis"),
+        "weight_percent": number(
+            "share of the analysis in the weights of the joint test, of its main answer; 0 "
+            "where it was not registered",
+            _P,
+        ),
         "n_sites": integer("sites"),
         "n": integer("scans (response units)"),
         **_CHANGE,
@@ -443,5 +471,49 @@ TABLES = {
         "high_share_percent": number("upper end", _P),
         "n": integer("values: participants times analyses"),
         **_REASON,
+    },
+    "analyses": {
+        "analysis": text("named analysis"),
+        "weight_percent": number("its share of the weights in the joint test", _P),
+        "n_persons": integer("persons with a change in its main answer"),
+        "mean_percent": number("mean over persons, each counting the same", _P),
+        "sd_percent": number("SD over persons", _P),
+        "reason": text("why it takes no part in the joint test"),
+    },
+    "joint_test": {
+        "flipped": text(
+            "whose signs flip apart: persons (as if sites had no effect of their own), or sites "
+            "with all persons of theirs"
+        ),
+        "people": text("all, or complete: those with a change in every analysis"),
+        "n_analyses": integer("analyses that take part"),
+        "n_persons": integer("persons, travelling ones counted once"),
+        "n_missing": integer("changes that a person lacks in an analysis"),
+        "n_units": integer("persons or groups of sites that flip apart"),
+        "n_flips": integer(
+            "patterns of signs that were counted, a pattern and its opposite as one"
+        ),
+        "exact": flag("these are all there are; false: a sample, p is (k + 1)/(n + 1)"),
+        "smallest_p": number("no p can be lower"),
+        "median_percent": number("weighted median of the analyses' means over persons", _P),
+        "least_percent": number("lowest of these means", _P),
+        "greatest_percent": number("highest", _P),
+        "p_median": number("p of no change in anybody, by the median: the joint test"),
+        "significant_percent": number(
+            "weight of the analyses that are significant by themselves (t over persons, 5 %) with "
+            "the sign that more have; negative where that is a fall",
+            _P,
+        ),
+        "p_significant": number("p by that weight, descriptive"),
+        "mean_t": number("weighted mean of the analyses' t over persons"),
+        "p_mean_t": number("p by that mean, descriptive"),
+        **_REASON,
+    },
+    "deviations": {
+        "kind": text("analysis, answer, covariates, exclusion, question, setting or version"),
+        "analysis": text("named analysis; n/a where it concerns all"),
+        "what": text("section and key of the configuration, or what else was registered"),
+        "registered": text("as it was registered"),
+        "run": text("as it ran"),
     },
 }

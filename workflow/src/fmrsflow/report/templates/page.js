@@ -2,6 +2,7 @@
 // Draws the charts of a page and answers its controls. The chart library travels in the page,
 // compressed; without scripts every table and text can still be read.
 (async () => {
+  document.querySelectorAll("[data-pick]").forEach(pick);
   const packed = document.getElementById("plotly");
   if (packed) {
     if (typeof DecompressionStream === "undefined") {
@@ -10,28 +11,72 @@
         chart.classList.remove("waiting");
       }
     } else {
-      const bytes = Uint8Array.from(atob(packed.textContent.trim()), (c) => c.charCodeAt(0));
-      const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
       const script = document.createElement("script");
-      script.textContent = await new Response(stream).text();
+      script.textContent = await unpacked(packed);
       document.head.append(script);
       packed.remove();
-      await Promise.all([...document.querySelectorAll(".chart")].map(draw));
+      await drawn(document);
     }
   }
   document.querySelectorAll("[data-filter]").forEach((input) =>
     input.addEventListener("input", () => filter(input)));
   document.documentElement.dataset.ready = "true";
 
+  // The charts of a part of the page that can be seen and are not drawn yet.
+  function drawn(part) {
+    const waiting = [...part.querySelectorAll(".chart.waiting")];
+    return Promise.all(waiting.filter((place) => place.offsetParent).map(draw));
+  }
+
+  // One of several panels, by what its form says, or by the address that led to the page.
+  function pick(form) {
+    const section = document.getElementById(form.dataset.pick);
+    const selects = [...form.querySelectorAll("select")];
+    const choose = () => {
+      const key = selects.map((one) => one.value).join(" ");
+      section.querySelectorAll("[data-panel]").forEach((panel) => {
+        panel.hidden = panel.dataset.panel !== key;
+      });
+      if (globalThis.Plotly) drawn(section);
+    };
+    const led = () => {
+      const name = decodeURIComponent(location.hash.slice(1));
+      if (![...selects[0].options].some((one) => one.value === name)) return;
+      selects[0].value = name;
+      choose();
+      document.getElementById(name).scrollIntoView();
+    };
+    form.addEventListener("change", choose);
+    addEventListener("hashchange", led);
+    choose();
+    led();
+  }
+
+  function bytes(text) {
+    return Uint8Array.from(atob(text.trim()), (c) => c.charCodeAt(0));
+  }
+
+  function unpacked(element) {
+    const stream = new Blob([bytes(element.textContent)]).stream();
+    return new Response(stream.pipeThrough(new DecompressionStream("gzip"))).text();
+  }
+
   async function draw(place) {
-    const figure = JSON.parse(document.getElementById(place.id + "-data").textContent);
+    const figure = JSON.parse(await unpacked(document.getElementById(place.id + "-data")));
+    place.rows = figure.data.map((trace) => trace.meta && "rise" in trace.meta
+      ? new Int16Array(bytes(trace.y.bdata).buffer) : null);
+    figure.data.forEach((trace, n) => {
+      if (place.rows[n]) trace.y = moved(place.rows[n], trace.meta.shift || 0);
+    });
     place.classList.remove("waiting");
     const narrow = place.clientWidth < 560;
     if (narrow) {
       Object.assign(figure.layout.margin, { l: 44, r: 6 });
       figure.layout.font.size = 11;
       for (const [key, axis] of Object.entries(figure.layout)) {
-        if (/^[xy]axis/.test(key)) axis.title.font = { size: 11 };
+        if (!/^[xy]axis/.test(key)) continue;
+        axis.title.font = { size: 11 };
+        if (axis.dtick === 1) axis.dtick = 2;
       }
     }
     await Plotly.newPlot(place, figure.data, figure.layout, {
@@ -46,6 +91,36 @@
     });
     const form = document.querySelector(`[data-chart="${place.id}"]`);
     if (form) form.addEventListener("change", () => show(place, form));
+    if (form) form.querySelectorAll("[data-choose]").forEach((button) =>
+      button.addEventListener("click", () => {
+        for (const box of form.querySelectorAll("[name=part]")) {
+          box.checked = button.dataset.choose === "all" ||
+            (button.dataset.choose === "main" && "main" in box.dataset);
+        }
+        show(place, form);
+      }));
+  }
+
+  function moved(values, shift) {
+    return Array.from(values, (value) => value + shift);
+  }
+
+  // Components below each other, each as high as it is (`_stack` of fit_figures.py).
+  function stack(place, visible) {
+    const { top, start, least, pixels } = place.layout.meta;
+    const places = [], shifts = [], names = [];
+    let foot = start;
+    place.data.forEach(({ meta, name }, n) => {
+      if (!visible[n] || !place.rows[n]) return;
+      foot -= Math.max(meta.rise, least);
+      places.push(n); shifts.push(foot); names.push(name);
+      foot -= meta.fall + least / 5;
+    });
+    if (places.length) {
+      Plotly.restyle(place, { y: places.map((n, k) => moved(place.rows[n], shifts[k])) }, places);
+    }
+    return { "yaxis.range": [foot, top], "yaxis.tickvals": shifts, "yaxis.ticktext": names,
+      height: Math.round((top - foot) * pixels) + 110 };
   }
 
   // Which spectrum (or quantity), which parts of it, which stretch of the axis.
@@ -58,7 +133,7 @@
     const visible = place.data.map(({ meta }) =>
       !meta || ((!group || meta.group === undefined || meta.group === group.value) &&
         (!offered.has(meta.part) || wanted.has(meta.part))));
-    const layout = {};
+    const layout = place.layout.meta ? stack(place, visible) : {};
     if (region) layout["xaxis.range"] = region.value.split(",").map(Number);
     Plotly.update(place, { visible }, layout);
   }
