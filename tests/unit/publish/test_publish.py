@@ -51,12 +51,13 @@ def read_again(out, results) -> tuple:
 def test_the_files_are_those_of_the_standard(tmp_path):
     scans = [a_scan(tmp_path, "north", "01", session="a", run="2"), a_scan(tmp_path, "south")]
     people = (
-        {"site": "north", "subject": "01", "person": "traveller", "age": 93.7, "sex": "F"},
-        {"site": "south", "subject": "01", "person": "traveller", "age": 30.9},
+        {"site": "north", "subject": "01", "person": "traveller", "age": "89", "sex": "F"},
+        {"site": "south", "subject": "01", "person": "traveller", "age": "30-35"},
     )
-    out = tmp_path / "out"
+    out, study = tmp_path / "out", a_study(tmp_path, scans, participants=people)
+    study.config["sites"] |= {"covariates": ["age"], "groups": ["sex"]}
     made = publish(
-        converted(a_study(tmp_path, scans, participants=people)),
+        converted(study),
         out,
         replace(CHOICES, licence="CC0"),
     )
@@ -69,7 +70,7 @@ def test_the_files_are_those_of_the_standard(tmp_path):
     assert read_table(out / "participants.tsv") == [
         {"participant_id": "sub-north01", "site": "north", "person": "sub-north01", "age": "89",
          "sex": "F"},
-        {"participant_id": "sub-south01", "site": "south", "person": "sub-north01", "age": "30",
+        {"participant_id": "sub-south01", "site": "south", "person": "sub-north01", "age": "30-35",
          "sex": "n/a"},
     ]  # fmt: skip
     told = sidecar(out, f"{stem}_svs.json")
@@ -108,7 +109,7 @@ def test_no_word_of_a_header_a_name_or_a_column_leaves(tmp_path):
                 ref=f"{NAME}/{NAME}_ref.nii.gz", t1w=f"{NAME}/{NAME}_t1w.nii.gz",
                 events=f"{NAME}.tsv", **maps_of(head, tmp_path, NAME))  # fmt: skip
     lost = Scan("north", f"{NAME}2", f"{NAME}/lost.nii.gz", task="visual")
-    people = ({"site": "north", "subject": NAME, "person": f"{NAME}X", "age": 30.0},)
+    people = ({"site": "north", "subject": NAME, "person": f"{NAME}X", "age": "30", "note": NAME},)
     study = converted(a_study(tmp_path, [scan, lost], participants=people))
     config = study.config | {"data_root": str(data)}
     config["fit"]["spline"]["joint_design"] = f"{NAME}/{{stem}}.tsv"

@@ -11,6 +11,7 @@ import yaml
 
 from fmrsflow.bundles import PATH_SETTINGS
 from fmrsflow.files import write_bytes
+from fmrsflow.participants import person_columns
 from fmrsflow.sheets import schema
 from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, Scan, Study
 from fmrsflow.tables import table_bytes
@@ -48,7 +49,9 @@ def write_code(folder: Path, study: Study, scans: Sequence[Scan], people: list[d
         "participants": [row | {"person": row["person"].removeprefix("sub-")} for row in people],
     }
     for sheet, own in rows.items():
-        columns = schema(f"{sheet}_sheet")
+        columns = list(schema(f"{sheet}_sheet"))
+        if sheet == "participants":
+            columns = person_columns(config["sites"])
         cells = [{column: _cell(row.get(column)) for column in columns} for row in own]
         write_bytes(folder / f"{sheet}.tsv", table_bytes(cells))
 

@@ -260,8 +260,9 @@ class _Writer:
         given = {(one.site, one.subject) for one in made.scans}
         people = [one for one in self.names.subjects if (one[0], self.names.subjects[one]) in given]
         made.people = participants(study, self.names, people)
-        columns = columns_of(made.people, self.names)
-        made.say("sex", *(row["sex"] for row in made.people))
+        columns = columns_of(made.people, study, self.names)
+        for group in columns.keys() & {*study.config["sites"].get("groups", ())}:
+            made.say(group, *(row[group] for row in made.people))
         rows = [{name: row[name] for name in columns} for row in made.people]
         self._save("participants.tsv", table_bytes(rows, columns))
         self._save("participants.json", data_dictionary(columns))
