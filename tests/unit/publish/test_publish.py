@@ -14,7 +14,6 @@ from fmrsflow.errors import DataError
 from fmrsflow.fids import to_nifti
 from fmrsflow.publish.dataset import Choices, publish
 from fmrsflow.publish.names import names_of
-from fmrsflow.publish.people import as_table, participants
 from fmrsflow.results import Results
 from fmrsflow.sheets import read_config, read_study
 from fmrsflow.stages import init
@@ -53,12 +52,15 @@ def test_the_files_are_those_of_the_standard(tmp_path):
     scans = [a_scan(tmp_path, "north", "01", session="a", run="2"), a_scan(tmp_path, "south")]
     people = (
         {"site": "north", "subject": "01", "person": "traveller", "age": "89", "sex": "F"},
-        {"site": "south", "subject": "01", "person": "traveller", "age": "30", "group": "patient"},
+        {"site": "south", "subject": "01", "person": "traveller", "age": "30-35"},
     )
-    out = tmp_path / "out"
-    study = a_study(tmp_path, scans, participants=people)
-    study.config["sites"] |= {"covariates": ["age"], "groups": ["sex", "group"]}
-    made = publish(converted(study), out, replace(CHOICES, licence="CC0"))
+    out, study = tmp_path / "out", a_study(tmp_path, scans, participants=people)
+    study.config["sites"] |= {"covariates": ["age"], "groups": ["sex"]}
+    made = publish(
+        converted(study),
+        out,
+        replace(CHOICES, licence="CC0"),
+    )
     assert made.left_out == {}
     names = [name for name, _ in contents(out)]
     stem = "sub-north01/ses-a/mrs/sub-north01_ses-a_task-visual_run-2"
@@ -67,9 +69,9 @@ def test_the_files_are_those_of_the_standard(tmp_path):
     assert len(names) == 20
     assert read_table(out / "participants.tsv") == [
         {"participant_id": "sub-north01", "site": "north", "person": "sub-north01", "age": "89",
-         "sex": "F", "group": "n/a"},
-        {"participant_id": "sub-south01", "site": "south", "person": "sub-north01", "age": "30",
-         "sex": "n/a", "group": "patient"},
+         "sex": "F"},
+        {"participant_id": "sub-south01", "site": "south", "person": "sub-north01", "age": "30-35",
+         "sex": "n/a"},
     ]  # fmt: skip
     told = sidecar(out, f"{stem}_svs.json")
     assert told["ReferenceSignal"] == f"bids::{stem}_mrsref.nii.gz"
@@ -85,19 +87,6 @@ def test_the_files_are_those_of_the_standard(tmp_path):
     sums = dict(line.split("  ")[::-1] for line in (out / "SHA256SUMS").read_text().splitlines())
     assert sorted(sums) == sorted(set(names) - {"SHA256SUMS"})
     assert all(sha256((out / name).read_bytes()).hexdigest() == sums[name] for name in sums)
-
-
-def test_spans_of_ages_stay_spans(tmp_path):
-    """`age` holds numbers in BIDS, and the middle of a span is nobody's age."""
-    scans = [Scan("north", one, f"{one}.nii.gz") for one in ("01", "02")]
-    rows = [{"site": "north", "subject": "01", "age": "35-40"}, {"site": "north", "subject": "02"}]
-    study = a_study(tmp_path, scans, participants=tuple(rows))
-    study.config["sites"] |= {"covariates": ["age"], "groups": []}
-    names = names_of(study)
-    people = participants(study, names, [("north", "01"), ("north", "02")])
-    table, columns = as_table(people, names)
-    assert [row["age_range"] for row in table] == ["35-40", ""] and "age" not in columns
-    assert people[0]["age"] == "35-40", "for the sheet of the study"
 
 
 def test_no_word_of_a_header_a_name_or_a_column_leaves(tmp_path):
@@ -120,7 +109,7 @@ def test_no_word_of_a_header_a_name_or_a_column_leaves(tmp_path):
                 ref=f"{NAME}/{NAME}_ref.nii.gz", t1w=f"{NAME}/{NAME}_t1w.nii.gz",
                 events=f"{NAME}.tsv", **maps_of(head, tmp_path, NAME))  # fmt: skip
     lost = Scan("north", f"{NAME}2", f"{NAME}/lost.nii.gz", task="visual")
-    people = ({"site": "north", "subject": NAME, "person": f"{NAME}X", "age": "30"},)
+    people = ({"site": "north", "subject": NAME, "person": f"{NAME}X", "age": "30", "note": NAME},)
     study = converted(a_study(tmp_path, [scan, lost], participants=people))
     config = study.config | {"data_root": str(data)}
     config["fit"]["spline"]["joint_design"] = f"{NAME}/{{stem}}.tsv"

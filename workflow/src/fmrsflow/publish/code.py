@@ -49,7 +49,7 @@ def write_code(folder: Path, study: Study, scans: Sequence[Scan], people: list[d
         "participants": [row | {"person": row["person"].removeprefix("sub-")} for row in people],
     }
     for sheet, own in rows.items():
-        columns = schema(f"{sheet}_sheet")
+        columns = list(schema(f"{sheet}_sheet"))
         if sheet == "participants":
             columns = person_columns(config["sites"])
         cells = [{column: _cell(row.get(column)) for column in columns} for row in own]

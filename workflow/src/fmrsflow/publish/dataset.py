@@ -17,7 +17,7 @@ from fmrsflow.files import file_digest, json_bytes, write_bytes
 from fmrsflow.publish import heads, spectra
 from fmrsflow.publish.code import files_of_settings, with_files, write_code
 from fmrsflow.publish.names import Names, names_of
-from fmrsflow.publish.people import as_table, participants
+from fmrsflow.publish.people import columns_of, participants
 from fmrsflow.publish.readme import Described, readme
 from fmrsflow.remake import with_pruned
 from fmrsflow.results import Output, Results
@@ -260,9 +260,10 @@ class _Writer:
         given = {(one.site, one.subject) for one in made.scans}
         people = [one for one in self.names.subjects if (one[0], self.names.subjects[one]) in given]
         made.people = participants(study, self.names, people)
-        rows, columns = as_table(made.people, self.names)
-        for column in set(columns) - {"participant_id", "site", "person", "age"}:
-            made.say(column, *(row[column] for row in rows))
+        columns = columns_of(made.people, study, self.names)
+        for group in columns.keys() & {*study.config["sites"].get("groups", ())}:
+            made.say(group, *(row[group] for row in made.people))
+        rows = [{name: row[name] for name in columns} for row in made.people]
         self._save("participants.tsv", table_bytes(rows, columns))
         self._save("participants.json", data_dictionary(columns))
         self._save("dataset_description.json", self._description())

@@ -2,72 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
-from fmrsflow.participants import IDENTITY, OLDEST, number_of, person_columns
+from fmrsflow.participants import IDENTITY, OLDEST, person_columns
 from fmrsflow.publish.names import Names, Person
 from fmrsflow.study import Study
-from fmrsflow.tables import Columns, number, text
+from fmrsflow.tables import Column, Columns, text
 
 COLUMNS: Columns = {
     "participant_id": text("participant"),
     "site": text("site of the scanner"),
     "person": text("participant under whom the same person stands first, measured at more sites"),
-    "age": number(f"age, completed years; {OLDEST} for more", "year"),
+}
+"""What tells who is who; a column that nobody fills is left out."""
+
+KNOWN: Columns = {
+    "age": Column(f"age, completed years or a span of them; {OLDEST} for more", "year", "text"),
     "sex": text("F, M or O (other)"),
 }
-"""Columns that mean the same in every dataset."""
-
-SPAN = "age_range"
-"""What ages are called where some are spans: `age` holds numbers in BIDS."""
-
-
-def told_columns(study: Study) -> tuple[str, ...]:
-    """Columns that the settings of the section sites name: all that a study holds of people, ages
-    in whole years (`participants.years`)."""
-    return tuple(one for one in person_columns(study.config["sites"]) if one not in IDENTITY)
+"""What columns of participants.tsv say; others are the study's own."""
 
 
 def participants(study: Study, names: Names, given: Collection[Person]) -> list[dict]:
-    """A row for each person who has scans in the dataset: the participant, the labels by which the
-    sheet knows the person, and the columns that the study holds, as text."""
+    """A row for each person who has scans in the dataset, with `subject`, the label within the
+    site, beside the columns: those that the configuration names, and no others."""
     told = {(row["site"], row["subject"]): row for row in study.participants}
     first = _travellers(study, names, given)
-    return [
-        {
-            "participant_id": f"sub-{names.participant(person)}",
-            "site": person[0],
-            "subject": names.subjects[person],
-            "person": first.get(person, ""),
-            **{one: told.get(person, {}).get(one) or "" for one in told_columns(study)},
-        }
-        for person in sorted(given)
-    ]
+    rows = []
+    for person in sorted(given):
+        own = told.get(person, {})
+        rows.append(
+            {
+                "participant_id": f"sub-{names.participant(person)}",
+                "site": person[0],
+                "subject": names.subjects[person],
+                "person": first.get(person, ""),
+                **{name: own.get(name) or "" for name in _asked(study)},
+            }
+        )
+    return rows
 
 
-def as_table(rows: list[dict], names: Names) -> tuple[list[dict], Columns]:
-    """Rows and columns of the dataset's participants.tsv: those that hold something."""
-    held = [
-        one
-        for one in rows[0]
-        if one != "subject" and (one != "site" or names.several) and any(row[one] for row in rows)
-    ]
-    called = {
-        one: SPAN if one == "age" and _spans(row[one] for row in rows) else one for one in held
+def _asked(study: Study) -> list[str]:
+    return [one for one in person_columns(study.config["sites"]) if one not in IDENTITY]
+
+
+def columns_of(rows: list[dict], study: Study, names: Names) -> Columns:
+    """Columns of participants.tsv that hold something."""
+    own = {one: KNOWN.get(one, text("as the study's sheet has it")) for one in _asked(study)}
+    return {
+        name: column
+        for name, column in (COLUMNS | own).items()
+        if (name != "site" or names.several) and any(row[name] not in (None, "") for row in rows)
     }
-    table = [{called[one]: _cell(one, row[one], called) for one in held} for row in rows]
-    known = COLUMNS | {SPAN: text("span of years that the age lies in, or the age")}
-    return table, {
-        name: known.get(name) or text(f"{name}, as the study has it") for name in called.values()
-    }
-
-
-def _spans(cells: Iterable[str]) -> bool:
-    return any(cell and not cell.isdigit() for cell in cells)
-
-
-def _cell(column: str, cell: str, called: dict[str, str]) -> str | float | None:
-    return number_of(cell) if column == called[column] == "age" else cell
 
 
 def _travellers(study: Study, names: Names, given: Collection[Person]) -> dict[Person, str]:

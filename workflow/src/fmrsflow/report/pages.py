@@ -93,7 +93,7 @@ def scan_page(results: ScanResults) -> str:
         tissue_words=words.tissue_words(results),
         no_molal=absent.molal_words(results),
         concentration_words=words.concentration_words(results),
-        table=results.concentrations,
+        table=_concentration_tables(results.concentrations),
         quality=_quality_rows(results),
         by_spectrum=_spectrum_rows(results.record("fit")),
         problems=_problems(results),
@@ -416,6 +416,18 @@ def _spectrum_rows(fit: dict) -> list[dict]:
         {"name": name} | {column: (fit.get(column) or {}).get(name) for column in columns}
         for name in fit.get("fqn") or {}
     ]
+
+
+def _concentration_tables(rows: Sequence[Row]) -> list[dict]:
+    """All concentrations, a table a quantity, its unit for the head."""
+    tables = []
+    for quantity in _quantities(rows):
+        own = [row for row in rows if row["quantity"] == quantity]
+        unit = own[0].get("unit")
+        named = words.QUANTITIES.get(quantity, quantity)
+        title = named[:1].upper() + named[1:]
+        tables.append({"title": title, "rows": own, "unit": f" ({unit})" if unit else ""})
+    return tables
 
 
 def _misfit(results: ScanResults) -> list[tuple[str, list[float | None]]]:

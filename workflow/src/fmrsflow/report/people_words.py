@@ -136,7 +136,7 @@ def _left_out(rows: Sequence[Row]) -> Iterator[str]:
 def _digits(low: float, high: float) -> int:
     """As many that half an interval has two that count; one to four."""
     half = (high - low) / 2
-    return min(max(1 - math.floor(math.log10(half)), 1), 4) if half > 0 else 4
+    return min(max(1 - math.floor(math.log10(half)), 1), 4) if 0 < half < math.inf else 4
 
 
 def _known(value) -> bool:

@@ -415,8 +415,9 @@ def _of_question(used, sites, people, terms: Terms) -> Rows:
     sample = sample_of(used, sites)
     cells = [cells_of((row["site"], row["person"]), people, sites) for row in used]
     rows = effects_of(sample, cells, terms)
-    of_terms = [row for row in rows if row["term"] != MEAN]
-    return [row | varying(sample, cells, terms, row) for row in of_terms or rows[:1]]
+    # The mean is meta.tsv's; a model that could not be fitted has its reason in the place of it.
+    kept = [row for row in rows if row["term"] != MEAN or "level" not in row]
+    return [row | varying(sample, cells, terms, row) for row in kept]
 
 
 def with_holm(rows: Rows) -> Rows:

@@ -302,7 +302,10 @@ TABLES = {
     },
     "tests": {
         **_QUESTION,
-        "what": text("change, sites differ, a moderator and its level, or protocols"),
+        "what": text(
+            "change, sites differ, a moderator and its level, protocols, or effect of a term of "
+            "covariates.tsv"
+        ),
         "role": text("main, tested or control, as in meta.tsv"),
         "p": number("its p-value"),
         "p_holm": number("p by Holm over the main question's metabolites and regions"),
