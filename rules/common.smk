@@ -147,6 +147,12 @@ def of_analysis(stage):
     return lambda wildcards: manifests_of(stage, ANALYSES[wildcards.analysis])
 
 
+def given_norms(wildcards):
+    """The norms that sites are compared with, as far as they are there."""
+    path = STUDY.config["norms"]
+    return [path] if path and os.path.isfile(path) else []
+
+
 def segmentations(wildcards):
     """Manifests of the segmentations that a batch of scans stands on."""
     owners = [STUDY.segment_owner(scan) for scan in batch_of("anatomy", wildcards)]

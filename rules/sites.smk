@@ -7,6 +7,7 @@ ANSWERS = ("meta", "sites", "variance", "responses", "quality", "problems")
 rule sites:
     input:
         of_analysis("response"),
+        given_norms,
     output:
         f"{RESULTS}/{{analysis}}/sites/record.json",
         [

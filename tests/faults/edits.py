@@ -156,7 +156,7 @@ def _text_edit(content: bytes, header: int, rng: np.random.Generator) -> tuple[b
 def header_length(path: Path, content: bytes) -> int:
     """Bytes before the samples of a file; all of a SPAR or a sheet."""
     if path.suffix == ".dat":  # of the VD line: its first measurement's header says how long it is
-        start = int.from_bytes(content[24:32], "little")
+        start = int.from_bytes(content[16:24], "little")
         return start + int.from_bytes(content[start : start + 4], "little")
     if path.suffix == ".7":
         return p_file_header(path).rhr_rdb_hdr_off_data

@@ -84,6 +84,8 @@ def _eddy_corrected(given: Given) -> None:
     """The scan corrected for eddy currents before its export, the reference as measured."""
     _eddy_currents(given)
     given.fids = correct_eddy(given.fids, eddy_phase(given.reference))
+    step = {"Time": "2026-11-30T10:00:00", "Program": "other", "Version": "1"}
+    given.fields["ProcessingApplied"] = [step | {"Method": "Eddy current correction"}]
 
 
 def _both_corrected(given: Given) -> None:

@@ -173,14 +173,14 @@ T1W_ODDITIES = [
     ),
     Oddity("T1w of four dimensions", _t1w(_of(lambda v: v[..., None])), True),
     Oddity("T1w of two volumes", _t1w(_of(lambda v: np.stack([v, v], axis=-1))), False),
-    Oddity("T1w on a pedestal", _t1w(_of(lambda v: v + v.max())), True),
-    Oddity("T1w on a pedestal below zero", _t1w(_of(lambda v: v - v.max())), True),
+    Oddity("T1w on a pedestal", _t1w(_of(lambda v: v + v.max())), False),
+    Oddity("T1w on a pedestal below zero", _t1w(_of(lambda v: v - v.max())), False),
     Oddity("T1w clipped at half", _t1w(_of(lambda v: np.minimum(v, 0.5 * v.max()))), False),
     Oddity(
         "T1w inverted", _t1w(_of(lambda v: np.where(v > 0.02 * v.max(), v.max() - v, 0))), False
     ),
     Oddity("T1w brighter at the back", _t1w(_of(_bias)), True),
-    Oddity("T1w smoothed", _t1w(_of(lambda v: gaussian_filter(v, 0.5))), True),
+    Oddity("T1w smoothed", _t1w(_of(lambda v: gaussian_filter(v, 0.3))), True),
     Oddity("T1w of a template", _t1w(_template_space), False),
     Oddity("T1w of a gamma of 0.5", _t1w(_of(lambda v: np.sqrt(np.maximum(v, 0)))), True),
     Oddity("T1w a map", _t1w(_of(lambda v: v > v.mean())), False),

@@ -247,7 +247,8 @@ def commands_page() -> str:
             lines += ["", f"`{' '.join(usage.split())}`", ""]
             for one in options:
                 name = ", ".join(one.option_strings) or one.metavar or one.dest
-                lines.append(f"- `{name}`: {' '.join((one.help or '').split())}")
+                meaning = " ".join(one.help.split()).replace("][", "]\\[")  # no link
+                lines.append(f"- `{name}`: {meaning}")
     return "\n".join([*lines, ""])
 
 

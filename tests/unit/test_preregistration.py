@@ -72,10 +72,9 @@ def test_each_kind_of_deviation_is_told(study):
     plan = config(
         version="0.0.9",
         contrast="task-rest",
-        covariates=["age", "sex"],
         weights={"main": 3},
         analyses={**config()["analyses"], "plain": USUAL},
-        sites={"estimator": "blocks"},
+        sites={"estimator": "blocks", "groups": ["vendor"]},
     )
     ran = config(
         analyses={**config()["analyses"], "late": USUAL},
@@ -94,7 +93,7 @@ def test_each_kind_of_deviation_is_told(study):
         ("exclusion", "", "quality: min_snr_tcr", "10", "5"),
         ("exclusion", "", "quality: implausible", "care", "exclude"),
         ("question", "", "sites: estimator", "blocks", "joint"),
-        ("covariates", "", "covariates", "age, sex", "none"),
+        ("covariates", "", "sites: groups", "vendor", "none"),
         ("setting", "main", "fit: lineshape", "auto", "voigt"),
         ("analysis", "plain", "analysis", "registered", "not run"),
         ("analysis", "late", "analysis", "not registered", "run"),
@@ -133,7 +132,7 @@ def test_check_tells_deviations_before_anything_runs(study, tmp_path, capsys):
         ({"weights": {"main": "much"}}, "is no number above 0"),
         ({"weights": {"other": 1}}, "weights: 'other': there is no such analysis"),
         ({"weights": 3}, "weights: 3 is not a table"),
-        ({"covariates": ["a\tb"]}, "covariates: 'a\\tb' is no name"),
+        ({"contrast": "a\tb"}, "contrast: 'a\\tb' is no name"),
         ({"contrast": "x" * 81}, "is no name of at most 80 letters"),
         ({"fit": {"usual": {"lineshape": "round"}}}, "none of auto, voigt, free"),
         ({"weigths": {"main": 1}}, "unknown key 'weigths'"),

@@ -70,9 +70,8 @@ def test_exponents_of_three_digits_may_lack_their_letter(shared_data, tmp_path):
     source = shared_data / "fitting-challenge/lcmodel/dataset1.RAW"
     head, mark, body = source.read_text().rpartition("$END")
     whole = read(source, SITE).fids
-    numbers = body.rstrip().splitlines()
-    numbers[-1] = "  0.1234567-103 -0.7654321-103"
-    (tmp_path / "a.RAW").write_text(head + mark + "\n".join(numbers) + "\n")
+    numbers = [*body.split()[:-2], "0.1234567-103", "-0.7654321-103"]
+    (tmp_path / "a.RAW").write_text(head + mark + "\n" + "\n".join(numbers))
     found = read(tmp_path / "a.RAW", SITE).fids
     np.testing.assert_array_equal(found.data[..., :-1], whole.data[..., :-1])
     assert abs(found.data[0, 0, -1]) < 1e-100

@@ -308,9 +308,9 @@ def words(**cells):
     [
         (
             {"estimate": -1.2, "low": -2.0, "high": -0.4, "p_holm": 0.01},
-            "The change of glutamate while the task ran was 1.2 points lower in patients than in "
-            "controls (group) (95 % interval −2.0 to −0.4 points; 20 and 20 people); the interval "
-            "leaves no difference out.",
+            "The change of glutamate while the task ran was 1.20 points lower in patients than in "
+            "controls (group) (95 % interval −2.00 to −0.40 points; 20 and 20 people); the "
+            "interval leaves no difference out.",
         ),
         (
             {"estimate": -1.2, "low": -2.0, "high": 0.4, "p_holm": 0.2},
@@ -324,14 +324,14 @@ def words(**cells):
         (
             {"column": "age", "level": "", "reference": "", "n_level": None, "n_reference": None,
              "estimate": 0.042, "low": 0.01, "high": 0.08},
-            "With each unit of age, the change of glutamate while the task ran was 0.04 points "
-            "higher (95 % interval +0.01 to +0.08 points; 40 persons at 4 sites)",
+            "With each unit of age, the change of glutamate while the task ran was 0.042 points "
+            "higher (95 % interval +0.010 to +0.080 points; 40 persons at 4 sites)",
         ),
         (
             {"column": "group:protocol", "level": "patients:own",
              "reference": "controls:standardised", "estimate": 1.0, "low": 0.5, "high": 1.5},
             "The difference group patients less controls in the change of glutamate while the task "
-            "ran was 1.0 points higher in own than in standardised (protocol)",
+            "ran was 1.00 points higher in own than in standardised (protocol)",
         ),
         (
             {"column": "age:group", "level": ":patients", "reference": ":controls",
@@ -342,7 +342,7 @@ def words(**cells):
         (
             {"estimate": 1.0, "low": 0.5, "high": 1.5, "varies_sd": 0.4, "varies_low": -0.1,
              "varies_high": 2.1},
-            "If it varies from site to site (SD 0.4), the interval is −0.1 to +2.1.",
+            "If it varies from site to site (SD estimated as 0.4), the interval is −0.1 to +2.1.",
         ),
         ({"reason": "cannot be estimated because x"}, "controls, glutamate: cannot be estimated"),
     ],

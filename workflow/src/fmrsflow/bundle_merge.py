@@ -217,8 +217,9 @@ def combine(bundles: list[Bundle], results: str, plan: dict | None = None) -> St
     """One study of all bundles' sites, with its outputs below `results`, and what was registered of
     it (`sheets.read_plan`)."""
     ordered = sorted(bundles, key=lambda bundle: bundle.name)
+    of_centre = {"results": results, "data_root": WITHHELD, "norms": None}
     return Study(
-        config={**ordered[0].study.config, "results": results, "data_root": WITHHELD},
+        config={**ordered[0].study.config, **of_centre},
         sites=dict(sorted((n, s) for bundle in ordered for n, s in bundle.study.sites.items())),
         scans=tuple(
             sorted((s for bundle in ordered for s in bundle.study.scans), key=lambda s: s.key)

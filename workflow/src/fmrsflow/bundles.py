@@ -90,6 +90,7 @@ PATH_SETTINGS = {
         "sites_sheet",
         "scans_sheet",
         "participants_sheet",
+        "norms",
         "synthetic",
         "container",
         "preregistration",

@@ -256,7 +256,8 @@ def from_nifti(image) -> Fids:
         workflow does not process.
     """
     header = header_extension(image)
-    said = told(header)
+    slope = getattr(image.dataobj, "slope", 1.0)  # an image in memory has none
+    said = replace(told(header), slope=float(slope))
     if said.edited:
         raise DataError(f"{said.edited}: {EDITED_UNSUPPORTED}")
     if said.series:
@@ -439,7 +440,7 @@ def voxel_affine(image) -> np.ndarray | None:
 
 
 def to_nifti(fids: Fids, **fields):
-    """NIfTI-MRS image of FIDs: (1, 1, 1, point[, coil][, transient]), dimensions tagged.
+    """NIfTI-MRS image of FIDs: (1, 1, 1, point), then coil (where several), transient; tagged.
 
     Parameters
     ----------

@@ -17,6 +17,9 @@ from fmrsflow.study import ANALYSIS_SETTINGS, Study
 REGISTERED = ("primary", "only_sites", "same_content", "anatomy", "quality", "bold", "sites")
 """Keys of the configuration beside analyses that mean something for an answer."""
 
+PEOPLE = ("covariates", "groups", "interactions")
+"""Settings of `sites` that say what changes may differ by between people."""
+
 NO_CHOICE = {("fit", "command")}
 """Settings that are where a program lies, not what it does."""
 
@@ -87,11 +90,10 @@ def _sections(plan: Mapping, config: Mapping) -> Iterator[dict]:
         if isinstance(plan[section], Mapping):
             for key, value in plan[section].items():
                 if value != config[section][key]:
-                    yield _row(kind, "", f"{section}: {key}", value, config[section][key])
+                    of = "covariates" if key in PEOPLE else kind
+                    yield _row(of, "", f"{section}: {key}", value, config[section][key])
         elif plan[section] != config[section]:
             yield _row(kind, "", section, plan[section], config[section])
-    if plan["covariates"]:
-        yield _row("covariates", "", "covariates", plan["covariates"], [])
 
 
 def _analyses(plan: Mapping, config: Mapping) -> Iterator[dict]:

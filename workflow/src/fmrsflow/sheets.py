@@ -96,6 +96,7 @@ def read_study(config: dict, name: str = "config.yaml") -> Study:
     problems += identity.scan_problems(complete["scans_sheet"], rows, [row for _, row in people])
     problems += _pair_problems(complete, [scan for _, scan in rows], name)
     problems += _region_problems(complete, [scan for _, scan in rows], name)
+    problems += _norms_problems(complete, name)
     problems += identity.participant_problems(_people_sheet(complete), people, every)
     plan = read_plan(complete["preregistration"], problems) if complete["preregistration"] else {}
     if problems:
@@ -154,13 +155,9 @@ def _plan_problems(plan: dict, analyses: dict, path: str) -> list[str]:
             found.append(f"{where}: there is no such analysis; there are {_names(analyses)}")
         elif check_value(weight, {"type": "float"})[1] or not weight > 0:
             found.append(f"{where}: {shown(weight)} is no number above 0")
-    words = {"contrast": [plan["contrast"]], "covariates": plan["covariates"]}
-    for key, values in words.items():
-        found += [
-            f"{path}: {key}: {shown(one)} is no name of at most 80 letters"
-            for one in values
-            if not isinstance(one, str) or len(one) > 80 or (one and not one.isprintable())
-        ]
+    contrast = plan["contrast"]
+    if len(contrast) > 80 or (contrast and not contrast.isprintable()):
+        found.append(f"{path}: contrast: {shown(contrast)} is no name of at most 80 letters")
     return found
 
 
@@ -538,6 +535,20 @@ def _read_scans(
         scans.append((number, scan))
     problems += _unit_problems(sheet, scans)
     return scans
+
+
+def _norms_problems(config: dict, name: str) -> list[str]:
+    """Norms that cannot be read."""
+    path = config.get("norms")
+    if not isinstance(path, str):
+        return []
+    from fmrsflow.sites.norms import read_norms
+
+    try:
+        read_norms(path)
+    except DataError as error:
+        return [f"{name}: norms: {error}"]
+    return []
 
 
 def _pair_problems(config: dict, scans: list[Scan], name: str) -> list[str]:

@@ -176,6 +176,13 @@ def distrusted(reference: Fids, fids: Fids) -> list[str]:
             f"{_several(other)}: its water is on another scale; molal and molar values are not to "
             "be used, unless the export has divided by the gain"
         )
+    one, other = reference.told.slope, fids.told.slope
+    if one != other:
+        found.append(
+            f"the header of the water reference multiplies its samples by {one:g} (scl_slope), "
+            f"that of the scan by {other:g}, and complex FIDs need none: one of the two may be on "
+            "another scale; molal and molar values are not to be used"
+        )
     return found
 
 

@@ -1,8 +1,9 @@
-"""Configuration and sheets of a published dataset, by which `fmrsflow run` analyses it as it was."""
+"""Configuration and sheets of a published dataset, for `fmrsflow run` as it was."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,19 +11,19 @@ import yaml
 
 from fmrsflow.bundles import PATH_SETTINGS
 from fmrsflow.files import write_bytes
+from fmrsflow.participants import person_columns
 from fmrsflow.sheets import schema
 from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, Scan, Study
 from fmrsflow.tables import table_bytes
 
 TOP = {
+    **dict.fromkeys(PATH_SETTINGS[""]),
     "results": "results",
     "data_root": "..",
     "sites_sheet": "config/sites.tsv",
     "scans_sheet": "config/scans.tsv",
     "participants_sheet": "config/participants.tsv",
-    "synthetic": None,
     "only_sites": None,
-    "container": None,
 }
 """Keys of config.yaml that hold for a dataset; `code` is the folder of the study."""
 
@@ -36,12 +37,9 @@ def with_files(scan: Scan, files: dict[str, str]) -> Scan:
 
 def write_code(folder: Path, study: Study, scans: Sequence[Scan], people: list[dict]) -> None:
     """Write config.yaml and the sheets of the scans that are given."""
-    config = {**study.config, **TOP}
-    for section, _, key in (found.split(".") for found in files_of_settings(study.config)):
-        named = section in ANALYSIS_SETTINGS
-        own = config[section].items() if named else ((section, config[section]),)
-        changed = {name: {**values, key: None} for name, values in own}
-        config[section] = changed if named else changed[section]
+    config = copy.deepcopy(study.config) | TOP
+    for values, key, _ in _files_of_settings(config):
+        del values[key]
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     write_bytes(folder / "config.yaml", text.encode())
     sites = {scan.site for scan in scans}
@@ -51,20 +49,34 @@ def write_code(folder: Path, study: Study, scans: Sequence[Scan], people: list[d
         "participants": [row | {"person": row["person"].removeprefix("sub-")} for row in people],
     }
     for sheet, own in rows.items():
-        columns = schema(f"{sheet}_sheet")
+        columns = list(schema(f"{sheet}_sheet"))
+        if sheet == "participants":
+            columns = person_columns(config["sites"])
         cells = [{column: _cell(row.get(column)) for column in columns} for row in own]
         write_bytes(folder / f"{sheet}.tsv", table_bytes(cells))
 
 
-def files_of_settings(config: dict) -> Iterator[str]:
-    """Settings that name a file of the site, as section.name.key; the dataset has none of them."""
+def files_of_settings(config: dict) -> list[str]:
+    """Settings that name a file of the site, as `fit.spline.joint_design`: the dataset has none."""
+    own = [key for key in ("norms", "preregistration") if config[key]]
+    return [*own, *(called for _, _, called in _files_of_settings(config))]
+
+
+def _files_of_settings(config: dict) -> list[tuple[dict, str, str]]:
+    """Where the setting stands, its key, and what it is called."""
+    found = []
     for section, keys in PATH_SETTINGS.items():
-        if not section:
-            continue
-        named = section in ANALYSIS_SETTINGS
-        own = config[section].items() if named else ((section, config[section]),)
-        for name, values in own:
-            yield from (f"{section}.{name}.{key}" for key in keys if values.get(key))
+        if section in ANALYSIS_SETTINGS:
+            own = [(f"{section}.{name}", values) for name, values in config[section].items()]
+        else:
+            own = [(section, config[section])] if section else []
+        found += [
+            (values, key, f"{where}.{key}")
+            for where, values in own
+            for key in keys
+            if values.get(key)
+        ]
+    return found
 
 
 def _cell(value) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -150,7 +149,11 @@ class _Writer:
     def write(self) -> Made:
         """Everything but the checksums."""
         for scan in self.study.scans:
-            called = self.names.in_bids(scan).stem
+            published = self.names.in_bids(scan)
+            called = published.stem
+            self.made.say("participants", published.subject)
+            for column in ("session", "task", "acq", "voi", "run"):
+                self.made.say(column, getattr(published, column))
             try:
                 if why := self._why_not(scan):
                     self.made.leave_out(called, why, scan.key)
@@ -195,20 +198,19 @@ class _Writer:
         published, site = self.names.in_bids(scan), self.study.sites[scan.site]
         converted = Results(self.study).of("convert", {}, scan)
         events = spectra.events_of_scan(Job("convert", self.study, scan, {}))
-        t1w = self._anatomy(scan)
-        links = {"AnatomicalImage": f"bids::{t1w}"} if t1w else {}
-        files = spectra.spectra_of(published, site, converted, links)
+        files = spectra.spectra_of(published, site, converted)
+        main, sidecar = list(files)[:2]
+        if t1w := self._anatomy(scan):
+            files[sidecar]["AnatomicalImage"] = f"bids::{t1w}"
         files |= {"events.tsv": events} if events is not None else {}
         start = f"{published.folder.partition('/')[2]}/{published.stem}_"
         for name, content in files.items():
             self._save(start + name, content)
-        (main,) = (name for name in files if name in ("svs.nii.gz", "unloc.nii.gz"))
         columns = {"mrs": main, "ref": "mrsref.nii.gz", "events": "events.tsv"}
         paths = {one: start + name for one, name in columns.items() if name in files}
         given = with_files(self.names.in_sheet(scan), paths | {"t1w": t1w})
         self.made.scans.append(given)
-        sidecar = files[main.replace("nii.gz", "json")]
-        self._note(scan, given, converted, sidecar, events or b"")
+        self._note(scan, given, converted, files[sidecar], events or b"")
 
     def _note(self, scan: Scan, given: Scan, converted: Output, sidecar: dict, events: bytes):
         """What README and consent need of a scan that is given."""
@@ -219,8 +221,7 @@ class _Writer:
         own.sidecars.append({**header, **sidecar})
         own.regions.update({region} - {""})
         made.say("sites", scan.site)
-        made.say("participants", self.names.participant((scan.site, scan.subject)))
-        for column in ("session", "task", "acq", "voi", "run", "condition", "unit", "arm"):
+        for column in ("condition", "unit", "arm"):
             made.say(column, getattr(given, column))
         made.say("trial types", *(one.split("\t")[2] for one in events.decode().split("\n")[1:-1]))
         for key, value in header.items():
@@ -239,7 +240,7 @@ class _Writer:
                 described = heads.described(self.study.sites[scan.site])
                 self._save(path.replace(".nii.gz", ".json"), described)
             except DataError as error:
-                called, why = Path(path).name, "a face could be left in it"
+                called, why = Path(path).name, "it could not be defaced"
                 self.made.leave_out(called, why, f"T1w of {scan.key}", str(error))
                 path = ""
             self._t1w[key] = path
@@ -259,8 +260,9 @@ class _Writer:
         given = {(one.site, one.subject) for one in made.scans}
         people = [one for one in self.names.subjects if (one[0], self.names.subjects[one]) in given]
         made.people = participants(study, self.names, people)
-        columns = columns_of(made.people, self.names)
-        made.say("sex", *(row["sex"] for row in made.people))
+        columns = columns_of(made.people, study, self.names)
+        for group in columns.keys() & {*study.config["sites"].get("groups", ())}:
+            made.say(group, *(row[group] for row in made.people))
         rows = [{name: row[name] for name in columns} for row in made.people]
         self._save("participants.tsv", table_bytes(rows, columns))
         self._save("participants.json", data_dictionary(columns))

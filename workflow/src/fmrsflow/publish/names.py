@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from fmrsflow.errors import DataError
@@ -62,7 +62,8 @@ def names_of(study: Study, relabel: bool = False) -> Names:
     Parameters
     ----------
     relabel : bool
-        Number people and their sessions instead, in an order that their labels do not tell.
+        Number people and their sessions instead; people in an order that is not that of their
+        labels.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def names_of(study: Study, relabel: bool = False) -> Names:
     people = sorted({(scan.site, scan.subject) for scan in study.scans})
     sessions = sorted({(scan.site, scan.subject, scan.session) for scan in study.scans})
     names = Names(
-        _numbered(people) if relabel else {person: person[1] for person in people},
+        _numbered(people, _digest) if relabel else {person: person[1] for person in people},
         _numbered(sessions) if relabel else {session: session[2] for session in sessions},
         len({site for site, _ in people}) > 1,
     )
@@ -82,7 +83,7 @@ def names_of(study: Study, relabel: bool = False) -> Names:
     return names
 
 
-def _numbered(keys: Iterable[tuple[str, ...]]) -> dict:
+def _numbered(keys: Iterable[tuple[str, ...]], order: Callable | None = None) -> dict:
     """Numbers from 01 within all that stands before the last part; none for an empty one."""
     groups: dict[tuple, list] = {}
     for key in keys:
@@ -90,10 +91,13 @@ def _numbered(keys: Iterable[tuple[str, ...]]) -> dict:
     found = {}
     for group in groups.values():
         width = max(2, len(str(len(group))))
-        ordered = sorted(group, key=lambda key: hashlib.sha256("/".join(key).encode()).digest())
-        for number, key in enumerate(ordered, start=1):
+        for number, key in enumerate(sorted(group, key=order), start=1):
             found[key] = f"{number:0{width}d}" if key[-1] else ""
     return found
+
+
+def _digest(key: tuple[str, ...]) -> bytes:
+    return hashlib.sha256("/".join(key).encode()).digest()
 
 
 def _check_apart(what: str, called: Iterable[tuple[str, str]]) -> None:

@@ -4,50 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from fmrsflow.participants import IDENTITY, OLDEST, person_columns
 from fmrsflow.publish.names import Names, Person
 from fmrsflow.study import Study
-from fmrsflow.tables import Columns, number, text
-
-OLDEST = 89
-"""Ages above are those of few people: nobody needs to know them (HIPAA, 45 CFR 164.514)."""
+from fmrsflow.tables import Column, Columns, text
 
 COLUMNS: Columns = {
     "participant_id": text("participant"),
     "site": text("site of the scanner"),
     "person": text("participant under whom the same person stands first, measured at more sites"),
-    "age": number(f"age, completed years; {OLDEST} for more", "year"),
+}
+"""What tells who is who; a column that nobody fills is left out."""
+
+KNOWN: Columns = {
+    "age": Column(f"age, completed years or a span of them; {OLDEST} for more", "year", "text"),
     "sex": text("F, M or O (other)"),
 }
-"""All that is told of people; a column that nobody fills is left out."""
+"""What columns of participants.tsv say; others are the study's own."""
 
 
 def participants(study: Study, names: Names, given: Collection[Person]) -> list[dict]:
     """A row for each person who has scans in the dataset, with `subject`, the label within the
-    site, beside the columns."""
+    site, beside the columns: those that the configuration names, and no others."""
     told = {(row["site"], row["subject"]): row for row in study.participants}
     first = _travellers(study, names, given)
     rows = []
     for person in sorted(given):
         own = told.get(person, {})
-        age = own.get("age")
         rows.append(
             {
                 "participant_id": f"sub-{names.participant(person)}",
                 "site": person[0],
                 "subject": names.subjects[person],
                 "person": first.get(person, ""),
-                "age": None if age is None else float(min(int(age), OLDEST)),
-                "sex": own.get("sex") or "",
+                **{name: own.get(name) or "" for name in _asked(study)},
             }
         )
     return rows
 
 
-def columns_of(rows: list[dict], names: Names) -> Columns:
+def _asked(study: Study) -> list[str]:
+    return [one for one in person_columns(study.config["sites"]) if one not in IDENTITY]
+
+
+def columns_of(rows: list[dict], study: Study, names: Names) -> Columns:
     """Columns of participants.tsv that hold something."""
+    own = {one: KNOWN.get(one, text("as the study's sheet has it")) for one in _asked(study)}
     return {
         name: column
-        for name, column in COLUMNS.items()
+        for name, column in (COLUMNS | own).items()
         if (name != "site" or names.several) and any(row[name] not in (None, "") for row in rows)
     }
 

@@ -30,18 +30,19 @@ class Described:
 
 
 ABOUT = """
-Functional MR spectroscopy: single transients before any correction, coils apart where the scanner kept them apart,
-water references, events, T1-weighted images.
+Functional MR spectroscopy: single transients before any correction, coils apart where the scanner
+kept them apart, water references, events, T1-weighted images.
 
-- Spectra are NIfTI-MRS. Of the vendors' headers only fields that describe the measurement were kept; no date, name,
-  comment or file name was.
-- T1-weighted images are zero in front of, below and beside the brain, so that forehead, eyes, nose, mouth and ears are
-  gone. All within 6 mm of grey and white matter is there. Skull-stripped images came so.
-- events.tsv has onset, duration (seconds from the first excitation) and trial_type.
+- Spectra are NIfTI-MRS. Of the vendors' headers only fields that describe the measurement were
+  kept: no date, name, comment or name of a file.
+- T1-weighted images are zero in front of, below and beside the brain: forehead, eyes, nose, mouth
+  and ears are gone. All within 6 mm of grey and white matter is there. Images that were
+  skull-stripped before are as they were.
+- events.tsv has onset, duration (both in s, from the first excitation) and trial_type.
 - Ages are completed years, 89 for more.
-- `code/config` holds the study's configuration and sheets: `cp -r code STUDY`, let `data_root` of
+- `code/config` has configuration and sheets: `cp -r code STUDY`, let `data_root` in
   `STUDY/config/config.yaml` be this folder, then `fmrsflow run STUDY`.
-- `sha256sum -c SHA256SUMS` tells whether all files are whole.
+- `sha256sum -c SHA256SUMS` says whether all files are whole.
 """
 
 

@@ -20,8 +20,8 @@ EVENT_COLUMNS = ("onset", "duration", "trial_type")
 """Columns of events.tsv that are given: what a response is fitted with. Others may hold notes."""
 
 
-def spectra_of(scan: Scan, site: Site, converted: Output, links: dict) -> dict[str, bytes | dict]:
-    """Suffix with ending (`svs.nii.gz`, `svs.json`, `mrsref...`) -> content.
+def spectra_of(scan: Scan, site: Site, converted: Output) -> dict[str, bytes | dict]:
+    """Suffix with ending (`svs.nii.gz`, `svs.json`, `mrsref...`) -> content, spectra first.
 
     Parameters
     ----------
@@ -29,8 +29,6 @@ def spectra_of(scan: Scan, site: Site, converted: Output, links: dict) -> dict[s
         By its published names.
     converted : Output
         Of the stage `convert`.
-    links : dict
-        Keys of the sidecar that name other files of the dataset.
 
     Raises
     ------
@@ -38,7 +36,7 @@ def spectra_of(scan: Scan, site: Site, converted: Output, links: dict) -> dict[s
         A reader of the files could not know when the transients were excited.
     """
     record = converted.record
-    averages, each = record["averages"], record["excitations_per_transient"]
+    averages, each = record.get("averages"), record.get("excitations_per_transient")
     if each is None:
         raise DataError(
             "how many excitations a transient holds is not known: say it in column "
@@ -46,8 +44,8 @@ def spectra_of(scan: Scan, site: Site, converted: Output, links: dict) -> dict[s
         )
     fids = converted.fids("svs")
     reference = converted.fids("mrsref") if converted.has("mrsref.nii.gz") else None
-    water = record["water_transients"]
-    if record["water_before_each"]:
+    water = record.get("water_transients")
+    if record.get("water_before_each"):
         water = list(range(0, 2 * fids.n_transients, 2))
     if water:
         fids, reference = _together(fids, reference, water, record), None
@@ -58,11 +56,10 @@ def spectra_of(scan: Scan, site: Site, converted: Output, links: dict) -> dict[s
         fids, site, each, TaskName=scan.task or None, WaterSuppressed=suppressed
     )
     if reference is not None:
-        found |= _written("mrsref", reference, record["reference"]["averages"], 1)
+        found |= _written("mrsref", reference, record["reference"].get("averages"), 1)
         found["mrsref.json"] = described(reference, site, 1, WaterSuppressed=False)
         name = f"{scan.folder.partition('/')[2]}/{scan.stem}_mrsref.nii.gz"
-        links = {**links, "ReferenceSignal": f"bids::{name}"}
-    found[f"{suffix}.json"] |= links
+        found[f"{suffix}.json"]["ReferenceSignal"] = f"bids::{name}"
     return found
 
 
@@ -140,7 +137,7 @@ def _together(fids: Fids, reference: Fids | None, water: list[int], record: dict
             "its transients without water suppression were left out when it was converted, and "
             "without them nothing says when the others were excited"
         )
-    if record["water_before_each"] and record["excitations_per_transient"] > 1:
+    if record.get("water_before_each") and record["excitations_per_transient"] > 1:
         raise DataError("water before transients of several excitations has no form in NIfTI-MRS")
     data = np.empty((fids.n_transients + len(water), *fids.data.shape[1:]), complex)
     is_water = np.isin(np.arange(len(data)), water)

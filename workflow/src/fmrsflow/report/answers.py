@@ -9,6 +9,7 @@ from dataclasses import replace
 from fmrsflow.question import KEYS, Question, without_arms
 from fmrsflow.report.alike import alike
 from fmrsflow.report.effect_words import effect_words, holds_zero, unit_of
+from fmrsflow.report.influence_words import odd_site
 from fmrsflow.report.plateau import plateau_words
 from fmrsflow.report.render import signed
 from fmrsflow.report.results import Effect
@@ -81,6 +82,7 @@ def answers(
         ],
         "cv": [row for row in tables.get("cv", ()) if row["quantity"] == "molal"],
         "people": tables.get("covariates", ()),
+        "left_out": _of(tables.get("leave_one_out", ()), asked),
         "problems": _problems(tables.get("problems", ())),
         "tiles": _tiles(meta, tables.get("tests", ())),
         "test_words": _test_words(tables.get("tests", ()), tables.get("meta", ())),
@@ -213,6 +215,7 @@ def _caveats(tables: Tables, asked: Question) -> list[str]:
             f"Whichever site is left out, the mean stays between {signed(min(values))} and "
             f"{signed(max(values))} {unit_of(asked)}."
         )
+    caveats += [told for row in left if (told := odd_site(row))]
     for row in _of(tables.get("equivalence", ()), asked):
         if _known(row, "difference_percent"):
             caveats.append(

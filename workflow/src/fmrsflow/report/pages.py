@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fmrsflow.plausibility import MAX_DRIFT_HZ, molal_ranges
-from fmrsflow.report import bold_words, figures, fit_figures, spectrum_figures, words
+from fmrsflow.report import absent, bold_words, figures, fit_figures, spectrum_figures, words
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import STAGES, ScanResults, View
 from fmrsflow.report.verdict import (
@@ -42,7 +42,7 @@ def scan_page(results: ScanResults) -> str:
     conditions = results.overlay.names if results.overlay else conditions
     charts = _scan_charts(results, spectra, quantities)
     # Pictures stay at a site that gives a bundle.
-    bold = bold_words.scan_words(results)
+    bold, why = bold_words.scan_words(results), absent.of_scan(results, charts)
     sections = [
         ("verdict", "Verdict"),
         *(
@@ -56,9 +56,9 @@ def scan_page(results: ScanResults) -> str:
                 ("voxel", "Voxel", results.record("convert")),
                 ("bold", "BOLD", bold or results.bold_pictures),
                 ("water", "Water", charts["water"]),
-                ("concentrations", "Concentrations", charts["concentrations"]),
+                ("concentrations", "Concentrations", results.concentrations),
             )
-            if there
+            if there or why.get(id)
         ),
         ("quality", "Quality"),
         ("made", "Settings"),
@@ -68,6 +68,7 @@ def scan_page(results: ScanResults) -> str:
         r=results,
         verdict=judged,
         charts=charts,
+        why=why,
         sections=sections,
         tiles=_tiles(results),
         spectra=spectra,
@@ -91,8 +92,9 @@ def scan_page(results: ScanResults) -> str:
         voxel=image_uri(results.voxel_png) if results.voxel_png else None,
         anatomy=_anatomy_pairs(results.record("anatomy")),
         tissue_words=words.tissue_words(results),
+        no_molal=absent.molal_words(results),
         concentration_words=words.concentration_words(results),
-        table=results.concentrations,
+        table=_concentration_tables(results.concentrations),
         quality=_quality_rows(results),
         by_spectrum=_spectrum_rows(results.record("fit")),
         problems=_problems(results),
@@ -192,16 +194,17 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
         charts["response"] = figures.changes(
             results.changes, quantities[0], results.asked.metabolite
         )
-    if results.timecourse:
+    if len({row["time_s"] for row in results.timecourse}) > 1:
         shown = [
             name
             for name in (results.asked.metabolite, "tNAA", "tCr")
             if _has(results.timecourse, name)
         ]
         charts["timecourse"] = figures.timecourse(results.timecourse, shown, results.blocks)
-    if results.transients:
+    many = len(results.transients) > 1
+    if many:
         charts["courses"] = figures.courses(results.transients, results.blocks)
-    if results.corrected is not None and results.transients:
+    if results.corrected is not None and many:
         time = np.array([row["time_s"] for row in results.transients])
         charts["after"] = spectrum_figures.transients(results.corrected, time, results.transients)
         charts["before"] = spectrum_figures.transients(unaligned(results), time, ())
@@ -255,13 +258,13 @@ def _tiles(results: ScanResults) -> list[dict]:
         ),
         (
             "Frequency drift",
-            f"{words.drift_text(quality)} Hz",
-            "from the first transient to the last",
+            "–" if kept + rejected == 1 else f"{words.drift_text(quality)} Hz",
+            words.drift_note(kept + rejected),
         ),
         (
             "Transients kept",
             f"{kept} of {kept + rejected}" if kept else "–",
-            "the others are outliers",
+            words.kept_note(kept, rejected),
         ),
         ("Fit quality number", short(quality.get("fqn")), "1 is ideal"),
     ]
@@ -414,6 +417,18 @@ def _spectrum_rows(fit: dict) -> list[dict]:
         {"name": name} | {column: (fit.get(column) or {}).get(name) for column in columns}
         for name in fit.get("fqn") or {}
     ]
+
+
+def _concentration_tables(rows: Sequence[Row]) -> list[dict]:
+    """All concentrations, a table a quantity, its unit for the head."""
+    tables = []
+    for quantity in _quantities(rows):
+        own = [row for row in rows if row["quantity"] == quantity]
+        unit = own[0].get("unit")
+        named = words.QUANTITIES.get(quantity, quantity)
+        title = named[:1].upper() + named[1:]
+        tables.append({"title": title, "rows": own, "unit": f" ({unit})" if unit else ""})
+    return tables
 
 
 def _misfit(results: ScanResults) -> list[tuple[str, list[float | None]]]:

@@ -37,7 +37,7 @@ def people_rows(rows: Sequence[Row]) -> list[Row]:
 
 def _sentence(row: Row, asked: Question) -> str:
     value, low, high = row["estimate"], row["low"], row["high"]
-    digits = _digits(value, low, high)
+    digits = _digits(low, high)
     open_ = holds_zero(low, high)
     moved = f"{signed(value, digits)} points different"
     if not open_:
@@ -109,7 +109,8 @@ def _varies(row: Row) -> str:
         return ""
     digits = _digits(row["varies_low"], row["varies_high"])
     ends = f"{signed(row['varies_low'], digits)} to {signed(row['varies_high'], digits)}"
-    return f"If it varies from site to site (SD {row['varies_sd']:.2g}), the interval is {ends}."
+    spread = f"SD estimated as {row['varies_sd']:.2g}"
+    return f"If it varies from site to site ({spread}), the interval is {ends}."
 
 
 def _notes(row: Row) -> str:
@@ -132,12 +133,10 @@ def _left_out(rows: Sequence[Row]) -> Iterator[str]:
         )
 
 
-def _digits(*values: float) -> int:
-    """As many that none of the values is shown as zero which is not, at most four."""
-    for digits in (1, 2, 3):
-        if all(round(one, digits) for one in values if one):
-            return digits
-    return 4
+def _digits(low: float, high: float) -> int:
+    """As many that half an interval has two that count; one to four."""
+    half = (high - low) / 2
+    return min(max(1 - math.floor(math.log10(half)), 1), 4) if 0 < half < math.inf else 4
 
 
 def _known(value) -> bool:

@@ -359,6 +359,7 @@ def read_site(results: Results, analysis: str, group: Group, name: str) -> SiteR
         limits=study.config["quality"],
         others=group.others(name),
         checklist=group.checklists[name],
+        standing=[row for row in sites.table("standing") if row["site"] == name],
         effect=tables.site_effects({"sites": sites.table("sites")}, asked).get(name),
         asked=asked,
         links=Links(
@@ -438,7 +439,7 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
             records,
             study.software,
             study.config["quality"],
-            _answered(results, found, asked, sites, bold),
+            _answered(results, found, asked, sites, bold, shown),
         ),
         links=Links(tables=downloads),
         site_pages=site_pages,
@@ -453,6 +454,7 @@ def _answered(
     asked: Question,
     sites: Whole,
     bold: Whole,
+    shown: Mapping,
 ) -> Answered:
     """What the group stages found, for the methods."""
     main = sites.record.get("main")
@@ -469,6 +471,7 @@ def _answered(
         asked=asked if main else None,
         meta=meta,
         tests=found.get("tests", ()),
+        people=found.get("covariates", ()),
         components=[
             row["component"]
             for row in found.get("variance", ())
@@ -479,6 +482,8 @@ def _answered(
         n_excluded=sites.record.get("scans", {}).get("excluded"),
         bold=runs,
         accord=bold.table("concordance_test"),
+        joint=shown["joint"],
+        n_deviations=len(shown["deviations"]) if shown["registered"].get("sha256") else None,
     )
 
 

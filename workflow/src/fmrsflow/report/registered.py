@@ -69,4 +69,4 @@ def _p(row: Row, what: str) -> str:
         return f"p {row['reason']}"
     which = "all" if row["exact"] else "a sample of"
     least = f"; {row['reason']}" if row["reason"] else ""
-    return f"p is {row['p_median']:.2g} ({which} {row['n_flips']} {what}{least})"
+    return f"p is {row['p_median']:.3g} ({which} {row['n_flips']} {what}{least})"

@@ -172,3 +172,15 @@ def concentration_words(results: ScanResults) -> str:
 def drift_text(figures: dict) -> str:
     drift = figures.get("drift_hz")
     return "–" if drift is None else signed(drift)
+
+
+def drift_note(count: int) -> str:
+    """What the drift of a scan of so many transients is."""
+    return "not seen in one average" if count == 1 else "from the first transient to the last"
+
+
+def kept_note(kept: int, rejected: int) -> str:
+    """What the transients are that were not kept."""
+    if kept + rejected == 1:
+        return "averaged before it was stored"
+    return "the others are outliers" if rejected else "none is an outlier" if kept else ""

@@ -162,7 +162,7 @@ def _model(sample: Sample, cells, terms: Terms, pair: tuple[str, str] | None) ->
     sample, cells = sample.select(complete), [one for one, whole in zip(cells, complete) if whole]
     start |= counts(sample)
     single = {name: columns_of(name, cells, terms) for name in terms.columns}
-    notes += [note for name in terms.columns for note in _told(name, cells, terms)]
+    told = {name: list(_told(name, cells, terms)) for name in terms.columns}
     constant = Column(MEAN, "", "", "", np.ones(len(cells)))
     columns = [constant, *(one for own in single.values() for one in own)]
     asked = list(range(len(columns)))
@@ -174,14 +174,21 @@ def _model(sample: Sample, cells, terms: Terms, pair: tuple[str, str] | None) ->
     found = fit_terms(sample, columns, notes)
     if isinstance(found, str) or not asked:
         why = found if isinstance(found, str) else _SAME
+        notes += [one for own in told.values() for one in own]
         return [{**start, "reason": "; ".join([why, *notes])}]
     people = {person: own for person, own in zip(sample.person, cells)}
-    rows = [{**start, **_named(columns[j]), **found(j)} for j in asked]
+    rows = [_noted({**start, **_named(columns[j]), **found(j)}, told) for j in asked]
     rows = [_with_people(row, list(people.values())) for row in rows]
     return [_with_sites(row, sample, cells) for row in rows]
 
 
 _SAME = "cannot be estimated because covariates do not vary, or follow from each other"
+
+
+def _noted(row: dict, told: Mapping[str, Sequence[str]]) -> dict:
+    """A row that says what to know of its own columns."""
+    own = [note for name in _parts(row["column"]) for note in told.get(name, ())]
+    return row | {"reason": "; ".join(filter(None, [row["reason"], *own]))}
 
 
 def counts(sample: Sample) -> dict:
@@ -408,8 +415,9 @@ def _of_question(used, sites, people, terms: Terms) -> Rows:
     sample = sample_of(used, sites)
     cells = [cells_of((row["site"], row["person"]), people, sites) for row in used]
     rows = effects_of(sample, cells, terms)
-    of_terms = [row for row in rows if row["term"] != MEAN]
-    return [row | varying(sample, cells, terms, row) for row in of_terms or rows[:1]]
+    # The mean is meta.tsv's; a model that could not be fitted has its reason in the place of it.
+    kept = [row for row in rows if row["term"] != MEAN or "level" not in row]
+    return [row | varying(sample, cells, terms, row) for row in kept]
 
 
 def with_holm(rows: Rows) -> Rows:

@@ -59,8 +59,9 @@ def _values(
     responses: Mapping[str, Sequence[Mapping]], settings: Mapping
 ) -> Iterator[tuple[str, Mapping]]:
     """Each analysis with the rows that its main answer is made of."""
-    for name, key in main_answers(responses, settings).items():
-        for row in grouped(responses[name]).get(key, []):
+    for name, rows in responses.items():
+        groups = grouped(rows)
+        for row in groups.get(main_key(groups, settings), []):
             if row["used"] and math.isfinite(row["change_percent"]):
                 yield name, row
 
@@ -82,7 +83,7 @@ def together(
     found: dict[str, dict[str, list[float]]] = {name: {} for name in responses}
     places: dict[tuple[str, str], None] = {}
     for name, row in _values(responses, settings):
-        # A person who travelled, or was measured twice, is one vector: her mean.
+        # A person who travelled, or was measured twice, is one vector, of means.
         found[name].setdefault(row["person"], []).append(row["change_percent"])
         if name in weights:
             places[row["person"], row["site"]] = None

@@ -110,7 +110,7 @@ def joint_test(changes: np.ndarray, weights: Sequence[float], units: Sequence, s
 
 
 def linked(persons: Sequence[str], sites: Sequence[str]) -> dict[str, str]:
-    """Person -> name of the group of sites that flips with her: sites that share a person who
+    """Person -> name of the group of sites that flips as one: sites that share a person who
     travelled are one group, named by its first site.
 
     Parameters

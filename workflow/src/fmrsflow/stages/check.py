@@ -1,8 +1,9 @@
-"""`fmrsflow check [CONFIG]`: all errors of a study's files, before anything runs."""
+"""`fmrsflow check [STUDY]`: all errors of a study's files, before anything runs."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from fmrsflow.convert.exports import not_compared, same_exports
@@ -17,6 +18,8 @@ from fmrsflow.surroundings import troubles
 from fmrsflow.tables import read_table
 from fmrsflow.words import count
 
+CONFIG = "config/config.yaml"
+
 MOST_UNITS = 12
 """Units that are named where several lack the same."""
 
@@ -28,12 +31,15 @@ def main(argv: list[str]) -> int:
     """Print every problem; exit code 1 where there is one."""
     parser = argparse.ArgumentParser(prog="fmrsflow check", description=__doc__)
     parser.add_argument(
-        "config",
+        "study",
         nargs="?",
-        default="config/config.yaml",
-        help="configuration (default: config/config.yaml)",
+        default=CONFIG,
+        help=f"folder of the study, or a configuration in this folder (default: {CONFIG})",
     )
-    config = parser.parse_args(argv).config
+    config = parser.parse_args(argv).study
+    if os.path.isdir(config):
+        os.chdir(config)
+        config = CONFIG
     try:
         study = read_study(read_config(config), config)
     except StudyError as error:

@@ -37,7 +37,9 @@ def main(argv: list[str]) -> int:
         "--keep-going", action="store_true", help="leave out bundles that are refused"
     )
     parser.add_argument(
-        "--preregistration", metavar="FILE", help="what was registered (docs/answer.md)"
+        "--preregistration",
+        metavar="FILE",
+        help="what was registered (docs/answer.md#preregistration)",
     )
     arguments = parser.parse_args(argv)
     results = Path(arguments.results)

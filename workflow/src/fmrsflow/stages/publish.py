@@ -1,4 +1,4 @@
-"""`fmrsflow publish OUT`: a study as an open BIDS dataset, anonymous and defaced (docs/publish.md)."""
+"""`fmrsflow publish OUT`: a study as an open BIDS dataset, anonymous and defaced."""
 
 from __future__ import annotations
 

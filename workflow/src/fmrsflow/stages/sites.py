@@ -102,6 +102,7 @@ def write_tables(study: Study, analysis: str) -> None:
     from fmrsflow.sites.combat import comparison
     from fmrsflow.sites.covariates import as_tests, contradictions, covariates
     from fmrsflow.sites.levels import AtRest, agreement, levels
+    from fmrsflow.sites.norms import measured, norms, read_norms, standing
     from fmrsflow.sites.places import box_problems
     from fmrsflow.sites.plateau import plateaus
 
@@ -129,6 +130,10 @@ def write_tables(study: Study, analysis: str) -> None:
     if asked_columns(settings):
         tables["covariates"] = covariates(tables["responses"], sheet, people, settings, key)
         tables["tests"] += as_tests(tables["covariates"])
+    usable = measured(tables["quality"], read.volumes_ml())
+    tables["norms"] = norms(usable)
+    if study.config.get("norms"):
+        tables["standing"] = standing(usable, read_norms(study.config["norms"]))
     tables["plateau"] = [
         {**row, "region": region}
         for region, own in read.plateaus().items()
@@ -332,6 +337,14 @@ class Reader:
             if water and sides:
                 found[scan.site, scan.key] = 1e3 * water / math.prod(sides)
         return found
+
+    def volumes_ml(self) -> dict[str, float]:
+        """Scan -> volume of its voxel, of those that tell it."""
+        return {
+            scan.key: math.prod(sides) / 1e3
+            for scan in self.study.scans
+            if (sides := self._body("convert", scan).get("voxel_mm"))
+        }
 
     def responses(self) -> list[dict]:
         """Percent changes of all units, and differences of arms and of regions of a person; those

@@ -57,6 +57,15 @@ def _figure(name: str) -> Column:
     return kind(figure.definition, _P if figure.unit == "%" else figure.unit)
 
 
+_STRATUM = {
+    "field_t": number("field strength of the scans of the norms", "T"),
+    "vendor": text("their manufacturer, or all"),
+    "volume": text("class of their voxels' volume, or all"),
+}
+_PERCENTILES = {
+    f"p{level}": number(f"{level} % of the scans of the norms lie below", "of the figure")
+    for level in (5, 25, 50, 75, 95)
+}
 _U = "of the outcome (percentage points of a change); per unit of a covariate"
 
 _EFFECT = {
@@ -253,6 +262,13 @@ TABLES = {
         "shift": number("what the site adds to the mean, in standard errors (influence)"),
         "weight_percent": number("weight of the site in the full answer", _P),
         "outlier_z": number("effect of the site against the others, in SDs of the difference"),
+        "outlier_limit": number(
+            "size of outlier_z that the furthest of as many alike sites passes in 5 % of studies"
+        ),
+        "verdict": text(
+            "unlike the others (outlier_z beyond its limit); the answer hangs on it (with it or "
+            "without it the interval holds zero, and not both)"
+        ),
     },
     "moderators": {
         **_QUESTION,
@@ -286,7 +302,10 @@ TABLES = {
     },
     "tests": {
         **_QUESTION,
-        "what": text("change, sites differ, a moderator and its level, or protocols"),
+        "what": text(
+            "change, sites differ, a moderator and its level, protocols, or effect of a term of "
+            "covariates.tsv"
+        ),
         "role": text("main, tested or control, as in meta.tsv"),
         "p": number("its p-value"),
         "p_holm": number("p by Holm over the main question's metabolites and regions"),
@@ -387,6 +406,28 @@ TABLES = {
         "varies_sd": number("SD of the difference between sites, in a model that lets it vary", _P),
         "varies_low": number("lower end of the 95 % interval by that model", _P),
         "varies_high": number("upper end", _P),
+        **_REASON,
+    },
+    "norms": {
+        "figure": text(
+            "figure of quality.tsv; snr_tcr_per_ml is snr_tcr over volume (ml) and the square root "
+            "of the transients kept; drift_hz by its size"
+        ),
+        **_STRATUM,
+        "n": integer("usable scans"),
+        "n_sites": integer("sites, each of which counts alike"),
+        **_PERCENTILES,
+    },
+    "standing": {
+        "site": text("site"),
+        "figure": text("figure, as in norms.tsv"),
+        "n": integer("usable scans of the site"),
+        "median": number("their median", "of the figure"),
+        **_STRATUM,
+        "n_scans": integer("scans of the norms"),
+        "n_sites": integer("sites of the norms"),
+        **_PERCENTILES,
+        "place": text("where the median lies among the scans of the norms"),
         **_REASON,
     },
     "problems": {
