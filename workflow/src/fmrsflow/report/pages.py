@@ -41,7 +41,8 @@ def scan_page(results: ScanResults) -> str:
     conditions, _ = _conditions(results)
     conditions = results.overlay.names if results.overlay else conditions
     charts = _scan_charts(results, spectra, quantities)
-    why = absent.of_scan(results, charts)
+    # Pictures stay at a site that gives a bundle.
+    bold, why = bold_words.scan_words(results), absent.of_scan(results, charts)
     sections = [
         ("verdict", "Verdict"),
         *(
@@ -53,7 +54,7 @@ def scan_page(results: ScanResults) -> str:
                 ("transients", "Transients", charts["after"]),
                 ("stability", "Stability", charts["courses"]),
                 ("voxel", "Voxel", results.record("convert")),
-                ("bold", "BOLD", results.bold_pictures),
+                ("bold", "BOLD", bold or results.bold_pictures),
                 ("water", "Water", charts["water"]),
                 ("concentrations", "Concentrations", results.concentrations),
             )
@@ -80,7 +81,7 @@ def scan_page(results: ScanResults) -> str:
         conditions_words=words.conditions_words(results),
         quantities=[(name, words.QUANTITIES.get(name, name)) for name in quantities],
         scales=_scales(results.changes, results.asked.metabolite),
-        bold_words=bold_words.scan_words(results),
+        bold_words=bold,
         bold_pictures=[
             (BOLD_PICTURES[name], image_uri(png)) for name, png in results.bold_pictures.items()
         ],
