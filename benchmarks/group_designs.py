@@ -156,11 +156,6 @@ def many_tests(studies: int) -> Iterator[Figure]:
 
 def not_there() -> Iterator[Figure]:
     """Figures that are wanted and that nothing measures yet, or another benchmark does."""
-    yield skipped(
-        "expected error of plan against simulated scatter, 10 designs (%)",
-        "<= 10",
-        "plan takes SDs of a study, no acquisition: its design optimiser is not built",
-    )
     yield skipped("ComBat against neuroCombat", "1e-6", "ComBat is not built")
     yield skipped(
         "voxel overlap, displacement of synthetic heads (mm)",

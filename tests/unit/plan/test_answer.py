@@ -132,4 +132,6 @@ def test_the_page_is_whole(answer):
                  "Cramér-Rao"):  # fmt: skip
         assert part in page
     assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page)
-    assert "nan" not in re.sub(r"<script.*?</script>", "", page, flags=re.S).lower().replace("nanome", "")
+    assert "nan" not in re.sub(r"<script.*?</script>", "", page, flags=re.S).lower().replace(
+        "nanome", ""
+    )
