@@ -39,6 +39,16 @@ def test_the_shipped_study_passes(changed, capsys):
     assert "4 sites, 12 scans" in capsys.readouterr().out
 
 
+def test_a_study_is_named_by_its_folder(changed, tmp_path, monkeypatch, capsys):
+    changed()
+    monkeypatch.chdir(tmp_path.parent)
+    assert main([tmp_path.name]) == 0
+    monkeypatch.chdir(tmp_path.parent)
+    (tmp_path / "config" / "config.yaml").unlink()
+    assert main([tmp_path.name]) == 1
+    assert "config/config.yaml" in capsys.readouterr().err
+
+
 def test_delays_that_refocus_no_echo_are_told(changed, capsys):
     assert changed(sequence="sLASER", te_s="0.028", pulse_delays_s="0.005 0.005 0.005 0.005") == 1
     assert "sLASER has five delays" in capsys.readouterr().err

@@ -442,6 +442,21 @@ def test_references_among_several_scans(tmp_path):
     assert any("P04" in one and "144 ms, not 35 ms" in one for one in todo)
 
 
+def test_references_in_folders_of_their_own(tmp_path):
+    """A folder a scan, as in Osprey's example data; folders of other scans give none."""
+    root = tmp_path / "d"
+    visit = root / "sub-01" / "ses-01" / "mrs"
+    rda(visit / "sub-01_press" / "act.rda", 1)
+    rda(visit / "sub-01_press_ref" / "ref.rda", 2, True)
+    rda(visit / "sub-01_steam" / "act.rda", 3)
+    rda(visit / "other_ref" / "ref.rda", 4, True)
+    rda(root / "P02" / "act.rda", 5)
+    rda(root / "P02_ref" / "ref.rda", 6, True)
+    refs = {Path(name).parent.name: row["ref"] for name, row in made(tmp_path / "s", root).items()}
+    assert refs["sub-01_press"] == "d/sub-01/ses-01/mrs/sub-01_press_ref/ref.rda"
+    assert refs["sub-01_steam"] == refs["P02"] == NONE
+
+
 def test_a_reference_by_name_that_holds_no_water_is_none(tmp_path):
     root = tmp_path / "d"
     rda(root / "P01" / "press.rda", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from fmrsflow.errors import DataError
@@ -48,6 +49,12 @@ def events_of(rows: Sequence[Mapping], name: str) -> list[dict]:
         event = dict(row)
         for column in ("onset", "duration", "trial_type"):
             if column not in row:
+                only = next(iter(row)) if len(row) == 1 else ""
+                if parted := re.search("[,;]| {2}", only):
+                    raise DataError(
+                        f"{name}: its columns are parted by {parted[0]!r}; save it as text with "
+                        "tabs between them"
+                    )
                 raise DataError(f"{name} has no column {column}; {NEEDED}")
             text = str(row[column]).strip()
             if text in ("", MISSING):
@@ -239,5 +246,6 @@ def _seconds(text: str, column: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DataError(f"{where}: {column} {text!r} is no number of seconds; mend the table")
+        mend = "write a point for the decimal comma" if "," in text else "mend the table"
+        raise DataError(f"{where}: {column} {text!r} is no number of seconds; {mend}")
     return value

@@ -16,6 +16,7 @@ from pathlib import Path
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, SIEMENS_MHZ
 from fmrsflow.errors import DataError, UsageError, reading_failed, unknown
 from fmrsflow.files import text_of
+from fmrsflow.participants import IDENTITY, person_columns
 
 STAGE_SETTINGS = {
     "convert": (),
@@ -231,13 +232,15 @@ Item = Site | Scan | Unit
 
 @dataclass(frozen=True)
 class Study:
-    """A study as its files describe it; `config` is complete (defaults filled in)."""
+    """A study as its files describe it; `config` is complete (defaults filled in), and so is what
+    was registered before (`sheets.read_plan`; empty where nothing was)."""
 
     config: dict
     sites: dict[str, Site]
     scans: tuple[Scan, ...]
     participants: tuple[dict, ...] = ()
     software: dict = field(default_factory=dict)
+    preregistration: dict = field(default_factory=dict)
 
     @property
     def results(self) -> Path:
@@ -393,6 +396,23 @@ class Study:
         key = (scan.site, scan.subject)
         return self._persons.get(key) or f"{scan.site}/{scan.subject}"
 
+    def people(self) -> dict[tuple[str, str], dict[str, str]]:
+        """(site, person) -> cells of the columns of participants.tsv that the settings of `sites`
+        name; of somebody who travelled those of another site where a site has none."""
+        columns = [one for one in person_columns(self.config["sites"]) if one not in IDENTITY]
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        known: dict[tuple[str, str], str] = {}
+        for row in sorted(self.participants, key=lambda row: (row["site"], row["subject"])):
+            person = row.get("person") or f"{row['site']}/{row['subject']}"
+            cells = {one: row[one] for one in columns if row.get(one)}
+            found[row["site"], person] = cells
+            for column, cell in cells.items():
+                known.setdefault((person, column), cell)
+        for (_, person), cells in found.items():
+            lacking = {one: known.get((person, one)) for one in columns if one not in cells}
+            cells.update({one: cell for one, cell in lacking.items() if cell})
+        return found
+
     def region(self, item: Scan | Unit) -> str:
         """Where the voxel lay, by its label; "" where it has none. It is BIDS' `voi`, or `acq`
         where the settings say that this names the region."""
@@ -471,6 +491,7 @@ class Study:
             "scans": [asdict(scan) for scan in self.scans],
             "participants": list(self.participants),
             "software": self.software,
+            "preregistration": self.preregistration,
         }
         return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
@@ -502,6 +523,7 @@ class Study:
             scans=tuple(Scan(**row) for row in content["scans"]),
             participants=tuple(content["participants"]),
             software=content["software"],
+            preregistration=content.get("preregistration", {}),
         )
 
 

@@ -161,7 +161,9 @@ def mended_rda(path: Path, folder: Path) -> tuple[Path, list[str]]:
     if len(samples) != expected:
         raise DataError(
             f"{path.name}: {len(samples)} bytes of samples, the header says {expected} "
-            f"({int(points)} points of one voxel): truncated or damaged; copy it again"
+            f"({int(points)} points of one voxel): "
+            f"{'truncated' if len(samples) < expected else 'something was appended'}, or the "
+            "header was changed; copy or export it again"
         )
     _check_needed(path.name, entries, _RDA_NEEDED)
     notes = []

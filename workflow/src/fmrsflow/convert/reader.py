@@ -24,7 +24,7 @@ from fmrsflow.convert.gains import gain_of
 from fmrsflow.convert.jmrui import read_jmrui
 from fmrsflow.convert.mend import mended_rda, mended_spar
 from fmrsflow.convert.samples import check_samples
-from fmrsflow.convert.twix import check_twix
+from fmrsflow.convert.twix import STOPPED_SCAN, check_twix, with_end
 from fmrsflow.errors import DataError, MachineFault, reading_failed
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.headers import Told
@@ -197,6 +197,8 @@ def read_lcmodel_raw(path: Path, site: Site) -> Fids:
     header, body = text[: ends[-1].start()], text[ends[-1].end() :]
     # Fortran writes double precision as 1.0D+02.
     body = re.sub(r"(?<=[0-9.])[dD](?=[-+0-9])", "E", body)
+    # It leaves the letter out of an exponent of three digits; every number has a point.
+    body = re.sub(r"(?<=[0-9.])([-+]\d{3})(?![\d.])", r"E\1", body)
     values = {key.upper(): value for key, value in _NAMELIST_NUMBER.findall(header)}
     try:
         # Fixed-width Fortran numbers may touch: a minus sign parts them too.
@@ -317,7 +319,7 @@ def _converted(shown: str, kind: str, prepare: Callable[[Path], list[str]]) -> d
                 else refusal(shown, kind, ended.said, program)
             )
         try:
-            return {_output(file): load(file) for file in files}
+            return {_output(file): _without_empty_ends(load(file)) for file in files}
         except DataError as error:
             _check_machine(program, folder, "")  # a full disk cuts outputs too
             print(f"{shown}: what {program} made of it: {error}", file=sys.stderr)
@@ -327,6 +329,16 @@ def _converted(shown: str, kind: str, prepare: Callable[[Path], list[str]]) -> d
                 if program == "dcm2niix"
                 else f"{shown}: {str(error).partition(': ')[2]}"
             ) from None
+
+
+def _without_empty_ends(fids: Fids) -> Fids:
+    """FIDs without coils that hold zeros only, and without empty transients behind the last one
+    that was measured; those between keep their place in time."""
+    filled = fids.data.any(axis=2)
+    if filled.all() or not filled.any():
+        return fids
+    last = np.flatnonzero(filled.any(axis=1))[-1]
+    return replace(fids, data=fids.data[: last + 1, filled.any(axis=0)])
 
 
 def _output(file: Path) -> str:
@@ -345,7 +357,9 @@ def _convert(arguments: list[str], folder: Path, limit_s: float) -> tuple[Ended,
         out.mkdir()
         ended = run_dcm2niix(Path(arguments[1]), out, said, limit_s)
         return ended, sorted(out.glob("*.nii"))
-    ended = run_spec2nii([*arguments, "-o", str(out), "-f", "svs"], said, limit_s)
+    # Left to itself it takes empty transients out, and those after them move in time.
+    options = ["-o", str(out), "-f", "svs", "--keep_zero_valued"]
+    ended = run_spec2nii([*arguments, *options], said, limit_s)
     return ended, sorted(out.glob("*.nii.gz")) if out.is_dir() else []
 
 
@@ -388,8 +402,10 @@ def _arguments(path: Path, kind: str, folder: Path) -> tuple[list[str], list[str
         return ["rda", str(copy)], notes
     if kind == "twix":
         # The converter takes the second of several, which need not be the last.
-        number = check_twix(path).number
-        return ["twix", "-e", "image", "-q", "-m", str(number), str(path)], []
+        scan, notes = check_twix(path), []
+        if scan.stopped:
+            path, notes = with_end(path, folder), [STOPPED_SCAN]
+        return ["twix", "-e", "image", "-q", "-m", str(scan.number), str(path)], notes
     check_p_file(path)
     return ["ge", str(path)], []
 

@@ -315,9 +315,11 @@ def _likest(waters: Sequence[_Spectra], scan: _Spectra) -> list[_Spectra]:
 
 
 def _near(root: Path, one: _Spectra, other: _Spectra) -> bool:
-    """Whether two files with spectra are of one person, session and folder; at the top, where no
+    """Whether two files with spectra are of one person, session and folder, or of two side by side
+    that are called the same but for words of water (`press`, `press_ref`); at the top, where no
     folder tells people apart, their names without what tells water have to be one but for words."""
-    if one.path.parent != other.path.parent:
+    folders = one.path.parent, other.path.parent
+    if folders[0] != folders[1] and not _side_by_side(root, *folders):
         return False
     if _session(root, one.path) != _session(root, other.path):
         return False
@@ -325,6 +327,13 @@ def _near(root: Path, one: _Spectra, other: _Spectra) -> bool:
         numbers = [re.findall(r"\d+", _bare(path)) for path in (one.path, other.path)]
         return numbers[0] == numbers[1] and not _SUB.search(other.path.name)
     return _owner(root, one.path) == _owner(root, other.path)
+
+
+def _side_by_side(root: Path, one: Path, other: Path) -> bool:
+    """Whether two folders below the root lie in one and are called the same but for words of
+    water."""
+    inside = root not in (one, other) and one.parent == other.parent
+    return inside and _bare(one) == _bare(other) != ""
 
 
 def _bare(path: Path) -> str:

@@ -1,20 +1,24 @@
-"""`fmrsflow check [CONFIG]`: all errors of a study's files, before anything runs."""
+"""`fmrsflow check [STUDY]`: all errors of a study's files, before anything runs."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from fmrsflow.convert.exports import not_compared, same_exports
 from fmrsflow.errors import DataError
 from fmrsflow.events import conditions, events_of, without_strays
 from fmrsflow.identity import same_measurements
+from fmrsflow.preregistration import deviations
 from fmrsflow.scan_figures import WHOLE
 from fmrsflow.sheets import StudyError, missing_files, read_config, read_study
 from fmrsflow.study import Study
 from fmrsflow.surroundings import troubles
 from fmrsflow.tables import read_table
 from fmrsflow.words import count
+
+CONFIG = "config/config.yaml"
 
 MOST_UNITS = 12
 """Units that are named where several lack the same."""
@@ -27,12 +31,15 @@ def main(argv: list[str]) -> int:
     """Print every problem; exit code 1 where there is one."""
     parser = argparse.ArgumentParser(prog="fmrsflow check", description=__doc__)
     parser.add_argument(
-        "config",
+        "study",
         nargs="?",
-        default="config/config.yaml",
-        help="configuration (default: config/config.yaml)",
+        default=CONFIG,
+        help=f"folder of the study, or a configuration in this folder (default: {CONFIG})",
     )
-    config = parser.parse_args(argv).config
+    config = parser.parse_args(argv).study
+    if os.path.isdir(config):
+        os.chdir(config)
+        config = CONFIG
     try:
         study = read_study(read_config(config), config)
     except StudyError as error:
@@ -46,7 +53,8 @@ def main(argv: list[str]) -> int:
         designs += not_compared(study)
     wrong += troubles(study)
     print("\n".join([*wrong, *missing]), file=sys.stderr)
-    print("".join(f"{line}\n" for line in [*designs, *_without_change(study)]), end="")
+    told = [*designs, *_without_change(study), *_deviations(study)]
+    print("".join(f"{line}\n" for line in told), end="")
     print(
         ", ".join(
             [
@@ -65,6 +73,15 @@ def main(argv: list[str]) -> int:
 
         print(forecast(study, slowness()))
     return 0
+
+
+def _deviations(study: Study) -> list[str]:
+    """What is otherwise than it was registered, as far as the files say."""
+    return [
+        f"not as registered: {' '.join(filter(None, (one['analysis'], one['what'])))}: "
+        f"{one['run']} for {one['registered']}"
+        for one in deviations(study)
+    ]
 
 
 def _without_change(study: Study) -> list[str]:

@@ -217,6 +217,12 @@ def _conditions(job: Job, timing: Timing) -> list[str | None]:
     events = _events(job)
     if events is None:
         return [job.scan.condition or "all"] * timing.n_excitations
+    if len(timing.scan) == 1:
+        raise DataError(
+            "holds one transient, an average over all its events, whose conditions nothing can "
+            "part any more: export the single transients, or empty column events of scans.tsv (and "
+            "say in column condition what was done)"
+        )
     stimuli = [row for row in events if row["trial_type"] != "rest"]
     length_s = timing.n_excitations * timing.tr_s
     for text in odd_timing(stimuli, length_s, timing.each * timing.tr_s):
