@@ -339,3 +339,14 @@ def test_plan_without_any_sd_reads_the_study_or_says_that_there_is_none(tmp_path
         plan([])
     with pytest.raises(DataError, match="is not there"):
         plan(["--sd-site", "1"])
+
+
+def test_plan_of_designs_counts_with_the_spread_of_the_study(study, capsys, tmp_path):
+    path = str(study.results.parent / "study.json")
+    arguments = ["--study", path, "--field", "3", "--tr", "2", "--block", "64", "--minutes", "10"]
+    assert plan([*arguments, "--output", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    row = table(study, "power")[0]
+    assert "A change of 3 %" in printed or "No number of people" in printed
+    assert float(row["sd_site_percent"]) >= 0
+    assert len(read_table(tmp_path / "designs.tsv")) == 1

@@ -333,7 +333,7 @@ def _measured(results: Results, names: dict, scan, row: dict):
     return MeasuredScan(
         snr_tcr=row["snr_tcr"],
         fwhm_hz=row["fwhm_tcr_hz"],
-        excitations=row["n_kept"] * converted["excitations_per_transient"],
+        excitations=row["n_kept"] * (converted.get("excitations_per_transient") or 1),
         readout_s=converted["n_points"] / converted["spectral_width_hz"],
         volume_ml=records["anatomy"]["volume_ml"],
         tissue=Tissue(*(share / sum(tissue) for share in tissue)),
