@@ -21,7 +21,15 @@ from fmrsflow.errors import DataError
 from fmrsflow.files import file_digest, text_of
 from fmrsflow.layout import SCHEMAS
 from fmrsflow.preregistration import REGISTERED
-from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, RUN_COLUMNS, Scan, Site, Study
+from fmrsflow.study import (
+    ANALYSIS_SETTINGS,
+    PATH_COLUMNS,
+    RUN_COLUMNS,
+    Scan,
+    Site,
+    Study,
+    without_paths,
+)
 from fmrsflow.tables import MISSING, read_table
 
 LABEL = re.compile(r"[A-Za-z0-9]+")
@@ -137,6 +145,7 @@ def read_plan(path: str, problems: list[str]) -> dict:
     if wrong:
         problems += wrong
         return {}
+    complete = without_paths(complete)
     analyses = {
         name: {stage: complete[stage][choice[stage]] for stage in ANALYSIS_SETTINGS}
         for name, choice in complete["analyses"].items()
