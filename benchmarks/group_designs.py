@@ -17,6 +17,7 @@ from scipy.stats import norm
 from figure import Figure, skipped
 from fmrsflow.bold.concordance import Pair, concordance
 from fmrsflow.question import KEYS
+from fmrsflow.sites import meta
 from fmrsflow.sites.answer import ends_of, one_stage, pool, sample_of, variance_rows
 from fmrsflow.sites.arms import with_regions
 from fmrsflow.sites.covariates import effects_of, study_terms
@@ -215,6 +216,18 @@ def share_at_zero(studies: int) -> Figure:
     for seed in range(studies):
         hits += decompose(sample_of(*study(design, seed))).get("site").share_low <= 1e-6
     return _at_least(f"coverage of the site share of 0, {design.name} (%)", hits, studies)
+
+
+def odd_sites(studies: int) -> Figure:
+    """How often a site is called unlike the others where all are drawn alike (6 sites x 12)."""
+    design, wrong = Design(6, 12), 0
+    for seed in range(studies):
+        sample = sample_of(*study(design, seed))
+        means = site_means(sample, decompose(sample, intervals=False))
+        left = meta.leave_one_out(means.mean, means.variance)
+        limit = meta.outlier_limit(len(means.sites))
+        wrong += any(abs(one.outlier_z) > limit for one in left)
+    return _at_most(f"a site called unlike the others, {design.name} (%)", wrong, studies)
 
 
 def many_tests(studies: int) -> Iterator[Figure]:

@@ -56,6 +56,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     yield from group_designs.figures(40 if quick else 1000)
     yield from group_designs.group_figures(40 if quick else 1000)
     yield group_designs.share_at_zero(20 if quick else 1000)
+    yield group_designs.odd_sites(40 if quick else 1000)
     yield from group_designs.many_tests(200 if quick else 1000)
     yield from group_designs.power_figures(15 if quick else 300)
     yield from multiverse.figures(100 if quick else 1000)
