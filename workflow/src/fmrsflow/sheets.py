@@ -489,9 +489,9 @@ def _read_participants(config: dict, name: str, sites: dict[str, Site], problems
     numbered = [(row.pop("row"), row) for row in rows]
     for number, row in numbered:
         key = (row.get("site"), row.get("subject"))
-        if key in seen:
+        if key in seen and None not in key:
             problems.append(
-                f"{sheet} row {number}: {key[1]} of {key[0]} stands in row {seen[key]} too"
+                f"{sheet} row {number}: {key[1]} of {key[0]} stands in row {seen[key]} too; keep one"
             )
         seen.setdefault(key, number)
         if sites and key[0] and key[0] not in sites:
