@@ -669,9 +669,10 @@ def _read_participants(config: dict, name: str, sites: dict[str, Site], problems
     seen: dict[tuple, int] = {}
     for number, row in found:
         key, sheet = (row.get("site"), row.get("subject")), _people_sheet(config)
-        if key in seen:
+        if key in seen and None not in key:
             problems.append(
-                f"{sheet} row {number}: {key[1]} of {key[0]} stands in row {seen[key]} too"
+                f"{sheet} row {number}: {key[1]} of {key[0]} stands in row {seen[key]} too: keep "
+                "one of them"
             )
         seen.setdefault(key, number)
         if sites and key[0] and key[0] not in sites:
