@@ -19,9 +19,10 @@ from fmrsflow.errors import DataError
 from fmrsflow.files import write_bytes
 from fmrsflow.identity import same_measurements
 from fmrsflow.layout import ROOT
+from fmrsflow.preregistration import REGISTERED
 from fmrsflow.provenance import code_digest, software, write_dataset
 from fmrsflow.sheets import StudyError, read_config, read_study
-from fmrsflow.study import PATH_COLUMNS, STAGE_SETTINGS
+from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, STAGE_SETTINGS
 
 min_version("9.0")
 
@@ -101,7 +102,7 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
         tenancy.check_origin(STUDY)
         if not os.path.exists(FROZEN) or open(FROZEN, "rb").read() != content:
             write_bytes(FROZEN, content)
-            write_dataset(frozen)
+        write_dataset(frozen)
         tenancy.settle(STUDY)
     except (DataError, OSError) as error:
         raise WorkflowError(str(error)) from None

@@ -17,6 +17,7 @@ import numpy as np
 import fit
 import foreign
 import pairs
+import rejection
 from figure import ROOT, Figure, skipped
 from fmrsflow.basis.files import Basis
 from fmrsflow.fids import Fids
@@ -170,6 +171,10 @@ def figures(quick: bool) -> Iterator[Figure]:
         yield from _null(f"own 7T, mixed, {title}, null", null, next(seeds))
     foreign_one = replace(TROUBLES["all at once"], foreign=True)
     yield from _covered("foreign 7T, mixed, all at once", foreign_one, next(seeds))
+    for one in (Scan(corrupted=0.1), Scan(foreign=True, field="3T", corrupted=0.1)):
+        name = f"{'foreign' if one.foreign else 'own'} {one.field}"
+        for line in rejection.figures(one, TR_S, quick):
+            yield replace(line, name=f"{name}, {line.name}")
     yield from _speed()
     yield from pairs.figures(quick)
 

@@ -17,8 +17,10 @@ from scipy.stats import norm
 from figure import Figure, skipped
 from fmrsflow.bold.concordance import Pair, concordance
 from fmrsflow.question import KEYS
+from fmrsflow.sites import meta
 from fmrsflow.sites.answer import ends_of, one_stage, pool, sample_of, variance_rows
 from fmrsflow.sites.arms import with_regions
+from fmrsflow.sites.covariates import effects_of, study_terms
 from fmrsflow.sites.many_tests import holm
 from fmrsflow.sites.power import ChangeSpread, power
 from fmrsflow.sites.variance import decompose, site_means
@@ -131,12 +133,101 @@ def figures(studies: int) -> Iterator[Figure]:
         yield _within(name, 100 * hits / studies, 92.7, 97.3, studies)
 
 
+PATIENTS = -1.0
+"""True difference of the two groups, points of percent change."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """A design of two groups: one in `every` people is a patient, or with `of_sites` all people of
+    every other site."""
+
+    design: Design
+    every: int = 2
+    of_sites: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is, in words."""
+        more = f"one patient in {self.every}"
+        return f"{self.design.name}, {'groups are sites' if self.of_sites else more}"
+
+
+GROUPS = (
+    *(Groups(Design(k, n)) for k in (3, 15) for n in (4, 12)),
+    Groups(Design(6, 12, uneven=True), every=4),
+    Groups(Design(6, 6, travellers=4)),
+    Groups(Design(6, 6, site_sd=0.0)),
+    Groups(Design(6, 8), of_sites=True),
+)
+
+
+def grouped_study(groups: Groups, seed: int) -> tuple[list[dict], dict, dict]:
+    """Responses, sites and cells of people of one study, with a covariate that does nothing."""
+    rows, sites = study(groups.design, seed)
+    rng = np.random.default_rng([seed, 1])
+    persons = list(dict.fromkeys(row["person"] for row in rows))
+    cells = {
+        person: {
+            "age": str(rng.integers(20, 60)),
+            "group": "patients" if k % groups.every == groups.every - 1 else "controls",
+        }
+        for k, person in enumerate(persons)
+    }
+    people = {}
+    for row in rows:
+        own = cells[row["person"]]
+        if groups.of_sites:
+            own["group"] = ("controls", "patients")[list(sites).index(row["site"]) % 2]
+        row["change_percent"] += PATIENTS * (own["group"] == "patients")
+        people[row["site"], row["person"]] = own
+    return rows, sites, people
+
+
+def _group_row(groups: Groups, seed: int) -> dict:
+    """Row of covariates.tsv on the group of one study."""
+    rows, sites, people = grouped_study(groups, seed)
+    terms = study_terms({"covariates": ["age"], "groups": ["group"]}, people, sites)
+    cells = [people[row["site"], row["person"]] for row in rows]
+    found = effects_of(sample_of(rows, sites), cells, terms)
+    return next(row for row in found if row.get("column") == "group")
+
+
+def group_figures(studies: int) -> Iterator[Figure]:
+    """Coverage of the difference of groups in each design, and over them."""
+    covered = []
+    for groups in GROUPS:
+        rows = (_group_row(groups, seed) for seed in range(studies))
+        # Controls may be fewer than patients: then the difference is told the other way round.
+        hits = sum(
+            row["low"] <= (PATIENTS if row["level"] == "patients" else -PATIENTS) <= row["high"]
+            for row in rows
+        )
+        covered.append(100 * hits / studies)
+        name = f"coverage of the difference of groups, {groups.name} (%)"
+        yield _within(name, covered[-1], 92.7, 97.3, studies)
+    whole, n = float(np.mean(covered)), studies * len(GROUPS)
+    yield _within("coverage of the difference of groups, mean (%)", whole, 94.5, 95.5, n)
+
+
 def share_at_zero(studies: int) -> Figure:
     """How often the interval of the site share holds 0 where sites are alike."""
     design, hits = Design(6, 6, site_sd=0.0), 0
     for seed in range(studies):
         hits += decompose(sample_of(*study(design, seed))).get("site").share_low <= 1e-6
     return _at_least(f"coverage of the site share of 0, {design.name} (%)", hits, studies)
+
+
+def odd_sites(studies: int) -> Figure:
+    """How often a site is called unlike the others where all are drawn alike (6 sites x 12)."""
+    design, wrong = Design(6, 12), 0
+    for seed in range(studies):
+        sample = sample_of(*study(design, seed))
+        means = site_means(sample, decompose(sample, intervals=False))
+        left = meta.leave_one_out(means.mean, means.variance)
+        limit = meta.outlier_limit(len(means.sites))
+        wrong += any(abs(one.outlier_z) > limit for one in left)
+    return _at_most(f"a site called unlike the others, {design.name} (%)", wrong, studies)
 
 
 def many_tests(studies: int) -> Iterator[Figure]:
@@ -156,12 +247,6 @@ def many_tests(studies: int) -> Iterator[Figure]:
 
 def not_there() -> Iterator[Figure]:
     """Figures that are wanted and that nothing measures yet, or another benchmark does."""
-    yield skipped(
-        "expected error of plan against simulated scatter, 10 designs (%)",
-        "<= 10",
-        "plan takes SDs of a study, no acquisition: its design optimiser is not built",
-    )
-    yield skipped("ComBat against neuroCombat", "1e-6", "ComBat is not built")
     yield skipped(
         "voxel overlap, displacement of synthetic heads (mm)",
         "<= 1",

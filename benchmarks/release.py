@@ -21,6 +21,12 @@ BUILD = ("python", "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolatio
 
 MOST_MINUTES = 3
 
+HANDED = (
+    "test_lcmodel_gets_averages_water_and_basis",
+    "test_fsl_mrs_gets_averages_water_basis_and_commands",
+    "test_osprey_gets_averages_water_basis_and_a_job",
+)
+
 
 def figures(quick: bool) -> Iterator[Figure]:
     """Figures of the release; `quick` leaves out the demo from the wheel."""
@@ -41,6 +47,16 @@ def figures(quick: bool) -> Iterator[Figure]:
         "import: settings neither carried nor named (Osprey, LCModel, FSL-MRS)",
         "0",
         "tests/unit/stages/test_import.py",
+    )
+    yield held(
+        "sources of sidecars that do not resolve, or name a vendor file",
+        "0",
+        "tests/unit/test_bids_uris.py",
+    )
+    yield held(
+        "averages, water and basis for LCModel, FSL-MRS, Osprey",
+        "read back",
+        *(f"tests/unit/fit/test_other_programs.py::{one}" for one in HANDED),
     )
     yield held(
         "docs: links that lead nowhere, commands that do not parse", "0", "tests/unit/test_docs.py"

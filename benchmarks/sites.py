@@ -15,6 +15,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 import group_designs
+import multiverse
+import planned
 import whole_chain
 from figure import Figure, held
 from fmrsflow.sites import meta, reml
@@ -52,9 +54,13 @@ def figures(quick: bool) -> Iterator[Figure]:
         yield _within(f'type-I error of "{name}" (%)', rate, 4, 6, len(errors))
     yield from _foreign()
     yield from group_designs.figures(40 if quick else 1000)
+    yield from group_designs.group_figures(40 if quick else 1000)
     yield group_designs.share_at_zero(20 if quick else 1000)
+    yield group_designs.odd_sites(40 if quick else 1000)
     yield from group_designs.many_tests(200 if quick else 1000)
     yield from group_designs.power_figures(15 if quick else 300)
+    yield from multiverse.figures(100 if quick else 1000)
+    yield from planned.figures(20, 6, 3) if quick else planned.figures(200, 80)
     yield from group_designs.not_there()
     yield _bootstrap_time(200 if quick else 1000)
     if not quick:

@@ -108,6 +108,14 @@ def analysis_request(stage, *sections):
     return request_digest(code_digest(stage), settings, STUDY.participants)
 
 
+def registered_request():
+    """Digest of what was registered and of all that is compared with it; "" without any."""
+    if not STUDY.preregistration:
+        return ""
+    compared = ("analyses", *ANALYSIS_SETTINGS, *REGISTERED)
+    return request_digest(STUDY.preregistration, [STUDY.config[one] for one in compared])
+
+
 def joined(stage, wildcards):
     """Names of the settings of a job, as the command line of its stage wants them."""
     return "-".join(wildcards[name] for name in STAGE_SETTINGS[stage])
@@ -137,6 +145,12 @@ def minutes(start, each=0, stage=None):
 def of_analysis(stage):
     """Manifests of a stage under the analysis of the wildcards."""
     return lambda wildcards: manifests_of(stage, ANALYSES[wildcards.analysis])
+
+
+def given_norms(wildcards):
+    """The norms that sites are compared with, as far as they are there."""
+    path = STUDY.config["norms"]
+    return [path] if path and os.path.isfile(path) else []
 
 
 def segmentations(wildcards):

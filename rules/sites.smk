@@ -7,6 +7,7 @@ ANSWERS = ("meta", "sites", "variance", "responses", "quality", "problems")
 rule sites:
     input:
         of_analysis("response"),
+        given_norms,
     output:
         f"{RESULTS}/{{analysis}}/sites/record.json",
         [
@@ -49,5 +50,6 @@ rule multiverse:
         runtime=minutes(30),
     params:
         request=analysis_request("sites", "sites"),
+        plan=registered_request(),
     shell:
         f"{FMRSFLOW} sites --study {FROZEN} --multiverse 2> {{log}}"

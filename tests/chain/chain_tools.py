@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,13 @@ def snakemake(folder: Path, *arguments: str, ok: bool = True) -> str:
     if ok:
         assert done.returncode == 0, printed[-6000:]
     return printed
+
+
+def copy_of(run: Path, tmp_path: Path) -> Path:
+    """A copy of a finished run, modification times kept."""
+    folder = tmp_path / "copy"
+    shutil.copytree(run, folder, symlinks=True)
+    return folder
 
 
 def tables(folder: Path) -> dict[str, str]:

@@ -8,13 +8,16 @@ import os
 import zipfile
 
 import pytest
-from chain_tools import tables
+from bold_fixture import MRS_AFFINE, small_run, write_image
+from chain_tools import copy_of, snakemake, tables, write_config
 
 from fmrsflow.bundle_merge import unpack
 from fmrsflow.bundles import MANIFEST, pack
 from fmrsflow.cli import main as fmrsflow
 from fmrsflow.errors import DataError
+from fmrsflow.files import read_json
 from fmrsflow.study import Study
+from fmrsflow.tables import read_table, write_table
 
 pytestmark = pytest.mark.slow
 
@@ -47,11 +50,59 @@ def test_merged_bundles_give_the_tables_of_the_run_on_all_raw_data(bundles, tiny
     paths = [str(bundles / f"{site}.zip") for site in ("beta", "alpha")]
     assert fmrsflow(["merge", *paths, "--results", str(tmp_path / "merged")]) == 0
     merged, whole = tables(tmp_path / "merged"), tables(tiny_run / "results")
-    kinds = ("main/sites/", "multiverse/")
+    kinds = ("main/sites/", "main/bold/", "multiverse/")
     of_sites = {name: digest for name, digest in whole.items() if name.startswith(kinds)}
     assert len(of_sites) > 12
     assert {name: merged.get(name) for name in of_sites} == of_sites
     assert (tmp_path / "merged" / "main" / "report" / "index.html").exists()
+    assert fmrsflow(["verify", str(tmp_path / "merged")]) == 0
+
+
+def with_bold(folder) -> None:
+    """Give each scan of a run a BOLD run over its voxel, of a name that says whose it is."""
+    sheet = folder / "data" / "config" / "scans.tsv"
+    rows = read_table(sheet)
+    for seed, row in enumerate(rows):
+        run, scan = small_run(seed, sign=1.0), f"{row['site']}/sub-{row['subject']}/mrs"
+        (record,) = (folder / "results" / "convert" / scan).glob("*_record.json")
+        centre = read_json(record)["voxel_centre_mm"]
+        affine = run.affine.copy()
+        affine[:3, 3] += centre - (MRS_AFFINE[:3, :3].sum(axis=1) / 2 + MRS_AFFINE[:3, 3])
+        name = f"{row['site']}/Jane_Doe_{row['subject']}"
+        write_image(folder / "data" / f"{name}_bold.nii.gz", run.data, affine, run.tr_s)
+        write_table(folder / "data" / f"{name}_bold.tsv", run.events)
+        row |= {"bold": f"{name}_bold.nii.gz", "bold_events": f"{name}_bold.tsv"}
+    write_table(sheet, rows)
+    write_config(folder, bold={"connectivity": False})
+
+
+def test_bold_of_persons_is_merged_and_its_images_stay(tiny_run, tmp_path, monkeypatch):
+    folder = copy_of(tiny_run, tmp_path)
+    monkeypatch.chdir(folder)
+    with_bold(folder)
+    snakemake(folder, "--cores", "2")
+    paths = []
+    for site in ("alpha", "beta"):
+        paths.append(str(tmp_path / f"{site}.zip"))
+        assert fmrsflow(["bundle", site, "--out", paths[-1]]) == 0
+        with zipfile.ZipFile(paths[-1]) as archive:
+            own = [name for name in archive.namelist() if name.startswith("bold/")]
+            text = b"".join(map(archive.read, own))
+        assert {name.rpartition("_")[2] for name in own} == {
+            *("record.json", "area.tsv", "area.json", "runs.tsv", "runs.json"),
+            *("response.tsv", "response.json", "histogram.tsv", "histogram.json"),
+        }
+        assert b"Jane_Doe" not in text
+    assert fmrsflow(["merge", *paths, "--results", str(tmp_path / "merged")]) == 0
+    merged, whole = tables(tmp_path / "merged"), tables(folder / "results")
+    kinds = ("main/sites/", "main/bold/", "bold/")
+    same = {name: one for name, one in whole.items() if name.startswith(kinds)}
+    apart = {name for name, one in same.items() if merged.get(name) != one}
+    assert {name.rpartition("_")[2] for name in apart} == {"voxels.tsv"}
+    rows = read_table(tmp_path / "merged" / "main" / "bold" / "concordance.tsv")
+    assert sum(row["measure"] == "area" and row["used"] == "true" for row in rows) == 4
+    (page, *_) = (tmp_path / "merged" / "main" / "report" / "scans").rglob("*.html")
+    assert "Mean area under the response of" in page.read_text()
     assert fmrsflow(["verify", str(tmp_path / "merged")]) == 0
 
 

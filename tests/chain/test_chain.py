@@ -12,7 +12,16 @@ import time
 
 import pytest
 import yaml
-from chain_tools import ROOT, command, environment, read_records, snakemake, tables, write_config
+from chain_tools import (
+    ROOT,
+    command,
+    copy_of,
+    environment,
+    read_records,
+    snakemake,
+    tables,
+    write_config,
+)
 
 import digests
 from fmrsflow.files import file_digest, read_json
@@ -34,13 +43,6 @@ def planned_rules(folder, *arguments) -> set[str]:
     names = [line.split()[0] for line in lines[: [bool(line.strip()) for line in lines].index(0)]]
     stages = {"concordance": "bold", "pages": "report", "multiverse": "sites"}
     return {stages.get(name, name) for name in names} - {"total", "all", "complete", "file"}
-
-
-def copy_of(run, tmp_path):
-    """A copy of a finished run, modification times kept."""
-    folder = tmp_path / "copy"
-    shutil.copytree(run, folder, symlinks=True)
-    return folder
 
 
 def test_every_scan_reaches_the_report(tiny_run):
@@ -285,7 +287,7 @@ def test_a_dry_run_tells_all_errors_of_the_sheets_at_once(tiny_study):
 def test_whatever_has_no_name_in_bids_is_ignored_by_its_validator(tiny_run):
     results = tiny_run / "results"
     ignored = (results / ".bidsignore").read_text().split()
-    known = {"dataset_description.json"}
+    known = {"dataset_description.json", "logs"}
     for path in results.iterdir():
         hidden = path.name[0] == "."
         assert hidden or path.name in known or any(path.match(one) for one in ignored), path

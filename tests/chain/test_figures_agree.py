@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import html
 import json
 import re
@@ -78,8 +80,11 @@ def _scan(site: str, stem: str) -> str:
 
 
 def _charts(page: Path) -> list[tuple[str, dict]]:
-    scripts = r'<script type="application/json" id="([^"]*)-data">(.*?)</script>'
-    return [(name, json.loads(text)) for name, text in re.findall(scripts, page.read_text(), re.S)]
+    scripts = r'<script type="text/plain" id="([^"]*)-data">(.*?)</script>'
+    return [
+        (name, json.loads(gzip.decompress(base64.b64decode(text))))
+        for name, text in re.findall(scripts, page.read_text(), re.S)
+    ]
 
 
 def _number(text: str) -> tuple[float, float] | None:

@@ -1,5 +1,5 @@
 """A person's name planted in headers, file names, folders and columns that nothing asks for stands
-in no page, table, record, log or bundle of a real run."""
+in no page, table, record, log, bundle or published dataset of a real run."""
 
 from __future__ import annotations
 
@@ -103,6 +103,8 @@ def test_a_name_leaves_in_no_output(tiny_study, monkeypatch):
     assert "failed" in problems and "sub-02_task-visual_mrs" in problems
     for site in ("alpha", "beta"):
         assert fmrsflow(["bundle", site, "--out", str(results / f"{site}.zip")]) == 0
+    assert fmrsflow(["publish", str(results / "open")]) == 0
+    assert len(list((results / "open").glob("sub-*/anat/*_T1w.nii.gz"))) >= 3
     searched = 0
     for name, content in contents(results):
         if not any(part in name for part in AT_HOME):

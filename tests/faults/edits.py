@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fmrsflow.convert.p_file import p_file_header
+
 OPERATIONS = ("flip", "edit", "cut", "burst")
 """`edit` changes one field of a text or header; the others know nothing of the format."""
 
@@ -24,6 +26,9 @@ _END_OF_HEADER = {
     ".dcm": b"\x00\x56\x20\x00",
 }
 """Last mark before the samples: in DICOM the tag (5600,0020)."""
+
+_MOSTLY_ZERO = (".dat", ".7")
+"""Endings of files whose header has large gaps: bits of bytes that hold something are flipped."""
 
 _NUMBER = re.compile(rb"-?\d+\.?\d*(?:[eE][-+]?\d+)?")
 
@@ -52,7 +57,10 @@ def mutated(path: Path, operation: str, rng: np.random.Generator) -> tuple[bytes
     if operation == "header flip":
         if path.name.endswith(".nii.gz"):
             return _nifti_edit(content, rng)
-        place, bit = int(rng.integers(header_length(path, content))), int(rng.integers(8))
+        places = np.arange(header_length(path, content))
+        if path.suffix in _MOSTLY_ZERO:
+            places = np.flatnonzero(np.frombuffer(content, np.uint8)[: len(places)])
+        place, bit = int(places[rng.integers(len(places))]), int(rng.integers(8))
         changed = bytearray(content)
         changed[place] ^= 1 << bit
         return bytes(changed), f"bit {bit} of header byte {place} flipped"
@@ -147,6 +155,11 @@ def _text_edit(content: bytes, header: int, rng: np.random.Generator) -> tuple[b
 
 def header_length(path: Path, content: bytes) -> int:
     """Bytes before the samples of a file; all of a SPAR or a sheet."""
+    if path.suffix == ".dat":  # of the VD line: its first measurement's header says how long it is
+        start = int.from_bytes(content[16:24], "little")
+        return start + int.from_bytes(content[start : start + 4], "little")
+    if path.suffix == ".7":
+        return p_file_header(path).rhr_rdb_hdr_off_data
     mark = _END_OF_HEADER.get(path.suffix)
     return content.rindex(mark) if mark else len(content)
 

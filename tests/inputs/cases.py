@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from edits import HEADER_OPERATIONS, mutated
+from exporters import EXPORTERS
 from given import Base, Given
 from habits import HABITS
+from heads import HEADS
 from images import IMAGES
 from kit import Case
 from raw_files import RAW_FILES
@@ -81,14 +83,19 @@ def header_cases() -> Iterator[Case]:
         *TEXTS.items(),
         *IMAGES.items(),
         *RAW_FILES.items(),
+        *EXPORTERS.items(),
         ("nifti", HABITS),
+        ("nifti", HEADS),
     ):
         for oddity in oddities:
             yield of(format, oddity)
 
 
-MUTATED = ("sdat", "rda", "jmrui", "raw", "dicom", "nifti")
+MUTATED = ("sdat", "rda", "jmrui", "raw", "dicom", "nifti", "twix", "pfile")
 """Formats with a header of their own."""
+
+BINARY = ("twix", "pfile")
+"""Those whose header is cut into fields by place: an edit that moves these is damage."""
 
 
 def mutated_cases(n: int, seed: int) -> Iterator[Case]:
@@ -96,6 +103,7 @@ def mutated_cases(n: int, seed: int) -> Iterator[Case]:
     for number in range(n):
         format = MUTATED[number % len(MUTATED)]
         operation = HEADER_OPERATIONS[number // len(MUTATED) % len(HEADER_OPERATIONS)]
+        operation = "header flip" if format in BINARY else operation
         yield Case(
             f"{number}: {format}, {operation}", _mutation(format, operation, seed + number), False
         )

@@ -218,3 +218,14 @@ def as_one(given: Given) -> None:
     given.reference = averaged(given.reference) if given.reference else None
     given.events, given.row["events"], given.row["condition"] = None, "", "rest"
     given.site["transients"] = None
+
+
+MAPS = ("gm", "wm", "csf")
+"""Columns of tissue maps."""
+
+
+def with_t1w(given: Given) -> None:
+    """The T1w in the place of the maps, for the built-in segmentation."""
+    given.row["t1w"] = given.row["gm"].replace("_label-GM_probseg", "_T1w")
+    for name in MAPS:
+        given.row[name] = ""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from given import Base, Given, as_one
+from given import Base, Given, as_one, with_t1w
 from mutations import CONFIG, in_child
 from written import FORMATS, PERSON
 
@@ -59,7 +59,9 @@ CONVERTED = (
     *("te_s", "tr_s", "reference", "voxel_mm", "spectral_width_hz", "frequency_mhz"),
     *("excitations_per_transient", "water_transients", "water_before_each"),
 )
-LATER = ("anatomy", "preprocess", "fit", "quantify", "response")
+LATER = ("segment", "anatomy", "preprocess", "fit", "quantify", "response")
+ABOUT_TISSUE = ("segment", "anatomy")
+"""Where these fail, a scan has no molal values, and is told so."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +161,14 @@ class Kit:
         if found.failed:
             return Outcome(case.name, LOST if case.good else REFUSED, (found.failed,))
         series = bool(given.row["events"])
-        usual = {_plain(one) for one in self.undisturbed(given.format, series).warnings}
+        t1w = bool(given.row.get("t1w"))
+        right = self.undisturbed(given.format, series, t1w)
+        usual = {_plain(one) for one in right.warnings}
         flags = tuple(one for one in found.warnings if _plain(one) not in usual)
-        truth = self.undisturbed(TRUTH[FORMATS[given.format].vendor], series)
+        truth = self.undisturbed(TRUTH[FORMATS[given.format].vendor], series, t1w)
         wrong, moved = compared(found.values, truth.values, case.less_noise)
+        if lost := right.values.keys() - found.values.keys():
+            wrong = wrong or f"no {', '.join(sorted(lost))}"
         if flags:
             return Outcome(case.name, FLAGGED, flags, moved)
         return Outcome(case.name, SILENT if wrong else RIGHT, (wrong,) if wrong else (), moved)
@@ -187,12 +193,15 @@ class Kit:
             shutil.copytree(folder / "results", made)
         return made
 
-    def undisturbed(self, format: str, series: bool) -> Numbers:
-        """Numbers of the undisturbed scan in a format: as a series, or as one average."""
-        if (format, series) not in self.truths:
+    def undisturbed(self, format: str, series: bool, t1w: bool = False) -> Numbers:
+        """Numbers of the undisturbed scan in a format: as a series, or as one average; with tissue
+        maps, or with its T1w."""
+        if (format, series, t1w) not in self.truths:
             right = self.base.given(format)
             if not series:
                 as_one(right)
+            if t1w:
+                with_t1w(right)
             kept = self.work / "undisturbed"
             shutil.rmtree(kept, ignore_errors=True)
             kept.mkdir()
@@ -201,8 +210,8 @@ class Kit:
             assert said == "", said
             found = self._numbers(kept, right)
             assert isinstance(found, Numbers) and not found.failed, found
-            self.truths[format, series] = found
-        return self.truths[format, series]
+            self.truths[format, series, t1w] = found
+        return self.truths[format, series, t1w]
 
     def _numbers(self, folder: Path, given: Given) -> Numbers | str:
         """Numbers of a converted scan; text where a stage ends with a traceback."""
@@ -226,9 +235,10 @@ class Kit:
         said = in_child(_stages, folder, tuple(stages))
         if said is None or said:
             return _tail(said)
-        records = {stage: _record(folder, stage, key) for stage in LATER if stage in stages}
+        ran = [stage for stage in LATER if stage in stages and study.items(stage)]
+        records = {stage: _record(folder, stage, key) for stage in ran}
         failed = [one for one in records.values() if one["status"] == "failed"]
-        failed = [one for one in failed if one["failed_at"] not in ("anatomy",)]
+        failed = [one for one in failed if one["failed_at"] not in ABOUT_TISSUE]
         warnings = [text for one in records.values() for text in one["warnings"]]
         warnings += records.get("response", {}).get("flags", [])
         limits = study.config["quality"]
@@ -293,6 +303,8 @@ def _stages(folder: Path, stages: tuple[str, ...]) -> str:
     study = _study(folder)
     choice = study.config["analyses"][study.config["primary"]]
     for stage in stages:
+        if not study.items(stage):
+            continue  # a T1w to segment, where maps are named
         names = "-".join(choice[setting] for setting in STAGE_SETTINGS[stage])
         code = cli.main([stage, *([names] if names else []), *[i.key for i in study.items(stage)]])
         if code:
@@ -384,7 +396,7 @@ def _same(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
 
 def _plain(text: str) -> str:
     """A sentence without its numbers and names of files."""
-    return re.sub(r"-?\d+(\.\d+)?(e-?\d+)?", "#", re.sub(r"\S+/\S+", "", text))
+    return re.sub(r"-?\d+(\.\d+)?(e[-+]?\d+)?", "#", re.sub(r"\S+/\S+", "", text))
 
 
 def _leaks(folder: Path, said: str) -> str:

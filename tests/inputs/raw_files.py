@@ -50,6 +50,19 @@ def _cut_between(given: Given) -> None:
     given.edit("mrs", lambda content: content[: -192 - 2 * readout])
 
 
+def _stopped(lost: int, more: int = 0) -> Callable[[Given], None]:
+    """A file of VB without its end and its last transients, and bytes of the first of these."""
+
+    def change(given: Given) -> None:
+        how = {"line": "VB", "counter": "Set"}
+        _twix(how)(given)
+        readout = 128 + 8 * given.fids.n_points
+        whole = len(twix_files.measurement(given.fids, twix_files.Written(**how, person=PERSON)))
+        given.edit("mrs", lambda content: content[: whole - 128 - lost * readout + more])
+
+    return change
+
+
 def _two_p_files(given: Given) -> None:
     """The reference in a P-file of its own, with the receiver set 6 dB lower."""
     given.row["ref"] = given.row["mrs"].replace("_svs", "_mrsref")
@@ -70,6 +83,9 @@ SLASER = {"psd": "slaser", "nex": 2}
 TWIX = [
     Oddity("as it is", lambda given: None, True),
     Oddity("of the VB line", _twix({"line": "VB", "counter": "Set"}), True),
+    Oddity("of the VB line, stopped", _stopped(0), True),
+    Oddity("of the VB line, stopped before its last two", _stopped(2), False),
+    Oddity("of the VB line, cut within a transient", _stopped(1, 500), False),
     Oddity("counted by Rep", _twix({"counter": "Rep"}), True),
     Oddity("low gain in both", _twix({"gain": 0}), True),
     Oddity("low gain in the reference", _twix({}, {"gain": 0}), False),

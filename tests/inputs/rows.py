@@ -29,11 +29,39 @@ def _each(**values) -> Callable[[Base], Given]:
 def _times(factor: float, shift: float = 0.0):
     def change(rows):
         for row in rows:
-            row["onset"] = f"{float(row['onset']) * factor + shift:g}"
+            row["onset"] = f"{float(row['onset']) * factor + shift:.12g}"
             row["duration"] = f"{float(row['duration']) * factor:g}"
         return rows
 
     return _events(change)
+
+
+def _all(function) -> Callable[[Base], Given]:
+    """A change of each row of events."""
+    return _events(lambda rows: [function(row) for row in rows])
+
+
+def _commas(row: dict) -> dict:
+    return row | {key: f"{float(row[key]):.1f}".replace(".", ",") for key in ("onset", "duration")}
+
+
+def _presses(rows: list[dict]) -> list[dict]:
+    """A button press within each event of the task, as stimulus programs log it."""
+    more = [
+        {**row, "onset": float(row["onset"]) + 3.2, "duration": "0", "trial_type": "press"}
+        for row in rows
+        if row["trial_type"] != "rest"
+    ]
+    return sorted([*rows, *more], key=lambda row: float(row["onset"]))
+
+
+def _file_of_events(change: Callable[[bytes], bytes]) -> Callable[[Base], Given]:
+    """The bytes of events.tsv changed."""
+    return _named(lambda given: given.edit("events", change))
+
+
+def _tab_behind(content: bytes) -> bytes:
+    return content.replace(b"\n", b"\t\n")
 
 
 def _named(function) -> Callable[[Base], Given]:
@@ -104,6 +132,15 @@ def _people(*persons: str | None, subjects=("01", "02")):
         ]
 
     return change
+
+
+def _participant_id(first: Given, second: Given) -> None:
+    first.people = [{"participant_id": f"sub-{n}", "age": 30} for n in ("01", "02")]
+
+
+def _row_twice(first: Given, second: Given) -> None:
+    second.row.clear()
+    second.row.update(first.row)
 
 
 def _twin(first: Given, second: Given) -> None:
@@ -221,6 +258,42 @@ ROWS = [
     ),
     Case("events: twice the same row", _events(lambda rows: [rows[0], *rows]), False),
     Case("events: none", _events(lambda rows: rows[:0]), False),
+    Case("events: commas in all numbers", _all(_commas), False),
+    Case(
+        "events: times of the day",
+        _all(lambda row: row | {"onset": f"10:{int(float(row['onset'])) // 60:02d}:00"}),
+        False,
+    ),
+    Case("events: seconds since midnight", _times(1.0, 43_200.0), False),
+    Case("events: seconds since 1970", _times(1.0, 1.7e9), False),
+    Case("events: from the trigger of an fMRI run, 300 s before", _times(1.0, 300.0), False),
+    Case("events: from a trigger within the scan", _times(1.0, -20.0), False),
+    Case("events: with button presses", _events(_presses), False),
+    Case(
+        "events: one onset, two types",
+        _events(lambda rows: [*rows[:2], {**rows[1], "trial_type": "face"}, *rows[2:]]),
+        False,
+    ),
+    Case(
+        "events: column names in capitals",
+        _all(lambda row: {key.capitalize(): value for key, value in row.items()}),
+        False,
+    ),
+    Case("events: parted by commas", _file_of_events(lambda c: c.replace(b"\t", b",")), False),
+    Case("events: byte order mark", _file_of_events(lambda c: b"\xef\xbb\xbf" + c), True),
+    Case("events: CRLF", _file_of_events(lambda c: c.replace(b"\n", b"\r\n")), True),
+    Case("events: blanks for tabs", _file_of_events(lambda c: c.replace(b"\t", b"  ")), False),
+    Case("events: a tab behind each line", _file_of_events(_tab_behind), False),
+    Case(
+        "events: quotes round cells",
+        _all(lambda row: {key: f'"{value}"' for key, value in row.items()}),
+        False,
+    ),
+    Case(
+        "events: more columns",
+        _all(lambda row: row | {"response_time": "n/a", "stim_file": "a b.png"}),
+        True,
+    ),
     Case(
         "events: absent",
         _named(
@@ -242,6 +315,10 @@ ROWS = [
     Case("participants 1 for 01", pair(_people("a", "b", subjects=("1", "2"))), False),
     Case("participants sub-01 for 01", pair(_people("a", "b", subjects=("sub01", "sub02"))), False),
     Case("subject 1 beside 01", pair(_twin, "02"), False),
+    Case("participants: a row twice", pair(_people("a", "a", subjects=("01", "01"))), False),
+    Case("participants: two persons", pair(_people("a", "b", subjects=("01", "01"))), False),
+    Case("participants: BIDS' participant_id", pair(_participant_id), False),
+    Case("scans: a row twice", pair(_row_twice), False),
     Case("sheet: echo time in ms", _site(te_s="30"), False),
     Case("sheet: echo time 1.5 ms off", _site(te_s="0.0315"), False),
     Case("sheet: echo time 0.2 ms off", _site(te_s="0.0302"), True),

@@ -54,10 +54,8 @@ _LOOPS = ("Lin", "Ave", "Sli", "Par", "Eco", "Phs", "Rep", "Set", "Seg")
 
 def twix_file(fids: Fids, how: Written = Written()) -> bytes:
     """Bytes of a twix file of FIDs with all their coils."""
-    measurement = _measurement(fids, how)
-    if how.line == "VB":
-        return measurement + bytes(-len(measurement) % 512)
-    return raid(measurement)
+    made = measurement(fids, how)
+    return made + bytes(-len(made) % 512) if how.line == "VB" else raid(made)
 
 
 def raid(*measurements: bytes) -> bytes:
@@ -71,11 +69,12 @@ def raid(*measurements: bytes) -> bytes:
 
 def adjusted(fids: Fids, before: int, how: Written = Written()) -> bytes:
     """Bytes of a VD file with adjustments before the scan: of half the signal, and low gain."""
-    other = _measurement(fids.with_data(0.5 * fids.data), replace(how, gain=0))
-    return raid(*[other] * before, _measurement(fids, how))
+    other = measurement(fids.with_data(0.5 * fids.data), replace(how, gain=0))
+    return raid(*[other] * before, measurement(fids, how))
 
 
-def _measurement(fids: Fids, how: Written) -> bytes:
+def measurement(fids: Fids, how: Written) -> bytes:
+    """One measurement with its end."""
     header = _header(fids, how)
     # The converter conjugates what it reads, and so does NIfTI-MRS of ours.
     samples = np.ascontiguousarray(fids.data, np.complex64)

@@ -6,6 +6,7 @@ after the manuals of these programs. What a header holds of a person must reach 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,6 +89,8 @@ def _rda(fids: Fids, path: Path) -> None:
     writers.write_rda(fids, path)
     header, end, samples = path.read_bytes().partition(b">>> End of header <<<")
     text = header.decode()
+    if fids.told.averages:
+        text = re.sub("NumberOfAverages: .*", f"NumberOfAverages: {fids.told.averages:f}\r", text)
     for key, value in (("Name", "name"), ("ID", "id"), ("BirthDate", "born")):
         old = next(line for line in text.splitlines() if line.startswith(f"Patient{key}:"))
         text = text.replace(old, f"Patient{key}: {PERSON[value]}")
@@ -199,5 +202,6 @@ FORMATS = {
 
 
 def averaged(fids: Fids) -> Fids:
-    """The plain mean of all transients as one."""
-    return replace(fids, data=fids.data.mean(axis=0, keepdims=True, dtype=complex))
+    """The plain mean of all transients as one; formats with a count of them say how many."""
+    data = fids.data.mean(axis=0, keepdims=True, dtype=complex)
+    return replace(fids, data=data, told=replace(fids.told, averages=float(fids.n_transients)))

@@ -12,6 +12,7 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+import yaml
 
 import report_fixture as made
 from fmrsflow import bundle_merge, bundles, cli
@@ -22,9 +23,10 @@ from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, MachineFault
 from fmrsflow.files import read_json, write_bytes
 from fmrsflow.results import read_record, record_bytes
-from fmrsflow.sheets import PLAIN_SECTIONS, schema
+from fmrsflow.sheets import PLAIN_SECTIONS, read_plan, schema
 from fmrsflow.stages import merge
 from fmrsflow.study import ANALYSIS_SETTINGS
+from fmrsflow.tables import columns_of
 
 SAID = [
     "siteA/Jane_Doe/rest.SDAT and rest.SPAR of /home/Jane_Doe/scan: odd",
@@ -48,6 +50,7 @@ def make_study(root):
         config[section] = {name: dict(defaults) for name in config[section]} if named else defaults
     config["analyses"] = {"main": made.ANALYSIS, "again": made.ANALYSIS}
     config["sites"] |= {"bootstraps": 0, "estimator": "blocks"}
+    config["sites"] |= {"covariates": ["age"], "groups": ["sex", "arm"]}
     config["data_root"] = str(root / "Jane_Doe" / "data")
     config["sites_sheet"] = config["scans_sheet"] = "/home/Jane_Doe/sheet.tsv"
     config["basis"]["simulated"]["path"] = "Jane_Doe/{site}.basis"
@@ -66,7 +69,10 @@ def make_study(root):
     ]
     sites = study.sites
     scans.append(replace(scans[1], subject="02", mrs="siteB/Jane_Doe/lost.SDAT"))
-    persons = tuple({"site": name, "subject": "01", "age": 31.0, "sex": "F"} for name in sites)
+    persons = tuple(
+        {"site": name, "subject": "01", "age": age, "sex": sex, "note": "Jane_Doe"}
+        for name, age, sex in zip(sites, ("31", "35-40"), "FM")
+    )
     return replace(study, config=config, scans=tuple(scans), sites=sites, participants=persons)
 
 
@@ -228,11 +234,17 @@ def test_the_list_of_what_leaves_tells_what_is_of_persons(study, tmp_path, monke
     assert f"  trial types and conditions: {', '.join(sorted(made.CONDITIONS))}\n" in printed
 
 
-def test_ages_leave_in_whole_years(study):
-    rows = tuple({**row, "age": 31.4} for row in study.participants)
-    packed, _ = pack(replace(study, participants=rows), "siteA")
+def test_only_columns_of_people_that_the_configuration_names_leave(study, packed):
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        assert [row["age"] for row in json.loads(archive.read(STUDY))["participants"]] == [31.0]
+        (row,) = json.loads(archive.read(STUDY))["participants"]
+    assert row == {"site": "siteA", "subject": "01", "age": "31", "sex": "F"}
+    config = study.config | {"sites": study.config["sites"] | {"covariates": [], "groups": []}}
+    content, manifest = pack(replace(study, config=config), "siteA")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert json.loads(archive.read(STUDY))["participants"] == [
+            {"site": "siteA", "subject": "01"}
+        ]
+    assert "age" not in manifest["of_persons"] and "sex" not in manifest["of_persons"]
 
 
 def test_the_manifest_lists_every_file_with_its_digest(packed):
@@ -290,7 +302,12 @@ def _second_site(study):
         (edited(STUDY, _second_site), "holds one site"),
         (edited(STUDY, lambda study: study["scans"][0].update(site="siteB")), "not of site"),
         (_participant(site="siteB"), "siteB is not of site siteA"),
-        (_participant(age=-3.0), "age: -3.0 is below 0"),
+        (_participant(age=-3.0), "age: -3.0 is not an age"),
+        (_participant(age="old"), "age: 'old' is neither an age in years nor a span"),
+        (_participant(arm="on\nhold"), "is no group's name"),
+        (_participant(note="x"), "participants have a column 'note'"),
+        (_setting("sites", covariates=[{"a": 1}]), "is not a column"),
+        (_setting("sites", groups=["birth_date"]), "tells who somebody is"),
         (_setting("analyses", "main", preprocess="x/../../.."), "there is no setting 'x/../../..'"),
         (_setting("sites", bootstraps=10**12), "bootstraps: 1000000000000 is above 100000"),
         (_setting("sites", effect_percent="three"), "'three' is not a number"),
@@ -404,12 +421,21 @@ def test_the_same_raw_data_under_two_names_of_sites_are_told(study, packed, tmp_
 
 
 def test_merged_tables_are_those_of_all_results_but_for_names_of_files(study, tmp_path):
-    """With a failed scan and two analyses; a name in a message alone may differ."""
+    """With a failed scan, two analyses and a preregistration, which is named where bundles are
+    merged and in none of them; a name in a message alone may differ."""
+    plan = {key: one for key, one in study.config.items() if one is not None}
+    plan |= {"version": "0.1.0", "quality": {**plan["quality"], "min_snr_tcr": 12.5}}
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+    study = replace(study, preregistration=read_plan(str(tmp_path / "plan.yaml"), problems := []))
+    assert not problems
     (tmp_path / "study.json").write_text(study.save_text())
     paths = [tmp_path / f"{site}.zip" for site in study.sites]
     for path in paths:
         path.write_bytes(pack(study, path.stem)[0])
-    assert fmrsflow(["merge", *map(str, paths), "--results", str(tmp_path / "merged")]) == 0
+        assert unpack(path).study.preregistration == {}
+    given = ["--results", str(tmp_path / "merged")]
+    given += ["--preregistration", str(tmp_path / "plan.yaml")]
+    assert fmrsflow(["merge", *map(str, paths), *given]) == 0
     for choice in ("main", "again", "--multiverse"):
         assert fmrsflow(["sites", "--study", str(tmp_path / "study.json"), choice]) == 0
     whole = [
@@ -417,7 +443,9 @@ def test_merged_tables_are_those_of_all_results_but_for_names_of_files(study, tm
         for folder in ("main/sites", "again/sites", "multiverse")
         for path in (study.results / folder).glob("*.tsv")
     ]
-    assert len(whole) > 22
+    assert len(whole) > 25
+    deviations = (study.results / "multiverse/deviations.tsv").read_text()
+    assert deviations.splitlines()[1:] == ["exclusion\tn/a\tquality: min_snr_tcr\t12.5\t10"]
     for path in whole:
         text = path.read_text()
         for said, heard in (*zip(SAID, HEARD), ("siteB/Jane_Doe/lost.SDAT", "withheld")):
@@ -482,3 +510,65 @@ def test_a_killed_process_is_the_machine_s_fault_and_no_bundle_s(tmp_path, monke
     monkeypatch.setattr(cli, "main", killed)
     with pytest.raises(MachineFault, match="was killed"):
         merge._without_pages(tmp_path / "study.json", ["main"], {"A": [("a",)], "B": [("b",)]})
+
+
+@pytest.fixture(scope="module")
+def with_bold(study):
+    """A site's study whose scan has a BOLD run, with what the stage leaves of it."""
+    (scan,) = study.scans_of("siteA")
+    scan = replace(scan, bold="siteA/Jane_Doe/run.nii.gz", bold_events="siteA/Jane_Doe/run.tsv")
+    part = replace(study, sites={"siteA": study.sites["siteA"]}, scans=(scan,))
+    job = Job("bold", part, scan, {})
+    area = {"condition": "sum", "area_mean": 4.2, "area_mean_se": 0.5, "area_total": 42.0}
+    area |= {"area_total_se": 5.0, "negative_share": 0.1, "sign": 1, "n_voxels": 10}
+    job.save("area", [area], columns_of("bold", "area"))
+    job.save("voxels", [], columns_of("bold", "voxels"))
+    job.save("response.png", b"PNG of Jane_Doe")
+    job.warn(f"{scan.bold}: odd")
+    body = {"area_mean_percent_s": 4.2, "area_mean_se_percent_s": 0.5, "n_runs": 1}
+    job.finish("ok", None, None, {**body, "conditions": ["easy"], "not_used": None})
+    return part
+
+
+BOLD = "bold/siteA/sub-01/mrs/sub-01_desc-bold"
+
+
+def test_bold_of_a_person_leaves_as_tables_alone(with_bold, tmp_path):
+    content, manifest = pack(with_bold, "siteA")
+    own = {name for name in manifest["files"] if name.startswith("bold/")}
+    assert own == {f"{BOLD}_{what}" for what in ("record.json", "area.tsv", "area.json")}
+    assert "easy" in manifest["levels"]["trial types and conditions"]
+    (tmp_path / "a.zip").write_bytes(content)
+    bundle = unpack(tmp_path / "a.zip")
+    for name in own:
+        assert b"Jane_Doe" not in bundle.files[name]
+    assert bundle.study.scans[0].bold == bundles.WITHHELD
+    assert len(bundle.study.items("bold")) == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "old", "new", "said"),
+    [
+        ("area.tsv", b"4.2", b"1e300", "beyond"),
+        ("area.tsv", b"area_mean\t", b"area\t", "lacks the column|other columns"),
+        ("record.json", b'"n_runs": 1', b'"n_runs": "many"', "n_runs is not of the kind"),
+        (
+            "record.json",
+            b'"conditions": [',
+            b'"conditions": [[1], ',
+            "conditions is not of the kind",
+        ),
+    ],
+)
+def test_bad_bold_is_refused_at_the_door(with_bold, tmp_path, what, old, new, said):
+    def change(content):
+        name = f"{BOLD}_{what}"
+        assert old in content[name]
+        content[name] = content[name].replace(old, new, 1)
+        record = json.loads(content[f"{BOLD}_record.json"])
+        digest = hashlib.sha256(content[name]).hexdigest()
+        record["files"] |= {} if what == "record.json" else {name.rsplit("/", 1)[1]: digest}
+        content[f"{BOLD}_record.json"] = record_bytes(record)
+
+    with pytest.raises(DataError, match=said):
+        unpack(rewritten(pack(with_bold, "siteA")[0], tmp_path / "a.zip", change))

@@ -56,7 +56,17 @@ def test_an_example_says_how_settings_of_a_stage_are_named(study, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["sites main", "report main", "plan", "summary", "view", "convert a/b", "bundle a"]
+    "command",
+    [
+        "sites main",
+        "report main",
+        "plan",
+        "summary",
+        "view",
+        "convert a/b",
+        "bundle a",
+        "publish a",
+    ],
 )
 def test_every_command_takes_the_study_alike(tmp_path, monkeypatch, capsys, command):
     monkeypatch.chdir(tmp_path)

@@ -206,6 +206,9 @@ def settings_page() -> str:
     for section in (*ANALYSIS_SETTINGS, *PLAIN_SECTIONS):
         kind = "named settings" if section in ANALYSIS_SETTINGS else "of all analyses"
         lines += ["", f"## {section}", "", f"`{section}:`, {kind}.", "", *_table(section)]
+    lines += ["", "## preregistration", ""]
+    lines += ["Keys of a preregistration beside those of the configuration.", ""]
+    lines += _table("preregistration")
     for sheet in ("sites", "scans", "participants"):
         lines += ["", f"## {sheet}.tsv", "", *_table(f"{sheet}_sheet")]
     return "\n".join([*lines, ""])

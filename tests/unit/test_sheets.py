@@ -204,6 +204,81 @@ def test_people_without_scans_and_scans_without_people_are_no_error(files, tmp_p
     assert read_study(files(scans=TWO, participants_sheet="people.tsv")).participants
 
 
+BIDS = """participant_id	age	sex	group	diagnosis
+sub-01	35-40	female	patients	free text
+sub-02	31.9	M	controls	more
+sub-77	20	M	controls	not scanned
+"""
+ASKED = {"covariates": ["age"], "groups": ["sex", "group"]}
+
+
+def people_of(study):
+    return {(row["site"], row["subject"]): row for row in study.participants}
+
+
+def test_a_bids_sheet_is_of_the_site_that_names_it(files, tmp_path):
+    (tmp_path / "a.tsv").write_text(BIDS)
+    (tmp_path / "b.tsv").write_text(BIDS.replace("35-40", "n/a").replace("patients", "controls"))
+    sheets = {"A": "a.tsv", "B": "b.tsv"}
+    study = read_study(files(scans=TWO, participants_sheet=sheets, sites=SITES) | {"sites": ASKED})
+    found = people_of(study)
+    assert set(found) == {("A", "01"), ("A", "02"), ("B", "01")}  # nobody who was not scanned
+    assert found["A", "01"] == {
+        "site": "A", "subject": "01", "age": "35-40", "sex": "F", "group": "patients",
+    }  # fmt: skip
+    assert found["A", "02"]["age"] == "31" and "age" not in found["B", "01"]
+    # Equal labels at two sites are two people.
+    assert study.people()["B", "B/01"] == {"sex": "F", "group": "controls"}
+
+
+def test_columns_that_no_setting_names_are_not_read(files, tmp_path):
+    (tmp_path / "people.tsv").write_text(PEOPLE.replace("person", "person\tage\thobby").replace(
+        "anna", "anna\t31\tchess"
+    ))  # fmt: skip
+    study = read_study(files(scans=TWO, participants_sheet="people.tsv"))
+    assert all(set(row) <= {"site", "subject", "person"} for row in study.participants)
+    assert "chess" not in study.save_text() and "31" not in str(study.participants)
+
+
+def test_somebody_who_travelled_has_at_each_site_what_one_of_them_knows(files, tmp_path):
+    (tmp_path / "people.tsv").write_text(
+        "site\tsubject\tperson\tage\nA\t01\tanna\t31\nB\t01\tanna\tn/a\n"
+    )
+    config = files(scans=TWO, participants_sheet="people.tsv") | {"sites": {"covariates": ["age"]}}
+    assert read_study(config).people()["B", "anna"] == {"age": "31"}
+
+
+@pytest.mark.parametrize(
+    ("sheet", "asked", "message"),
+    [
+        ("site\tsubject\tage\nA\t01\told\n", ASKED, "'old' is neither an age in years"),
+        ("site\tsubject\tage\nA\t01\t30\n", ASKED, "no column group, which config.yaml names"),
+        ("site\tsubject\tpersn\nA\t01\tx\n", {}, "'persn'; did you mean 'person'?"),
+        ("site\tsubject\tbmi\nA\t01\tx\n", {"covariates": ["bmi"]}, "name the column in `groups`"),
+        ("site\tsubject\tarm\nA\t01\t=1+1\n", {"groups": ["arm"]}, "is no group's name"),
+        ("site\tsubject\nA\t01\n", {"groups": ["birth_date"]}, "tells who somebody is"),
+        ("site\tsubject\nA\t01\n", {"covariates": ["vendor"]}, "vendor of sites.tsv is compared"),
+        ("site\tsubject\nA\t01\n", {"groups": ["person"]}, "says who a row is of"),
+        ("site\tsubject\nA\t01\n", {"interactions": ["age:sex"]}, "age is neither in"),
+        ("site\tsubject\nA\t01\n", {"interactions": ["age"]}, "not of the form a:b"),
+        ("site\tsubject\nA\t01\n", {"groups": "sex"}, "is not a list of columns"),
+    ],
+)
+def test_people_who_cannot_be_compared_are_told(files, tmp_path, sheet, asked, message):
+    (tmp_path / "people.tsv").write_text(sheet)
+    found = problems(files(scans=TWO, participants_sheet="people.tsv") | {"sites": asked})
+    assert any(message in one for one in found), found
+
+
+def test_a_column_of_dates_is_no_group(files, tmp_path):
+    rows = "".join(f"A\t{n:02d}\td{n}\n" for n in range(1, 20))
+    (tmp_path / "people.tsv").write_text("site\tsubject\tvisit\n" + rows)
+    found = problems(
+        files(scans=TWO, participants_sheet="people.tsv") | {"sites": {"groups": ["visit"]}}
+    )
+    assert any("visit has 19 values in 19 rows: these are no groups" in one for one in found)
+
+
 def test_one_file_under_two_names_is_told_and_files_of_one_size_are_not(files, tmp_path):
     scans = TWO.replace("a/2.rda", "copy.rda")
     study = read_study(files(scans=scans, data_root=str(tmp_path)))

@@ -8,7 +8,7 @@ import pytest
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from fmrsflow.anatomy.brain import about_brain, about_brain_of_bold, brain_mask, is_stripped
-from fmrsflow.anatomy.tissue import segment
+from fmrsflow.anatomy.tissue import contrast_doubts, segment
 from fmrsflow.anatomy.voxel import tissue_fractions
 from fmrsflow.bold.mask import with_data
 from fmrsflow.convert.reader import read
@@ -62,6 +62,50 @@ def test_maps_are_probabilities_that_sum_to_one_inside_the_brain(maps):
     np.testing.assert_allclose(total[maps.mask], 1, atol=1e-5)
     assert not total[~maps.mask].any()
     assert min(one.min() for one in (maps.gm, maps.wm, maps.csf)) >= 0
+
+
+def inverted(values):
+    """Fluid bright and white matter dark, as in a T2w."""
+    return np.where(values > 0.02 * values.max(), values.max() - values, 0)
+
+
+def ran_over(values):
+    """Bytes of 600 grey levels, of which those from 256 on begin anew."""
+    return (600 * values / values.max()) % 256
+
+
+@pytest.mark.parametrize("change", [inverted, ran_over])
+def test_what_is_no_t1w_gives_no_tissue_in_silence(change):
+    """Refused, or told where its three classes are apart by chance."""
+    head = make_head(np.random.default_rng(0), np.random.default_rng(10), spacing_mm=4.0)
+    spacing = np.sqrt((head.affine[:3, :3] ** 2).sum(axis=0))
+    right = segment(head.t1w.astype(np.float32), head.affine)
+    assert contrast_doubts(right, spacing) == []
+    try:
+        found = segment(change(head.t1w.astype(np.float32)), head.affine)
+    except DataError as error:
+        assert "white matter" in str(error)
+    else:
+        assert contrast_doubts(found, spacing)
+
+
+def test_a_measured_brain_with_its_contrast_inverted_is_refused(shared_data):
+    image = nib.load(shared_data / f"{PHILIPS}_T1w_brain.nii.gz")
+    values = image.get_fdata(dtype=np.float32)
+    spacing = np.array(image.header.get_zooms()[:3])
+    assert contrast_doubts(segment(values, image.affine), spacing) == []
+    with pytest.raises(DataError, match="does not lie as deep as white matter does"):
+        segment(inverted(values), image.affine)
+
+
+def test_no_numbers_outside_the_brain_are_background(head, maps):
+    values = head.t1w.astype(np.float32)
+    outside = np.where(distance_transform_edt(~maps.mask) > 3, np.nan, values)
+    zeros = segment(np.nan_to_num(outside), head.affine)
+    np.testing.assert_array_equal(segment(outside, head.affine).gm, zeros.gm)
+    inside = np.where(distance_transform_edt(maps.mask) > 20, np.nan, values)
+    with pytest.raises(DataError, match="no numbers within the brain"):
+        segment(inside, head.affine)
 
 
 def test_measured_t1w_gives_the_fractions_of_other_tools(shared_data):

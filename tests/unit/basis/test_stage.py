@@ -191,20 +191,3 @@ def test_the_command_writes_basis_and_record_and_a_failure_stays_with_its_site(t
     failed = json.loads((results / "basis-fast/odd_desc-basis_record.json").read_text())
     assert failed["status"] == "failed"
     assert "MEGA-PRESS" in failed["reason"]
-
-
-def test_an_exported_basis_is_read_back_as_the_one_that_was_made(tmp_path):
-    results = tmp_path / "results"
-    config = {"results": str(results), "data_root": str(tmp_path), "basis": {"fast": FEW}}
-    study = Study(config=config, sites={"leiden": SITE}, scans=())
-    (tmp_path / "study.json").write_text(study.save_text())
-    arguments = ["--study", str(tmp_path / "study.json"), "--export", "lcmodel"]
-    assert stage.main([*arguments, "--export", "fsl", "fast", "leiden"]) == 0
-    made = files.read_npz(results / "basis-fast/leiden_desc-basis_basis.npz").broadened(1.0)
-    record = json.loads((results / "basis-fast/leiden_desc-basis_record.json").read_text())
-    assert record["status"] == "ok"
-    assert "leiden_desc-basis_fsl/Glu.json" in record["files"]
-    for name in ("leiden_desc-basis_lcmodel.basis", "leiden_desc-basis_fsl"):
-        again = formats.read_basis(results / "basis-fast" / name).select(made.names)
-        np.testing.assert_allclose(again.fids, made.fids, rtol=2e-3, atol=5e-3)
-        assert again.te_s == 0.030

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -15,9 +16,9 @@ from fmrsflow.convert.checks import (
     right_way_round,
     voxel_centre_mm,
 )
-from fmrsflow.convert.reader import read
+from fmrsflow.convert.reader import load, read
 from fmrsflow.errors import DataError
-from fmrsflow.fids import Fids
+from fmrsflow.fids import Fids, to_nifti
 from fmrsflow.headers import Told
 from fmrsflow.study import Site
 
@@ -242,3 +243,17 @@ def test_a_reference_of_another_preparation_or_gain_is_not_trusted():
     assert "receiver gain of 64, the scan's of 128" in told
     assert distrusted(high, replace(brain, told=Told(gain=(128.0,)))) == []
     assert distrusted(low, brain) == []  # the scan's header says nothing
+
+
+def test_samples_scaled_in_one_of_two_files_are_told(tmp_path):
+    """A slope of NIfTI, which complex FIDs need none of."""
+    found = []
+    for slope in (1.0, 1.03125):
+        image = to_nifti(scan(BRAIN))
+        image.header.set_slope_inter(slope, 0.0)
+        nib.save(image, tmp_path / "a.nii.gz")
+        found.append(load(tmp_path / "a.nii.gz"))
+    plain, scaled = found
+    (words,) = distrusted(plain, scaled)
+    assert "multiplies its samples by 1 (scl_slope), that of the scan by 1.03125" in words
+    assert distrusted(plain, plain) == distrusted(scaled, scaled) == []

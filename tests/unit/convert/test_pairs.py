@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -10,12 +12,14 @@ from fmrsflow.convert.pairs import (
     check_pair,
     noise_ratio,
     noisier,
+    quieter,
     same_data,
     water_ratio,
 )
 from fmrsflow.convert.reader import read
 from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
+from fmrsflow.headers import Told
 from fmrsflow.study import Site
 
 SITE = Site("north", "Philips", 3.0, "PRESS", 0.03, 2.0, "own", spectral_width_hz=4000.0)
@@ -152,3 +156,42 @@ def test_a_reference_that_rises_is_refused(points):
     ramp[:] = 1.0
     ramp[1] = 1.06
     check_onset(water.with_data(water.data * ramp))
+
+
+def pair(gain: float, **told) -> tuple[Fids, Fids]:
+    """Water and a scan with the same noise, the water then of another gain."""
+    rng, time = np.random.default_rng(5), np.arange(1024) * 5e-4
+    noise = rng.normal(size=(2, 8, 1, 1024)) + 1j * rng.normal(size=(2, 8, 1, 1024))
+    water = 1e4 * np.exp((30j - 20) * time) + noise[0]
+    scan = 10 * np.exp((-2000j - 20) * time) + noise[1]
+    reference = Fids(gain * water, 5e-4, 123.2, told=Told(**told))
+    return reference, Fids(scan, 5e-4, 123.2)
+
+
+@pytest.mark.parametrize("told", [{"averages": 1.0}, {"excitations": 8}])
+def test_less_noise_than_one_excitation_has_is_another_gain(told):
+    (words,) = quieter(*pair(0.5, **told), 1)
+    ratio = float(re.match("the noise of the water reference is ([0-9.]+) times", words)[1])
+    assert ratio == pytest.approx(0.5, rel=0.2)  # 2,048 points, six times differenced
+    assert quieter(*pair(1.0, **told), 1) == quieter(*pair(2.0, **told), 1) == []
+
+
+@pytest.mark.parametrize("told", [{}, {"averages": 4.0}, {"excitations": 32}])
+def test_a_reference_that_may_be_a_mean_is_not_blamed_for_less_noise(told):
+    assert quieter(*pair(0.5, **told), 1) == []
+    assert quieter(*pair(0.5, averages=1.0), 4) == quieter(*pair(0.5, averages=1.0), None) == []
+
+
+@pytest.mark.parametrize("hz", [0.0, 60.0, -700.0])
+def test_water_of_numbers_that_ran_over_is_refused(hz):
+    time = np.arange(1024) * 5e-4
+    water = np.exp((2j * np.pi * hz - 20) * time + 0.3j)
+    whole = Fids(water[None, None], 5e-4, 123.2)
+    check_onset(whole)
+    parts = [
+        np.round(40_000 * part).astype(np.int64).astype(np.int16)
+        for part in (water.real, water.imag)
+    ]
+    over = parts[0].astype(float) + 1j * parts[1]
+    with pytest.raises(DataError, match="jumps by .* whole numbers of the export ran over"):
+        check_onset(whole.with_data(over[None]))

@@ -66,6 +66,17 @@ def test_lcmodel_raw_is_read_in_every_spelling_of_fortran(shared_data, tmp_path,
     np.testing.assert_allclose(found.data, 100 * right.data, rtol=1e-12)
 
 
+def test_exponents_of_three_digits_may_lack_their_letter(shared_data, tmp_path):
+    source = shared_data / "fitting-challenge/lcmodel/dataset1.RAW"
+    head, mark, body = source.read_text().rpartition("$END")
+    whole = read(source, SITE).fids
+    numbers = [*body.split()[:-2], "0.1234567-103", "-0.7654321-103"]
+    (tmp_path / "a.RAW").write_text(head + mark + "\n" + "\n".join(numbers))
+    found = read(tmp_path / "a.RAW", SITE).fids
+    np.testing.assert_array_equal(found.data[..., :-1], whole.data[..., :-1])
+    assert abs(found.data[0, 0, -1]) < 1e-100
+
+
 def test_old_spar_without_inversion_time_is_read(shared_data, tmp_path):
     source = shared_data / "phantoms"
     shutil.copy(source / "phillips_svs_30_WS.SDAT", tmp_path / "old.sdat")
@@ -218,6 +229,18 @@ def sdat(fids, folder: Path, times: int) -> Path:
     data = np.repeat(fids.data[:, :1], times, axis=0)
     write_sdat(replace(fids, data=data), folder / "a.SDAT")
     return folder / "a.SDAT"
+
+
+def test_empty_transients_keep_their_place_and_those_behind_the_last_go(fids, tmp_path):
+    """spec2nii takes all empty ones out, and what follows would move in time."""
+    path = sdat(fids, tmp_path, 8)
+    rows = np.frombuffer(path.read_bytes(), "<u4").reshape(len(fids.data) * 8, -1).copy()
+    rows[[3, 4, -2, -1]] = 0
+    path.write_bytes(rows.tobytes())
+    found = read(path, SITE).fids
+    empty = np.flatnonzero(~found.data.any(axis=(1, 2)))
+    assert found.n_transients == len(rows) - 2
+    np.testing.assert_array_equal(empty, [3, 4])
 
 
 def stopping(calls: Path, numbers: set[int]):

@@ -60,3 +60,8 @@ def test_whole_numbers_and_slow_water_are_not_clipped(hz, bits):
 def test_what_no_receiver_gives_is_refused(change, words):
     with pytest.raises(DataError, match=words):
         check_samples(fids(change(water())), "a.nii.gz")
+
+
+def test_one_value_at_all_points_is_no_measurement():
+    with pytest.raises(DataError, match="a.SDAT: every FID holds one and the same value"):
+        check_samples(fids(np.full((4, 1, 1024), 1 + 0.5j)), "a.SDAT")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from twix_files import Written, adjusted, twix_file, write_twix
+from twix_files import Written, adjusted, measurement, twix_file, write_twix
 
 from convert_tools import converted
 from fmrsflow.convert.reader import read
+from fmrsflow.convert.twix import STOPPED_SCAN
+from fmrsflow.errors import DataError
 from fmrsflow.fids import Fids
 from fmrsflow.study import Site
 
@@ -98,3 +100,18 @@ def test_a_reference_of_low_gain_is_told(tmp_path):
     record, _ = converted(SITE, tmp_path, tmp_path / "out", "a.dat", "b.dat")
     assert record["status"] == "ok", record["reason"]
     assert any("receiver gain of 0, the scan's of 1" in one for one in record["warnings"])
+
+
+def test_a_stopped_scan_of_vb_is_read_whole_and_told(tmp_path):
+    """Without its end the converter leaves the last transient out."""
+    fids, how = scan(), Written(line="VB", counter="Rep")
+    whole = measurement(fids, how)
+    readout = fids.n_coils * (128 + 8 * fids.n_points)
+    for lost in (0, 2):
+        (tmp_path / "meas.dat").write_bytes(whole[: len(whole) - 128 - lost * readout])
+        found = read(tmp_path / "meas.dat", SITE)
+        np.testing.assert_allclose(found.fids.data, fids.data[: 6 - lost], atol=1e-6)
+        assert found.notes == (STOPPED_SCAN,)
+    (tmp_path / "meas.dat").write_bytes(whole[: len(whole) - 128 - readout // 2])
+    with pytest.raises(DataError, match="ends before its measurement does"):
+        read(tmp_path / "meas.dat", SITE)

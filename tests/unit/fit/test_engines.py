@@ -10,7 +10,7 @@ import pytest
 
 from fmrsflow.errors import DataError, MachineFault, Unreachable
 from fmrsflow.fit import engines
-from fmrsflow.fit.engines import COMMANDS, _raw, _read_lcmodel, find_command, fit_with_engine
+from fmrsflow.fit.engines import COMMANDS, _read_lcmodel, find_command, fit_with_engine, to_raw
 from fmrsflow.fit.options import FitOptions
 from fmrsflow.fit.scan import Transients, engine_timecourse
 
@@ -43,7 +43,7 @@ def test_an_empty_table_is_an_error():
 
 
 def test_raw_files_hold_the_conjugate():
-    assert _raw(np.array([1 + 2j])).split()[-2:] == ["1.0000000E+00", "-2.0000000E+00"]
+    assert to_raw(np.array([1 + 2j])).split()[-2:] == ["1.0000000E+00", "-2.0000000E+00"]
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 
 from fmrsflow.errors import DataError
 from fmrsflow.fit.directions import GAIN, GAUSS2, LORENTZ, PHASE, SHIFT, TURNS, directions_of
-from fmrsflow.fit.gain import Gain, correlation, weighting
+from fmrsflow.fit.gain import Gain, correlation, grid, weighting
 from fmrsflow.fit.linear import Columns, solve
 from fmrsflow.fit.model import Kind, make_model
 from fmrsflow.fit.options import FitOptions
@@ -110,7 +110,7 @@ def test_solve_is_least_squares(columns, directions):
     rng = np.random.default_rng(1)
     rows = rng.standard_normal((N, directions.flat.shape[1]))
     rows -= rows.mean(axis=0)
-    found = solve(columns, directions, rows @ directions.flat.T, 1.0, gain=False)
+    found = solve(columns, directions, rows @ directions.flat.T, 1.0)
     matrix = made(columns, directions).reshape(4, -1)
     expected = np.linalg.lstsq(matrix.T, rows.ravel(), rcond=None)[0]
     np.testing.assert_allclose(found.values, expected, rtol=1e-8)
@@ -126,7 +126,7 @@ def test_errors_under_gain_are_those_of_the_whole_covariance(columns, directions
     course = np.linalg.cholesky(rho ** np.abs(index[:, None] - index))
     gains = size * course @ np.random.default_rng(2).standard_normal(N)
     rows = np.outer(gains - gains.mean(), directions.flat[GAIN])
-    found = solve(columns, directions, rows @ directions.flat.T, variance, gain=True)
+    found = solve(columns, directions, rows @ directions.flat.T, variance, grid())
     # In an orthonormal basis of the directions: the rest holds noise alone.
     q, _ = np.linalg.qr(directions.flat.T)
     matrix = (made(columns, directions) @ q).reshape(4, -1)
@@ -151,8 +151,8 @@ def test_gaps_are_in_the_likelihood_of_a_gain(columns, directions):
     gains = (course @ np.random.default_rng(8).standard_normal(10 * N))[::10]
     rows = np.outer(gains - gains.mean(), directions.flat[GAIN])
     products = rows @ directions.flat.T
-    found = solve(columns, directions, products, 1e-7, gain=True, places=10 * np.arange(N))
-    close = solve(columns, directions, products, 1e-7, gain=True)
+    found = solve(columns, directions, products, 1e-7, grid(), places=10 * np.arange(N))
+    close = solve(columns, directions, products, 1e-7, grid())
 
     def mean_correlation(estimate):
         return sum(weight * point.correlation for point, weight in estimate.likely)
@@ -166,9 +166,9 @@ def test_noise_that_is_not_white_is_counted_as_it_is(columns, directions):
     """Twice the covariance in all directions is twice the covariance of the answer."""
     rows = np.random.default_rng(5).standard_normal((N, directions.flat.shape[1]))
     products = (rows - rows.mean(axis=0)) @ directions.flat.T
-    one = solve(columns, directions, products, 1.0, gain=False)
+    one = solve(columns, directions, products, 1.0)
     twice = replace(directions, scatter=2 * directions.scatter, white=False)
-    other = solve(columns, twice, products, 1.0, gain=False)
+    other = solve(columns, twice, products, 1.0)
     np.testing.assert_allclose(other.covariance, 2 * one.covariance, rtol=1e-8)
 
 
@@ -176,4 +176,4 @@ def test_columns_that_depend_on_each_other_are_told(directions):
     twice = np.column_stack([COURSES[:, 0], COURSES[:, 0]])
     columns = Columns(twice, np.array([0, 1]), np.array([0, 0]))
     with pytest.raises(DataError, match="depend"):
-        solve(columns, directions, np.zeros((N, len(directions.rows))), 1.0, gain=False)
+        solve(columns, directions, np.zeros((N, len(directions.rows))), 1.0)

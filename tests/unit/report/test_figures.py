@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 import pytest
 
 from fmrsflow.fids import Fids
-from fmrsflow.report import figures, group_figures, spectrum_figures
+from fmrsflow.report import figures, fit_figures, group_figures, spectrum_figures
 from fmrsflow.report.pages import _scan_charts
 from fmrsflow.report.plot import packed, plain
-from fmrsflow.report.render import figure_json
+from fmrsflow.report.render import figure_packed
 from fmrsflow.report.results import Effect
 
 
@@ -29,7 +29,16 @@ def charts(results):
 
 def test_every_chart_of_a_scan_is_drawn_and_obeys_plotlys_own_schema(charts):
     assert set(charts) == {
-        *("spectrum", "conditions", "response", "timecourse", "before", "after", "courses"),
+        *(
+            "spectrum",
+            "correlations",
+            "conditions",
+            "response",
+            "timecourse",
+            "before",
+            "after",
+            "courses",
+        ),
         *("water", "concentrations"),
     }
     for chart in charts.values():
@@ -65,7 +74,7 @@ def test_the_chemical_shift_runs_right_to_left(charts, name):
 
 
 def test_a_packed_spectrum_holds_the_data_within_a_rounding_step(results):
-    chart = spectrum_figures.spectrum(results.fit, "all")
+    chart = fit_figures.spectrum(results.fit, "all")
     (trace,) = (t for t in chart["data"] if t["meta"] == {"group": "all", "part": "data"})
     inside = (results.fit["ppm"] >= 0.2) & (results.fit["ppm"] <= 4.2)
     data = np.real(results.fit["data"][0])[inside]
@@ -87,13 +96,13 @@ def test_the_largest_fit_to_be_expected_leaves_room_on_its_page():
         "names": np.array([f"m{n}" for n in range(30)]),
         "metabolites": np.repeat(spectra[:, None], 30, axis=1),
     }
-    assert len(figure_json(spectrum_figures.spectrum(fit))) < 750_000
+    assert len(figure_packed(fit_figures.spectrum(fit))) < 750_000
 
 
 def test_thinning_keeps_the_shape_of_a_line():
     ppm = np.linspace(0.2, 4.2, 2400)
     line = 10_000 / (1 + ((ppm - 2.0) / 0.015) ** 2)
-    thin = spectrum_figures._thinned(ppm, line, spectrum_figures.METABOLITE_POINTS)
+    thin = spectrum_figures.thinned(ppm, line, spectrum_figures.METABOLITE_POINTS)
     x = thin["x0"] + thin["dx"] * np.arange(spectrum_figures.METABOLITE_POINTS)
     assert x[0] == 0.2 and x[-1] == pytest.approx(4.2)
     assert np.max(np.abs(np.interp(x, ppm, line) - unpacked(thin["y"]))) <= 0.5
@@ -101,12 +110,128 @@ def test_thinning_keeps_the_shape_of_a_line():
 
 
 def test_only_the_chosen_spectrum_shows_at_first(results):
-    chart = spectrum_figures.spectrum(results.fit, "rest")
-    shown = {t["meta"]["group"] for t in chart["data"] if t["visible"]}
-    assert shown == {"rest"}
-    assert {t["meta"]["part"] for t in chart["data"] if t["visible"]} == {
-        *("data", "fit", "baseline", "residual"),
+    chart = fit_figures.spectrum(results.fit, "rest")
+    shown = [t for t in chart["data"] if t["visible"]]
+    assert {t["meta"]["group"] for t in shown} == {"rest"}
+    assert {t["meta"]["part"] for t in shown if "rise" not in t["meta"]} == {
+        *("data", "fit", "baseline", "residual", "broad"),
     }
+    stacked = {t["meta"]["part"] for t in shown if "rise" in t["meta"]}
+    assert stacked == {*(set(fit_figures.FIRST_SHOWN) & set(results.fit["names"])), "MM09"}
+
+
+def components(chart: dict, group: str) -> dict[str, dict]:
+    return {
+        t["meta"]["part"]: t
+        for t in chart["data"]
+        if t["meta"]["group"] == group and "rise" in t["meta"]
+    }
+
+
+def test_stacked_components_keep_their_height_and_clear_of_each_other(results):
+    chart = fit_figures.spectrum(results.fit, "all")
+    rows = [t for t in components(chart, "all").values() if t["visible"]]
+    ends = [t["meta"]["shift"] + unpacked(t["y"]) for t in rows]
+    for above, below in zip(ends, ends[1:]):
+        assert above.min() > below.max()
+    assert chart["layout"]["yaxis"]["ticktext"] == [t["name"] for t in rows]
+    assert chart["layout"]["yaxis"]["tickvals"] == [t["meta"]["shift"] for t in rows]
+    low, high = chart["layout"]["yaxis"]["range"]
+    assert low < ends[-1].min() and high > spectrum_figures.FULL_SCALE
+    inside = (results.fit["ppm"] >= 0.2) & (results.fit["ppm"] <= 4.2)
+    scale = spectrum_figures.FULL_SCALE / np.abs(np.real(results.fit["data"][0])[inside]).max()
+    glu = list(results.fit["names"]).index("Glu")
+    tallest = np.real(results.fit["metabolites"][0, glu])[inside].max() * scale
+    assert components(chart, "all")["Glu"]["meta"]["rise"] == pytest.approx(tallest, abs=1)
+
+
+def test_macromolecules_and_baseline_are_sums_of_their_own(results):
+    fit = {**results.fit, "names": results.fit["names"].copy()}
+    fit["names"][list(fit["names"]).index("Lac")] = "MM12"
+    chart = fit_figures.spectrum(fit, "all")
+    own = components(chart, "all")
+    whole, parts = unpacked(own["MM"]["y"]), (unpacked(own[n]["y"]) for n in ("MM09", "MM12"))
+    assert np.max(np.abs(whole - sum(np.asarray(one, int) for one in parts))) <= 1.5
+    broad, baseline = (
+        next(t for t in chart["data"] if t["meta"] == {"group": "all", "part": part})
+        for part in ("broad", "baseline")
+    )
+    rest = np.asarray(unpacked(broad["y"]), int) - unpacked(baseline["y"])
+    assert np.max(np.abs(rest - whole)) <= 1.5
+    assert own["row baseline"]["meta"]["rise"] > 0
+
+
+def test_the_band_of_a_residual_is_twice_the_noise_that_the_fit_was_judged_by():
+    """Residual of unit noise fitted under noise of SD 2: a fit quality number of 1/4."""
+    ppm = np.linspace(0.2, 4.2, 4000)
+    noise = np.random.default_rng(1).normal(size=(2, 1, 4000))
+    residual = noise[0] + 1j * noise[1]
+    data = 100 * np.exp(-(((ppm - 2) / 0.05) ** 2))[None] + residual
+    fit = {
+        **{"ppm": ppm, "spectra": np.array(["all"]), "data": data, "fit": data - residual},
+        **{"baseline": 0 * data, "residual": residual, "names": np.array(["NAA"])},
+        "metabolites": np.real(data - residual)[:, None],
+    }
+    fqn = {"all": float(np.mean(np.abs(residual) ** 2) / 2 / 4)}
+    assert fit_figures.noise_of(fit, 0, fqn["all"]) == pytest.approx(2.0)
+    chart = fit_figures.spectrum(fit, "all", fqn)
+    band = next(t for t in chart["data"] if t["meta"]["part"] == "noise")
+    scale = spectrum_figures.FULL_SCALE / np.abs(np.real(data)).max()
+    left = next(t for t in chart["data"] if t["meta"]["part"] == "residual")
+    times = int(left["name"].split("× ")[1].split()[0])
+    assert max(band["y"]) - min(band["y"]) == pytest.approx(8 * scale * times)
+    drawn = unpacked(left["y"])
+    assert drawn.max() < max(band["y"]) and drawn.min() > min(band["y"])  # within 4 of its SD
+    assert np.ptp(drawn) > 0.5 * np.ptp(band["y"])
+    assert "noise" not in {t["meta"]["part"] for t in fit_figures.spectrum(fit, "all")["data"]}
+    ((name, ratios),) = fit_figures.misfit(fit, fqn)
+    assert name == "all" and ratios[0] == pytest.approx(fqn["all"], rel=1e-3)
+    # 800 complex points of noise of SD 1 beside 2: a quarter, within 4 standard errors.
+    assert all(ratio == pytest.approx(0.25, rel=4 / 500**0.5) for ratio in ratios)
+    hidden = {**fit, "residual": residual + 20 * (np.abs(ppm - 3.03) < 0.01)}
+    fqn = {"all": float(np.mean(np.abs(hidden["residual"]) ** 2) / 2 / 4)}
+    ((_, ratios),) = fit_figures.misfit(hidden, fqn)
+    assert max(ratios) == ratios[2] > 5 * ratios[1]
+
+
+def test_the_matrix_of_correlations_is_that_of_the_covariance(results):
+    fit = {**results.fit, "covariance": results.fit["covariance"].copy()}
+    a, b = (list(fit["names"]).index(name) for name in ("Cr", "PCr"))
+    own = fit["covariance"][0]
+    own[a, b] = own[b, a] = -0.8 * np.sqrt(own[a, a] * own[b, b])
+    names, matrix = fit_figures.correlation(fit, "all")
+    assert matrix[names.index("Cr"), names.index("PCr")] == pytest.approx(-0.8)
+    chart = fit_figures.correlations(fit, "all")
+    shown = unpacked(chart["data"][0]["z"])
+    assert np.max(np.abs(shown - 100 * matrix)) <= 0.5
+    assert fit_figures.strongest(fit, "all", 1) == [("Cr", "PCr", pytest.approx(-0.8))]
+    fit["covariance"][0] = np.nan
+    assert fit_figures.correlations(fit, "all") is None
+
+
+def signals(chart: dict) -> list[str]:
+    """Colours of the curves that lie over each other when a chart opens."""
+    return [
+        t["line"]["color"]
+        for t in chart["data"]
+        if t.get("visible", True) is True
+        and t["type"] == "scatter"
+        and "lines" in t["mode"]
+        and t.get("line", {}).get("width")
+        and t.get("yaxis", "y") == "y"
+        and "rise" not in (t.get("meta") or {})
+    ]
+
+
+def test_no_two_curves_over_each_other_have_one_colour(charts, results):
+    found = {
+        name: signals(chart) for name, chart in charts.items() if "yaxis2" not in chart["layout"]
+    }
+    assert len(found["spectrum"]) == 5 and len(found["timecourse"]) > 1
+    five = results.average.select([0, 1, 0, 1, 0])
+    found["five"] = signals(spectrum_figures.conditions(five, None, ["r", "a", "b", "c", "d"]))
+    for name, colours in found.items():
+        assert len(set(colours)) == len(colours) <= 8, name
 
 
 def test_rejected_transients_carry_their_cause(results):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -108,6 +109,12 @@ TESTS = [
         ("main", "Glu"), ("tested", "GABA"), ("control", "tCr"), ("control", "tNAA")
     )
 ]  # fmt: skip
+NO_VENDOR = {"vendor_sd": math.nan}
+AGE = {"column": "age", "estimate": 0.1, "vendor_sd": 0.0, "site_sd": 1.0, "person_sd": 1.0,
+       "n_left_out": 0}  # fmt: skip
+GROUP = AGE | {"column": "group", "n_left_out": 2}
+BOTH = AGE | {"column": "age:group"}
+LOST = AGE | {"estimate": math.nan}
 RUN = {"n_runs": 2, "settings": {"bold": {"noise_model": "ar1"}}}
 
 
@@ -123,6 +130,12 @@ def told(responses=(ONE,), changes=None, **found):
         Answered(asked=asked, **found),
     )
     return " ".join(made.paragraphs)
+
+
+JOINT = [
+    {"flipped": flipped, "people": "all", "n_analyses": 3, "n_flips": 8}
+    for flipped in ("persons", "sites")
+]
 
 
 @pytest.mark.parametrize(
@@ -168,6 +181,19 @@ def told(responses=(ONE,), changes=None, **found):
         ("by REML into site, participant", {"components": ["site", "participant"]}, {}),
         ("tCr and tNAA are negative controls", {"tests": TESTS}, {"tests": TESTS[:2]}),
         ("2 changes tested were adjusted by Holm", {"tests": TESTS}, {"tests": TESTS[:1]}),
+        ("differ by with age, group was estimated", {"people": [AGE, GROUP]}, {}),
+        ("vendor, site, person at random", {"people": [AGE]}, {"people": [AGE | NO_VENDOR]}),
+        ("errors and degrees of freedom by (Kenward 1997)", {"people": [AGE]}, {"people": [LOST]}),
+        ("(age x group) each in a model of its own", {"people": [AGE, BOTH]}, {"people": [AGE]}),
+        ("2 changes without a covariate", {"people": [AGE, GROUP]}, {"people": [AGE]}),
+        (
+            "3 analyses were tested together (Simonsohn 2020) by flips of the signs of persons "
+            "and, apart from that, of sites,",
+            {"joint": JOINT},
+            {"joint": [row | {"n_analyses": 1} for row in JOINT]},
+        ),
+        ("deviations from it: 2.", {"n_deviations": 2}, {"n_deviations": 0}),
+        ("deviations from it: none.", {"n_deviations": 0}, {}),
         ("2 BOLD runs of 1 scan", {"bold": [RUN]}, {}),
         ("autoregressive noise", {"bold": [RUN]}, {"bold": [{"n_runs": 1}]}),
         ("combined as fixed effects", {"bold": [RUN]}, {"bold": [{"n_runs": 1}]}),

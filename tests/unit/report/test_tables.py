@@ -10,6 +10,7 @@ import report_fixture as made
 from fmrsflow.question import Question
 from fmrsflow.report import answers as tables
 from fmrsflow.report.group_pages import answer, consortium_page, site_page
+from fmrsflow.report.influence_words import influence_words
 from fmrsflow.report.read import (
     read_consortium,
     read_group,
@@ -91,6 +92,23 @@ def test_leaving_sites_out_and_equivalence_are_told_in_sentences():
     )["caveats"]
     assert first == "Whichever site is left out, the mean stays between −1.0 and +2.0 %."
     assert "−0.5 percentage points" in second and "equivalent within ± 2" in second
+
+
+def test_a_site_that_carries_the_answer_or_is_unlike_the_others_is_told():
+    left = [
+        row("leave_one_out", left_out="A", outlier_z=-5.2, outlier_limit=3.4,
+            verdict="unlike the others", shift=-0.9, weight_percent=20.0, **ends(2.0, 1.0)),
+        row("leave_one_out", left_out="B", outlier_z=0.2, outlier_limit=3.4,
+            verdict="the answer hangs on it", shift=0.3, weight_percent=30.0, **ends(1.0, 1.5)),
+    ]  # fmt: skip
+    found = tables.answers({"leave_one_out": left}, [], ASKED, {}, {})
+    _, first, second = found["caveats"]
+    assert "A lies further below the other sites than chance explains (5.2 SDs" in first
+    assert "The answer hangs on B: without it the interval is −0.5 to +2.5, which holds" in second
+    words = influence_words(found["left_out"])
+    assert words[-1].startswith("A moves the mean most: by −0.9 standard errors")
+    plain = [{**one, "verdict": ""} for one in found["left_out"]]
+    assert influence_words(plain)[0].startswith("No site lies further")
 
 
 def test_an_answer_on_something_else_than_the_settings_ask_is_told():

@@ -428,7 +428,7 @@ def test_specification_curve_is_sorted_and_names_its_choices(make_responses, mak
     rows = make_responses(np.random.default_rng(25), 4, 4)
     tables = changes(rows, make_sites(4), settings)["sensitivity"]
     choices = {"a": {"fit": "one"}, "b": {"fit": "two"}}
-    lines = specification({"a": tables, "b": tables}, choices, "Glu")
+    lines = specification({"a": tables, "b": tables}, choices, settings, {"a": 3.0, "b": 1.0})
     assert [line["rank"] for line in lines] == list(range(1, len(lines) + 1))
     values = [line["change_percent"] for line in lines]
     assert values == sorted(values)

@@ -80,6 +80,22 @@ def test_leaving_one_trial_out_is_the_analysis_of_the_others(bcg):
     assert sum(one.weight for one in left) == pytest.approx(1)
 
 
+def test_a_site_that_is_unlike_the_others_is_that_of_grubbs_test():
+    """With equal variances the greatest deviation over the SD of all is G; Grubbs' table (1969,
+    Technometrics 11:1, two-sided 5 %): 1.887 for 6, 2.290 for 10, 2.709 for 20."""
+    for k, table in ((6, 1.887), (10, 2.290), (20, 2.709)):
+        limit = meta.outlier_limit(k)
+        g = (k - 1) / np.sqrt(k) * np.sqrt(limit**2 / (k - 2 + limit**2))
+        assert g == pytest.approx(table, abs=1e-3)
+    rng = np.random.default_rng(3)
+    y = np.append(rng.normal(0, 1, 9), 6.0)
+    left = meta.leave_one_out(y, np.full(10, 1e-9))[9]  # between sites alone
+    rest = y[:9]
+    by_hand = (6.0 - rest.mean()) / (rest.std(ddof=1) * np.sqrt(1 + 1 / 9))
+    assert left.outlier_z == pytest.approx(by_hand, rel=1e-4)
+    assert abs(left.outlier_z) > meta.outlier_limit(10)
+
+
 def test_shrunken_effects_lie_between_the_site_and_the_mean(bcg):
     y, v = bcg
     one = meta.random_effects(y, v)

@@ -8,13 +8,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 import yaml
+from chain_tools import ROOT
 
 from fmrsflow.basis.files import Basis
 from fmrsflow.basis.formats import to_fsl
 from fmrsflow.basis.systems import METABOLITES
 from fmrsflow.cli import main as fmrsflow
+from fmrsflow.concentration import Tissue, constants, molal, molar
 from fmrsflow.fids import CARRIER_PPM
-from fmrsflow.intake.choices import IMPORTED, LEFT, NEAREST, OPEN, SAME
+from fmrsflow.intake.choices import IMPORTED, LEFT, MEASURED, NEAREST, OPEN, SAME, measured
 from fmrsflow.intake.matlab import read_script
 from fmrsflow.intake.osprey import JSON_NAMES
 from fmrsflow.intake.presets import preset_names, read_preset
@@ -431,3 +433,36 @@ def test_every_choice_of_a_preset_has_its_source(tmp_path, name, capsys):
 def test_a_preset_that_does_not_exist_is_answered_with_the_nearest(tmp_path, capsys):
     assert fmrsflow(["init", str(tmp_path), "--preset", "korotkov"]) == 2
     assert "did you mean 'korotkov2026'" in capsys.readouterr().err
+
+
+def test_measured_differences_are_those_of_the_documents():
+    """Of the table that the benchmark prints, in notes and in docs/start.md alike."""
+    lines = (ROOT / "docs" / "measured.md").read_text().split("Mean ratios to tCr")[1].splitlines()
+    header, _, *rows = (line.strip("|").split("|") for line in lines if line.startswith("|"))
+    names = [name.strip() for name in header]
+    table = {row[0].strip(): dict(zip(names, row)) for row in rows[:7]}
+    page = (ROOT / "docs" / "start.md").read_text()
+    for program, figures in MEASURED.items():
+        for metabolite, percent in figures.items():
+            row = table[metabolite]
+            assert percent == pytest.approx(
+                100 * (float(row["ours"]) / float(row[program]) - 1), abs=0.6
+            ), (program, metabolite)
+        said = measured(program).split(": ")[1].split(" %")[0]
+        assert f" {said} |" in page
+
+
+def test_the_effect_of_constants_is_that_of_the_documents():
+    tissue = Tissue(0.6, 0.4, 0.0)
+
+    def of(name: str, quantity) -> float:
+        own = constants(name, 3.0)
+        water = {one: own.water_factor(one, 0.03, 2.0) for one in ("gm", "wm", "csf")}
+        return quantity(1.0, tissue, water, own.metabolite_factor("Cr", tissue, 0.03, 2.0))
+
+    below = 100 * (of("fsl-mrs", molal) / of("osprey", molal) - 1)
+    # LCModel's manual: (metabolite / water) x WCONC x ATTH2O, two protons of water.
+    above = 100 * (of("osprey", molar) / (2 * 35880 * 0.7) - 1)
+    page = (ROOT / "docs" / "start.md").read_text()
+    assert f"`fsl-mrs` is {-below:.0f} % below" in page
+    assert f"`osprey` is {above:.0f} % above" in page

@@ -57,7 +57,7 @@ def test_the_example_of_functional_spectroscopy(pain, tmp_path, capsys):
     assert first["ref"] == "pain/sub-01/mrs/sub-01_task-baseline_mrsref.nii.gz"
     assert {row["t1w"] for row in found[2:]} == {"pain/sub-02/anat/sub-02_T1w.nii.gz"}
     ages = {row["subject"]: row["age"] for row in rows(study, "participants")}
-    assert ages == {"01": "37.5", "02": "27.5"}
+    assert ages == {"01": "35-40", "02": "25-30"}
     taken = notes(study, "taken")
     assert sum("unit all: one response" in one for one in taken) == 2
     assert sum("condition rest, from task-baseline" in one for one in taken) == 2
@@ -268,7 +268,7 @@ def test_ages_above_89_and_in_another_unit_are_not_told(tmp_path):
     put(root, "participants.json", {"age": {"Units": "years"}})
     assert main([str(study), "--bids", str(root)]) == 0
     told = {row["subject"]: row["age"] for row in rows(study, "participants")}
-    assert told == {"01": "89", "02": "89", "03": "89", "04": "85", "05": "72.5"}
+    assert told == {"01": "89", "02": "89", "03": "89", "04": "85", "05": "70-75"}
     written = "".join(path.read_text() for path in (study / "config").glob("*.tsv"))
     assert "95" not in written and "93" not in written
     put(root, "participants.json", {"age": {"Units": "months"}})

@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import yaml
+from scipy.stats import permutation_test
 
 import report_fixture as made
 from fmrsflow.errors import DataError
@@ -14,7 +17,7 @@ from fmrsflow.report.group_pages import consortium_page
 from fmrsflow.report.read import compared, read_consortium, read_group, read_scan
 from fmrsflow.report.verdict import verdict
 from fmrsflow.results import Results
-from fmrsflow.sheets import schema
+from fmrsflow.sheets import read_plan, schema
 from fmrsflow.stages.plan import main as plan
 from fmrsflow.stages.sites import main
 from fmrsflow.study import STAGE_SETTINGS
@@ -239,6 +242,86 @@ def test_multiverse_of_twin_analyses_finds_no_variance_of_the_choice(study):
     assert {line["fit"] for line in lines} == {"spline"}
 
 
+def test_analyses_are_tested_together_and_the_page_says_what_that_takes(study):
+    by = {(row["flipped"], row["people"]): row for row in table(study, "joint_test", "multiverse")}
+    persons, sites = by["persons", "all"], by["sites", "all"]
+    assert (persons["n_analyses"], persons["n_persons"], persons["n_flips"]) == ("2", "7", "64")
+    assert (sites["n_units"], sites["smallest_p"]) == ("3", "0.25")
+    # Twin analyses are one, and of one the test is that of scipy.
+    answer = read_json(study.results / "main/sites/record.json")["main"][:5]
+    cells = [row for row in table(study, "responses") if row["used"] == "true"]
+    names = ("metabolite", "estimator", "matched", "quantity", "contrast")
+    asked = [str(one).replace("True", "true") for one in answer]
+    own = [float(row["change_percent"]) for row in cells if [row[n] for n in names] == asked]
+    theirs = permutation_test((own,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert float(persons["p_median"]) == pytest.approx(theirs.pvalue, rel=1e-5)
+    assert table(study, "deviations", "multiverse") == []
+    page = page_of(study)
+    assert "The main answers of 2 analyses together, each counting the same" in page
+    assert f"p is {theirs.pvalue:.3g} (all 64 patterns of signs)" in page
+    assert "no p can be below 0.25: too few flip apart" in page
+    assert "What was registered before" not in page
+
+
+def test_combat_stands_beside_the_answer_with_what_it_hides(study):
+    rows = {row["metabolite"]: row for row in table(study, "combat")}
+    assert set(rows) == {"Glu", "Gln", "tNAA", "tCr"}
+    meta = next(row for row in table(study, "meta") if row["role"] == "main")
+    for name in ("change_percent", "low_percent", "high_percent", "tau_percent"):
+        assert rows["Glu"][name] == meta[name]
+    assert "What ComBat would say, and hide" in page_of(study)
+
+
+def page_of(study) -> str:
+    """The page of the consortium."""
+    results = Results(study)
+    return consortium_page(read_consortium(results, "main", read_group(results, "main")))
+
+
+def test_the_run_is_checked_against_what_was_registered(study, tmp_path):
+    copy = tmp_path / "results"
+    shutil.copytree(study.results, copy)
+    plan = {key: one for key, one in study.config.items() if one is not None}
+    plan |= {
+        "version": "0.1.0",
+        "contrast": "late-rest",
+        "covariates": ["age"],
+        "weights": {"main": 3},
+        "quality": {**plan["quality"], "min_snr_tcr": 12.5},
+        "analyses": {"main": made.ANALYSIS, "third": made.ANALYSIS},
+    }
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+    problems: list[str] = []
+    registered = read_plan(str(tmp_path / "plan.yaml"), problems)
+    assert not problems
+    own = replace(study, config={**study.config, "results": str(copy)}, preregistration=registered)
+    (tmp_path / "study.json").write_text(own.save_text())
+    assert main(["--study", str(tmp_path / "study.json"), "--multiverse"]) == 0
+    rows = table(own, "deviations", "multiverse")
+    assert [(row["kind"], row["analysis"], row["what"]) for row in rows] == [
+        ("exclusion", "n/a", "quality: min_snr_tcr"),
+        ("covariates", "n/a", "covariates"),
+        ("analysis", "third", "analysis"),
+        ("analysis", "second", "analysis"),
+        ("answer", "main", "contrast"),
+    ]
+    digest = file_digest(tmp_path / "plan.yaml")
+    record = read_json(copy / "multiverse/record.json")
+    assert record["preregistration"] == {"file": "plan.yaml", "sha256": digest}
+    (joint, _) = table(own, "joint_test", "multiverse")
+    assert joint["n_analyses"] == "1"
+    described = {row["analysis"]: row for row in table(own, "analyses", "multiverse")}
+    assert described["second"]["reason"] == "not registered"
+    lines = table(own, "specification", "multiverse")
+    weights = {(row["analysis"], row["main"]): row["weight_percent"] for row in lines}
+    assert weights["main", "true"] == "100" and weights["second", "true"] == "0"
+    assert weights["main", "false"] == "n/a"
+    page = page_of(own)
+    assert f"plan.yaml (SHA-256 {digest[:12]}...): 5 deviations" in page and digest in page
+    assert "quality: min_snr_tcr" in page and "12.5" in page
+    assert "weighing what the preregistration says" in page
+
+
 def test_plan_takes_its_sds_from_the_study(study, capsys, tmp_path):
     path = str(study.results.parent / "study.json")
     arguments = ["--study", path, "--sites", "4,12", "--participants", "8"]
@@ -256,3 +339,14 @@ def test_plan_without_any_sd_reads_the_study_or_says_that_there_is_none(tmp_path
         plan([])
     with pytest.raises(DataError, match="is not there"):
         plan(["--sd-site", "1"])
+
+
+def test_plan_of_designs_counts_with_the_spread_of_the_study(study, capsys, tmp_path):
+    path = str(study.results.parent / "study.json")
+    arguments = ["--study", path, "--field", "3", "--tr", "2", "--block", "64", "--minutes", "10"]
+    assert plan([*arguments, "--output", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    row = table(study, "power")[0]
+    assert "A change of 3 %" in printed or "No number of people" in printed
+    assert float(row["sd_site_percent"]) >= 0
+    assert len(read_table(tmp_path / "designs.tsv")) == 1

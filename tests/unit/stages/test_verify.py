@@ -148,7 +148,6 @@ def test_what_stayed_at_the_sites_of_a_merged_study_is_not_missed(study, capsys)
     (study.results / "study.json").write_text(merged.save_text())
     (study.data_root / study.scans[0].mrs).unlink()
     (study.results / "basis-simulated" / "siteA_desc-basis_record.json").unlink()
-    (study.results / "main" / "bold" / "record.json").unlink()
     assert main([str(study.results)]) == 0
     assert "stayed at the sites is not checked here" in capsys.readouterr().out
     table = next(study.results.rglob("*_desc-response_change.tsv"))

@@ -317,6 +317,12 @@ _RECORD: dict[str, dict[str, Check]] = {
         ),
         "method": _word,
     },
+    "bold": {
+        **dict.fromkeys(("area_mean_percent_s", "area_mean_se_percent_s", "n_runs"), _number),
+        "not_used": _word,
+        "conditions": _list_of(_word),
+        "connectivity": _table,
+    },
     "preprocess": {
         **dict.fromkeys(
             ("snr_tcr", "fwhm_tcr_hz", "fwhm_tcr_ppm", "fwhm_water_hz", "residual_water",

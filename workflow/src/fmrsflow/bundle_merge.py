@@ -27,7 +27,15 @@ from fmrsflow.bundles import (
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.files import open_regular
 from fmrsflow.results import Results, parse_record
-from fmrsflow.sheets import LABEL, SETTING_NAME, check_config, check_value, schema
+from fmrsflow.sheets import (
+    LABEL,
+    SETTING_NAME,
+    check_config,
+    check_value,
+    covariate_problems,
+    participant_rules,
+    schema,
+)
 from fmrsflow.study import ANALYSIS_SETTINGS, STAGE_SETTINGS, Study
 from fmrsflow.surroundings import long_names
 from fmrsflow.versions import NOT_NUMERICAL
@@ -205,17 +213,20 @@ def _same_data(bundles: list[Bundle]) -> list[str]:
     return problems
 
 
-def combine(bundles: list[Bundle], results: str) -> Study:
-    """One study of all bundles' sites, with its outputs below `results`."""
+def combine(bundles: list[Bundle], results: str, plan: dict | None = None) -> Study:
+    """One study of all bundles' sites, with its outputs below `results`, and what was registered of
+    it (`sheets.read_plan`)."""
     ordered = sorted(bundles, key=lambda bundle: bundle.name)
+    of_centre = {"results": results, "data_root": WITHHELD, "norms": None}
     return Study(
-        config={**ordered[0].study.config, "results": results, "data_root": WITHHELD},
+        config={**ordered[0].study.config, **of_centre},
         sites=dict(sorted((n, s) for bundle in ordered for n, s in bundle.study.sites.items())),
         scans=tuple(
             sorted((s for bundle in ordered for s in bundle.study.scans), key=lambda s: s.key)
         ),
         participants=tuple(row for bundle in ordered for row in bundle.study.participants),
         software=ordered[0].software,
+        preregistration=plan or {},
     )
 
 
@@ -282,19 +293,24 @@ def _checked(study: Study, name: str) -> Study:
     rows = [("sites_sheet", {**asdict(one), "site": one.name}) for one in study.sites.values()]
     rows += [("scans_sheet", asdict(scan)) for scan in study.scans]
     rows += [("participants_sheet", row) for row in study.participants]
+    settings = config["sites"]
+    problems += covariate_problems(settings, STUDY)
+    if problems:  # settings say which columns there may be
+        raise DataError(f"{name}: {problems[0]}; refused")
+    of_people = participant_rules(settings)
     for sheet, row in rows:
-        for column, rule in schema(sheet).items():
+        for column, rule in (of_people if sheet == "participants_sheet" else schema(sheet)).items():
             value = row.get(column)
             given = value is not None and value != ""
             if given and (problem := check_value(value, rule)[1]):
                 problems.append(f"{STUDY}: {column}: {problem}")
             if not given and rule.get("required"):
                 problems.append(f"{STUDY}: {column} is missing in a row of {sheet}")
-    odd = {key for row in study.participants for key in row} - {*schema("participants_sheet")}
+    odd = {key for row in study.participants for key in row} - {*of_people}
     problems += [f"{STUDY}: participants have a column {key!r:.80}" for key in sorted(odd)]
     if problems:
         raise DataError(f"{name}: {problems[0]}; refused")
-    return replace(study, config=config)
+    return replace(study, config=config, preregistration={})
 
 
 def _check_records(study: Study, files: dict[str, bytes], name: str) -> None:

@@ -18,15 +18,19 @@ from pathlib import Path, PurePosixPath
 
 from fmrsflow.errors import DataError
 from fmrsflow.files import json_bytes
+from fmrsflow.participants import OF_SITE, person_columns
 from fmrsflow.results import Output, Results, record_bytes
 from fmrsflow.source_names import column_of
 from fmrsflow.study import (
-    ANALYSIS_SETTINGS,
     PATH_COLUMNS,
+    PATH_SETTINGS,
     STAGE_SETTINGS,
+    WITHHELD,
     Scan,
     Study,
     Unit,
+    blanked,
+    without_paths,
 )
 
 FORMAT = 1
@@ -36,6 +40,20 @@ STUDY = "study.json"
 LEAVES = {
     "convert": ("svs.json", "mrsref.json"),
     "anatomy": (),
+    "bold": (
+        "area.tsv",
+        "area.json",
+        "runs.tsv",
+        "runs.json",
+        "response.tsv",
+        "response.json",
+        "histogram.tsv",
+        "histogram.json",
+        "clusters.tsv",
+        "clusters.json",
+        "roi.tsv",
+        "roi.json",
+    ),
     "preprocess": (
         "transients.tsv",
         "transients.json",
@@ -65,25 +83,6 @@ LEAVES = {
 }
 """Files of each stage that a bundle holds beside its records; whatever is not listed stays."""
 
-WITHHELD = "withheld"
-"""Stands in a bundle for a name or path that stays at the site."""
-
-PATH_SETTINGS = {
-    "": (
-        "results",
-        "data_root",
-        "sites_sheet",
-        "scans_sheet",
-        "participants_sheet",
-        "synthetic",
-        "container",
-    ),
-    "basis": ("path",),
-    "fit": ("joint_design", "joint_nuisance", "command"),
-    "bold": ("transform", "atlas", "atlas_labels"),
-}
-"""Settings that name files or folders of a site, by section ("" for the top of config.yaml)."""
-
 
 def pack(study: Study, site: str) -> tuple[bytes, dict]:
     """The bundle of a site and its manifest.
@@ -103,10 +102,11 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         raise DataError(f"the study has no scan of a site {site!r}")
     part = replace(
         study,
-        config=_without_paths(study.config),
+        config=without_paths(study.config),
         sites={site: study.sites[site]},
         scans=tuple(_without_names(scan) for scan in scans),
-        participants=tuple(_rounded(row) for row in study.participants if row["site"] == site),
+        participants=tuple(_of_people(study, site)),
+        preregistration={},  # that of the consortium is named where bundles are merged
     )
     files, outputs = {STUDY: part.save_text().encode()}, {}
     results = Results(study)
@@ -129,8 +129,8 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         "site": site,
         "scans": [scan.key for scan in scans],
         "software": study.software,
-        "withheld": "raw FIDs, single transients, water references, images, names of source files, "
-        "paths of the configuration",
+        "withheld": "raw FIDs, single transients, water references, images, BOLD of single "
+        "voxels, names of source files, paths of the configuration",
         "of_persons": f"labels of scans{''.join(f', {one}' for one in columns)}; "
         "scanner model and software; times of processing",
         "levels": _levels(part, files),
@@ -161,11 +161,12 @@ def _levels(part: Study, files: dict[str, bytes]) -> dict[str, list[str]]:
     for scan in part.scans:
         for column in ("task", "acq", "voi", "condition"):
             found.setdefault(f"scans.tsv {column}", set()).add(getattr(scan, column))
+    groups = [one for one in part.config["sites"].get("groups") or () if one not in OF_SITE]
     for row in part.participants:
-        for column in ("person", "sex"):
+        for column in ("person", *groups):
             found.setdefault(f"participants.tsv {column}", set()).add(row.get(column) or "")
     for name, content in files.items():
-        if name.endswith("_desc-preprocess_record.json"):
+        if name.endswith(("_desc-preprocess_record.json", "_desc-bold_record.json")):
             conditions = json.loads(content).get("conditions") or ()
             found.setdefault("trial types and conditions", set()).update(conditions)
     return {key: sorted(words - {""}) for key, words in found.items() if words - {""}}
@@ -176,26 +177,12 @@ def _without_names(scan: Scan) -> Scan:
     return replace(scan, **{column: WITHHELD for column in PATH_COLUMNS if getattr(scan, column)})
 
 
-def _rounded(row: dict) -> dict:
-    """A row of participants.tsv with whole years: a date of scanning and an age to the day give a
-    date of birth."""
-    age = row.get("age")
-    return row if age is None else {**row, "age": float(round(age))}
-
-
-def _without_paths(config: dict) -> dict:
-    """Settings are compared between sites; where their files lie is each site's own affair."""
-    kept = _blanked(config, PATH_SETTINGS[""])
-    for section, keys in PATH_SETTINGS.items():
-        if section in ANALYSIS_SETTINGS:
-            kept[section] = {name: _blanked(one, keys) for name, one in config[section].items()}
-        elif section in config:
-            kept[section] = _blanked(config[section], keys)
-    return kept
-
-
-def _blanked(values: dict, keys: tuple[str, ...]) -> dict:
-    return {**values, **{key: WITHHELD for key in keys if values.get(key)}}
+def _of_people(study: Study, site: str) -> Iterator[dict]:
+    """Rows of participants.tsv of a site: the columns that the configuration names, alone."""
+    columns = person_columns(study.config["sites"])
+    for row in study.participants:
+        if row["site"] == site:
+            yield {column: row[column] for column in columns if column in row}
 
 
 def results_of(study: Study) -> Iterator[tuple[str, dict[str, str], Scan | Unit]]:
@@ -203,8 +190,13 @@ def results_of(study: Study) -> Iterator[tuple[str, dict[str, str], Scan | Unit]
     for names in study.config["analyses"].values():
         for stage in LEAVES:
             own = {setting: names[setting] for setting in STAGE_SETTINGS[stage]}
-            for item in study.units() if stage == "response" else study.scans:
+            for item in study.items(stage):
                 yield stage, own, item
+
+
+def merged(study: Study) -> bool:
+    """Whether results are those of bundles, whose raw data stayed at the sites."""
+    return study.config["data_root"] == WITHHELD
 
 
 def below(study: Study, path: Path) -> str:
@@ -221,7 +213,7 @@ def _clean(output: Output, name: str) -> bytes:
     """A file as it leaves; sidecars lose their links, which are names of files at the site."""
     if name not in ("svs.json", "mrsref.json"):
         return output.content(name)
-    links = ("AnatomicalImage", "ReferenceSignal")
+    links = ("ReferenceSignal", "Sources")
     sidecar = output.json(name.removesuffix(".json"))
     return json_bytes({key: one for key, one in sidecar.items() if key not in links})
 
@@ -241,7 +233,7 @@ def _clean_record(
         setting = settings.get(section)
         if setting:
             names |= {_filled(setting.get(key) or "", scan) for key in keys for scan in scans}
-            settings[section] = _blanked(setting, keys)
+            settings[section] = blanked(setting, keys)
     inputs = record["inputs"]
     paths = {name: below(study, output.record_path.with_name(name)) for name in record["files"]}
     record = record | {

@@ -34,6 +34,7 @@ COMMANDS = {
     "run": "run a study to its report",
     "verify": "what changed since results were made",
     "bundle": "pack what a consortium needs of a site that keeps its raw data",
+    "publish": "a study as an open BIDS dataset, anonymous and defaced",
     "mismatch": "which analysis breaks when the scanner misbehaves: synthetic doses, scored",
     "merge": "tables and pages of a consortium from its sites' bundles",
 }

@@ -17,7 +17,7 @@ import numpy as np
 
 from fmrsflow.errors import DataError
 from fmrsflow.exponentials import exponentials
-from fmrsflow.headers import Told, dimension_tags, told
+from fmrsflow.headers import REPETITION, Told, dimension_tags, told
 
 CARRIER_PPM = 4.65
 """Chemical shift (ppm) of water at body temperature: the carrier of every vendor's default."""
@@ -63,6 +63,12 @@ _WATER_PPM = 0.15
 """Largest distance from `CARRIER_PPM` at which a stated centre still means water: files put it at
 4.65, 4.68 or 4.7 ppm."""
 
+
+_SPLIT = "split the file (mrs_tools split) and name the part of the protocol's times"
+_GATED = (
+    "of a scan gated by heart or breath neither saturation nor times in the task are known from "
+    "one repetition time: name one that was not gated"
+)
 
 EDITED_UNSUPPORTED = (
     "edited spectra are not supported yet (a basis without editing pulses would read their states "
@@ -250,14 +256,15 @@ def from_nifti(image) -> Fids:
         workflow does not process.
     """
     header = header_extension(image)
-    said = told(header)
+    slope = getattr(image.dataobj, "slope", 1.0)  # an image in memory has none
+    said = replace(told(header), slope=float(slope))
     if said.edited:
         raise DataError(f"{said.edited}: {EDITED_UNSUPPORTED}")
     if said.series:
         raise DataError(
             f"{said.series}: its transients are different measurements, and have no common mean; "
-            "split the file (mrs_tools split) and name the part of the protocol's times, or mend "
-            "the header where it is wrong"
+            f"{_GATED if REPETITION in said.series else _SPLIT}, or mend the header where it is "
+            "wrong"
         )
     shape = image.shape + (1,) * (7 - len(image.shape))
     if shape[:3] != (1, 1, 1):
@@ -396,6 +403,8 @@ def _number(header: dict, key: str) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value):
         return float(value) * scale
     several = isinstance(value, list)
+    if several and key == "RepetitionTime":
+        raise DataError(f"{key} in its header is a list of several values; {_GATED}")
     raise DataError(
         f"{key} in its header is {'a list of several values' if several else 'no number'}; "
         "one number is needed (times in s, shifts in ppm): mend the header, for example with "

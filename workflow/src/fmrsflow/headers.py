@@ -53,10 +53,11 @@ without editing takes a short one."""
 
 
 FREQUENCY = "frequency of excitation"
+REPETITION = "repetition time"
 
 SERIES = {
     "echo time": r"te|echotime",
-    "repetition time": r"tr|repetitiontime",
+    REPETITION: r"tr|repetitiontime",
     "inversion time": r"ti|inversion(time|delay)",
     "mixing time": r"tm|mixingtime",
     "flip angle": r"(excitation)?flipangle",
@@ -102,6 +103,10 @@ class Told:
         Number of excitations of the whole scan.
     series : str
         What changes from transient to transient, so that they have no common mean.
+    slope : float
+        What the samples of the file are multiplied by (scl_slope of NIfTI).
+    eddies_corrected : bool
+        Whether eddy currents were corrected before the file was written.
     notes : tuple of str
         What the file does not say and a reader had to assume, for the record.
     """
@@ -116,6 +121,8 @@ class Told:
     water: tuple[bool, ...] = ()
     excitations: int | None = None
     series: str = ""
+    slope: float = 1.0
+    eddies_corrected: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -136,8 +143,16 @@ def told(header: Mapping) -> Told:
         water=_water(header),
         excitations=_count(header.get("NumberOfTransients")),
         series=_series(header),
+        eddies_corrected=_eddies_corrected(header.get("ProcessingApplied")),
         notes=_tag_notes(header),
     )
+
+
+def _eddies_corrected(steps) -> bool:
+    """Whether a correction of eddy currents is among the steps of ProcessingApplied."""
+    steps = steps if isinstance(steps, list) else [steps]
+    methods = [_text(one.get("Method")) for one in steps if isinstance(one, Mapping)]
+    return any(re.search(r"eddy|\becc\b", one, re.IGNORECASE) for one in methods)
 
 
 def dimension_tags(header: Mapping) -> list:

@@ -65,10 +65,11 @@ def scan_problems(sheet: str, rows: Sequence[tuple[int, Scan]], people: Sequence
                 )
         problems += _path_problems(sheet, number, scan)
         maps = [name for name in (scan.gm, scan.wm, scan.csf) if name]
-        if twice := {name for name in maps if maps.count(name) > 1}:
+        # All three may name one label image; the anatomy stage looks whether it is one.
+        if twice := {name for name in maps if maps.count(name) == 2}:
             problems.append(
                 f"{sheet} row {number}: gm, wm and csf are one file each, and {min(twice)} stands "
-                "twice; name each map's own"
+                "twice; name each map's own, or one label image of SynthSeg in all three"
             )
     return problems + _twin_labels(sheet, ((n, scan.site, scan.subject) for n, scan in rows))
 

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import cache_from_source
 from pathlib import Path
 
+from fmrsflow.bids_uris import dataset_links
 from fmrsflow.commit import commit_of
 from fmrsflow.definitions import Key, Package
 from fmrsflow.files import write_bytes, write_json
@@ -61,10 +62,12 @@ def dataset_description(study: Study) -> dict:
     made = {"Description": "functional MR spectroscopy, from vendor files to the consortium"}
     if study.config.get("container"):
         made["Container"] = {"Tag": study.config["container"]}
+    links = dataset_links(study)
     return {
         "Name": "fmrsflow results",
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
+        **({"DatasetLinks": links} if links else {}),
         "GeneratedBy": [
             {**{key: one for key, one in study.software.items() if key != "Stages"}, **made}
         ],
@@ -76,7 +79,7 @@ def write_dataset(study: Study) -> None:
     folders and files for which the standard has no names (settings, sites, analyses)."""
     write_json(study.results / "dataset_description.json", dataset_description(study))
     folders = [*(f"{stage}*" for stage in STAGE_SETTINGS), *study.config["analyses"]]
-    folders += ["multiverse", "logs", "cache"]
+    folders += ["multiverse", "cache"]
     ignored = [*folders, "study.json", "complete.json"]
     write_bytes(study.results / ".bidsignore", "".join(f"{one}\n" for one in ignored).encode())
 

@@ -16,11 +16,20 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from fmrsflow import bounded_yaml, identity
+from fmrsflow import bounded_yaml, identity, participants
 from fmrsflow.errors import DataError
-from fmrsflow.files import text_of
+from fmrsflow.files import file_digest, text_of
 from fmrsflow.layout import SCHEMAS
-from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, RUN_COLUMNS, Scan, Site, Study
+from fmrsflow.preregistration import REGISTERED
+from fmrsflow.study import (
+    ANALYSIS_SETTINGS,
+    PATH_COLUMNS,
+    RUN_COLUMNS,
+    Scan,
+    Site,
+    Study,
+    without_paths,
+)
 from fmrsflow.tables import MISSING, read_table
 
 LABEL = re.compile(r"[A-Za-z0-9]+")
@@ -35,7 +44,11 @@ MOST_SHOWN = 200
 """Problems that one message lists."""
 PLAIN_SECTIONS = ("anatomy", "quality", "bold", "sites")
 
+COLUMN = re.compile(r"[A-Za-z]\w{0,39}", re.ASCII)
+"""Name of a column of participants.tsv that a setting can name."""
+
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
+_TYPES |= {"columns": list, "pairs": list, "sheets": (str, dict)}
 _WORDS = {
     "str": "text",
     "int": "a whole number",
@@ -47,6 +60,12 @@ _WORDS = {
     "path": "a path below data_root",
     "paths": "paths below data_root with semicolons between them",
     "folder": "a folder's name",
+    "columns": "a list of columns",
+    "pairs": "a list of pairs a:b of columns",
+    "sheets": "a file, or a file for each site",
+    "years": "an age",
+    "amount": "a number's text",
+    "level": "a group's name",
 }
 
 
@@ -79,13 +98,15 @@ def read_study(config: dict, name: str = "config.yaml") -> Study:
     complete = check_config(config, name, problems)
     sites = _read_sites(complete, name, problems)
     rows = _read_scans(complete, name, sites, problems)
-    people = _read_participants(complete, name, sites, problems)
-    participants = tuple(row for _, row in people)
-    problems += identity.scan_problems(complete["scans_sheet"], rows, participants)
     every = [scan for _, scan in rows]
+    people = _read_participants(complete, name, sites, problems)
+    problems += covariate_problems(complete["sites"], name)
+    problems += identity.scan_problems(complete["scans_sheet"], rows, [row for _, row in people])
     problems += _pair_problems(complete, [scan for _, scan in rows], name)
     problems += _region_problems(complete, [scan for _, scan in rows], name)
-    problems += identity.participant_problems(complete.get("participants_sheet"), people, every)
+    problems += _norms_problems(complete, name)
+    problems += identity.participant_problems(_people_sheet(complete), people, every)
+    plan = read_plan(complete["preregistration"], problems) if complete["preregistration"] else {}
     if problems:
         raise StudyError(problems)
     only = complete.get("only_sites")
@@ -93,7 +114,60 @@ def read_study(config: dict, name: str = "config.yaml") -> Study:
     scans = sorted(
         (scan for scan in every if not only or scan.site in only), key=lambda scan: scan.key
     )
-    return Study(complete, sites, tuple(scans), participants)
+    # Who was not scanned is nobody's concern.
+    labels = {(scan.site, scan.subject) for scan in every}
+    known = (row for _, row in people if (row.get("site"), row.get("subject")) in labels)
+    return Study(complete, sites, tuple(scans), tuple(known), preregistration=plan)
+
+
+def read_plan(path: str, problems: list[str]) -> dict:
+    """What was registered before: a file in the form of config.yaml, of which every key that means
+    something for an answer is kept, with its default where it is left out, and the keys of
+    preregistration.yaml; what is wrong with it is added to `problems`.
+
+    Returns
+    -------
+    dict
+        `file` (without its folders), `sha256`, keys of preregistration.yaml, `REGISTERED` of the
+        configuration, and `analyses`: name -> stage -> its settings. Empty with a problem.
+    """
+    known, wrong = schema("preregistration"), []
+    try:
+        given, digest = read_config(path), file_digest(path)
+    except StudyError as error:
+        problems += error.problems
+        return {}
+    own = {key: value for key, value in given.items() if key in known}
+    rest = {key: value for key, value in given.items() if key not in known}
+    plan = _check_mapping(own, known, path, wrong)
+    complete = check_config(rest, path, wrong)
+    wrong = wrong or _plan_problems(plan, complete["analyses"], path)
+    if wrong:
+        problems += wrong
+        return {}
+    complete = without_paths(complete)
+    analyses = {
+        name: {stage: complete[stage][choice[stage]] for stage in ANALYSIS_SETTINGS}
+        for name, choice in complete["analyses"].items()
+    }
+    kept = {key: complete[key] for key in REGISTERED}
+    file = {"file": Path(path).name, "sha256": digest}
+    return {**file, **plan, **kept, "analyses": analyses}
+
+
+def _plan_problems(plan: dict, analyses: dict, path: str) -> list[str]:
+    """Weights that are none, and words that cannot stand in a line of a table."""
+    found = []
+    for name, weight in plan["weights"].items():
+        where = f"{path}: weights: {shown(name)}"
+        if name not in analyses:
+            found.append(f"{where}: there is no such analysis; there are {_names(analyses)}")
+        elif check_value(weight, {"type": "float"})[1] or not weight > 0:
+            found.append(f"{where}: {shown(weight)} is no number above 0")
+    contrast = plan["contrast"]
+    if len(contrast) > 80 or (contrast and not contrast.isprintable()):
+        found.append(f"{path}: contrast: {shown(contrast)} is no name of at most 80 letters")
+    return found
 
 
 def read_config(path: str | Path) -> dict:
@@ -252,6 +326,10 @@ def check_value(value, rule: dict):
         return value, f"{shown(value)} holds other than letters and digits"
     if kind == "folder" and (not FOLDER.fullmatch(value) or value.startswith("-")):
         return value, f"{shown(value)} holds other than letters, digits and . _ / + @ = -"
+    if kind in _PEOPLE:
+        return _PEOPLE[kind](value)
+    if kind in ("columns", "pairs", "sheets"):
+        return value, _names_problem(value, kind)
     if kind in ("path", "paths"):
         names = value.split(";") if kind == "paths" else [value]
         problem = next(filter(None, map(_path_problem, (name.strip() for name in names))), None)
@@ -267,6 +345,57 @@ def check_value(value, rule: dict):
     return value, None
 
 
+def _years(value: str) -> tuple[str, str | None]:
+    age = participants.years(value)[0]
+    return (
+        (value, f"{shown(value)} is neither an age in years nor a span as 35-40")
+        if age is None
+        else (age, None)
+    )
+
+
+def _amount(value: str) -> tuple[str, str | None]:
+    if participants.number_of(value) is None:
+        return (
+            value,
+            f"{shown(value)} is no number; name the column in `groups` if it is one of those",
+        )
+    return value, None
+
+
+def _level(value: str) -> tuple[str, str | None]:
+    if not participants.LEVEL.fullmatch(value):
+        return value, f"{shown(value)} is no group's name: up to 32 letters, digits and _ . + -"
+    return value, None
+
+
+_PEOPLE = {"years": _years, "amount": _amount, "level": _level}
+"""Cells of participants.tsv by the type of their column."""
+
+
+def _names_problem(value: list | dict | str, kind: str) -> str | None:
+    """What is wrong with names of columns, pairs of them, or files by site."""
+    if kind == "sheets":
+        wrong = [] if isinstance(value, str) else [
+            site for site, path in value.items()
+            if not (isinstance(site, str) and LABEL.fullmatch(site) and isinstance(path, str))
+        ]  # fmt: skip
+        return f"{shown(wrong[0])} does not name a file of a site" if wrong else None
+    for one in value:
+        parts = one.split(":") if isinstance(one, str) else [""]
+        number = 2 if kind == "pairs" else 1
+        if (
+            len(set(parts)) != number
+            or len(parts) != number
+            or not all(COLUMN.fullmatch(part) for part in parts)
+        ):
+            return f"{shown(one)} is not {'of the form a:b' if number == 2 else 'a column'}"
+        if who := next(filter(participants.WHO.search, parts), None):
+            return f"{who} tells who somebody is; such a column is not taken"
+    twice = next((one for one in value if value.count(one) > 1), None)
+    return f"{twice} stands twice" if twice else None
+
+
 def _path_problem(value: str) -> str | None:
     path = PurePosixPath(value)
     if not value:
@@ -278,38 +407,47 @@ def _path_problem(value: str) -> str | None:
     return None
 
 
-def _read_sheet(
-    config: dict, key: str, name: str, problems: list[str], may_be_empty: bool = False
-) -> list[dict]:
+def _read_sheet(config: dict, key: str, name: str, problems: list[str]) -> list[dict]:
     """Rows in their types; a wrong cell is reported with row and column and left out. `key` of the
     configuration, whose file is called `name`, says where the sheet is."""
     path, columns = config[key], schema(key)
-    try:
-        rows = read_table(path)
-    except FileNotFoundError:
-        problems.append(f"{path}: there is no such file ({name}: {key})")
-        return []
-    except OSError as error:
-        problems.append(f"{path}: cannot be read ({error.strerror}; {name}: {key})")
-        return []
-    except DataError as error:
-        problems.append(f"{path}: {error}")
+    rows = _cells_of(path, f"{name}: {key}", problems)
+    if rows is None:
         return []
     if not rows:
-        if not may_be_empty:
-            problems.append(f"{path}: holds no row; write a header and a row for each")
-        return []
-    rows = [{_unquoted(key): _unquoted(text) for key, text in row.items()} for row in rows]
-    if len(rows[0]) == 1 and (found := re.search("[,;]", next(iter(rows[0])))):
-        problems.append(
-            f"{path}: its columns are parted by {found[0]!r}; save it as text with tabs for them"
-        )
+        problems.append(f"{path}: holds no row; write a header and a row for each")
         return []
     for column in rows[0]:
         if column not in columns:
             problems.append(
                 f"{path}: unknown column {shown(column)}{_nearest(column, columns, problems)}"
             )
+    return _typed_rows(path, rows, columns, problems)
+
+
+def _cells_of(path: str, where: str, problems: list[str]) -> list[dict] | None:
+    """Rows of a sheet as text; None where it cannot be read, which is reported."""
+    try:
+        rows = read_table(path)
+    except FileNotFoundError:
+        problems.append(f"{path}: there is no such file ({where})")
+        return None
+    except OSError as error:
+        problems.append(f"{path}: cannot be read ({error.strerror}; {where})")
+        return None
+    except DataError as error:
+        problems.append(f"{path}: {error}")
+        return None
+    rows = [{_unquoted(key): _unquoted(text) for key, text in row.items()} for row in rows]
+    if rows and len(rows[0]) == 1 and (found := re.search("[,;]", next(iter(rows[0])))):
+        problems.append(
+            f"{path}: its columns are parted by {found[0]!r}; save it as text with tabs for them"
+        )
+        return None
+    return rows
+
+
+def _typed_rows(path: str, rows: list[dict], columns: dict, problems: list[str]) -> list[dict]:
     for column, rule in columns.items():
         if rule.get("required") and column not in rows[0]:
             problems.append(f"{path}: column {column!r} is missing: {rule['meaning']}")
@@ -408,6 +546,20 @@ def _read_scans(
     return scans
 
 
+def _norms_problems(config: dict, name: str) -> list[str]:
+    """Norms that cannot be read."""
+    path = config.get("norms")
+    if not isinstance(path, str):
+        return []
+    from fmrsflow.sites.norms import read_norms
+
+    try:
+        read_norms(path)
+    except DataError as error:
+        return [f"{name}: norms: {error}"]
+    return []
+
+
 def _pair_problems(config: dict, scans: list[Scan], name: str) -> list[str]:
     """A pair that is none, or of arms that no scan is in."""
     pair = config["sites"].get("pair")
@@ -478,25 +630,131 @@ def _run_problems(scan: Scan) -> list[str]:
     return problems
 
 
+def participant_rules(settings: dict) -> dict[str, dict]:
+    """Columns of participants.tsv that these settings of `sites` name, with their limits."""
+    known, rules = schema("participants_sheet"), {}
+    for column in participants.person_columns(settings):
+        of_group = column in settings["groups"]
+        kind = "level" if of_group else "amount"
+        meaning = f"named in {'groups' if of_group else 'covariates'} of the section sites"
+        given = known.get(column)
+        # Ages may be told as groups of any name, and nobody's sex is a number.
+        fits = given and (column in participants.IDENTITY or of_group == (given["type"] == "str"))
+        rules[column] = given if fits else {"type": kind, "meaning": meaning}
+    return rules
+
+
+def _people_sheet(config: dict) -> str:
+    """What messages call the sheet of people."""
+    given = config.get("participants_sheet")
+    return "participants.tsv" if isinstance(given, dict) else given
+
+
 def _read_participants(config: dict, name: str, sites: dict[str, Site], problems: list) -> list:
-    """Every row of the sheet with its number."""
-    sheet = config.get("participants_sheet")
-    if not sheet:
+    """Every row with its number, of the sheet or of the sheets that sites have of their own."""
+    given = config.get("participants_sheet")
+    rules = schema("sites")
+    asked = ("covariates", "groups", "interactions")
+    if not given or any(check_value(config["sites"].get(one), rules[one])[1] for one in asked):
         return []
-    # As init leaves it where nothing is known of people.
-    rows = _read_sheet(config, "participants_sheet", name, problems, may_be_empty=True)
-    seen: dict[tuple, int] = {}
-    numbered = [(row.pop("row"), row) for row in rows]
-    for number, row in numbered:
-        key = (row.get("site"), row.get("subject"))
-        if key in seen:
+    found = []
+    for site, path in given.items() if isinstance(given, dict) else [("", given)]:
+        if site and site not in sites and sites:
             problems.append(
-                f"{sheet} row {number}: {key[1]} of {key[0]} stands in row {seen[key]} too"
+                f"{name}: participants_sheet: site {site} is not in {config['sites_sheet']}"
+                f"{_nearest(site, sites, problems)}"
+            )
+        elif isinstance(path, str):
+            found += _people_of(path, site, config, name, sites, problems)
+    seen: dict[tuple, int] = {}
+    for number, row in found:
+        key, sheet = (row.get("site"), row.get("subject")), _people_sheet(config)
+        if key in seen and None not in key:
+            problems.append(
+                f"{sheet} row {number}: {key[1]} of {key[0]} stands in row {seen[key]} too: keep "
+                "one of them"
             )
         seen.setdefault(key, number)
         if sites and key[0] and key[0] not in sites:
             problems.append(f"{sheet} row {number}: site {key[0]} is not in the sites sheet")
-    return numbered
+    return found
+
+
+def _people_of(
+    path: str, site: str, config: dict, name: str, sites: dict[str, Site], problems: list
+) -> list[tuple[int, dict]]:
+    """Rows of one sheet with their numbers: the columns that the configuration names. A sheet of
+    BIDS (`participant_id`) is of the site that names it, or of the only one of the study."""
+    rows = _cells_of(path, f"{name}: participants_sheet", problems)
+    if not rows:  # as init leaves it where nothing is known of people
+        return []
+    columns = participant_rules(config["sites"])
+    if "participant_id" in rows[0] and "subject" not in rows[0]:
+        rows = [_of_bids(row) for row in rows]
+        unit = participants.unit_other_than_years(Path(path).with_suffix(".json"))
+        if unit and "age" in columns:
+            problems.append(
+                f"{path}: its sidecar says ages in {unit[:20]}, not years; convert them"
+            )
+    if site or ("site" not in rows[0] and len(sites) == 1):
+        rows = [{**row, "site": site or next(iter(sites))} for row in rows]
+    for column in rows[0]:
+        near = difflib.get_close_matches(column, columns, n=1, cutoff=0.8)
+        if near and near[0] not in rows[0]:
+            problems.append(f"{path}: unknown column {shown(column)}; did you mean {near[0]!r}?")
+    for column in columns:
+        if column not in rows[0] and column not in participants.IDENTITY:
+            problems.append(
+                f"{path}: there is no column {column}, which {name} names for the section sites"
+                f"{_nearest(column, rows[0], problems)}"
+            )
+    checked = _typed_rows(path, rows, columns, problems)
+    problems += _no_groups(path, checked, config["sites"])
+    return [(row.pop("row"), row) for row in checked]
+
+
+def _of_bids(row: dict) -> dict:
+    """A row of a BIDS participants.tsv as one of ours."""
+    own = {**row, "subject": participants.subject_of(row["participant_id"])}
+    sex = row.get("sex", "")
+    return own | {"sex": participants.SEXES.get(sex.lower(), sex)} if sex else own
+
+
+MOST_LEVELS = 12
+"""Groups of one column above which it tells people apart rather than groups."""
+
+
+def _no_groups(path: str, rows: list[dict], settings: dict) -> list[str]:
+    """Columns that are named as groups and hold something else, such as a date."""
+    return [
+        f"{path}: {column} has {len(levels)} values in {len(rows)} rows: these are no groups"
+        for column in settings["groups"]
+        if len(levels := {row[column] for row in rows if column in row}) > MOST_LEVELS
+    ]
+
+
+def covariate_problems(settings: dict, name: str) -> list[str]:
+    """Columns of people that no sheet can hold, or that stand where they do not belong."""
+    numbers, groups, pairs = (
+        [] if check_value(settings.get(one), schema("sites")[one])[1] else settings[one]
+        for one in ("covariates", "groups", "interactions")
+    )
+    found = [f"{one} stands in covariates and groups" for one in numbers if one in groups]
+    reserved = [one for one in (*numbers, *groups) if one in participants.IDENTITY]
+    found += [f"{one} says who a row is of, it is no covariate" for one in reserved]
+    found += [
+        f"{one} of sites.tsv is compared as groups; name it there"
+        for one in numbers
+        if one in participants.OF_SITE
+    ]
+    known = {*numbers, *groups, *participants.OF_SITE}
+    found += [
+        f"interactions: {pair}: {one} is neither in covariates nor in groups"
+        for pair in pairs
+        for one in pair.split(":")
+        if one not in known
+    ]
+    return [f"{name}: sites: {one}" for one in found]
 
 
 def shown(value) -> str:

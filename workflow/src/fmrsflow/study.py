@@ -16,6 +16,7 @@ from pathlib import Path
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T, SIEMENS_MHZ
 from fmrsflow.errors import DataError, UsageError, reading_failed, unknown
 from fmrsflow.files import text_of
+from fmrsflow.participants import IDENTITY, person_columns
 
 STAGE_SETTINGS = {
     "convert": (),
@@ -49,6 +50,28 @@ PATH_COLUMNS = (
 
 RUN_COLUMNS = ("bold", "bold_events", "bold_confounds")
 """Columns that may hold several files, one a run, with semicolons between them."""
+
+
+WITHHELD = "withheld"
+"""Stands in a bundle for a name or path that stays at the site."""
+
+PATH_SETTINGS = {
+    "": (
+        "results",
+        "data_root",
+        "sites_sheet",
+        "scans_sheet",
+        "participants_sheet",
+        "norms",
+        "synthetic",
+        "container",
+        "preregistration",
+    ),
+    "basis": ("path",),
+    "fit": ("joint_design", "joint_nuisance", "command"),
+    "bold": ("transform", "atlas", "atlas_labels"),
+}
+"""Settings that name files or folders of a site, by section ("" for the top of config.yaml)."""
 
 
 def spectrometer_mhz(vendor: str, field_t: float) -> float:
@@ -231,13 +254,15 @@ Item = Site | Scan | Unit
 
 @dataclass(frozen=True)
 class Study:
-    """A study as its files describe it; `config` is complete (defaults filled in)."""
+    """A study as its files describe it; `config` is complete (defaults filled in), and so is what
+    was registered before (`sheets.read_plan`; empty where nothing was)."""
 
     config: dict
     sites: dict[str, Site]
     scans: tuple[Scan, ...]
     participants: tuple[dict, ...] = ()
     software: dict = field(default_factory=dict)
+    preregistration: dict = field(default_factory=dict)
 
     @property
     def results(self) -> Path:
@@ -393,6 +418,23 @@ class Study:
         key = (scan.site, scan.subject)
         return self._persons.get(key) or f"{scan.site}/{scan.subject}"
 
+    def people(self) -> dict[tuple[str, str], dict[str, str]]:
+        """(site, person) -> cells of the columns of participants.tsv that the settings of `sites`
+        name; of somebody who travelled those of another site where a site has none."""
+        columns = [one for one in person_columns(self.config["sites"]) if one not in IDENTITY]
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        known: dict[tuple[str, str], str] = {}
+        for row in sorted(self.participants, key=lambda row: (row["site"], row["subject"])):
+            person = row.get("person") or f"{row['site']}/{row['subject']}"
+            cells = {one: row[one] for one in columns if row.get(one)}
+            found[row["site"], person] = cells
+            for column, cell in cells.items():
+                known.setdefault((person, column), cell)
+        for (_, person), cells in found.items():
+            lacking = {one: known.get((person, one)) for one in columns if one not in cells}
+            cells.update({one: cell for one, cell in lacking.items() if cell})
+        return found
+
     def region(self, item: Scan | Unit) -> str:
         """Where the voxel lay, by its label; "" where it has none. It is BIDS' `voi`, or `acq`
         where the settings say that this names the region."""
@@ -471,6 +513,7 @@ class Study:
             "scans": [asdict(scan) for scan in self.scans],
             "participants": list(self.participants),
             "software": self.software,
+            "preregistration": self.preregistration,
         }
         return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
@@ -502,7 +545,24 @@ class Study:
             scans=tuple(Scan(**row) for row in content["scans"]),
             participants=tuple(content["participants"]),
             software=content["software"],
+            preregistration=content.get("preregistration", {}),
         )
+
+
+def without_paths(config: dict) -> dict:
+    """Settings are compared between sites; where their files lie is each site's own affair."""
+    kept = blanked(config, PATH_SETTINGS[""])
+    for section, keys in PATH_SETTINGS.items():
+        if section in ANALYSIS_SETTINGS:
+            kept[section] = {name: blanked(one, keys) for name, one in config[section].items()}
+        elif section in config:
+            kept[section] = blanked(config[section], keys)
+    return kept
+
+
+def blanked(values: dict, keys: tuple[str, ...]) -> dict:
+    """Values with `WITHHELD` for those of these keys that are given."""
+    return {**values, **{key: WITHHELD for key in keys if values.get(key)}}
 
 
 def study_option(parser) -> None:

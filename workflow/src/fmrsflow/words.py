@@ -29,3 +29,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     hint = f"; did you mean {close[0]!r}?" if close else ""
     shown = ", ".join(known[:12]) + (", ..." if known[12:] else "")
     return f"{hint} (there are {shown})" if known else hint
+
+
+def slug(name: str) -> str:
+    """A name of a condition or contrast as part of a file name."""
+    return "".join(one if one.isalnum() else "-" for one in name)

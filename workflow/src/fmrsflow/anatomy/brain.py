@@ -30,13 +30,23 @@ _BOLD_BRIDGE_MM = 12.0
 _ABOUT_MM = 6.0
 _MOST_SKIN = 0.02
 
+_SKULL_MM = (5.0, 12.0)
+_SKULL_GRID_MM = 4.0
+_DEEP_MM = 30.0
+_BONE = 0.2
+_LEAST_BONE = 0.05
+"""Where a skull lies below the surface, how dark it is relative to the middle, and the share of
+that layer that is. Measured: 0.13 and 0.21 in a head with and without its face, at most 0.016 in
+stripped brains, measured and of templates."""
+
 
 def brain_mask(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Mask of the brain.
 
-    Where the outside is zero (skull-stripped), all that is positive. Else what has the intensity of
-    brain tissue and stays in one piece with the middle of the head when bridges to the scalp
-    are cut, by the weakest cut that leaves a plausible brain; sulci and ventricles are closed.
+    Where the outside is zero and no skull is inside (skull-stripped), all that is positive. Else
+    what has the intensity of brain tissue and stays in one piece with the middle of the head when
+    bridges to the scalp are cut, by the weakest cut that leaves a plausible brain; sulci and
+    ventricles are closed.
 
     Parameters
     ----------
@@ -49,7 +59,8 @@ def brain_mask(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
     DataError
         No brain is found in a whole head.
     """
-    return image > 0 if is_stripped(image) else _cut_out(image, affine)
+    stripped = is_stripped(image) and not _has_skull(image, affine)
+    return image > 0 if stripped else _cut_out(image, affine)
 
 
 def about_brain(
@@ -135,6 +146,21 @@ def is_stripped(image: np.ndarray) -> bool:
     faces = [face for axis in range(3) for face in (image.take(0, axis), image.take(-1, axis))]
     outer = np.concatenate([face.ravel() for face in faces])
     return float((outer <= 0).mean()) > 0.98 and float((image <= 0).mean()) > 0.4
+
+
+def _has_skull(image: np.ndarray, affine: np.ndarray) -> bool:
+    """Whether what is not zero is a head: defacing and masked air leave zeros about it too."""
+    from scipy import ndimage
+
+    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    stride = np.maximum(np.round(_SKULL_GRID_MM / spacing).astype(int), 1)
+    small = np.pad(image[tuple(slice(None, None, step) for step in stride)], 1)
+    filled = ndimage.binary_fill_holes(small > 0)
+    depth = ndimage.distance_transform_edt(filled, spacing * stride)
+    deep, layer = depth > _DEEP_MM, (depth > _SKULL_MM[0]) & (depth <= _SKULL_MM[1])
+    if not deep.any():
+        return False
+    return float((small[layer] < _BONE * np.median(small[deep])).mean()) > _LEAST_BONE
 
 
 def _cut_out(image: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -231,7 +231,7 @@ def to_fsl(basis: Basis) -> dict[str, str]:
                     "basis_im": (-fid.imag).tolist(),
                     "basis_dwell": basis.dwell_s,
                     "basis_centre": basis.frequency_mhz,
-                    "basis_width": None,
+                    "basis_width": basis.made.get("linewidth_hz", 0.0),
                     "basis_name": name,
                     "basis_nucleus": "1H",
                 },

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fmrsflow.basis import systems
 from fmrsflow.basis.files import Basis
-from fmrsflow.basis.formats import read_basis, to_fsl, to_lcmodel
+from fmrsflow.basis.formats import read_basis
 from fmrsflow.basis.pulses import ShapedPulse
 from fmrsflow.basis.sequences import Sequence, other_press_te1_s, sequence
 from fmrsflow.basis.shaped import PULSE_CENTRE_PPM
@@ -36,9 +36,6 @@ ALLOWED = {
     "mm": ("separate", "single", "none", "as is"),
 }
 """Values that a key of the setting may have."""
-
-EXPORT_LINEWIDTH_HZ = 1.0
-"""Lorentzian width of lines in exported files, Hz; other engines expect FIDs that decay."""
 
 
 def complete(setting: Mapping) -> dict:
@@ -205,14 +202,3 @@ def finished(basis: Basis, site: Site, setting: Mapping) -> Basis:
     basis.index("Glu")
     made = {"site": site.name, "field_t": site.field_t, "assumed": assumptions(site, setting)}
     return replace(basis, made={**basis.made, **made})
-
-
-def exported(basis: Basis, formats: list[str]) -> dict[str, str]:
-    """Files of a basis for other engines (`lcmodel`, `fsl`): name to text."""
-    decaying = basis.broadened(EXPORT_LINEWIDTH_HZ)
-    found = {}
-    if "lcmodel" in formats:
-        found["lcmodel.basis"] = to_lcmodel(decaying)
-    if "fsl" in formats:
-        found |= {f"fsl/{name}": text for name, text in to_fsl(decaying).items()}
-    return found

@@ -129,8 +129,3 @@ def roi_rows(contrast: str, found: RoiMatrix) -> list[dict]:
         for j, target in enumerate(found.names)
         if i != j
     ]
-
-
-def slug(contrast: str) -> str:
-    """A contrast's name as part of a file name."""
-    return "".join(one if one.isalnum() else "-" for one in contrast)

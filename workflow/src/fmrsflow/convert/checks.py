@@ -18,6 +18,9 @@ TE_TOLERANCE_S = 0.0003
 """Difference of echo times up to which a scan is of its site's protocol: sheets are written in ms
 with one decimal. One of 1.5 ms moves Asp by a quarter. sites.tsv may have another."""
 
+MOST_TOLERATED_S = 0.01
+"""Most that sites.tsv may allow (its schema): of a larger difference it is no remedy."""
+
 TR_TOLERANCE = 0.02
 PLAUSIBLE_TE_S = (0.0005, 0.5)
 PLAUSIBLE_TR_S = (0.2, 30.0)
@@ -59,7 +62,7 @@ def check_axes(fids: Fids, site: Site) -> None:
     if not same_field(field_t, site.field_t):
         raise DataError(
             f"spectrometer frequency {fids.frequency_mhz:.3f} MHz is {field_t:.2f} T; sites.tsv "
-            f"says {site.field_t:g} T for {site.name}: mend the sheet or the path"
+            f"says {site.field_t:g} T for {site.name}: mend the sheet, the path or the header"
         )
     width_hz = 1.0 / fids.dwell_s
     low, high = PLAUSIBLE_WIDTH_HZ
@@ -172,6 +175,13 @@ def distrusted(reference: Fids, fids: Fids) -> list[str]:
             f"the water reference's header has a receiver gain of {_several(one)}, the scan's of "
             f"{_several(other)}: its water is on another scale; molal and molar values are not to "
             "be used, unless the export has divided by the gain"
+        )
+    one, other = reference.told.slope, fids.told.slope
+    if one != other:
+        found.append(
+            f"the header of the water reference multiplies its samples by {one:g} (scl_slope), "
+            f"that of the scan by {other:g}, and complex FIDs need none: one of the two may be on "
+            "another scale; molal and molar values are not to be used"
         )
     return found
 
@@ -303,13 +313,15 @@ def _time(kind, value, promised, limits, tolerance_s, site, warn) -> float:
     if abs(value - promised) > tolerance_s + 1e-9:  # 30.3 from 30 ms is within 0.3
         raise DataError(
             f"{kind} time {1e3 * value:g} ms; sites.tsv says {1e3 * promised:g} ms for "
-            f"{site.name}: mend the sheet or the path{_tolerated(kind)}"
+            f"{site.name}: mend the sheet or the path{_tolerated(kind, abs(value - promised))}"
         )
     return value
 
 
-def _tolerated(kind: str) -> str:
-    return ", or allow it in column te_tolerance_s" if kind == "echo" else ""
+def _tolerated(kind: str, away_s: float) -> str:
+    """The column that allows a small difference of echo times."""
+    small = kind == "echo" and away_s <= MOST_TOLERATED_S
+    return ", or allow it in column te_tolerance_s" if small else ""
 
 
 def power_spectrum(fids: Fids, window: np.ndarray | None = None) -> np.ndarray:

@@ -335,7 +335,8 @@ def _in_order(path: Path, found: list[Instance], notes: list[str]) -> list[Insta
         raise DataError(
             f"{path.name}: neither instance numbers nor acquisition numbers nor times of its "
             f"{len(found)} files are all there and differ, so that the order of the transients "
-            "cannot be told; leave one copy of each, or export them again with their numbers"
+            "cannot be told: are copies or another scan's files among them? Leave one copy of each "
+            "file of this scan, or export them again with their numbers"
         )
     if any(order != known[0] for order in known):
         raise DataError(

@@ -50,6 +50,13 @@ ALIGNED_HZ = np.arange(-4.0, 4.01, 0.2)
 """Shifts under which the means are compared."""
 
 
+DRIFT = (
+    " (or the frequency drifts so far that NAA leaves its window: then correct that before the "
+    "export)"
+)
+"""Beside halves of a series that differ."""
+
+
 def edited_states(fids: Fids) -> str:
     """What tells that the transients are of different editing states; "" where nothing does.
 
@@ -72,7 +79,7 @@ def edited_states(fids: Fids) -> str:
         apart = abs(np.mean(a) - np.mean(b))
         error = np.sqrt(np.var(a, ddof=1) / len(a) + np.var(b, ddof=1) / len(b))
         if apart > least and apart > LEAST_T * error:
-            drift = ", or NAA drifts out of its window" if "half" in name else ""
+            drift = DRIFT if "half" in name else ""
             return f"NAA of {name} differs by a factor of {np.exp(apart):.1f}{drift}"
     return _two_heights(ratios)
 

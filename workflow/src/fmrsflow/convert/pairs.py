@@ -28,6 +28,11 @@ its power there, was not sampled from its echo. Measured ones are largest at poi
 with 0.25 of it (Philips at 1.5T; 0.3 at 3T) to all; a rise over eight points costs a sixth of the
 water."""
 
+MOST_JUMP = 1.2
+"""Step from a point of the reference to the next over its largest point, its strongest line at
+frequency zero, from which it jumps: a decay has less than 1, the first point of a rise 1; whole
+numbers of 16 bits that ran over jump from one end of their range to the other."""
+
 SAME_RESIDUAL = 1e-4
 """Norm of the difference of two FIDs over theirs up to which they are one, whatever the scale. The
 metabolites alone are more of an unsuppressed FID, so that two measurements never come so near."""
@@ -76,7 +81,8 @@ def check_pair(reference: Fids, fids: Fids, suppressed: bool = True) -> None:
     mend = "" if ratio > SWAPPED else ": columns mrs and ref seem to be swapped"
     raise DataError(
         f"{told}, and unsuppressed water is more than {LEAST_WATER:g} times{mend}; mend mrs and "
-        "ref in scans.tsv (or leave ref empty). Where a site measures without water suppression, "
+        "ref in scans.tsv (or leave ref empty); files that were each scaled to their own maximum "
+        "have to be exported again on one scale. Where a site measures without water suppression, "
         "put no into column water_suppressed of sites.tsv"
     )
 
@@ -98,6 +104,23 @@ def check_onset(reference: Fids) -> None:
             "group delay of a digital filter was left in, or spectra stand in the place of FIDs; "
             "convert the scan with those points removed, or export FIDs"
         )
+    jump = _largest_jump(reference)
+    if jump > MOST_JUMP:
+        raise DataError(
+            f"the FID of the water reference jumps by {jump:.2g} times its largest point from one "
+            "point to the next, and water decays smoothly: whole numbers of the export ran over "
+            "their range, or single points are damaged; export it again, scaled or as floating "
+            "point numbers, or name none"
+        )
+
+
+def _largest_jump(reference: Fids) -> float:
+    """Largest step of a FID from a point to the next over the largest point, with the strongest
+    line at frequency zero."""
+    line = reference.ppm[np.argmax(power_spectrum(reference))]
+    still = reference.shifted(-reference.hz_at(line)).data
+    steps, size = (np.abs(one).max(axis=-1) for one in (np.diff(still, axis=-1), still))
+    return float((steps / np.where(size > 0, size, 1)).max())
 
 
 def same_data(one: Fids, other: Fids) -> bool:
@@ -162,4 +185,23 @@ def noisier(reference: Fids, fids: Fids, excitations: float | None) -> list[str]
         "scan is a mean, or of another receiver gain, and its water on another scale; molal and "
         "molar values are not to be used (if a transient is the mean of several excitations, say "
         "so in column excitations_per_transient of scans.tsv)"
+    ]
+
+
+def quieter(reference: Fids, fids: Fids, excitations: float | None) -> list[str]:
+    """What too little noise says of the scale of a reference, where its header tells that each of
+    its FIDs is of one excitation, as those of the scan are: then both have the same."""
+    told = reference.told
+    single = told.averages == 1 or told.excitations == reference.n_transients
+    if not single or excitations != 1:
+        return []
+    ratio = noise_ratio(reference, fids)
+    if ratio is None or ratio >= 1 / NOISIER:
+        return []
+    return [
+        f"the noise of the water reference is {ratio:.2g} times that of the scan's FIDs, and by "
+        "its header each FID is of one excitation, as those of the scan: it is of another receiver "
+        "gain, or a mean, and its water may be on another scale; molal and molar values are not to "
+        "be used (if it is a mean of several excitations, name none in column ref, or one whose "
+        "header says so)"
     ]

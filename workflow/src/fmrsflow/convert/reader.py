@@ -19,12 +19,12 @@ from fmrsflow.convert import dicom
 from fmrsflow.convert.averages import averages_of
 from fmrsflow.convert.causes import check_p_file, last_line, refusal
 from fmrsflow.convert.child import Ended, run_dcm2niix, run_spec2nii
-from fmrsflow.convert.formats import recognise
+from fmrsflow.convert.formats import in_utf8, recognise
 from fmrsflow.convert.gains import gain_of
 from fmrsflow.convert.jmrui import read_jmrui
 from fmrsflow.convert.mend import mended_rda, mended_spar
 from fmrsflow.convert.samples import check_samples
-from fmrsflow.convert.twix import check_twix
+from fmrsflow.convert.twix import STOPPED_SCAN, check_twix, with_end
 from fmrsflow.errors import DataError, MachineFault, reading_failed
 from fmrsflow.fids import Fids, from_nifti
 from fmrsflow.headers import Told
@@ -187,7 +187,8 @@ def read_lcmodel_raw(path: Path, site: Site) -> Fids:
     DataError
         No points, or no dwell time anywhere.
     """
-    text = path.read_text(errors="replace")
+    text = in_utf8(path.read_bytes()).decode(errors="replace")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     ends = list(_NAMELIST_END.finditer(text))
     if not ends:
         raise DataError(
@@ -197,6 +198,8 @@ def read_lcmodel_raw(path: Path, site: Site) -> Fids:
     header, body = text[: ends[-1].start()], text[ends[-1].end() :]
     # Fortran writes double precision as 1.0D+02.
     body = re.sub(r"(?<=[0-9.])[dD](?=[-+0-9])", "E", body)
+    # It leaves the letter out of an exponent of three digits; every number has a point.
+    body = re.sub(r"(?<=[0-9.])([-+]\d{3})(?![\d.])", r"E\1", body)
     values = {key.upper(): value for key, value in _NAMELIST_NUMBER.findall(header)}
     try:
         # Fixed-width Fortran numbers may touch: a minus sign parts them too.
@@ -317,7 +320,7 @@ def _converted(shown: str, kind: str, prepare: Callable[[Path], list[str]]) -> d
                 else refusal(shown, kind, ended.said, program)
             )
         try:
-            return {_output(file): load(file) for file in files}
+            return {_output(file): _without_empty_ends(load(file)) for file in files}
         except DataError as error:
             _check_machine(program, folder, "")  # a full disk cuts outputs too
             print(f"{shown}: what {program} made of it: {error}", file=sys.stderr)
@@ -327,6 +330,16 @@ def _converted(shown: str, kind: str, prepare: Callable[[Path], list[str]]) -> d
                 if program == "dcm2niix"
                 else f"{shown}: {str(error).partition(': ')[2]}"
             ) from None
+
+
+def _without_empty_ends(fids: Fids) -> Fids:
+    """FIDs without coils that hold zeros only, and without empty transients behind the last one
+    that was measured; those between keep their place in time."""
+    filled = fids.data.any(axis=2)
+    if filled.all() or not filled.any():
+        return fids
+    last = np.flatnonzero(filled.any(axis=1))[-1]
+    return replace(fids, data=fids.data[: last + 1, filled.any(axis=0)])
 
 
 def _output(file: Path) -> str:
@@ -345,7 +358,9 @@ def _convert(arguments: list[str], folder: Path, limit_s: float) -> tuple[Ended,
         out.mkdir()
         ended = run_dcm2niix(Path(arguments[1]), out, said, limit_s)
         return ended, sorted(out.glob("*.nii"))
-    ended = run_spec2nii([*arguments, "-o", str(out), "-f", "svs"], said, limit_s)
+    # Left to itself it takes empty transients out, and those after them move in time.
+    options = ["-o", str(out), "-f", "svs", "--keep_zero_valued"]
+    ended = run_spec2nii([*arguments, *options], said, limit_s)
     return ended, sorted(out.glob("*.nii.gz")) if out.is_dir() else []
 
 
@@ -388,8 +403,10 @@ def _arguments(path: Path, kind: str, folder: Path) -> tuple[list[str], list[str
         return ["rda", str(copy)], notes
     if kind == "twix":
         # The converter takes the second of several, which need not be the last.
-        number = check_twix(path).number
-        return ["twix", "-e", "image", "-q", "-m", str(number), str(path)], []
+        scan, notes = check_twix(path), []
+        if scan.stopped:
+            path, notes = with_end(path, folder), [STOPPED_SCAN]
+        return ["twix", "-e", "image", "-q", "-m", str(scan.number), str(path)], notes
     check_p_file(path)
     return ["ge", str(path)], []
 

@@ -44,8 +44,16 @@ def check_samples(fids: Fids, name: str) -> None:
     size = np.abs(fids.data)
     if not size.any():
         raise DataError(f"{name}: holds zeros only; export it again")
+    if (fids.data == fids.data[..., :1]).all():
+        raise DataError(
+            f"{name}: every FID holds one and the same value at all points: no measurement, but "
+            "a placeholder or a damaged export; export it again"
+        )
     if size.max() > LARGEST:
-        raise DataError(f"{name}: holds values up to {size.max():.1g}; damaged, export it again")
+        raise DataError(
+            f"{name}: holds values up to {size.max():.1g}: damaged, or numbers of another kind or "
+            "order of bytes than its format has; export it again"
+        )
     spike = size[..., 1:-1] > _SPIKE * np.maximum(size[..., :-2], size[..., 2:])
     spike &= size[..., 1:-1] >= size.max(axis=-1, keepdims=True)
     # The last one may be a number that was cut.

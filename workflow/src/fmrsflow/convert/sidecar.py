@@ -6,13 +6,13 @@ from fmrsflow.convert.checks import voxel_mm
 from fmrsflow.fids import Fids
 
 
-def sidecar(fids: Fids, **links: str | None) -> dict:
+def sidecar(fids: Fids, **links: str | list[str] | None) -> dict:
     """Required and recommended keys of a BIDS MRS sidecar; nothing of who was scanned or when.
 
     Parameters
     ----------
     links
-        ReferenceSignal as a `bids::` URI, where there is one.
+        ReferenceSignal and Sources as BIDS URIs, where there are any.
     """
     content = {
         "ResonantNucleus": [fids.nucleus],

@@ -8,7 +8,6 @@ thread: default threading makes FSL-MRS three times slower.
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import shutil
@@ -87,10 +86,7 @@ def fit_with_engine(fids: Fids, basis: Basis, options: FitOptions) -> list[FitRe
     """
     run = {"fsl_mrs": run_fsl_mrs, "lcmodel": run_lcmodel}[options.engine]
     command = find_command(options.engine, options.command)
-    keep = [name for name in basis.names if name not in options.exclude and name != "H2O"]
-    if options.macromolecules == "none":
-        keep = [name for name in keep if not is_broad(name)]
-    basis = basis.select(keep)
+    basis = engine_basis(basis, options)
     # Names of the basis alone: corrections and lines that our model adds are none of an engine's.
     own = replace(options, macromolecules="basis", exclude=(*options.exclude, CREATINE_CH2))
     model = make_model(fids, Kind(basis), own)
@@ -114,6 +110,14 @@ def fit_with_engine(fids: Fids, basis: Basis, options: FitOptions) -> list[FitRe
         )
         for spectrum, (amplitudes, errors) in zip(spectra, found)
     ]
+
+
+def engine_basis(basis: Basis, options: FitOptions) -> Basis:
+    """The part of a basis that an engine fits with."""
+    keep = [name for name in basis.names if name not in options.exclude and name != "H2O"]
+    if options.macromolecules == "none":
+        keep = [name for name in keep if not is_broad(name)]
+    return basis.select(keep)
 
 
 def _check_machine(
@@ -152,14 +156,18 @@ def run_fsl_mrs(
         data, out = folder / f"{j}.nii.gz", folder / f"{j}"
         to_nifti(fids.select([j])).to_filename(data)
         arguments = ["--data", data, "--basis", folder / "basis", "--output", out, "--overwrite"]
-        arguments += ["--no_rescale", "--baseline", _fsl_baseline(options), "--ppmlim"]
-        arguments += [options.range_low_ppm, options.range_high_ppm]
-        broad = [name for name in basis.names if is_broad(name)]
-        if broad:
-            arguments += ["--metab_groups", "+".join(broad)]
+        arguments += ["--no_rescale", *fsl_choices(basis, options)]
         _run("fsl_mrs", [command, *arguments], folder)
         found.append(_read_fsl(out / "all_parameters.csv", basis.names))
     return found
+
+
+def fsl_choices(basis: Basis, options: FitOptions) -> list:
+    """Arguments of `fsl_mrs` for a fit of these options: range, baseline, groups of one width."""
+    limits = [options.range_low_ppm, options.range_high_ppm]
+    arguments = ["--baseline", _fsl_baseline(options), "--ppmlim", *limits]
+    broad = [name for name in basis.names if is_broad(name)]
+    return [*arguments, "--metab_groups", "+".join(broad)] if broad else arguments
 
 
 def run_fsl_dynmrs(
@@ -204,20 +212,11 @@ def run_lcmodel(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """LCModel once a spectrum, with the basis' own macromolecules instead of simulated ones."""
     (folder / "set.basis").write_text(to_lcmodel(basis.broadened(LINEWIDTH_HZ)))
-    own = any(is_broad(name) for name in basis.names)
     found = []
     for j, fid in enumerate(fids.transients):
-        (folder / "data.raw").write_text(_raw(fid))
-        control = [
-            f"key={LCMODEL_KEY}",
-            f"nunfil={fids.n_points}, deltat={fids.dwell_s:.9e}, hzpppm={fids.frequency_mhz:.6f}",
-            # LCModel keeps at most 80 characters of a line: names are relative to the folder.
-            "filbas='set.basis', filraw='data.raw', filps='out.ps'",
-            "filtab='out.table', ltable=7",
-            f"ppmst={options.range_high_ppm}, ppmend={options.range_low_ppm}",
-            f"dows=F, doecc=F, neach=0{', nsimul=0' if own else ''}",
-        ]
-        text = " $LCMODL\n " + "\n ".join(control) + "\n $END\n"
+        (folder / "data.raw").write_text(to_raw(fid))
+        names = {"filbas": "set.basis", "filraw": "data.raw", "filps": "out.ps"}
+        text = lcmodel_control(fids, basis, options, names | {"filtab": "out.table"})
         table = folder / "out.table"
         table.unlink(missing_ok=True)
         _run("lcmodel", [command], folder, text)
@@ -227,13 +226,32 @@ def run_lcmodel(
     return found
 
 
+def lcmodel_control(fids: Fids, basis: Basis, options: FitOptions, names: dict[str, str]) -> str:
+    """A control file of LCModel for a fit of these options.
+
+    Parameters
+    ----------
+    names : dict
+        Its parameters that name a file. LCModel keeps at most 80 characters of a line: names are
+        relative to the folder that it runs in. Water is scaled by where one is of water.
+    """
+    own = any(is_broad(name) for name in basis.names)
+    control = [
+        f"key={LCMODEL_KEY}",
+        f"nunfil={fids.n_points}, deltat={fids.dwell_s:.9e}, hzpppm={fids.frequency_mhz:.6f}",
+        *(f"{key}='{name}'" for key, name in names.items()),
+        "ltable=7",
+        f"ppmst={options.range_high_ppm}, ppmend={options.range_low_ppm}",
+        f"dows={'T' if 'filh2o' in names else 'F'}, doecc=F, neach=0{', nsimul=0' if own else ''}",
+    ]
+    return " $LCMODL\n " + "\n ".join(control) + "\n $END\n"
+
+
 def write_fsl_basis(basis: Basis, folder: Path) -> None:
     """A basis as a folder of FSL-MRS JSON files."""
     folder.mkdir(exist_ok=True)
     for name, text in to_fsl(basis).items():
-        content = json.loads(text)
-        content["basis"]["basis_width"] = content["basis"]["basis_width"] or 0.0
-        (folder / name).write_text(json.dumps(content))
+        (folder / name).write_text(text)
 
 
 def _run(engine: str, command: list, folder: Path, text: str = "") -> None:
@@ -288,11 +306,12 @@ def _read_fsl(path: Path, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarra
     )
 
 
-def _raw(fid: np.ndarray) -> str:
-    """An FID as LCModel's .RAW; its sign is the conjugate of `Fids`."""
+def to_raw(fid: np.ndarray, sequence: str = "") -> str:
+    """An FID as LCModel's .RAW; its sign is the conjugate of `Fids`. `sequence`: a namelist SEQPAR
+    in front, where there is one."""
     lines = (f"{value.real:16.7E}{-value.imag:16.7E}\n" for value in fid)
     head = " $NMID ID='fmrsflow', FMTDAT='(2E16.7)', VOLUME=1., TRAMP=1. $END\n"
-    return head + "".join(lines)
+    return sequence + head + "".join(lines)
 
 
 def _read_lcmodel(text: str, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

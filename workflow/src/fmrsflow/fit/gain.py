@@ -28,6 +28,10 @@ class Gain:
     prior: float = 1.0
 
 
+NONE = Gain(0.0, 0.0)
+"""No gain."""
+
+
 def grid() -> Iterator[Gain]:
     """All points. No gain is as likely as some, of all points of which none is the likelier."""
     yield Gain(0.0, 0.0, 0.5)

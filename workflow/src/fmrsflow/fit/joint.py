@@ -29,6 +29,7 @@ from fmrsflow.fit.directions import (
     TURNS,
     Directions,
 )
+from fmrsflow.fit.gain import grid
 from fmrsflow.fit.linear import Columns, Estimate, solve
 from fmrsflow.fit.model import Kind, Model, make_model
 from fmrsflow.fit.options import FitOptions
@@ -98,7 +99,7 @@ def fit_joint_models(
     options = options or FitOptions()
     fids, basis = cut_alike(fids, basis)
     model = common.mean.directions.model if common else make_model(fids, Kind(basis), options)
-    respond = _respond(model, design, responding, options.joint_macromolecules == "free")
+    respond = signals_of(model, design, responding, options.joint_macromolecules == "free")
     fixed = options.joint_linewidth == "fixed"
     nuisance = nuisance and nuisance.moving
     for linewidth in linewidths:
@@ -107,7 +108,7 @@ def fit_joint_models(
     courses = np.concatenate([one.matrix for one in every], axis=1)
     found = []
     others = {
-        name: (one, _respond(model, one, responding, options.joint_macromolecules == "free"))
+        name: (one, signals_of(model, one, responding, options.joint_macromolecules == "free"))
         for name, one in (shapes or {}).items()
     }
     for linewidth in linewidths:
@@ -129,7 +130,9 @@ def _broadened(fids: Fids, linewidth: Design, options: FitOptions) -> Fids:
     return fids.broadened(narrower - narrower.min(), 0.0)
 
 
-def _respond(model: Model, design: Design, responding: tuple[str, ...], broad: bool) -> np.ndarray:
+def signals_of(
+    model: Model, design: Design, responding: tuple[str, ...], broad: bool
+) -> np.ndarray:
     """Which column each signal has, boolean (n_columns, n_names); `broad`: macromolecules and
     lipids may respond as well."""
     unknown = sorted(set(responding) - set(model.names))
@@ -141,7 +144,7 @@ def _respond(model: Model, design: Design, responding: tuple[str, ...], broad: b
     return np.where(task[:, None], may[None], True)
 
 
-def _columns(
+def columns_of(
     directions: Directions,
     design: Design,
     widths: Design | None,
@@ -181,7 +184,7 @@ def _fit(
     widths, nuisance = (one and one.select(series.kept) for one in (widths, nuisance))
     nuisance = nuisance and nuisance.moving  # corrupted transients were cut
     check_courses(design, widths, nuisance)
-    columns = _columns(series.directions, design, widths, nuisance, respond)
+    columns = columns_of(series.directions, design, widths, nuisance, respond)
     found, final, rest, products = solved(series, columns)
     result = _result(series, design, columns, found, final, rest, respond, kind)
     if not shapes:
@@ -194,13 +197,13 @@ def solved(series: Series, columns: Columns) -> tuple[Estimate, np.ndarray, np.n
     the transients, and their products with the directions round the widths that were found."""
     directions, flat = series.directions, series.directions.flat
     products = series.rows @ flat.T
-    first = solve(columns, directions, products, series.variance, gain=False)
+    first = solve(columns, directions, products, series.variance)
     # Anew round the widths that were found: their second order is a tenth of a point.
     change = columns.change(first.values, len(flat))
     moved = directions.moved(change)
     rest = series.rows - (moved - moved.mean(axis=0))
     products = rest @ flat.T + change @ directions.gram
-    found = solve(columns, directions, products, series.variance, True, series.places)
+    found = solve(columns, directions, products, series.variance, grid(), series.places)
     final = columns.change(found.values, len(flat))
     return found, final, rest - (final - change) @ flat, products
 
@@ -222,8 +225,8 @@ def _plateaus(
         design = whole.select(series.kept)
         try:
             check_courses(design, None, None)
-            columns = _columns(directions, design, widths, nuisance, respond)
-            found = solve(columns, directions, products, series.variance, True, series.places)
+            columns = columns_of(directions, design, widths, nuisance, respond)
+            found = solve(columns, directions, products, series.variance, grid(), series.places)
         except DataError as failure:  # nothing is left of a response within a transient
             reasons.append(str(failure))
             fitted.append(empty)

@@ -9,6 +9,7 @@ of them and takes no part.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,7 @@ def solve(
     directions: Directions,
     products: np.ndarray,
     variance: float,
-    gain: bool,
+    points: Iterable[gains.Gain] = (gains.NONE,),
     places: np.ndarray | None = None,
 ) -> Estimate:
     """Coefficients of the columns.
@@ -78,9 +79,10 @@ def solve(
         Of the transients, less their mean, with the directions.
     variance : float
         Of the noise of the spectrum.
-    gain : bool
-        Whether transients have a gain of their own (`gain`): coefficients are the mean over its
-        grid by restricted likelihood and prior, their covariance holds the spread over it.
+    points : iterable of Gain
+        What the gain of transients may be: coefficients are the mean over them by restricted
+        likelihood and prior, their covariance holds the spread over them. `gain.grid()` where it is
+        not known.
     places : int array (n_transients,), optional
         Of the transients in the order of acquisition, for the gain; by default without gaps.
 
@@ -103,7 +105,6 @@ def solve(
     right = (columns.courses.T @ products)[course, direction]
     own = share[direction]
     found, likelihoods, largest = [], [], []
-    points = list(gains.grid()) if gain else [gains.Gain(0.0, 0.0)]
     for point in points:
         weighting = gains.weighting(both, point, size / noise, places)
         extra = weighting.products

@@ -323,8 +323,8 @@ def _why_not(model, state, covariance, hidden, noise, residual_sd) -> str | None
     if abs(phase) > MAX_PHASE_RAD:
         return (
             f"the spectrum stands at a phase of {np.rad2deg(phase):.0f} degrees (limit "
-            f"{np.rad2deg(MAX_PHASE_RAD):.0f}): it is inverted; check the phase and the sign "
-            "convention of the file"
+            f"{np.rad2deg(MAX_PHASE_RAD):.0f}): it is inverted, or its lines are not where the "
+            "basis has them; check the phase, the sign convention and the centre of the axis"
         )
     if state.theta[2] <= model.lower[2] or state.theta[2] >= model.upper[2]:
         return (

@@ -17,7 +17,7 @@ import numpy as np
 
 from fmrsflow.fit.broad import CREATINE_CH2
 from fmrsflow.fit.directions import GAIN, SHAPES, TURNS, Directions
-from fmrsflow.fit.gain import correlation
+from fmrsflow.fit.gain import correlation, grid
 from fmrsflow.fit.linear import Columns, solve
 from fmrsflow.fit.means import Means
 from fmrsflow.fit.series import Series
@@ -122,7 +122,7 @@ def _linear_about(series: Series, courses, widths) -> tuple[np.ndarray, np.ndarr
         ),
         np.concatenate([np.tile(own, count), np.tile(places, widths.shape[1])]),
     )
-    found = solve(columns, directions, series.rows @ flat.T, series.variance, gain=False)
+    found = solve(columns, directions, series.rows @ flat.T, series.variance)
     change = columns.change(found.values, len(flat))
     moved = directions.moved(change)
     return change, series.rows - (moved - moved.mean(axis=0))
@@ -134,7 +134,7 @@ def _gain(series: Series, directions: Directions, courses, products) -> np.ndarr
     if not count:  # too few transients for any scatter, and for a gain
         return np.zeros((n, n))
     columns = Columns(courses, np.repeat(np.arange(count), len(own)), np.tile(own, count))
-    found = solve(columns, directions, products, series.variance, True, series.places)
+    found = solve(columns, directions, products, series.variance, grid(), series.places)
     spread = np.zeros((n, n))
     for point, likely in found.likely:
         spread += likely * point.size**2 * correlation(series.places, point.correlation)

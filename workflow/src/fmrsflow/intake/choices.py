@@ -29,6 +29,23 @@ IMPORTED = {
 LONGEST = 160
 """Letters of a foreign value that are shown."""
 
+MEASURED = {
+    "Osprey": {"tNAA": -6, "tCho": 1, "mI": -9, "Glu": 12, "Gln": 16, "GSH": -19},
+    "LCModel": {"tNAA": -2, "tCho": 3, "mI": -5, "Glu": 1, "Gln": -9, "GSH": -9},
+    "FSL-MRS": {"tNAA": -3, "tCho": -15, "mI": -16, "Glu": -20, "Gln": -42, "GSH": -8},
+}
+"""What the fit here answers beside a program's, percent: means of ratios to tCr of 17 brains at 3T
+(docs/measured.md, beside other engines; each with its own macromolecules and baseline)."""
+
+
+def measured(program: str) -> str:
+    """The figures of `MEASURED` for a note."""
+    figures = ", ".join(f"{name} {one:+d}" for name, one in MEASURED[program].items())
+    return (
+        f"measured on 17 brains at 3T, ratios to tCr by our default fit less those of {program}: "
+        f"{figures} % (docs/start.md#what-differs)"
+    )
+
 
 @dataclass
 class Choices:

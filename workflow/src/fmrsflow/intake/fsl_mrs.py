@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fmrsflow.basis.formats import own_name, read_basis
 from fmrsflow.errors import DataError, UsageError
-from fmrsflow.intake.choices import NEAREST, SAME, Choices, text_file
+from fmrsflow.intake.choices import NEAREST, SAME, Choices, measured, text_file
 
 OPTIONS = {
     **dict.fromkeys(
@@ -117,7 +117,7 @@ def _parsed(line: str) -> dict:
 def _carry(found: Choices, own: dict, folder: Path) -> None:
     note = (
         "a fit of the same kind (FSL-MRS itself: fit.engine fsl_mrs, non-commercial); water and "
-        "errors are those of docs/science.md#concentration"
+        f"errors are those of docs/science.md#concentration; {measured('FSL-MRS')}"
     )
     found.take("(FSL-MRS)", "", "fit.engine", "fmrsflow", note, NEAREST)
     for setting, ours, why in (

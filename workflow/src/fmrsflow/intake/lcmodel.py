@@ -9,7 +9,7 @@ from fmrsflow.basis.formats import own_name
 from fmrsflow.basis.namelists import Group, groups
 from fmrsflow.constants import field_of, same_field
 from fmrsflow.errors import DataError
-from fmrsflow.intake.choices import NEAREST, SAME, Choices, text_file
+from fmrsflow.intake.choices import NEAREST, SAME, Choices, measured, text_file
 from fmrsflow.intake.protocol import FIELDS_T
 
 PRIVATE = ("OWNER", "TITLE", "KEY", "SRCRAW", "SAVDIR")
@@ -76,7 +76,7 @@ def read_control(path: Path) -> Choices:
     found = Choices("lcmodel")
     note = (
         "a fit of the same kind (LCModel itself: fit.engine lcmodel); constants, water and errors "
-        "are those of docs/science.md#concentration"
+        f"are those of docs/science.md#concentration; {measured('LCModel')}"
     )
     found.take("(LCModel)", "", "fit.engine", "fmrsflow", note, NEAREST)
     found.take("(LCModel)", "", "fit.models", "single", "one model of a spectrum")

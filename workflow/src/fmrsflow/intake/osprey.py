@@ -15,7 +15,7 @@ from fmrsflow.basis.systems import METABOLITES
 from fmrsflow.errors import DataError
 from fmrsflow.fids import EDITED_UNSUPPORTED
 from fmrsflow.fit.broad import CREATINE_CH2, is_broad
-from fmrsflow.intake.choices import NEAREST, Choices, text_file
+from fmrsflow.intake.choices import NEAREST, Choices, measured, text_file
 from fmrsflow.intake.matlab import read_script
 
 DEFAULT_METABOLITES = (
@@ -221,7 +221,8 @@ def _fit(found: Choices, values: dict, unknown: dict) -> None:
         note = "needs the command lcmodel; fmrsflow fits without"
         found.take("opts.fit.method", method, "fit.engine", "lcmodel", note)
     else:
-        note = "a linear-combination fit of the same kind: complex here, of the real part there"
+        note = "a linear-combination fit of the same kind: complex here, of the real part there; "
+        note += measured("Osprey")
         found.take("opts.fit.method", method, "fit.engine", "fmrsflow", note, NEAREST)
         found.take("opts.fit.method", method, "fit.models", "single", "one model of a spectrum")
     if not _hidden(values, unknown, "opts.fit.includeMetabs"):

@@ -53,9 +53,15 @@ def mismatch_page(tables: Tables, home: str = "") -> str:
     factors = [
         {
             "factor": factor,
-            "words": words(factor, tables.curves, fields),
-            "chart": dose_chart(factor, tables.curves, fields),
-            "rows": _dose_rows(factor, tables.curves, fields),
+            "fields": [
+                {
+                    "field": f"{field:g}",
+                    "words": words(factor, tables.curves, [field]),
+                    "chart": dose_chart(factor, tables.curves, [field]),
+                    "rows": _dose_rows(factor, tables.curves, [field]),
+                }
+                for field in fields
+            ],
         }
         for factor in FACTORS
         if any(row["factor"] == factor.name for row in tables.curves)
@@ -73,6 +79,7 @@ def mismatch_page(tables: Tables, home: str = "") -> str:
             if any(row["factor"] == name for row in tables.curves)
         ],
         factors=factors,
+        fields=[f"{field:g}" for field in fields],
         attribution=_attribution(tables.attribution),
         concentrations=_concentrations(tables.concentrations, fields),
         analyses=_analyses(tables.curves),
@@ -83,7 +90,7 @@ def mismatch_page(tables: Tables, home: str = "") -> str:
             ("answer", "Answer"),
             ("leaderboard", "Leaderboard"),
             ("analyses", "Analyses"),
-            *((one["factor"].name, one["factor"].title) for one in factors),
+            ("factors", "What goes wrong"),
             ("steps", "Which step"),
             ("concentrations", "Concentrations"),
             ("made", "How it was made"),

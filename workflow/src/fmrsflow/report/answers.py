@@ -9,10 +9,11 @@ from dataclasses import replace
 from fmrsflow.question import KEYS, Question, without_arms
 from fmrsflow.report.alike import alike
 from fmrsflow.report.effect_words import effect_words, holds_zero, unit_of
+from fmrsflow.report.influence_words import odd_site
 from fmrsflow.report.plateau import plateau_words
 from fmrsflow.report.render import signed
 from fmrsflow.report.results import Effect
-from fmrsflow.sites.many_tests import CHANGE, CONTROL, DESCRIBED
+from fmrsflow.sites.many_tests import CHANGE, CONTROL, DESCRIBED, EFFECT
 from fmrsflow.study import Site
 from fmrsflow.tables import Row
 
@@ -27,7 +28,7 @@ LEVEL = 0.05
 MOST_FLAGS = 3
 """Kinds of flags that the answer names; the table of problems has them all."""
 
-MARKS = ("preprocess", "basis", "fit", "concentration", "response", *KEYS[1:4], "scans")
+MARKS = ("preprocess", "basis", "fit", "concentration", "response", *KEYS[1:4], "scans", "weight")
 """Choices that the specification curve marks, where they differ."""
 
 
@@ -80,6 +81,8 @@ def answers(
             *_caveats(tables, asked),
         ],
         "cv": [row for row in tables.get("cv", ()) if row["quantity"] == "molal"],
+        "people": tables.get("covariates", ()),
+        "left_out": _of(tables.get("leave_one_out", ()), asked),
         "problems": _problems(tables.get("problems", ())),
         "tiles": _tiles(meta, tables.get("tests", ())),
         "test_words": _test_words(tables.get("tests", ()), tables.get("meta", ())),
@@ -212,6 +215,7 @@ def _caveats(tables: Tables, asked: Question) -> list[str]:
             f"Whichever site is left out, the mean stays between {signed(min(values))} and "
             f"{signed(max(values))} {unit_of(asked)}."
         )
+    caveats += [told for row in left if (told := odd_site(row))]
     for row in _of(tables.get("equivalence", ()), asked):
         if _known(row, "difference_percent"):
             caveats.append(
@@ -281,7 +285,8 @@ def _test_words(tests: Sequence[Row], answered: Sequence[Row]) -> str:
     changes = [row for row in tests if row["what"] == CHANGE]
     family = [row for row in changes if row["role"] != CONTROL]
     controls = [row for row in changes if row["role"] == CONTROL]
-    others = len(tests) - len(changes)
+    people = [row for row in tests if row["what"].startswith(EFFECT)]
+    others = len(tests) - len(changes) - len(people)
     parts = [
         f"of no change of {', '.join(_named(row, family) for row in family)} "
         f"(p by Holm over {'these ' if len(family) > 1 else ''}{len(family)}: "
@@ -290,6 +295,12 @@ def _test_words(tests: Sequence[Row], answered: Sequence[Row]) -> str:
     if controls:
         told = ", ".join(f"{_named(row, controls)} {_p(row['p'])}" for row in controls)
         parts.append(f"{len(controls)} of what should not change, as controls ({told})")
+    if people:
+        terms = list(dict.fromkeys(row["what"].removeprefix(EFFECT) for row in people))
+        parts.append(
+            f"{len(people)} of {', '.join(terms)} (each by itself by Holm over metabolites and "
+            "regions)"
+        )
     if others:
         parts.append(f"{others} of differences between sites and protocols, not adjusted")
     described = sum(row["role"] == DESCRIBED for row in answered)

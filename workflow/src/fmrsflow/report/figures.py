@@ -172,13 +172,22 @@ def concentrations(rows: Sequence[dict], ranges: dict[str, tuple[float, float]],
     for c, condition in enumerate(conditions):
         own = [row for row in rows if row["condition"] == condition]
         colour = CYCLE[c % len(CYCLE)]
+        place = {
+            "type": "scatter",
+            "mode": "markers",
+            "y": [plain(row["metabolite"]) for row in own],
+            "x": numbers(_floats(own, "value")),
+        }
+        noise = {"array": numbers(_floats(own, "se")), "color": colour, "thickness": 5, "width": 0}
+        traces.append(
+            place
+            | {"error_x": noise, "showlegend": False, "hoverinfo": "skip", "opacity": 0.55}
+            | {"name": plain(condition), "marker": {"color": colour, "size": 1}}
+        )
         traces.append(
             {
-                "type": "scatter",
-                "mode": "markers",
+                **place,
                 "name": plain(condition),
-                "y": [plain(row["metabolite"]) for row in own],
-                "x": numbers(_floats(own, "value")),
                 "error_x": {
                     "array": numbers(_floats(own, "total_se")),
                     "color": colour,
@@ -243,10 +252,10 @@ def changes(rows: Sequence[dict], first: str = "", asked: str = "Glu") -> dict:
         key=lambda name: first_shown.index(name) if name in first_shown else len(first_shown)
     )
     metabolites.reverse()
-    kinds = list(dict.fromkeys(_estimator(row) for row in rows))
+    rows, kinds = _once(rows)
     traces = []
     for quantity in dict.fromkeys(row["quantity"] for row in rows):
-        for k, kind in enumerate(kinds):
+        for k, (kind, label) in enumerate(kinds.items()):
             own = [r for r in rows if _estimator(r) == kind and r["quantity"] == quantity]
             if not own:
                 continue
@@ -258,7 +267,7 @@ def changes(rows: Sequence[dict], first: str = "", asked: str = "Glu") -> dict:
                 {
                     "type": "scatter",
                     "mode": "markers",
-                    "name": kind,
+                    "name": label,
                     "x": numbers(change),
                     "y": [metabolites.index(row["metabolite"]) - spread for row in own],
                     "error_x": {
@@ -273,7 +282,7 @@ def changes(rows: Sequence[dict], first: str = "", asked: str = "Glu") -> dict:
                     "marker": {"color": colour, "size": 8, "symbol": symbols[k % 5]},
                     "visible": quantity == first or not first,
                     "meta": {"group": quantity},
-                    "hovertemplate": "%{text}: %{x:+.1f} %<extra>" + kind + "</extra>",
+                    "hovertemplate": "%{text}: %{x:+.1f} %<extra>" + label + "</extra>",
                 }
             )
     lines = [
@@ -323,6 +332,21 @@ def _shades(blocks) -> list[dict]:
 
 def _floats(rows: Sequence[dict], column: str) -> np.ndarray:
     return np.array([row.get(column) for row in rows], dtype=float)
+
+
+def _once(rows: Sequence[dict]) -> tuple[list[dict], dict[str, str]]:
+    """Rows without the estimators whose every answer another one gives too, and the names of those
+    that stay: where nothing was to be matched, both ways to answer are one."""
+    answers: dict[str, list] = {}
+    for row in rows:
+        told = (row[f"{end}_percent"] for end in ("change", "low", "high"))
+        asked = (row["metabolite"], row["quantity"], row.get("contrast"))
+        answers.setdefault(_estimator(row), []).append((asked, *(f"{one:.6g}" for one in told)))
+    same: dict[tuple, list[str]] = {}
+    for kind, found in answers.items():
+        same.setdefault(tuple(sorted(found)), []).append(kind)
+    names = {kinds[0]: " = ".join(kinds) for kinds in same.values()}
+    return [row for row in rows if _estimator(row) in names], names
 
 
 def _estimator(row: dict) -> str:

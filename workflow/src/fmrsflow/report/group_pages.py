@@ -7,10 +7,15 @@ from collections.abc import Sequence
 
 from fmrsflow.constants import field_of, same_field
 from fmrsflow.question import Question
-from fmrsflow.report import bold_words
+from fmrsflow.report import absent, bold_words
 from fmrsflow.report import group_figures as figures
 from fmrsflow.report.alike import alike
+from fmrsflow.report.combat_words import combat_words
 from fmrsflow.report.effect_words import effect_words, holds_zero, unit_of, what_is_asked
+from fmrsflow.report.influence_words import influence_words
+from fmrsflow.report.norm_words import compared_with, figure_label, norm_words
+from fmrsflow.report.people_words import people_rows, people_words
+from fmrsflow.report.registered import joint_words, registered_words
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import ConsortiumResults, Effect, ScanSummary, SiteResults
 from fmrsflow.scan_figures import typical
@@ -33,13 +38,15 @@ def site_page(results: SiteResults) -> str:
         ],
     }
     lost = [scan for scan in scans if scan.verdict.kind in ("excluded", "failed")]
+    why = absent.of_site(results, charts)
     sections = [
         ("verdict", "Overview"),
         ("scans", "All scans"),
         *([("lost", "Failed and excluded")] if lost else []),
         *([("costs", "What the quality costs")] if results.costs else []),
-        *([("time", "Over time")] if charts["over_time"] else []),
-        *([("against", "Against the consortium")] if charts["against"] else []),
+        ("time", "Over time"),
+        ("against", "Against the consortium"),
+        *([("norms", "Against the norms")] if results.standing else []),
         ("protocol", "Protocol"),
         ("mrsinmrs", "MRSinMRS"),
     ]
@@ -48,6 +55,7 @@ def site_page(results: SiteResults) -> str:
         "site.html.j2",
         r=results,
         charts=charts,
+        why=why,
         lost=lost,
         sections=sections,
         headline=headline,
@@ -55,6 +63,10 @@ def site_page(results: SiteResults) -> str:
         effect_words=_site_effect(results),
         costs=results.costs,
         tiles=_site_tiles(results),
+        standing=[
+            (figure_label(row["figure"]), row, compared_with(row)) for row in results.standing
+        ],
+        norm_words=norm_words(results.standing),
         promised=protocol_rows(results),
         missing=sum(item.value is None for item in results.checklist),
     )
@@ -170,8 +182,9 @@ def consortium_page(results: ConsortiumResults) -> str:
     pooled = results.pooled
     charts = {
         "forest": figures.forest(results.effects, pooled, results.prediction, results.asked.words)
-        if results.effects
+        if len(results.effects) > 1
         else None,
+        "influence": _influence(results),
         "ranked": _ranked(results),
         "shares": figures.shares(results.shares) if results.shares else None,
         "curve": figures.curve(
@@ -184,18 +197,21 @@ def consortium_page(results: ConsortiumResults) -> str:
         if any(scan.quality for scan in results.scans)
         else None,
     }
-    titles = (
-        ("forest", "Effect by site", "forest"),
-        ("people", "Effect by scan", "ranked"),
-        ("shares", "Spread", "shares"),
-        ("curve", "Analyses", "curve"),
-        ("power", "Power", "power"),
-        ("quality", "Quality", "by_site"),
-    )
+    harmonised = list(combat_words(results.combat, results.asked))
+    registered = registered_words(results.registered, results.deviations)
     sections = [
         ("answer", "Answer"),
         ("flow", "Flow"),
-        *((id, title) for id, title, chart in titles if charts[chart]),
+        *([("groups", "People and groups")] if results.people else []),
+        *([("registered", "Registered")] if registered else []),
+        ("forest", "Effect by site"),
+        *([("influence", "Without each site")] if charts["influence"] else []),
+        ("people", "Effect by scan"),
+        ("shares", "Spread"),
+        ("curve", "Analyses"),
+        ("power", "Power"),
+        ("quality", "Quality"),
+        *([("combat", "ComBat")] if harmonised else []),
         ("sites", "Sites"),
         *([("bold", "BOLD" if _has_fmri(results) else "Line width")] if results.bold else []),
         *([("agreement", "Agreement")] if results.cv else []),
@@ -209,6 +225,7 @@ def consortium_page(results: ConsortiumResults) -> str:
         "consortium.html.j2",
         r=results,
         charts=charts,
+        why=absent.of_consortium(results, charts),
         sections=sections,
         kind=_answer_kind(pooled),
         answer=answer(results),
@@ -219,6 +236,12 @@ def consortium_page(results: ConsortiumResults) -> str:
         forest_words=_forest_words(results),
         shares_words=_shares_words(results),
         curve_words=_curve_words(results),
+        influence_words=influence_words(results.left_out),
+        people_words=people_words(results.people, results.asked),
+        people_rows=people_rows(results.people),
+        joint_words=list(joint_words(results.joint, results.registered, results.asked)),
+        registered_words=registered,
+        combat_words=harmonised,
         power_words=results.power_words,
         figures=[(name, figures.FIGURES[name]) for name in present],
         site_rows=_site_rows(results),
@@ -318,6 +341,8 @@ def _caveats(results: ConsortiumResults) -> list[str]:
             f"({kinds['excluded']} excluded, {kinds['failed']} failed)"
             + (f"; {kinds['care']} more are to be used with care." if kinds["care"] else ".")
         )
+    if told := registered_words(results.registered, results.deviations):
+        caveats.append(told)
     return caveats + list(results.caveats)
 
 
@@ -328,6 +353,20 @@ def _tiles(results: ConsortiumResults) -> list[dict]:
         *results.tiles,
     ]
     return [{"name": name, "value": value, "note": note} for name, value, note in tiles]
+
+
+def _influence(results: ConsortiumResults) -> dict | None:
+    """The mean without each site in turn, and with all."""
+    rows = [
+        Effect(
+            f"without {row['left_out']}",
+            *(row[f"{name}_percent"] for name in ("change", "low", "high")),
+            page=results.site_pages.get(row["left_out"], ""),
+            note=row["verdict"] or f"{row['weight_percent']:.0f} % of the weight",
+        )
+        for row in results.left_out
+    ]
+    return figures.forest(rows, results.pooled, what=results.asked.words) if rows else None
 
 
 def _ranked(results: ConsortiumResults) -> dict | None:
@@ -345,7 +384,7 @@ def _ranked(results: ConsortiumResults) -> dict | None:
     pooled = results.pooled
     # Scans are shown with their own changes: the mean difference of arms is none of these.
     mean = pooled.value if pooled and not results.asked.points else None
-    return figures.ranked(rows, mean, results.asked.words) if rows else None
+    return figures.ranked(rows, mean, results.asked.words) if len(rows) > 1 else None
 
 
 def _asked_of(scan: ScanSummary, asked: Question) -> bool:

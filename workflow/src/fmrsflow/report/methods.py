@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from fmrsflow.report.markdown import escaped, one_line
 from fmrsflow.report.references import bibtex, cite
 from fmrsflow.sites.answer import CROSSED, HARTUNG_KNAPP, ONE_SITE
 from fmrsflow.sites.many_tests import CHANGE, CONTROL, MAIN, TESTED
+from fmrsflow.sites.multiverse import ALL
 from fmrsflow.study import Site
 from fmrsflow.words import count
 
@@ -28,21 +30,28 @@ class Answered:
     meta : mapping
         Its row of meta.tsv.
     tests : rows of tests.tsv
+    people : rows of covariates.tsv
     components : sequence of str
         Components of variance that have an estimate.
     n_excluded : int or None
         Scans that limits of quality excluded.
     bold : records of the bold stage that can be used
     accord : rows of concordance_test.tsv
+    joint : rows of joint_test.tsv
+    n_deviations : int or None
+        From the preregistration; None where there was none.
     """
 
     asked: Question | None = None
     meta: Mapping = field(default_factory=dict)
     tests: Sequence[Mapping] = ()
+    people: Sequence[Mapping] = ()
     components: Sequence[str] = ()
     n_excluded: int | None = None
     bold: Sequence[Mapping] = ()
     accord: Sequence[Mapping] = ()
+    joint: Sequence[Mapping] = ()
+    n_deviations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -464,6 +473,7 @@ def _statistics(ref: _Writer, answered: Answered) -> str:
             f"Variance was decomposed by REML into {', '.join(answered.components)}, with "
             "profile-likelihood intervals."
         )
+    text += _of_people(ref, answered.people)
     changes = [row for row in answered.tests if row["what"] == CHANGE]
     family = [row for row in changes if row["role"] in (MAIN, TESTED)]
     controls = sorted({row["metabolite"] for row in changes if row["role"] == CONTROL})
@@ -474,7 +484,43 @@ def _statistics(ref: _Writer, answered: Answered) -> str:
             f"p-values of the {len(family)} changes tested were adjusted by Holm's procedure; all "
             "other answers are described by intervals without a test."
         )
+    flipped = [row for row in answered.joint if row["n_flips"] and row["people"] == ALL]
+    if flipped and flipped[0]["n_analyses"] > 1:
+        units = " and, apart from that, of ".join(row["flipped"] for row in flipped)
+        text.append(
+            f"The main answers of {flipped[0]['n_analyses']} analyses were tested together "
+            f"{ref('Simonsohn2020')} by flips of the signs of {units}, the same in all analyses."
+        )
+    if answered.n_deviations is not None:
+        found = answered.n_deviations or "none"
+        text.append(f"The run was checked against a preregistration; deviations from it: {found}.")
     return " ".join(text)
+
+
+def _of_people(ref: _Writer, rows: Sequence[Mapping]) -> list[str]:
+    """What covariates and groups were asked for, of those that have an answer."""
+    done = [row for row in rows if math.isfinite(row["estimate"])]
+    single = list(dict.fromkeys(row["column"] for row in done if ":" not in row["column"]))
+    pairs = dict.fromkeys(row["column"] for row in done if ":" in row["column"])
+    if not done:
+        return []
+    random = [
+        name
+        for name, column in (("vendor", "vendor_sd"), ("site", "site_sd"), ("person", "person_sd"))
+        if any(math.isfinite(row[column]) for row in done)
+    ]
+    text = (
+        f"What changes differ by with {', '.join(single)} was estimated in one mixed model of all "
+        f"changes with their known errors, {', '.join(random) or 'nothing'} at random (REML), "
+        f"errors and degrees of freedom by {ref('Kenward1997')}"
+    )
+    if pairs:
+        told = ", ".join(pair.replace(":", " x ") for pair in pairs)
+        text += f"; interactions ({told}) each in a model of its own"
+    lost = max(row["n_left_out"] or 0 for row in done)
+    return [
+        text + (f"; {count(lost, 'change')} without a covariate took no part." if lost else ".")
+    ]
 
 
 def _bold(answered: Answered) -> str:

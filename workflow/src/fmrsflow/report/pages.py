@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fmrsflow.plausibility import MAX_DRIFT_HZ, molal_ranges
-from fmrsflow.report import bold_words, figures, spectrum_figures, words
+from fmrsflow.report import absent, bold_words, figures, fit_figures, spectrum_figures, words
 from fmrsflow.report.render import image_uri, render, short, signed
 from fmrsflow.report.results import STAGES, ScanResults, View
 from fmrsflow.report.verdict import (
@@ -41,6 +41,8 @@ def scan_page(results: ScanResults) -> str:
     conditions, _ = _conditions(results)
     conditions = results.overlay.names if results.overlay else conditions
     charts = _scan_charts(results, spectra, quantities)
+    # Pictures stay at a site that gives a bundle.
+    bold, why = bold_words.scan_words(results), absent.of_scan(results, charts)
     sections = [
         ("verdict", "Verdict"),
         *(
@@ -52,11 +54,11 @@ def scan_page(results: ScanResults) -> str:
                 ("transients", "Transients", charts["after"]),
                 ("stability", "Stability", charts["courses"]),
                 ("voxel", "Voxel", results.record("convert")),
-                ("bold", "BOLD", results.bold_pictures),
+                ("bold", "BOLD", bold or results.bold_pictures),
                 ("water", "Water", charts["water"]),
-                ("concentrations", "Concentrations", charts["concentrations"]),
+                ("concentrations", "Concentrations", results.concentrations),
             )
-            if there
+            if there or why.get(id)
         ),
         ("quality", "Quality"),
         ("made", "Settings"),
@@ -66,17 +68,20 @@ def scan_page(results: ScanResults) -> str:
         r=results,
         verdict=judged,
         charts=charts,
+        why=why,
         sections=sections,
         tiles=_tiles(results),
         spectra=spectra,
-        metabolites=spectrum_figures.parts(results.fit) if spectra else [],
+        components=fit_figures.rows(charts["spectrum"]) if spectra else [],
         regions=spectrum_figures.REGIONS,
         spectrum_words=words.spectrum_words(results),
+        misfit=_misfit(results),
+        strongest=fit_figures.strongest(results.fit, spectra[0]) if spectra else [],
         conditions=conditions,
         conditions_words=words.conditions_words(results),
         quantities=[(name, words.QUANTITIES.get(name, name)) for name in quantities],
         scales=_scales(results.changes, results.asked.metabolite),
-        bold_words=bold_words.scan_words(results),
+        bold_words=bold,
         bold_pictures=[
             (BOLD_PICTURES[name], image_uri(png)) for name, png in results.bold_pictures.items()
         ],
@@ -87,8 +92,9 @@ def scan_page(results: ScanResults) -> str:
         voxel=image_uri(results.voxel_png) if results.voxel_png else None,
         anatomy=_anatomy_pairs(results.record("anatomy")),
         tissue_words=words.tissue_words(results),
+        no_molal=absent.molal_words(results),
         concentration_words=words.concentration_words(results),
-        table=results.concentrations,
+        table=_concentration_tables(results.concentrations),
         quality=_quality_rows(results),
         by_spectrum=_spectrum_rows(results.record("fit")),
         problems=_problems(results),
@@ -103,8 +109,11 @@ def view_page(view: View) -> str:
     if view.fit is not None:
         spectra = [str(name) for name in view.fit["spectra"]]
         reference = False
-        charts["spectrum"] = spectrum_figures.spectrum(view.fit)
-        caption = "Data, fitted model, baseline, and the residual moved up."
+        charts["spectrum"] = fit_figures.spectrum(view.fit)
+        caption = (
+            "On top the residual (moved up) and data, fitted model, baseline; below them the "
+            "components of the model, all to one scale."
+        )
         header = []
     else:
         fids = view.fids
@@ -135,7 +144,7 @@ def view_page(view: View) -> str:
         name=view.name,
         charts=charts,
         spectra=spectra,
-        metabolites=spectrum_figures.parts(view.fit) if spectra else [],
+        components=fit_figures.rows(charts["spectrum"]) if spectra else [],
         regions=_regions(bool(spectra), reference),
         words=caption,
         header=header,
@@ -155,6 +164,7 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
     charts = dict.fromkeys(
         (
             "spectrum",
+            "correlations",
             "conditions",
             "response",
             "timecourse",
@@ -167,7 +177,9 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
         )
     )
     if spectra:
-        charts["spectrum"] = spectrum_figures.spectrum(results.fit, spectra[0])
+        told = results.record("fit").get("fqn")
+        charts["spectrum"] = fit_figures.spectrum(results.fit, spectra[0], told)
+        charts["correlations"] = fit_figures.correlations(results.fit, spectra[0])
     conditions, order = _conditions(results)
     if results.overlay is not None:
         charts["conditions"] = spectrum_figures.conditions(
@@ -182,16 +194,17 @@ def _scan_charts(results: ScanResults, spectra: Sequence[str], quantities: Seque
         charts["response"] = figures.changes(
             results.changes, quantities[0], results.asked.metabolite
         )
-    if results.timecourse:
+    if len({row["time_s"] for row in results.timecourse}) > 1:
         shown = [
             name
             for name in (results.asked.metabolite, "tNAA", "tCr")
             if _has(results.timecourse, name)
         ]
         charts["timecourse"] = figures.timecourse(results.timecourse, shown, results.blocks)
-    if results.transients:
+    many = len(results.transients) > 1
+    if many:
         charts["courses"] = figures.courses(results.transients, results.blocks)
-    if results.corrected is not None and results.transients:
+    if results.corrected is not None and many:
         time = np.array([row["time_s"] for row in results.transients])
         charts["after"] = spectrum_figures.transients(results.corrected, time, results.transients)
         charts["before"] = spectrum_figures.transients(unaligned(results), time, ())
@@ -245,13 +258,13 @@ def _tiles(results: ScanResults) -> list[dict]:
         ),
         (
             "Frequency drift",
-            f"{words.drift_text(quality)} Hz",
-            "from the first transient to the last",
+            "–" if kept + rejected == 1 else f"{words.drift_text(quality)} Hz",
+            words.drift_note(kept + rejected),
         ),
         (
             "Transients kept",
             f"{kept} of {kept + rejected}" if kept else "–",
-            "the others are outliers",
+            words.kept_note(kept, rejected),
         ),
         ("Fit quality number", short(quality.get("fqn")), "1 is ideal"),
     ]
@@ -404,6 +417,24 @@ def _spectrum_rows(fit: dict) -> list[dict]:
         {"name": name} | {column: (fit.get(column) or {}).get(name) for column in columns}
         for name in fit.get("fqn") or {}
     ]
+
+
+def _concentration_tables(rows: Sequence[Row]) -> list[dict]:
+    """All concentrations, a table a quantity, its unit for the head."""
+    tables = []
+    for quantity in _quantities(rows):
+        own = [row for row in rows if row["quantity"] == quantity]
+        unit = own[0].get("unit")
+        named = words.QUANTITIES.get(quantity, quantity)
+        title = named[:1].upper() + named[1:]
+        tables.append({"title": title, "rows": own, "unit": f" ({unit})" if unit else ""})
+    return tables
+
+
+def _misfit(results: ScanResults) -> list[tuple[str, list[float | None]]]:
+    """Misfit of each fitted spectrum by stretch of the axis, where its noise is known."""
+    told = results.record("fit").get("fqn")
+    return fit_figures.misfit(results.fit, told) if results.fit is not None and told else []
 
 
 def _has(rows, metabolite: str) -> bool:

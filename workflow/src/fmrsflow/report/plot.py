@@ -38,10 +38,10 @@ def packed(values, dtype: str | None = None) -> dict:
     ----------
     values : array, up to two axes
     dtype : str, optional
-        "i2" or "u1"; values are rounded to it.
+        "i2", "i1" or "u1"; values are rounded to it.
     """
     values = np.asarray(values, float)
-    if dtype in ("i2", "u1"):
+    if dtype in ("i2", "i1", "u1"):
         limits = np.iinfo(dtype)
         values = np.clip(np.rint(np.nan_to_num(values)), limits.min, limits.max)
     coded = np.ascontiguousarray(values, dtype=f"<{dtype or 'f4'}")

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from fmrsflow import preregistration
 from fmrsflow.edge import Job
 from fmrsflow.errors import Damaged, DataError, Pruned
 from fmrsflow.question import Question, ways_to_answer
@@ -358,6 +359,7 @@ def read_site(results: Results, analysis: str, group: Group, name: str) -> SiteR
         limits=study.config["quality"],
         others=group.others(name),
         checklist=group.checklists[name],
+        standing=[row for row in sites.table("standing") if row["site"] == name],
         effect=tables.site_effects({"sites": sites.table("sites")}, asked).get(name),
         asked=asked,
         links=Links(
@@ -378,8 +380,12 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
     report = study.results / analysis / "report"
     asked = _question(results, analysis)
     # The same rows as those of the multiverse's own table, which need not have been made yet.
+    weights = preregistration.weights(study)
+    whole = sum(weights.values()) or 1.0
+    shares = {name: f"{100 * one / whole:.3g} %" for name, one in weights.items()}
     curve = [
         {"analysis": name, **choice, **row, "main": row["main"] and name == analysis}
+        | {"weight": shares.get(name, "none") if row["main"] else "none"}
         for name, choice in study.config["analyses"].items()
         for row in ways_to_answer(
             Whole(results.group("sites", name)).table("sensitivity"), study.config["sites"]
@@ -409,6 +415,10 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
         "bold": {key.removesuffix(".png"): one for key, one in pictures.items() if one is not None},
         "bold_pairs": bold.table("concordance"),
         "bold_tests": bold.table("concordance_test"),
+        "joint": multiverse.table("joint_test"),
+        "deviations": multiverse.table("deviations"),
+        "registered": multiverse.record.get("preregistration", {}),
+        "combat": sites.table("combat"),
     }
     damaged += [row for one in (sites, multiverse, bold) for row in one.problems()]
     found["problems"] = [*found["problems"], *damaged]
@@ -429,7 +439,7 @@ def read_consortium(results: Results, analysis: str, group: Group) -> Consortium
             records,
             study.software,
             study.config["quality"],
-            _answered(results, found, asked, sites, bold),
+            _answered(results, found, asked, sites, bold, shown),
         ),
         links=Links(tables=downloads),
         site_pages=site_pages,
@@ -444,6 +454,7 @@ def _answered(
     asked: Question,
     sites: Whole,
     bold: Whole,
+    shown: Mapping,
 ) -> Answered:
     """What the group stages found, for the methods."""
     main = sites.record.get("main")
@@ -460,6 +471,7 @@ def _answered(
         asked=asked if main else None,
         meta=meta,
         tests=found.get("tests", ()),
+        people=found.get("covariates", ()),
         components=[
             row["component"]
             for row in found.get("variance", ())
@@ -470,6 +482,8 @@ def _answered(
         n_excluded=sites.record.get("scans", {}).get("excluded"),
         bold=runs,
         accord=bold.table("concordance_test"),
+        joint=shown["joint"],
+        n_deviations=len(shown["deviations"]) if shown["registered"].get("sha256") else None,
     )
 
 
@@ -501,6 +515,7 @@ SHOWN = (
     "cv",
     "equivalence",
     "tests",
+    "covariates",
     "leave_one_out",
     "power",
     "problems",

@@ -177,6 +177,15 @@ _WORKS = {
         "881--891",
         "10.1002/mrm.22230",
     ),
+    "Simonsohn2020": (
+        "Simonsohn, U. and Simmons, J. P. and Nelson, L. D.",
+        "Specification curve analysis",
+        "Nature Human Behaviour",
+        "2020",
+        "4",
+        "1208--1214",
+        "10.1038/s41562-020-0912-z",
+    ),
     "Tustison2010": (
         "Tustison, N. J. and Avants, B. B. and Cook, P. A. and others",
         "{N4ITK}: improved {N3} bias correction",

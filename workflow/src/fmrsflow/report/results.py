@@ -206,6 +206,7 @@ class SiteResults:
     checklist : sequence of mrsinmrs.Item
     effect : Effect or None
         Change at the site.
+    standing : rows of standing.tsv on the site
     costs : sequence of dict
         What the site's quality costs (`text`), and the `factor` of the mismatch page that it is of.
     links : Links
@@ -217,6 +218,7 @@ class SiteResults:
     limits: Mapping[str, float]
     others: Mapping[str, Sequence[float]]
     checklist: Sequence[Item]
+    standing: Sequence[Row] = ()
     costs: Sequence[Mapping[str, str]] = ()
     effect: Effect | None = None
     asked: Question = Question()
@@ -254,7 +256,13 @@ class ConsortiumResults:
         The choices behind each of `multiverse`.
     primary : sequence of bool
         Which of `multiverse` are the main answer of their analysis.
+    joint, deviations : rows of the multiverse's tables joint_test and deviations
+    registered : mapping
+        `file` and `sha256` of the preregistration; None where there was none.
+    combat : rows of combat.tsv
     cv : rows of cv.tsv
+    people : rows of covariates.tsv
+    left_out : rows of leave_one_out.tsv on the main answer
     problems : sequence of dict
         `kind`, `stage`, `text`, `count`, `items`.
     bold : dict
@@ -285,7 +293,13 @@ class ConsortiumResults:
     multiverse: Sequence[Effect] = ()
     choices: Sequence[Mapping[str, str]] = ()
     primary: Sequence[bool] = ()
+    joint: Sequence[Row] = ()
+    deviations: Sequence[Row] = ()
+    registered: Mapping[str, str | None] = field(default_factory=dict)
+    combat: Sequence[Row] = ()
     cv: Sequence[Row] = ()
+    people: Sequence[Row] = ()
+    left_out: Sequence[Row] = ()
     problems: Sequence[Mapping] = ()
     bold: Mapping[str, bytes] = field(default_factory=dict)
     bold_pairs: Sequence[Row] = ()

@@ -11,6 +11,8 @@ from fmrsflow.report.plot import (
     BLUE,
     CYCLE,
     GREY,
+    ORANGE,
+    SKY,
     VERMILLION,
     axis,
     layout,
@@ -52,81 +54,26 @@ DATA_POINTS, METABOLITE_POINTS = 1600, 800
 """Most points of a curve: data and fit, and single metabolites, whose lines are smooth. 4 ppm in
 800 points are 0.6 Hz apart at 3 T and 1.5 Hz at 7 T, a sixth of a line's width."""
 
+DIFFERENCES = (BLACK, GREY, SKY, ORANGE)
+"""Colours of differences, apart from the first four of `CYCLE`, which the conditions have."""
+
 FULL_SCALE = 10_000
 """Highest point of a spectrum in its packed form; its unit is arbitrary."""
 
 
-def spectrum(result: dict, first: str | None = None) -> dict:
-    """Data, fit, baseline, residual and each metabolite of every fitted spectrum.
-
-    Parameters
-    ----------
-    result : dict
-        Arrays of the fit: `ppm` (n,), `spectra` (s,), `data`, `fit`, `baseline`, `residual` (s, n),
-        `names` (m,), `metabolites` (s, m, n).
-    first : str, optional
-        Spectrum shown at first; the first one by default. Traces carry `meta` with their spectrum
-        and part, by which the page shows and hides them.
-    """
-    ppm, window = _window(result["ppm"])
-    spectra = [str(name) for name in result["spectra"]]
-    first = first if first in spectra else spectra[0]
-    traces, peaks = [], {}
-    for s, name in enumerate(spectra):
-        data, fit, baseline, residual = (
-            np.real(result[key][s])[window] for key in ("data", "fit", "baseline", "residual")
-        )
-        if not np.isfinite(fit).all():
-            continue
-        top = np.max(np.abs(data)) or 1.0
-        scale = FULL_SCALE / top
-        peaks[name] = data * scale
-        offset = FULL_SCALE * 1.12 - min(0.0, float(residual.min() * scale))
-        for part, label, values, line in (
-            ("residual", "residual (data − fit, moved up)", residual * scale + offset, (GREY, 1)),
-            ("data", "data", data * scale, (BLACK, 1.2)),
-            ("fit", "fit", fit * scale, (VERMILLION, 1.8)),
-            ("baseline", "baseline", baseline * scale, (BLUE, 1.4)),
-        ):
-            traces.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "name": label,
-                    **_thinned(ppm, values, DATA_POINTS),
-                    "line": {"color": line[0], "width": line[1]},
-                    "visible": name == first,
-                    "meta": {"group": name, "part": part},
-                    "hovertemplate": "%{x:.2f} ppm<extra>" + label + "</extra>",
-                }
-            )
-        for m, metabolite in enumerate(str(one) for one in result["names"]):
-            values = np.real(result["metabolites"][s, m])[window] * scale
-            if np.max(np.abs(values)) < 1:
-                continue
-            traces.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "name": plain(metabolite),
-                    **_thinned(ppm, values, METABOLITE_POINTS),
-                    "line": {"color": CYCLE[m % len(CYCLE)], "width": 1.4},
-                    "fill": "tozeroy",
-                    "visible": False,
-                    "meta": {"group": name, "part": metabolite},
-                    "hovertemplate": "%{x:.2f} ppm<extra>" + plain(metabolite) + "</extra>",
-                }
-            )
-    shown = peaks.get(first)
+def band(middle: float, reach: float) -> dict:
+    """Two standard deviations of the noise on either side of `middle`, over the whole axis."""
+    low, high = middle - reach, middle + reach
     return {
-        "data": traces,
-        "layout": layout(
-            460,
-            showlegend=True,
-            xaxis=ppm_axis(*PPM_RANGE),
-            yaxis=axis("Signal (arbitrary)", showticklabels=False, ticks=""),
-            annotations=[] if shown is None else _peak_labels(ppm, shown),
-        ),
+        "type": "scatter",
+        "mode": "lines",
+        "x": [PPM_RANGE[1], PPM_RANGE[0], PPM_RANGE[0], PPM_RANGE[1]],
+        "y": numbers([low, low, high, high]),
+        "fill": "toself",
+        "fillcolor": "rgba(107, 114, 128, 0.25)",
+        "line": {"width": 0},
+        "name": "± 2 SD of the noise",
+        "hoverinfo": "skip",
     }
 
 
@@ -135,23 +82,23 @@ def is_reference(fids) -> bool:
     if "WaterSuppressed" in fids.header:
         return not fids.header["WaterSuppressed"]
     spectrum = np.abs(fids.mean().spectra[0, 0])
-    _, water = _window(fids.ppm, 4.4, 4.9)
-    _, metabolites = _window(fids.ppm, 1.8, 3.4)
+    _, water = window(fids.ppm, 4.4, 4.9)
+    _, metabolites = window(fids.ppm, 1.8, 3.4)
     return bool(spectrum[water].max() > 30 * spectrum[metabolites].max())
 
 
 def phased(fids):
     """The FIDs turned by one zero-order phase, so that the mean's highest peak stands upright."""
     spectrum = fids.mean().spectra[0, 0]
-    _, window = _window(fids.ppm, *(WHOLE_RANGE if is_reference(fids) else (1.8, 3.4)))
-    peak = spectrum[window][np.argmax(np.abs(spectrum[window]))]
+    _, inside = window(fids.ppm, *(WHOLE_RANGE if is_reference(fids) else (1.8, 3.4)))
+    peak = spectrum[inside][np.argmax(np.abs(spectrum[inside]))]
     return fids.rotated(-np.rad2deg(np.angle(peak)))
 
 
 def average(fids) -> dict:
     """Mean over the transients of a file, real part; of a water reference the water is shown."""
-    ppm, window = _window(fids.ppm, *WHOLE_RANGE)
-    values = np.real(phased(fids).mean().spectra[0, 0])[window]
+    ppm, whole = window(fids.ppm, *WHOLE_RANGE)
+    values = np.real(phased(fids).mean().spectra[0, 0])[whole]
     inside = (ppm >= PPM_RANGE[0]) & (ppm <= PPM_RANGE[1])
     low, high = WHOLE_RANGE if is_reference(fids) else PPM_RANGE
     shown = values if is_reference(fids) else values[inside]
@@ -163,17 +110,9 @@ def average(fids) -> dict:
             xaxis=ppm_axis(low, high),
             yaxis=axis("Signal (arbitrary)", showticklabels=False, ticks="")
             | {"range": [min(-1000.0, float(values[inside].min())), 1.15 * FULL_SCALE]},
-            annotations=[] if is_reference(fids) else _peak_labels(ppm, values),
+            annotations=[] if is_reference(fids) else peak_labels(ppm, values),
         ),
     }
-
-
-def parts(result: dict) -> list[str]:
-    """Names of the metabolites that a spectrum's chart can show: those with any signal."""
-    _, window = _window(result["ppm"])
-    signal = np.nanmax(np.abs(np.real(result["metabolites"])[..., window]), axis=(0, 2))
-    floor = np.nanmax(np.abs(np.real(result["data"])[..., window])) / FULL_SCALE
-    return [str(name) for name, height in zip(result["names"], signal) if height >= floor]
 
 
 def conditions(average, matched, names: Sequence[str], magnify: float = 5.0) -> dict:
@@ -190,11 +129,11 @@ def conditions(average, matched, names: Sequence[str], magnify: float = 5.0) -> 
     magnify : float
         Factor by which the difference is drawn larger.
     """
-    ppm, window = _window(average.ppm)
+    ppm, inside = window(average.ppm)
     spectra = np.real(average.spectra[:, 0])
-    scale = FULL_SCALE / np.max(np.abs(spectra[:, window]))
+    scale = FULL_SCALE / np.max(np.abs(spectra[:, inside]))
     traces = [
-        _line(ppm, spectra[c, window] * scale, plain(name), CYCLE[c % len(CYCLE)])
+        _line(ppm, spectra[c, inside] * scale, plain(name), CYCLE[c % 4]) | _at_first(c)
         for c, name in enumerate(names)
     ]
     source = matched if matched is not None else average
@@ -205,20 +144,10 @@ def conditions(average, matched, names: Sequence[str], magnify: float = 5.0) -> 
         difference = finer[c] - finer[0]
         noise = 2 * float(np.std(difference[quiet])) if quiet.any() else 0.0
         label = f"{plain(name)} − {plain(names[0])}, × {magnify:g}"
-        traces.append(_line(ppm, difference[window] + offset, label, GREY if c > 1 else BLACK))
+        drawn = _line(ppm, difference[inside] + offset, label, DIFFERENCES[(c - 1) % 4])
+        traces.append(drawn | _at_first(c))
         if noise and c == 1:
-            band = {
-                "mode": "lines",
-                "type": "scatter",
-                "x": [PPM_RANGE[1], PPM_RANGE[0], PPM_RANGE[0], PPM_RANGE[1]],
-                "y": numbers([offset - noise, offset - noise, offset + noise, offset + noise]),
-                "fill": "toself",
-                "fillcolor": "rgba(107, 114, 128, 0.25)",
-                "line": {"width": 0},
-                "name": "± 2 SD of the noise",
-                "hoverinfo": "skip",
-            }
-            traces.insert(0, band)
+            traces.insert(0, band(offset, noise))
     return {
         "data": traces,
         "layout": layout(
@@ -228,6 +157,11 @@ def conditions(average, matched, names: Sequence[str], magnify: float = 5.0) -> 
             yaxis=axis("Signal (arbitrary)", showticklabels=False, ticks=""),
         ),
     }
+
+
+def _at_first(c: int) -> dict:
+    """More than four conditions cannot be told apart: the legend brings the others."""
+    return {"visible": "legendonly"} if c > 3 else {}
 
 
 def transients(fids, time_s: np.ndarray, rows: Sequence[dict], columns: int = 360) -> dict:
@@ -294,8 +228,8 @@ def water(reference, phase_deg: np.ndarray | None) -> dict:
     phase_deg : array (n,) or None
         Phase of the raw reference over time, degrees, offset and slope taken out.
     """
-    ppm, window = _window(reference.ppm, reference.carrier_ppm - 0.6, reference.carrier_ppm + 0.6)
-    line = np.abs(reference.spectra[0, 0])[window]
+    ppm, inside = window(reference.ppm, reference.carrier_ppm - 0.6, reference.carrier_ppm + 0.6)
+    line = np.abs(reference.spectra[0, 0])[inside]
     traces = [_line(ppm, line / line.max() * FULL_SCALE, "water, magnitude", BLUE)]
     axes = {
         "xaxis": axis("Chemical shift (ppm)", range=[ppm[-1], ppm[0]], domain=[0, 0.44]),
@@ -322,13 +256,15 @@ def water(reference, phase_deg: np.ndarray | None) -> dict:
     return {"data": traces, "layout": layout(280, **axes)}
 
 
-def _window(ppm, low: float = PPM_RANGE[0], high: float = PPM_RANGE[1]):
+def window(ppm, low: float = PPM_RANGE[0], high: float = PPM_RANGE[1]):
+    """The part of an axis between two chemical shifts (ppm), and the places of its points."""
     ppm = np.asarray(ppm)
-    window = np.flatnonzero((ppm >= low) & (ppm <= high))
-    return ppm[window], window
+    inside = np.flatnonzero((ppm >= low) & (ppm <= high))
+    return ppm[inside], inside
 
 
-def _peak_labels(ppm: np.ndarray, values: np.ndarray) -> list[dict]:
+def peak_labels(ppm: np.ndarray, values: np.ndarray) -> list[dict]:
+    """Names of the main peaks above a spectrum."""
     labels = []
     for shift, name in PEAKS:
         near = np.abs(ppm - shift) < 0.05
@@ -346,10 +282,10 @@ def _peak_labels(ppm: np.ndarray, values: np.ndarray) -> list[dict]:
     return labels
 
 
-def _thinned(x, y, limit: int) -> dict:
+def thinned(x, y, limit: int) -> dict:
     """A curve on an even, rising axis as start, step and 16-bit values, of at most `limit` points.
 
-    Many curves share an axis, so it is not written out; and a page must stay below 2 MB.
+    Many curves share an axis, so it is not written out; and a page must stay small.
     """
     x = np.asarray(x, float)
     if len(x) > limit:
@@ -363,7 +299,7 @@ def _line(x, y, name: str, colour: str) -> dict:
     return {
         "type": "scatter",
         "mode": "lines",
-        **_thinned(x, y, DATA_POINTS),
+        **thinned(x, y, DATA_POINTS),
         "name": name,
         "line": {"color": colour, "width": 1.4},
         "hovertemplate": "%{x:.2f} ppm<extra>" + name + "</extra>",

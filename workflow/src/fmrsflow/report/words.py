@@ -159,8 +159,9 @@ def conditions_words(results: ScanResults) -> str:
 def concentration_words(results: ScanResults) -> str:
     record = results.record("quantify")
     return (
-        f"Relative to water, constants set {record.get('constants', 'unknown')}; bars: one "
-        "standard error of the value as a level: noise and model of the fit, water amplitude and "
+        f"Relative to water, constants set {record.get('constants', 'unknown')}; thick bars: one "
+        "standard error under the noise of the fit; thin bars: that of the value as a level, noise "
+        "and model of the fit, water amplitude and "
         "tissue fractions together. All but the noise are common to the conditions of a scan, "
         "which differ by less than the bars, and much of it to all scans. "
         "Shaded: healthy adult brain after Govindaraju 2000 (mmol per kg wet weight there, divided "
@@ -171,3 +172,15 @@ def concentration_words(results: ScanResults) -> str:
 def drift_text(figures: dict) -> str:
     drift = figures.get("drift_hz")
     return "–" if drift is None else signed(drift)
+
+
+def drift_note(count: int) -> str:
+    """What the drift of a scan of so many transients is."""
+    return "not seen in one average" if count == 1 else "from the first transient to the last"
+
+
+def kept_note(kept: int, rejected: int) -> str:
+    """What the transients are that were not kept."""
+    if kept + rejected == 1:
+        return "averaged before it was stored"
+    return "the others are outliers" if rejected else "none is an outlier" if kept else ""

@@ -339,6 +339,8 @@ def _empty_sites(key, rows, used, sites, answers: Mapping[str, Sequence[str]]) -
 def _left_out(same, means: SiteMeans) -> Rows:
     if len(means.sites) < 3:
         return []
+    whole = meta.random_effects(means.mean, means.variance)
+    limit = meta.outlier_limit(len(means.sites))
     return [
         {
             **same,
@@ -352,9 +354,21 @@ def _left_out(same, means: SiteMeans) -> Rows:
             "shift": one.shift,
             "weight_percent": 100 * one.weight,
             "outlier_z": one.outlier_z,
+            "outlier_limit": limit,
+            "verdict": _left_out_verdict(one, whole, limit),
         }
         for one in meta.leave_one_out(means.mean, means.variance)
     ]
+
+
+UNLIKE, CARRIES = "unlike the others", "the answer hangs on it"
+"""What leaving a site out shows of it (column `verdict` of leave_one_out.tsv)."""
+
+
+def _left_out_verdict(one: meta.LeftOut, whole: meta.Meta, limit: float) -> str:
+    shown = [not each.low[0] <= 0 <= each.high[0] for each in (whole, one.meta)]
+    found = [UNLIKE] if abs(one.outlier_z) > limit else []
+    return "; ".join(found + ([CARRIES] if shown[0] != shown[1] else []))
 
 
 def moderator_design(values: Sequence) -> tuple[np.ndarray, list[str]]:

@@ -9,8 +9,6 @@ that are named; errors and degrees of freedom by Kenward & Roger (small_samples.
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +16,22 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow.errors import DataError
+from fmrsflow.participants import number_of
 from fmrsflow.sites.answer import pool
-from fmrsflow.sites.many_tests import holm
-from fmrsflow.sites.small_samples import effects
-from fmrsflow.sites.variance import Decomposition, Sample, decompose, site_means
+from fmrsflow.sites.covariates import (
+    MEAN,
+    Column,
+    Terms,
+    counts,
+    effects_of,
+    fit_terms,
+    terms_of,
+    with_holm,
+)
+from fmrsflow.sites.variance import Sample, decompose, site_means
 from fmrsflow.tables import read_table
-from fmrsflow.words import count
 
 OUTCOMES = ("change_percent", "value")
-MEAN = "mean"
-"""Term of the mean: of all rows, or at the mean of numbers and the most common groups."""
-
-RANGE = re.compile(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)")
-"""A span, as "35-40" for an age that must not be told to the year."""
-
 MISSING = ("", "n/a")
 
 Rows = list[dict]
@@ -129,6 +129,7 @@ def answers(table: Sequence[Measurement], covariates: Sequence[str]) -> Rows:
     """Rows of effects.tsv: of each metabolite and region the mean over sites, the mean of the
     one-stage model, and the effect of each covariate, p adjusted by Holm over metabolites and
     regions for each term."""
+    terms = _terms(table, covariates)
     groups: dict[tuple[str, str], list[Measurement]] = {}
     for one in table:
         groups.setdefault((one.metabolite, one.region), []).append(one)
@@ -136,14 +137,32 @@ def answers(table: Sequence[Measurement], covariates: Sequence[str]) -> Rows:
     for (metabolite, region), own in groups.items():
         same = {"metabolite": metabolite, "region": region}
         rows.append({**same, **_over_sites(own)})
-        rows += [{**same, **row} for row in _one_stage(own, ())]
-        if covariates:
-            rows += [{**same, **row} for row in _one_stage(own, covariates)]
-    for key in dict.fromkeys((row["model"], row["term"]) for row in rows):
-        family = [row for row in rows if (row["model"], row["term"]) == key]
-        for row, adjusted in zip(family, holm([row.get("p", math.nan) for row in family])):
-            row["p_holm"] = float(adjusted)
-    return rows
+        sample = _sample(own)
+        rows.append({**same, **_mean_of(sample)})
+        if terms:
+            rows += [{**same, **row} for row in effects_of(sample, _cells(own), terms)]
+    return with_holm(rows)
+
+
+def _terms(table: Sequence[Measurement], covariates: Sequence[str]) -> Terms | None:
+    """Columns whose cells are all numbers count as such, others as groups."""
+    if not covariates:
+        return None
+    pairs = [one for one in covariates if ":" in one]
+    named = [one for one in covariates if ":" not in one]
+    columns = dict.fromkeys([*named, *(part for pair in pairs for part in pair.split(":"))])
+    cells = _cells(table)
+    groups = [
+        name
+        for name in columns
+        if any(number_of(one[name]) is None for one in cells if name in one)
+    ]
+    return terms_of(tuple(columns), pairs, groups, cells)
+
+
+def _cells(own: Sequence[Measurement]) -> list[dict[str, str]]:
+    return [{name: cell for name, cell in one.covariates.items() if cell not in MISSING}
+            for one in own]  # fmt: skip
 
 
 def _sample(own: Sequence[Measurement]) -> Sample:
@@ -156,11 +175,6 @@ def _sample(own: Sequence[Measurement]) -> Sample:
     )
 
 
-def _counts(sample: Sample) -> dict:
-    people = len(set(sample.person))
-    return {"n": len(sample), "n_sites": len(set(sample.site)), "n_persons": people}
-
-
 def _over_sites(own: Sequence[Measurement]) -> dict:
     """The two-stage mean, as of any change."""
     sample = _sample(own)
@@ -171,103 +185,12 @@ def _over_sites(own: Sequence[Measurement]) -> dict:
         "high": "high_percent", "df": "df", "p": "p", "site_sd": "tau_percent",
     }  # fmt: skip
     found = {name: row[key] for name, key in taken.items() if key in row}
-    return {"model": "site means", "term": MEAN, **found, **_counts(sample),
+    return {"model": "site means", "term": MEAN, **found, **counts(sample),
             "reason": row.get("reason", "")}  # fmt: skip
 
 
-def _one_stage(own: Sequence[Measurement], covariates: Sequence[str]) -> Rows:
-    """Effects of one mixed model of all measurements."""
-    model = "one stage" if not covariates else f"one stage with {', '.join(covariates)}"
-    complete = [
-        one for one in own if not any(cell in MISSING for cell in one.covariates.values())
-    ] if covariates else list(own)  # fmt: skip
-    left = len(own) - len(complete)
-    notes = [f"{count(left, 'row')} without a covariate left out"] if left else []
-    start = {"model": model, "term": MEAN}
-    if not complete:
-        return [{**start, "n": 0, "reason": "cannot be estimated because no row is complete"}]
-    sample = _sample(complete)
-    x, terms, told = design(complete, covariates)
-    start |= _counts(sample)
-    notes += told
-    if np.linalg.matrix_rank(x) < x.shape[1]:
-        why = "cannot be estimated because covariates do not vary, or follow from each other"
-        return [{**start, "reason": "; ".join([why, *notes])}]
-    parts = decompose(sample, fixed=x, intervals=False)
-    if parts.fitted is None:
-        return [{**start, "reason": parts.components[0].reason}]
-    found = effects(parts.data, parts.fitted)
-    notes += parts.notes
-    rows = []
-    for j, term in enumerate(terms):
-        low, high = found.interval(j)
-        rows.append(
-            {
-                **start,
-                "term": term,
-                "estimate": float(found.coefficients[j]),
-                "se": float(found.se[j]),
-                "low": low,
-                "high": high,
-                "df": float(found.df[j]),
-                "p": found.p_value(j),
-                **_sds(parts),
-                "reason": "; ".join(notes),
-            }
-        )
-    return rows
-
-
-def _sds(parts: Decomposition) -> dict:
-    names = {"site": "site_sd", "participant": "person_sd", "session": "session_sd"}
-    return {column: parts.get(name).sd for name, column in names.items()}
-
-
-def design(
-    own: Sequence[Measurement], covariates: Sequence[str]
-) -> tuple[np.ndarray, list[str], list[str]]:
-    """Columns of the fixed effects, their terms, and what to know of the covariates: numbers about
-    their mean, groups against the most common one."""
-    notes: list[str] = []
-    single: dict[str, list[tuple[str, np.ndarray]]] = {}
-    for name in dict.fromkeys(part for one in covariates for part in one.split(":")):
-        cells = [one.covariates[name] for one in own]
-        spans = sum(RANGE.fullmatch(cell) is not None for cell in cells)
-        numbers = [_covariate(cell) for cell in cells]
-        if all(number is not None for number in numbers):
-            if spans:
-                notes.append(f"{name}: {count(spans, 'span')} taken at the middle")
-            values = np.array(numbers, float)
-            single[name] = [(name, values - values.mean())]
-            continue
-        levels = sorted(Counter(cells).items(), key=lambda item: (-item[1], item[0]))
-        first = levels[0][0]
-        single[name] = [
-            (f"{name} {level} less {first}", np.array([cell == level for cell in cells], float))
-            for level, _ in levels[1:]
-        ]
-    terms, columns = [MEAN], [np.ones(len(own))]
-    for name in covariates:
-        parts = [("", np.ones(len(own)))]
-        for part in name.split(":"):
-            parts = [
-                (f"{before} x {term}" if before else term, column * own_column)
-                for before, column in parts
-                for term, own_column in single[part]
-            ]
-        terms += [term for term, _ in parts]
-        columns += [column for _, column in parts]
-        if not parts:
-            notes.append(f"{name} does not vary")
-    return np.column_stack(columns), terms, notes
-
-
-def _covariate(cell: str) -> float | None:
-    """A number, the middle of a span, or None for a group."""
-    if span := RANGE.fullmatch(cell):
-        return (float(span[1]) + float(span[2])) / 2
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+def _mean_of(sample: Sample) -> dict:
+    """The mean by one mixed model of all measurements."""
+    start = {"model": "one stage", "term": MEAN, **counts(sample)}
+    found = fit_terms(sample, [Column(MEAN, "", "", "", np.ones(len(sample)))])
+    return {**start, **({"reason": found} if isinstance(found, str) else found(0))}

@@ -21,7 +21,15 @@ MAIN, TESTED, CONTROL, DESCRIBED = "main", "tested", "control", "described"
 CHANGE = "change"
 """Name of the test of no change, of which those of a family are adjusted."""
 
+EFFECT = "effect of "
+"""Start of the name of a test of a covariate or of a difference of groups (`effect_of`)."""
+
 Rows = list[dict]
+
+
+def effect_of(term: str) -> str:
+    """Name of the test of a term of covariates.tsv."""
+    return f"{EFFECT}{term}"
 
 
 def holm(p: Sequence[float]) -> np.ndarray:

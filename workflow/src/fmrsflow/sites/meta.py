@@ -230,6 +230,13 @@ def leave_one_out(effects: np.ndarray, variances: np.ndarray) -> list[LeftOut]:
     return found
 
 
+def outlier_limit(k: int) -> float:
+    """Size of `LeftOut.outlier_z` that the furthest of k alike sites passes in at most 5 % of
+    studies: t with k - 2 degrees of freedom, by Bonferroni over the sites. Where sampling variances
+    are equal this is Grubbs' test (1950, Ann Math Stat 21:27)."""
+    return float(t.ppf(1 - 0.05 / (2 * k), k - 2)) if k > 2 else math.inf
+
+
 def shrunken(effects: np.ndarray, variances: np.ndarray, meta: Meta) -> tuple[np.ndarray, ...]:
     """Site effects shrunk towards the mean (best linear prediction): values, low, high.
 

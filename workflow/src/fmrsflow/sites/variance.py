@@ -138,6 +138,7 @@ def decompose(
     rng: np.random.Generator | None = None,
     intervals: bool = True,
     drop: Sequence[str] = (),
+    more: tuple[str, Sequence[str]] | None = None,
 ) -> Decomposition:
     """REML variance components with shares of the total.
 
@@ -152,6 +153,8 @@ def decompose(
         Profile-likelihood intervals.
     drop : sequence of str
         Components to leave out (for example `vendor` where it is a fixed effect).
+    more : (name, labels), optional
+        A further random factor, none of `COMPONENTS`; its variance is in `fitted` alone.
 
     Notes
     -----
@@ -176,7 +179,7 @@ def decompose(
             f"scans of a site scatter less than their standard errors say: these are taken as "
             f"{math.sqrt(dispersion):.2f} of what they were"
         )
-    data, names = _data(sample, x, known, reasons)
+    data, names = _data(sample, x, known, reasons, more)
     fitted = reml.fit(data)
     components = _components(data, fitted, names, reasons, float(known.mean()), intervals)
     if bootstraps and rng is not None:
@@ -206,9 +209,11 @@ def _dispersion(sample: Sample, known: np.ndarray) -> float:
     return total / df if df and chi2.cdf(total, df) < 0.005 else 1.0
 
 
-def _data(sample, x, known, reasons) -> tuple[reml.Data, dict[str, str]]:
+def _data(sample, x, known, reasons, more=None) -> tuple[reml.Data, dict[str, str]]:
     """The mixed model, and which of its components carries which name."""
     factors, names = [], {}
+    if more:
+        factors.append((more[0], reml.levels(more[1])))
     for name, labels in (("vendor", sample.vendor), ("site", sample.site)):
         if name not in reasons:
             factors.append((name, reml.levels(labels)))

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from fmrsflow.anatomy.brain import about_brain
-from fmrsflow.anatomy.maps import FOLDERS, check_map, from_labels, is_label_image, kind_of
+from fmrsflow.anatomy.maps import FOLDERS
 from fmrsflow.anatomy.place import check_scanner_space, displacement_mm, forms_apart_mm
 from fmrsflow.anatomy.voxel import tissue_fractions
 from fmrsflow.batch import stage_main
@@ -16,6 +16,7 @@ from fmrsflow.errors import DataError
 from fmrsflow.fids import voxel_affine
 from fmrsflow.plausibility import tissue_reports
 from fmrsflow.report.voxel_figure import small_png, voxel_figure
+from fmrsflow.scan_maps import maps_of
 
 
 def process(job: Job) -> dict:
@@ -43,7 +44,7 @@ def process(job: Job) -> dict:
                     "the MRS voxel is in the scanner's space; if sform is not, convert the T1w "
                     "again and make the maps of it"
                 )
-    method, maps = _maps(job)
+    method, maps = maps_of(job)
     if job.scan.gm and job.scan.t1w:
         _check_maps(job, maps)
     found = tissue_fractions(voxel, maps, setting["samples_per_axis"])
@@ -72,29 +73,6 @@ def process(job: Job) -> dict:
         "volume_ml": found.volume_ml,
         "method": method,
         "systematic_sd": setting["systematic_sd"],
-    }
-
-
-def _maps(job: Job) -> tuple[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Method and (values, affine) of gm, wm, csf: the study's maps first."""
-    if job.scan.gm:
-        if job.scan.gm == job.scan.wm == job.scan.csf:
-            image = job.image("gm")
-            if is_label_image(image.get_fdata(dtype=np.float32)):
-                return "labels", from_labels(image.get_fdata(dtype=np.float32), image.affine)
-        images = {name: job.image(name) for name in FOLDERS}
-        maps = {
-            name: (
-                check_map(image.get_fdata(dtype=np.float32), getattr(job.scan, name)),
-                image.affine,
-            )
-            for name, image in images.items()
-        }
-        return kind_of(job.scan.gm), maps
-    segmented = job.earlier("segment", job.study.segment_owner(job.scan))
-    images = {name: segmented.image(name.upper()) for name in FOLDERS}
-    return "builtin", {
-        name: (image.get_fdata(dtype=np.float32), image.affine) for name, image in images.items()
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 
 from fmrsflow.basis.files import Basis, to_npz
@@ -12,12 +11,11 @@ from fmrsflow.basis.site import (
     DEFAULTS,
     alternatives,
     complete,
-    exported,
     finished,
     read_for,
     request,
 )
-from fmrsflow.batch import faults, run_jobs, stage_jobs, stage_main, stage_parser
+from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, Unreachable
 from fmrsflow.results import Output, Writer
@@ -91,8 +89,8 @@ def _simulated(request: tuple, cache: Path | None) -> Basis:
     return basis
 
 
-def process(job: Job, formats: list[str] = ()) -> dict:
-    """Make the basis of a site under its named setting, and export it."""
+def process(job: Job) -> dict:
+    """Make the basis of a site under its named setting."""
     site, setting = job.item, DEFAULTS | job.settings["basis"]
     for path in _files(site, setting, job.study.data_root):
         job.beside(path)
@@ -101,25 +99,7 @@ def process(job: Job, formats: list[str] = ()) -> dict:
     job.save("basis.npz", to_npz(basis))
     for other in alternatives(site, complete(setting)):
         job.save("other.npz", to_npz(make(other, setting, *where)))
-    for name, text in exported(basis, formats).items():
-        job.save(name, text.encode())
     return {"made": basis.made}
 
 
-_sites_main = stage_main("basis", process)
-
-
-def main(argv: list[str]) -> int:
-    """`fmrsflow basis [--study FILE] NAME SITE...`; with `--export` for another engine too."""
-    if not any(one.startswith("--export") for one in argv):
-        return _sites_main(argv)
-    parser = stage_parser("basis")
-    parser.add_argument(
-        "--export",
-        action="append",
-        choices=("lcmodel", "fsl"),
-        help="write the basis for another engine too (may be given twice)",
-    )
-    arguments = parser.parse_args(argv)
-    entries = run_jobs(stage_jobs("basis", arguments), partial(process, formats=arguments.export))
-    return 1 if faults(entries) else 0
+main = stage_main("basis", process)

@@ -33,6 +33,7 @@ from fmrsflow.events import events_of, odd_timing
 from fmrsflow.files import read_json
 from fmrsflow.tables import bold as columns
 from fmrsflow.tables import read_table
+from fmrsflow.words import slug
 
 
 def process(job: Job) -> dict:
@@ -96,7 +97,7 @@ def _tried(job: Job, setting: dict, number: int) -> _Read:
     except DataError as problem:
         if _n_runs(job) == 1:
             raise
-        return _Read(number + 1, reason=str(problem))
+        return _Read(number + 1, reason=job.said(str(problem)))
 
 
 def _usable(reads: list[_Read], setting: dict) -> list[_Read]:
@@ -234,7 +235,7 @@ def _save_map(job: Job, run: Run, setting: dict, name: str, one: ContrastMap) ->
     """Maps and picture of one contrast."""
     from fmrsflow.report import bold_figures as figures
 
-    kept, stem = one.significant(setting["cluster_p"]), f"ppi-{tables.slug(name)}"
+    kept, stem = one.significant(setting["cluster_p"]), f"ppi-{slug(name)}"
     job.save(f"{stem}_effect", run.image(one.effect))
     job.save(f"{stem}_z", run.image(one.z))
     job.save(f"{stem}_clusters", run.image(np.where(np.isin(one.labels, kept), one.labels, 0)))
@@ -278,7 +279,7 @@ def _atlas(job: Job, runs: list[Run], setting: dict, done: RunConnectivity) -> N
         runs, done, labels, regions, names, setting["noise_model"]
     ).items():
         rows += tables.roi_rows(name, one)
-        job.save(f"roi-{tables.slug(name)}", figures.matrix(one.z, one.names, f"gPPI, {name}"))
+        job.save(f"roi-{slug(name)}", figures.matrix(one.z, one.names, f"gPPI, {name}"))
     job.save("roi", rows, columns.ROI)
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmrsflow.bold import group
-from fmrsflow.bold.tables import slug
+from fmrsflow.bundles import merged
 from fmrsflow.errors import DataError
 from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.question import Question
 from fmrsflow.results import Output, Results, Writer
 from fmrsflow.study import Scan, Study, Unit, study_option
 from fmrsflow.tables import bold as columns
+from fmrsflow.words import slug
 
 
 def main(argv: list[str]) -> int:
@@ -151,6 +152,8 @@ def _group(results: Results, writer: Writer) -> tuple[list[dict], dict]:
     runs = [scan for scan in results.study.scans if scan.bold]
     if not runs:
         return [], {"status": "absent", "reason": "no scan has a BOLD run"}
+    if merged(results.study):
+        return [], {"status": "absent", "reason": "maps of persons stayed at the sites"}
     if not all("space-MNI" in Path(name).name for scan in runs for name in scan.files("bold")):
         return [], {
             "status": "absent",

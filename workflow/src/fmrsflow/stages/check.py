@@ -10,6 +10,7 @@ from fmrsflow.convert.exports import not_compared, same_exports
 from fmrsflow.errors import DataError
 from fmrsflow.events import conditions, events_of, without_strays
 from fmrsflow.identity import same_measurements
+from fmrsflow.preregistration import deviations
 from fmrsflow.scan_figures import WHOLE
 from fmrsflow.sheets import StudyError, missing_files, read_config, read_study
 from fmrsflow.study import Study
@@ -52,7 +53,8 @@ def main(argv: list[str]) -> int:
         designs += not_compared(study)
     wrong += troubles(study)
     print("\n".join([*wrong, *missing]), file=sys.stderr)
-    print("".join(f"{line}\n" for line in [*designs, *_without_change(study)]), end="")
+    told = [*designs, *_without_change(study), *_deviations(study)]
+    print("".join(f"{line}\n" for line in told), end="")
     print(
         ", ".join(
             [
@@ -71,6 +73,15 @@ def main(argv: list[str]) -> int:
 
         print(forecast(study, slowness()))
     return 0
+
+
+def _deviations(study: Study) -> list[str]:
+    """What is otherwise than it was registered, as far as the files say."""
+    return [
+        f"not as registered: {' '.join(filter(None, (one['analysis'], one['what'])))}: "
+        f"{one['run']} for {one['registered']}"
+        for one in deviations(study)
+    ]
 
 
 def _without_change(study: Study) -> list[str]:

@@ -7,12 +7,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from fmrsflow.batch import stage_main
+from fmrsflow.bids_uris import uri
 from fmrsflow.convert import checks
 from fmrsflow.convert.edited import edited_states, turning
 from fmrsflow.convert.excitations import excitations
 from fmrsflow.convert.formats import companion
 from fmrsflow.convert.interleaved import EACH, between, parted, water_rows
-from fmrsflow.convert.pairs import check_onset, check_pair, noisier
+from fmrsflow.convert.pairs import check_onset, check_pair, noisier, quieter
 from fmrsflow.convert.reader import Converted, read, without_frequency_error
 from fmrsflow.convert.sidecar import sidecar
 from fmrsflow.edge import Job
@@ -45,7 +46,7 @@ def process(job: Job) -> dict:
         fids = checks.against_site(fids, job.site, job.warn)
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
-    reference, name, reference_is_own = _reference(job, converted, own)
+    reference, column, reference_is_own = _reference(job, converted, own)
     if reference is not None:
         if reversed_:
             reference = reference.with_data(np.conj(reference.data))
@@ -54,18 +55,28 @@ def process(job: Job) -> dict:
             check_onset(reference)
             check_pair(reference, fids, _suppressed(job, fids, reference))
         except DataError as error:
+            name = PurePosixPath(getattr(job.scan, column)).name
             raise DataError(f"{name} (ref of {path.name}): {error}") from None
         checks.check_water_position(reference, job.warn)
+        if fids.told.eddies_corrected and not reference.told.eddies_corrected:
+            job.warn(
+                "its header says that eddy currents were corrected before (ProcessingApplied), and "
+                "that of its water reference does not: they would be corrected twice, which moves "
+                "amplitudes by percents; name the scan before that correction, or switch eddy off "
+                "in the settings of preprocess"
+            )
         distrust = checks.distrusted(reference, fids)
-        distrust += noisier(reference, fids, _excitations_of_fid(job, fids, each))
+        of_fid = _excitations_of_fid(job, fids, each)
+        distrust += noisier(reference, fids, of_fid) + quieter(reference, fids, of_fid)
         for text in distrust:
             job.warn(text)
         job.save("mrsref", reference)
-        job.save("mrsref", sidecar(reference))
+        job.save("mrsref", sidecar(reference, Sources=_sources(job, column)))
     interleaved = own is not None and between(water)
     before_each = _before_each(job, fids, reference)
     job.save("svs", fids)
-    job.save("svs", sidecar(fids, **_links(job, reference)))
+    links = {"ReferenceSignal": _reference_uri(job)} if reference is not None else {}
+    job.save("svs", sidecar(fids, Sources=_sources(job, "mrs"), **links))
     return {
         "te_s": fids.te_s,
         "tr_s": fids.tr_s,
@@ -171,7 +182,8 @@ def _parted(job: Job, converted: Converted) -> tuple[Fids, Fids | None, np.ndarr
 
 def _reference(job: Job, converted: Converted, own: Fids | None) -> tuple[Fids | None, str, bool]:
     """The water reference that the sheet names, else that of the same file, else the scan's own
-    transients without water suppression; its name, and whether it is the latter."""
+    transients without water suppression; the column that names its file, and whether it is the
+    latter."""
     scan = job.scan
     itself = PurePosixPath(scan.ref) == PurePosixPath(scan.mrs)
     if itself and converted.reference is None and own is None:
@@ -184,15 +196,15 @@ def _reference(job: Job, converted: Converted, own: Fids | None) -> tuple[Fids |
         found = read(_with_companion(job, path), job.site)
         for note in found.notes:
             job.warn(f"water reference: {note}")
-        return without_frequency_error(found.fids), path.name, False
+        return without_frequency_error(found.fids), "ref", False
     if converted.reference is None and own is not None:
-        return without_frequency_error(own), scan.mrs, True
+        return without_frequency_error(own), "mrs", True
     if converted.reference is None:
         job.warn(
             "no water reference: no eddy-current correction, no concentrations; name it in "
             "column ref of scans.tsv"
         )
-    return converted.reference, scan.mrs, False
+    return converted.reference, "mrs", False
 
 
 def _suppressed(job: Job, fids: Fids, reference: Fids) -> bool:
@@ -203,13 +215,14 @@ def _suppressed(job: Job, fids: Fids, reference: Fids) -> bool:
     return fids.told.water_suppressed is not False or reference.told.water_suppressed is True
 
 
-def _links(job: Job, reference: Fids | None) -> dict[str, str | None]:
-    folder = f"{job.scan.folder}/{job.scan.stem}"
-    return {
-        "ReferenceSignal": None
-        if reference is None
-        else f"bids::{folder}_desc-convert_mrsref.nii.gz",
-    }
+def _reference_uri(job: Job) -> str:
+    path = job.writer.output.place("mrsref.nii.gz")
+    return f"bids::{path.relative_to(job.study.results)}"
+
+
+def _sources(job: Job, column: str) -> list[str] | None:
+    own = uri(job.scan, column)
+    return [own] if own else None
 
 
 def _with_companion(job: Job, path: Path) -> Path:

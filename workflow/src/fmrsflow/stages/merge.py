@@ -18,6 +18,7 @@ from fmrsflow.errors import DataError, MachineFault
 from fmrsflow.files import write_bytes
 from fmrsflow.provenance import write_dataset
 from fmrsflow.scratch import scratch
+from fmrsflow.sheets import StudyError, read_plan
 from fmrsflow.study import Study, batches
 from fmrsflow.words import count
 
@@ -35,8 +36,18 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--keep-going", action="store_true", help="leave out bundles that are refused"
     )
+    parser.add_argument(
+        "--preregistration",
+        metavar="FILE",
+        help="what was registered (docs/answer.md#preregistration)",
+    )
     arguments = parser.parse_args(argv)
     results = Path(arguments.results)
+    plan, problems = {}, []
+    if arguments.preregistration:
+        plan = read_plan(arguments.preregistration, problems)
+    if problems:
+        raise StudyError(problems)
     try:
         taken = "is not empty" if results.exists() and any(results.iterdir()) else ""
     except OSError as error:  # a file, or a folder that must not be read
@@ -47,7 +58,7 @@ def main(argv: list[str]) -> int:
     bundles = _checked(arguments.bundles, arguments.allow_differences, arguments.keep_going)
     if not bundles:
         return 1
-    study = combine(bundles, str(results))
+    study = combine(bundles, str(results), plan)
     for bundle in bundles:
         for name, content in bundle.files.items():
             write_bytes(results / name, content)
@@ -81,10 +92,10 @@ def main(argv: list[str]) -> int:
 
 def _tables(frozen: Path, analyses: list[str]) -> int:
     """Make the tables of a merged study; the exit code of the first command that has one."""
-    for what in [[name] for name in analyses] + [["--multiverse"]]:
-        if code := cli.main(["sites", "--study", str(frozen), *what]):
-            return code
-    return 0
+    calls = [["sites", name] for name in analyses] + [["sites", "--multiverse"]]
+    calls += [["bold", "--analysis", name] for name in analyses]
+    codes = (cli.main([command, "--study", str(frozen), *what]) for command, *what in calls)
+    return next((code for code in codes if code), 0)
 
 
 def _without_pages(frozen: Path, analyses: list[str], keys: dict[str, list]) -> list[str]:

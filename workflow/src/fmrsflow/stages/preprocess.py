@@ -17,6 +17,7 @@ from fmrsflow.events import odd_timing, without_strays
 from fmrsflow.fids import Fids
 from fmrsflow.noise import STEPS_OF_NOISE, in_steps_of_noise, without_zeros
 from fmrsflow.plausibility import line_reports
+from fmrsflow.preprocess.axis import stretched
 from fmrsflow.preprocess.baseline import BANDS_PPM, level
 from fmrsflow.preprocess.linewidth import match_linewidths
 from fmrsflow.preprocess.offset import without_offset
@@ -108,6 +109,8 @@ def process(job: Job) -> dict:
         job.warn(text)
     mean = averages(done, labels, setting["average"] == "equal")
     matched, matching = match_linewidths(mean.fids, mean.conditions, mean.shares)
+    for text in stretched(mean.whole):
+        job.warn(text)
     line = quality.fwhm_tcr(mean.whole)
     for text in (strange := line_reports(line.fwhm_hz, job.site.field_t)):
         job.warn(text)
@@ -217,6 +220,12 @@ def _conditions(job: Job, timing: Timing) -> list[str | None]:
     events = _events(job)
     if events is None:
         return [job.scan.condition or "all"] * timing.n_excitations
+    if len(timing.scan) == 1:
+        raise DataError(
+            "holds one transient, an average over all its events, whose conditions nothing can "
+            "part any more: export the single transients, or empty column events of scans.tsv (and "
+            "say in column condition what was done)"
+        )
     stimuli = [row for row in events if row["trial_type"] != "rest"]
     length_s = timing.n_excitations * timing.tr_s
     for text in odd_timing(stimuli, length_s, timing.each * timing.tr_s):

@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmrsflow import manifests
+from fmrsflow.bundles import merged
 from fmrsflow.errors import DataError, Unwritable
 from fmrsflow.files import file_digest, write_json
 from fmrsflow.manifests import Entry, Manifest
 from fmrsflow.results import read_record
-from fmrsflow.stages.verify import merged
 from fmrsflow.study import Study, study_option
 from fmrsflow.words import count
 

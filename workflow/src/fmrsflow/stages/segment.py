@@ -5,7 +5,7 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 
-from fmrsflow.anatomy.tissue import segment
+from fmrsflow.anatomy.tissue import contrast_doubts, segment
 from fmrsflow.batch import stage_main
 from fmrsflow.edge import Job
 from fmrsflow.errors import DataError
@@ -28,6 +28,8 @@ def process(job: Job) -> dict:
         )
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
+    for text in contrast_doubts(maps, np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))):
+        job.warn(text)
     for name in ("GM", "WM", "CSF"):
         job.save(name, kept_map(getattr(maps, name.lower()), image.affine))
     voxel_ml = abs(np.linalg.det(image.affine[:3, :3])) / 1000

@@ -18,6 +18,7 @@ from zlib import crc32
 from fmrsflow import manifests, versions
 from fmrsflow.exclusion import JUDGED, excluded
 from fmrsflow.fingerprint import twins
+from fmrsflow.participants import asked_columns
 from fmrsflow.plausibility import scale_doubts, scale_outliers, water_outliers
 from fmrsflow.question import KEYS, WATER_SCALED, main_key, ways_to_answer
 from fmrsflow.results import Output, Results, Writer
@@ -98,7 +99,10 @@ def main(argv: list[str]) -> int:
 def write_tables(study: Study, analysis: str) -> None:
     """Write results/<analysis>/sites/: every table, the figures, and last of all the record."""
     from fmrsflow.sites.answer import changes, grouped
+    from fmrsflow.sites.combat import comparison
+    from fmrsflow.sites.covariates import as_tests, contradictions, covariates
     from fmrsflow.sites.levels import AtRest, agreement, levels
+    from fmrsflow.sites.norms import measured, norms, read_norms, standing
     from fmrsflow.sites.places import box_problems
     from fmrsflow.sites.plateau import plateaus
 
@@ -121,12 +125,24 @@ def write_tables(study: Study, analysis: str) -> None:
     writer.save_parts("concentrations", parts, TABLES["concentrations"])
     seed = crc32(f"{analysis} {len(tables['responses'])}".encode())
     tables |= changes(tables["responses"], sheet, settings, seed)
+    key = main_key(grouped(tables["responses"]), settings)
+    people = study.people()
+    if asked_columns(settings):
+        tables["covariates"] = covariates(tables["responses"], sheet, people, settings, key)
+        tables["tests"] += as_tests(tables["covariates"])
+    usable = measured(tables["quality"], read.volumes_ml())
+    tables["norms"] = norms(usable)
+    if study.config.get("norms"):
+        tables["standing"] = standing(usable, read_norms(study.config["norms"]))
     tables["plateau"] = [
         {**row, "region": region}
         for region, own in read.plateaus().items()
         for row in plateaus(own, sheet)
     ]
-    beside = (*apart, *few, *water_outliers(read.water_per_ml()), *box_problems(read.boxes()))
+    beside = (
+        *(*apart, *few, *water_outliers(read.water_per_ml())),
+        *(*box_problems(read.boxes()), *contradictions(people, settings)),
+    )
     scale = [_problem(site, scan, "sites", "warning", text) for site, scan, text in beside]
     chosen = _withheld(resting.rows(), reasons)
     chosen = [row for row in chosen if row["metabolite"] in shown]
@@ -134,10 +150,11 @@ def write_tables(study: Study, analysis: str) -> None:
     tables["variance"] += level["variance"]
     tables["cv"] = level["cv"]
     tables |= agreement(tables["responses"], chosen, read.protocols())
+    key = main_key(grouped(tables["responses"]), settings)
+    tables["combat"] = comparison(tables["responses"], tables["meta"], sheet, key)
     tables["problems"] = read.problems() + scale + _not_estimated(tables)
     for name, rows in tables.items():
         writer.save_parts(name, batches(rows, 10_000), TABLES[name])
-    key = main_key(grouped(tables["responses"]), settings)
     _draw(writer, tables, key, settings)
     status = [row["status"] for row in tables["scans"]]
     head = {
@@ -321,6 +338,14 @@ class Reader:
                 found[scan.site, scan.key] = 1e3 * water / math.prod(sides)
         return found
 
+    def volumes_ml(self) -> dict[str, float]:
+        """Scan -> volume of its voxel, of those that tell it."""
+        return {
+            scan.key: math.prod(sides) / 1e3
+            for scan in self.study.scans
+            if (sides := self._body("convert", scan).get("voxel_mm"))
+        }
+
     def responses(self) -> list[dict]:
         """Percent changes of all units, and differences of arms and of regions of a person; those
         without a number are not used."""
@@ -476,24 +501,36 @@ def write_effects(path: Path, covariates: str, output: Path) -> int:
 
 
 def write_multiverse(study: Study) -> None:
-    """Write results/multiverse/: specification.tsv, choices.tsv and the curve."""
-    from fmrsflow.sites.multiverse import choice_variance, specification
+    """Write results/multiverse/: curve, joint test, deviations from what was registered."""
+    from fmrsflow import preregistration
+    from fmrsflow.sites.multiverse import choice_variance, main_answers, specification, together
 
     settings, analyses = study.config["sites"], study.config["analyses"]
+    weights = preregistration.weights(study)
     results = Results(study)
     writer = Writer(results.multiverse(), study.software, results.inputs)
     sensitivity, responses = (
         {name: results.group("sites", name).table(table) for name in analyses}
         for table in ("sensitivity", "responses")
     )
-    rows = specification(sensitivity, analyses, settings)
-    writer.save("specification", rows, TABLES["specification"])
-    writer.save("choices", choice_variance(responses, settings), TABLES["choices"])
+    rows = specification(sensitivity, analyses, settings, weights)
+    joint, described = together(responses, settings, weights)
+    deviations = preregistration.deviations(study)
+    deviations += preregistration.of_answers(study, main_answers(responses, settings))
+    for name, content in (
+        ("specification", rows),
+        ("choices", choice_variance(responses, settings)),
+        ("analyses", described),
+        ("joint_test", joint),
+        ("deviations", deviations),
+    ):
+        writer.save(name, content, TABLES[name])
     if rows:
         from fmrsflow.report import site_figures
 
         _save(writer, "specification", site_figures.specification(rows))
-    writer.finish({"stage": "sites", "settings": settings}, {})
+    registered = {key: study.preregistration.get(key) for key in ("file", "sha256")}
+    writer.finish({"stage": "sites", "settings": settings}, {"preregistration": registered})
 
 
 def _draw(writer: Writer, tables: dict, key: tuple | None, settings: dict) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmrsflow import manifests, versions
-from fmrsflow.bundles import WITHHELD
+from fmrsflow.bundles import merged
 from fmrsflow.errors import DataError
 from fmrsflow.files import file_digest
 from fmrsflow.results import read_record
@@ -116,28 +116,21 @@ def repair(results: Path, found: list[tuple[str, str]]) -> list[Path]:
     return gone
 
 
-def merged(study: Study) -> bool:
-    """Whether results are those of bundles, whose raw data stayed at the sites."""
-    return study.config["data_root"] == WITHHELD
-
-
 def expected_records(study: Study) -> set[str]:
     """Records of a whole run, by name below the results."""
     found = {("convert", (), scan) for scan in study.scans}
     found |= {("anatomy", (), scan) for scan in study.scans}
+    found |= {("bold", (), scan) for scan in study.items("bold")}
     if not merged(study):
-        owners = [study.segment_owner(scan) for scan in study.scans]
-        found |= {("segment", (), owner) for owner in owners if owner}
-        found |= {("bold", (), scan) for scan in study.scans if scan.bold}
+        found |= {("segment", (), owner) for owner in study.items("segment")}
     names = {"multiverse/record.json"}
     for analysis, choice in study.config["analyses"].items():
-        names |= {f"{analysis}/{stage}/record.json" for stage in ("sites", "report")}
+        names |= {f"{analysis}/{stage}/record.json" for stage in ("sites", "bold", "report")}
         for stage in ("preprocess", "fit", "quantify", "response"):
             own = tuple(choice[setting] for setting in STAGE_SETTINGS[stage])
             items = study.units() if stage == "response" else study.scans
             found |= {(stage, own, item) for item in items}
         if not merged(study):
-            names.add(f"{analysis}/bold/record.json")
             folder = directory("basis", choice)
             sites = {scan.site for scan in study.scans}
             names |= {f"{folder}/{site}_desc-basis_record.json" for site in sites}

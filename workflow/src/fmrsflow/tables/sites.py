@@ -57,6 +57,42 @@ def _figure(name: str) -> Column:
     return kind(figure.definition, _P if figure.unit == "%" else figure.unit)
 
 
+_STRATUM = {
+    "field_t": number("field strength of the scans of the norms", "T"),
+    "vendor": text("their manufacturer, or all"),
+    "volume": text("class of their voxels' volume, or all"),
+}
+_PERCENTILES = {
+    f"p{level}": number(f"{level} % of the scans of the norms lie below", "of the figure")
+    for level in (5, 25, 50, 75, 95)
+}
+_U = "of the outcome (percentage points of a change); per unit of a covariate"
+
+_EFFECT = {
+    "model": text("site means (two stages), or one stage with covariates or without"),
+    "term": text("mean, a covariate, a group less the one of most people, or an interaction"),
+    "column": text("column of the term; of an interaction `a:b`"),
+    "level": text("group; of an interaction of each column"),
+    "reference": text("group that it is compared with; likewise"),
+    "estimate": number("effect", _U),
+    "se": number("standard error (Kenward & Roger)", _U),
+    "low": number("lower end of the 95 % interval", _U),
+    "high": number("upper end", _U),
+    "df": number("degrees of freedom (t)"),
+    "p": number("p of no effect; none where a group has fewer than five people"),
+    "p_holm": number("p by Holm over metabolites and regions, for each term and model"),
+    "vendor_sd": number("SD between vendors", "of the outcome"),
+    "site_sd": number("SD between sites", "of the outcome"),
+    "person_sd": number("SD between persons of a site", "of the outcome"),
+    "session_sd": number("SD of repeated measurements beyond their errors", "of the outcome"),
+    "n": integer("measurements in the model"),
+    "n_left_out": integer("measurements without a covariate, which are not in it"),
+    "n_sites": integer("sites"),
+    "n_persons": integer("persons"),
+    "n_level": integer("persons of the group, at each site of theirs once"),
+    "n_reference": integer("persons compared with; of an interaction the smallest other cell"),
+}
+
 TABLES = {
     "scans": {
         **_SCAN,
@@ -226,6 +262,13 @@ TABLES = {
         "shift": number("what the site adds to the mean, in standard errors (influence)"),
         "weight_percent": number("weight of the site in the full answer", _P),
         "outlier_z": number("effect of the site against the others, in SDs of the difference"),
+        "outlier_limit": number(
+            "size of outlier_z that the furthest of as many alike sites passes in 5 % of studies"
+        ),
+        "verdict": text(
+            "unlike the others (outlier_z beyond its limit); the answer hangs on it (with it or "
+            "without it the interval holds zero, and not both)"
+        ),
     },
     "moderators": {
         **_QUESTION,
@@ -259,7 +302,10 @@ TABLES = {
     },
     "tests": {
         **_QUESTION,
-        "what": text("change, sites differ, a moderator and its level, or protocols"),
+        "what": text(
+            "change, sites differ, a moderator and its level, protocols, or effect of a term of "
+            "covariates.tsv"
+        ),
         "role": text("main, tested or control, as in meta.tsv"),
         "p": number("its p-value"),
         "p_holm": number("p by Holm over the main question's metabolites and regions"),
@@ -294,6 +340,29 @@ TABLES = {
             for name in ("site", "participant", "measurement")
         },
         **_REASON,
+    },
+    "combat": {
+        **_QUESTION,
+        "n_sites": integer("sites that were harmonised"),
+        "n": integer("persons at a site; one who travelled counts at each"),
+        "n_metabolites": integer("metabolites and sums that were harmonised together"),
+        "change_percent": number("mean over sites by the mixed model, as in meta.tsv", _P),
+        "low_percent": number("lower end of its 95 % interval", _P),
+        "high_percent": number("upper end", _P),
+        "tau_percent": number("SD of true effects between sites, as in meta.tsv", _P),
+        "combat_percent": number("mean over persons after ComBat", _P),
+        "combat_low_percent": number(
+            "lower end of the 95 % interval as if there had been no sites: too narrow", _P
+        ),
+        "combat_high_percent": number("upper end", _P),
+        "width_percent": number("width of that interval in percent of the mixed model's", _P),
+        "sites_before_percent": number("SD of the means of sites", _P),
+        "sites_after_percent": number("SD of the means of sites after ComBat", _P),
+        "protocol_before_percent": number(
+            "mean of sites with their own protocol less that of sites with the standardised one", _P
+        ),
+        "protocol_after_percent": number("what ComBat leaves of that difference", _P),
+        "reason": text("why there is no value; what was left out"),
     },
     "agreement": {
         "outcome": text("change or concentration"),
@@ -330,6 +399,37 @@ TABLES = {
         "unit": text("unit of the values"),
         **_REASON,
     },
+    "covariates": {
+        **_QUESTION,
+        "role": text("main, tested or control, as in meta.tsv"),
+        **_EFFECT,
+        "varies_sd": number("SD of the difference between sites, in a model that lets it vary", _P),
+        "varies_low": number("lower end of the 95 % interval by that model", _P),
+        "varies_high": number("upper end", _P),
+        **_REASON,
+    },
+    "norms": {
+        "figure": text(
+            "figure of quality.tsv; snr_tcr_per_ml is snr_tcr over volume (ml) and the square root "
+            "of the transients kept; drift_hz by its size"
+        ),
+        **_STRATUM,
+        "n": integer("usable scans"),
+        "n_sites": integer("sites, each of which counts alike"),
+        **_PERCENTILES,
+    },
+    "standing": {
+        "site": text("site"),
+        "figure": text("figure, as in norms.tsv"),
+        "n": integer("usable scans of the site"),
+        "median": number("their median", "of the figure"),
+        **_STRATUM,
+        "n_scans": integer("scans of the norms"),
+        "n_sites": integer("sites of the norms"),
+        **_PERCENTILES,
+        "place": text("where the median lies among the scans of the norms"),
+        **_REASON,
+    },
     "problems": {
         "site": text("site"),
         "item": text("scan, response unit or table"),
@@ -340,21 +440,7 @@ TABLES = {
     "effects": {
         "metabolite": text("as the given table has it"),
         "region": text("label of the voxel's place"),
-        "model": text("site means (two stages), or one stage with covariates or without"),
-        "term": text("mean, a covariate, a group less the most common one, or an interaction"),
-        "estimate": number("effect", "of the given table; per unit of a covariate"),
-        "se": number("standard error", "likewise"),
-        "low": number("lower end of the 95 % interval", "likewise"),
-        "high": number("upper end", "likewise"),
-        "df": number("degrees of freedom (t)"),
-        "p": number("p of no effect"),
-        "p_holm": number("p by Holm over metabolites and regions, for each term and model"),
-        "site_sd": number("SD between sites", "of the given table"),
-        "person_sd": number("SD between persons of a site", "likewise"),
-        "session_sd": number("SD of repeated measurements beyond their errors", "likewise"),
-        "n": integer("measurements"),
-        "n_sites": integer("sites"),
-        "n_persons": integer("persons"),
+        **_EFFECT,
         **_REASON,
     },
     "specification": {
@@ -368,6 +454,11 @@ TABLES = {
         **_QUESTION,
         "scans": text("`used`, or `with excluded` scans"),
         "main": flag("main answer of its analysis"),
+        "weight_percent": number(
+            "share of the analysis in the weights of the joint test, of its main answer; 0 "
+            "where it was not registered",
+            _P,
+        ),
         "n_sites": integer("sites"),
         "n": integer("scans (response units)"),
         **_CHANGE,
@@ -383,5 +474,49 @@ TABLES = {
         "high_share_percent": number("upper end", _P),
         "n": integer("values: participants times analyses"),
         **_REASON,
+    },
+    "analyses": {
+        "analysis": text("named analysis"),
+        "weight_percent": number("its share of the weights in the joint test", _P),
+        "n_persons": integer("persons with a change in its main answer"),
+        "mean_percent": number("mean over persons, each counting the same", _P),
+        "sd_percent": number("SD over persons", _P),
+        "reason": text("why it takes no part in the joint test"),
+    },
+    "joint_test": {
+        "flipped": text(
+            "whose signs flip apart: persons (as if sites had no effect of their own), or sites "
+            "with all persons of theirs"
+        ),
+        "people": text("all, or complete: those with a change in every analysis"),
+        "n_analyses": integer("analyses that take part"),
+        "n_persons": integer("persons, travelling ones counted once"),
+        "n_missing": integer("changes that a person lacks in an analysis"),
+        "n_units": integer("persons or groups of sites that flip apart"),
+        "n_flips": integer(
+            "patterns of signs that were counted, a pattern and its opposite as one"
+        ),
+        "exact": flag("these are all there are; false: a sample, p is (k + 1)/(n + 1)"),
+        "smallest_p": number("no p can be lower"),
+        "median_percent": number("weighted median of the analyses' means over persons", _P),
+        "least_percent": number("lowest of these means", _P),
+        "greatest_percent": number("highest", _P),
+        "p_median": number("p of no change in anybody, by the median: the joint test"),
+        "significant_percent": number(
+            "weight of the analyses that are significant by themselves (t over persons, 5 %) with "
+            "the sign that more have; negative where that is a fall",
+            _P,
+        ),
+        "p_significant": number("p by that weight, descriptive"),
+        "mean_t": number("weighted mean of the analyses' t over persons"),
+        "p_mean_t": number("p by that mean, descriptive"),
+        **_REASON,
+    },
+    "deviations": {
+        "kind": text("analysis, answer, covariates, exclusion, question, setting or version"),
+        "analysis": text("named analysis; n/a where it concerns all"),
+        "what": text("section and key of the configuration, or what else was registered"),
+        "registered": text("as it was registered"),
+        "run": text("as it ran"),
     },
 }

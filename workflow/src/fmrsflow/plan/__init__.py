@@ -1,0 +1,1 @@
+"""A study to come: the error of a percent change from the acquisition, people and time."""

@@ -1,0 +1,1 @@
+"""A study as an open BIDS dataset: anonymous, defaced, whole (docs/publish.md)."""
