@@ -44,6 +44,7 @@ def test_a_table_of_events(tmp_path, monkeypatch, capsys):
         ([*SMALL, "--transients", "64"], "either --transients or --minutes"),
         ([*SMALL, "--response", "fir"], "--response is one of boxcar, hrf"),
         ([*SMALL, "--metabolite", "Xyl"], "--metabolite is one of Glu"),
+        ([*SMALL, "--sd-site", "1"], "give both --sd-site and --sd-participant"),
         ([*SMALL, "--linewidth", "0"], "--linewidth is above 0"),
         ([*SMALL, "--sd-measurement", "1"], "the error of a scan follows from its design"),
     ],
@@ -53,6 +54,12 @@ def test_options_that_make_no_plan_are_refused(arguments, why, capsys, tmp_path,
     with pytest.raises(SystemExit):
         main(arguments)
     assert why in capsys.readouterr().err
+
+
+def test_a_study_that_is_named_must_be_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="is not there"):
+        main([*SMALL, *SDS, "--study", "elsewhere/study.json"])
 
 
 def test_what_cannot_be_simulated_is_an_error_that_says_so(tmp_path, monkeypatch):
