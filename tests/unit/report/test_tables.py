@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -207,6 +208,36 @@ def test_one_scan_at_one_site_has_all_its_pages(tmp_path):
     assert "No tissue fractions were measured" in scan_page(
         read_scan(Results(study), "main", study.scans[0], {})
     )
+
+
+def test_pages_show_people_single_sites_and_norms_where_there_are_some(tmp_path):
+    study = made.make_study(tmp_path, n_sites=1, n_subjects=1)
+    made.write_scan(study, study.scans[0], 5, picture=False)
+    made.write_tables(study)
+    group = read_group(Results(study), "main")
+    results = read_consortium(Results(study), "main", group)
+    site = read_site(Results(study), "main", group, "siteA")
+    without = consortium_page(results) + site_page(site)
+    for id_ in ("groups", "influence", "norms"):
+        assert f'<section id="{id_}"' not in without
+    cells = {"column": "group", "level": "a", "reference": "b", "term": "group a less b",
+             "role": "main", "estimate": 1.0, "low": 0.5, "high": 1.5, "n": 12, "n_level": 6,
+             "n_reference": 6, "n_persons": 12, "n_sites": 3}  # fmt: skip
+    people = [row("covariates", **vars(results.asked) | {"region": ""} | cells)]
+    left = [
+        row("leave_one_out", left_out=name, outlier_z=0.1, outlier_limit=3.0, shift=0.2,
+            weight_percent=30.0, **ends(1.0, 0.5))
+        for name in ("siteA", "siteB", "siteC")
+    ]  # fmt: skip
+    page = consortium_page(replace(results, people=people, left_out=left))
+    assert "was 1.00 points higher in a than in b (group)" in page
+    assert "No site lies further" in page and '<section id="influence">' in page
+    stands = row("standing", site="siteA", figure="snr_tcr", n=3, median=20.0, n_scans=40,
+                 n_sites=4, vendor="GE", field_t=3.0, volume="10-20 ml",
+                 place="in the lowest quarter", p25=25.0, p75=35.0)  # fmt: skip
+    page = site_page(replace(site, standing=[stands]))
+    assert "20 is worse than three of four scans of the norms" in page
+    assert "40 scans of 4 sites, 3 T, GE, voxels 10-20 ml" in page
 
 
 def test_the_curve_holds_every_analysis_and_agrees_with_the_table_of_the_multiverse(study, group):

@@ -363,6 +363,7 @@ def _influence(results: ConsortiumResults) -> dict | None:
             *(row[f"{name}_percent"] for name in ("change", "low", "high")),
             page=results.site_pages.get(row["left_out"], ""),
             note=row["verdict"] or f"{row['weight_percent']:.0f} % of the weight",
+            kind="all sites but one",
         )
         for row in results.left_out
     ]
