@@ -285,7 +285,7 @@ def test_the_run_is_checked_against_what_was_registered(study, tmp_path):
     plan |= {
         "version": "0.1.0",
         "contrast": "late-rest",
-        "covariates": ["age"],
+        "sites": {**plan["sites"], "covariates": ["age"]},
         "weights": {"main": 3},
         "quality": {**plan["quality"], "min_snr_tcr": 12.5},
         "analyses": {"main": made.ANALYSIS, "third": made.ANALYSIS},
@@ -300,7 +300,7 @@ def test_the_run_is_checked_against_what_was_registered(study, tmp_path):
     rows = table(own, "deviations", "multiverse")
     assert [(row["kind"], row["analysis"], row["what"]) for row in rows] == [
         ("exclusion", "n/a", "quality: min_snr_tcr"),
-        ("covariates", "n/a", "covariates"),
+        ("covariates", "n/a", "sites: covariates"),
         ("analysis", "third", "analysis"),
         ("analysis", "second", "analysis"),
         ("answer", "main", "contrast"),
