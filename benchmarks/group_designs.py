@@ -248,11 +248,6 @@ def many_tests(studies: int) -> Iterator[Figure]:
 def not_there() -> Iterator[Figure]:
     """Figures that are wanted and that nothing measures yet, or another benchmark does."""
     yield skipped(
-        "expected error of plan against simulated scatter, 10 designs (%)",
-        "<= 10",
-        "plan takes SDs of a study, no acquisition: its design optimiser is not built",
-    )
-    yield skipped(
         "voxel overlap, displacement of synthetic heads (mm)",
         "<= 1",
         "voxels are not brought to MNI space",

@@ -61,15 +61,15 @@ def figures(studies: int) -> Iterator[Figure]:
             yield from _errors(f"{n} persons, {draw.__name__}", rates, studies)
     rates = _rates(studies, lambda rng: (vectors(rng, normal, 12, 0.2), range(12)))
     yield from _errors("12 persons, 20 % missing", rates, studies)
-    for site_sd in (0.0, 0.5):
+    for site_sd in (0.0, 1.0):
         rates = _rates(studies, lambda rng, sd=site_sd: _at_sites(rng, sd, whole=True))
-        yield from _errors(f"8 sites x 4 flipped whole, site SD {site_sd:g}", rates, studies)
-    rates = _rates(studies, lambda rng: _at_sites(rng, 0.5, whole=False))
-    yield _reported("8 sites x 4 persons flipped singly, site SD 0.5", rates, studies)
+        yield from _errors(f"8 sites x 4, sites, site SD {site_sd:g}", rates, studies)
+    rates = _rates(studies, lambda rng: _at_sites(rng, 1.0, whole=False))
+    yield _reported("8 sites x 4, persons, site SD 1", rates, studies)
     rates = _rates(studies, lambda rng: (vectors(rng, skewed, 12), range(12)))
     yield _reported("12 persons, skewness 2", rates, studies)
     rates = _rates(studies, lambda rng: (vectors(rng, normal, 12) + 1, range(12)))
-    yield Figure("power of the joint test, 12 persons, change of 1 SD (%)", 100 * rates[0],
+    yield Figure("power, median: 12 persons, change 1, SDs 1 to 2 (%)", 100 * rates[0],
                  "reported", True, f"by the median; {studies} studies")  # fmt: skip
     yield _neurocombat(studies // 5)
     yield from _coverage(studies)
@@ -96,13 +96,13 @@ def _errors(name: str, rates: np.ndarray, studies: int) -> Iterator[Figure]:
     error = math.sqrt(0.05 * 0.95 / studies)
     most = max(0.073, 0.05 + 3.29 * error)
     for what, rate in zip(("median", "share", "mean t"), rates):
-        yield Figure(f"type-I error, {what}: {name} (%)", 100 * rate, "<= 7.3", rate <= most,
+        yield Figure(f"type I, {what}: {name} (%)", 100 * rate, "<= 7.3", rate <= most,
                      f"{studies} studies, +- {100 * error:.1f}")  # fmt: skip
 
 
 def _reported(name: str, rates: np.ndarray, studies: int) -> Figure:
-    return Figure(f"rejected without a change: {name} (%)", 100 * float(rates[0]), "reported", True,
-                  f"by the median; the test assumes otherwise; {studies} studies")  # fmt: skip
+    return Figure(f"rejected, median: {name} (%)", 100 * float(rates[0]), "reported", True,
+                  f"no change, but against what the test assumes; {studies} studies")  # fmt: skip
 
 
 def _table(rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
@@ -116,7 +116,7 @@ def _table(rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
 
 
 def _neurocombat(tables: int) -> Figure:
-    name, target = "ComBat against neuroCombat (greatest difference)", "<= 1e-6"
+    name, target = "ComBat against neuroCombat, greatest difference", "<= 1e-6"
     if not all(importlib.util.find_spec(one) for one in ("neuroCombat", "pandas")):
         return skipped(name, target, "neuroCombat (PyPI, 0.2.12, needs pandas) is not installed; a "
                        "test holds numbers that it printed")  # fmt: skip
@@ -143,5 +143,5 @@ def _coverage(studies: int) -> Iterator[Figure]:
             own = harmonised(values, [f"s{j}" for j in site])[0]
             half = t.ppf(0.975, 47) * own.std(ddof=1) / math.sqrt(48)
             hits += abs(own.mean() - 3) <= half
-        yield Figure(f"coverage of 95 % after ComBat, 6 sites x 8, site SD {site_sd:g} (%)",
+        yield Figure(f"coverage after ComBat, 6 sites x 8, site SD {site_sd:g} (%)",
                      100 * hits / studies, "reported", True, f"{studies} studies")  # fmt: skip

@@ -154,7 +154,7 @@ DESIGNS = (
 
 
 def figures(draws: int, foreign_draws: int, few: int = len(DESIGNS)) -> Iterator[Figure]:
-    """Scatter over expected error of each design; every `few`-th design where there is no time."""
+    """Scatter over expected error, of `few` designs spread over all where there is no time."""
     chosen = DESIGNS[:: len(DESIGNS) // few]
     ratios = []
     for design in chosen:

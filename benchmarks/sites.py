@@ -16,6 +16,7 @@ from scipy.optimize import minimize
 
 import group_designs
 import multiverse
+import planned
 import whole_chain
 from figure import Figure, held
 from fmrsflow.sites import meta, reml
@@ -59,6 +60,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     yield from group_designs.many_tests(200 if quick else 1000)
     yield from group_designs.power_figures(15 if quick else 300)
     yield from multiverse.figures(100 if quick else 1000)
+    yield from planned.figures(20, 4, 2) if quick else planned.figures(200, 80)
     yield from group_designs.not_there()
     yield _bootstrap_time(200 if quick else 1000)
     if not quick:

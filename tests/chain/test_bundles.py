@@ -95,7 +95,8 @@ def test_bold_of_persons_is_merged_and_its_images_stay(tiny_run, tmp_path, monke
         assert b"Jane_Doe" not in text
     assert fmrsflow(["merge", *paths, "--results", str(tmp_path / "merged")]) == 0
     merged, whole = tables(tmp_path / "merged"), tables(folder / "results")
-    same = {name: one for name, one in whole.items() if name.startswith(("main/", "bold/"))}
+    kinds = ("main/sites/", "main/bold/", "bold/")
+    same = {name: one for name, one in whole.items() if name.startswith(kinds)}
     apart = {name for name, one in same.items() if merged.get(name) != one}
     assert {name.rpartition("_")[2] for name in apart} == {"voxels.tsv"}
     rows = read_table(tmp_path / "merged" / "main" / "bold" / "concordance.tsv")

@@ -29,7 +29,7 @@ def _each(**values) -> Callable[[Base], Given]:
 def _times(factor: float, shift: float = 0.0):
     def change(rows):
         for row in rows:
-            row["onset"] = f"{float(row['onset']) * factor + shift:g}"
+            row["onset"] = f"{float(row['onset']) * factor + shift:.12g}"
             row["duration"] = f"{float(row['duration']) * factor:g}"
         return rows
 

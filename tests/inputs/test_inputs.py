@@ -33,6 +33,17 @@ MENDED = {
     "raw: slash at the end of a line",
     "raw: cut to a half",
     "twix: cut between two transients",
+    "twix: of the VB line, stopped",
+    "nifti: scan alone 30 Hz up",
+    "nifti: reference of wrapped integers",
+    "nifti: scan corrected for eddy currents",
+    "nifti: labels of SynthSeg",
+    "nifti: T1w inverted",
+    "nifti: T1w in bytes that ran over",
+    "sdat: three blank transients",
+    "sdat: units behind numbers",
+    "jmrui: UTF-16",
+    "events: from a trigger within the scan",
 }
 """Cases that were once silent, a traceback, or a good file refused."""
 

@@ -19,6 +19,8 @@ FLAGS = (
 @pytest.fixture(scope="session")
 def report(tmp_path_factory):
     """Folder of the report: 3 sites with 3 participants, one failed scan, one excluded."""
+    from fmrsflow.mismatch.benchmark import BENCHMARK, read_benchmark
+    from fmrsflow.mismatch.page import mismatch_page
     from fmrsflow.report.pages import view_page
     from fmrsflow.report.read import read_scan
     from fmrsflow.report.results import View
@@ -35,6 +37,7 @@ def report(tmp_path_factory):
     write_scan_pages(study, "main", [scan.key for scan in study.scans])
     write_group_pages(study, "main")
     folder = study.results / "main" / "report"
+    (folder / "mismatch.html").write_text(mismatch_page(read_benchmark(BENCHMARK), "index.html"))
     fids = read_scan(Results(study), "main", study.scans[0], {}).corrected
     (folder / "view.html").write_text(view_page(View("svs.nii.gz", fids)))
     return folder

@@ -19,6 +19,7 @@ PAGES = {
     "failed scan": "scans/siteB/sub-02_task-visual.html",
     "excluded scan": "scans/siteD/sub-01_task-visual.html",
     "view": "view.html",
+    "mismatch": "mismatch.html",
 }
 
 
@@ -46,7 +47,8 @@ def test_a_page_opens_quietly_and_without_network(browser, report, screenshots, 
         own = path.as_uri()
         assert [url for url in page.requests if url.startswith("data:") is False] == [own]
         charts = page.locator(".chart")
-        assert page.locator(".chart .main-svg").count() >= charts.count()
+        seen = sum(charts.nth(n).is_visible() for n in range(charts.count()))
+        assert page.locator(".chart .main-svg").count() >= seen
         # Nothing sticks out sideways: tables scroll in their own box.
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         picture = screenshots / f"{name.replace(' ', '-')}-{width}.png"
@@ -64,7 +66,7 @@ def crawled(browser, report: Path) -> tuple[set[Path], list, list]:
             links = page.eval_on_selector_all("a[href]", "all => all.map(one => one.href)")
             anchors = set(page.eval_on_selector_all("[id]", "all => all.map(one => one.id)"))
             clicks = page.evaluate(
-                "[...document.querySelectorAll('.chart')].flatMap(c => c.data)"
+                "[...document.querySelectorAll('.chart')].flatMap(c => c.data || [])"
                 ".flatMap(t => t.customdata || []).map(u => new URL(u, location.href).href)"
             )
             noise += page.complaints
@@ -85,7 +87,10 @@ def crawled(browser, report: Path) -> tuple[set[Path], list, list]:
 def test_every_link_leads_somewhere_and_every_page_can_be_reached(browser, report):
     seen, dead, _ = crawled(browser, report)
     assert dead == []
-    assert set(report.rglob("*.html")) - seen == {report / "view.html"}
+    assert set(report.rglob("*.html")) - seen == {
+        report / "view.html",
+        report / "mismatch.html",  # linked where a site has losses that it knows
+    }
 
 
 def test_the_pages_of_a_real_run_are_quiet_offline_and_linked(browser):
@@ -114,7 +119,7 @@ BUTTONS = """() => {
 }"""
 
 
-@pytest.mark.parametrize("name", ["consortium", "scan", "view"])
+@pytest.mark.parametrize("name", ["consortium", "scan", "view", "mismatch"])
 def test_no_button_of_a_chart_sends_anything_away(browser, report, name):
     """plotly.js offers since its release 4 to upload the chart, with its data, to its makers."""
     path = report / PAGES[name]
@@ -129,7 +134,8 @@ def test_no_button_of_a_chart_sends_anything_away(browser, report, name):
         asked = [url for url in page.requests if url[:5] not in ("data:", "blob:")]
         assert asked == [path.as_uri()]
         address = page.evaluate(
-            "[...document.querySelectorAll('.chart')].map(c => c._context.plotlyServerURL)"
+            "[...document.querySelectorAll('.chart')]"
+            ".filter(c => c._context).map(c => c._context.plotlyServerURL)"
         )
         assert set(address) <= {""}
 
@@ -236,6 +242,58 @@ def test_the_table_of_scans_can_be_searched(browser, report):
         page.get_by_role("searchbox").fill("truncated")
         assert rows.count() == 1
         assert "siteB/sub-02" in rows.first.inner_text()
+
+
+def test_a_table_can_be_sorted_narrowed_copied_and_downloaded(browser, report):
+    with opened(browser, report / "index.html") as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        table = page.locator("#scan-table")
+        read = (
+            "() => [...document.querySelectorAll('#scan-table tbody tr')].map(r =>"
+            " parseFloat(r.cells[2].textContent))"
+        )
+        for way in ("ascending", "descending"):
+            table.get_by_role("button", name="SNR").click()
+            assert table.locator(f"th[aria-sort={way}]").count() == 1
+            known = [value for value in page.evaluate(read) if value == value]
+            assert known == sorted(known, reverse=way == "descending") and len(known) > 8
+            assert page.evaluate(read)[: len(known)] == known  # what is not known stays below
+        page.get_by_role("searchbox").fill("siteA/")
+        tools = page.locator("#scans .tools")
+        tools.locator("summary").click()
+        tools.get_by_label("Why").uncheck()
+        with page.expect_download() as arriving:
+            tools.get_by_role("button", name="Download TSV").click()
+        lines = [line.split("\t") for line in arriving.value.path().read_text().splitlines()]
+        assert lines[0] == ["Scan", "Verdict", "SNR", "tCr width (Hz)", "Glu change (%)"]
+        assert {line[0] for line in lines[1:]} == {f"siteA/sub-0{n}_task-visual" for n in (1, 2, 3)}
+        assert all(len(line) == 5 and float(line[4]) is not None for line in lines[1:])
+        tools.get_by_role("button", name="Copy").click()
+        tools.get_by_role("button", name="Copied").wait_for()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert [line.split("\t") for line in copied.splitlines()] == lines
+
+
+def test_each_dose_of_the_mismatch_page_fits_a_screen(browser, report):
+    with opened(browser, report / "mismatch.html", 1280) as page:
+        form = page.locator("[data-pick=factors]")
+        names = form.locator("[name=factor] option").evaluate_all("all => all.map(o => o.value)")
+        fields = form.locator("[name=field] option").evaluate_all("all => all.map(o => o.value)")
+        assert len(names) >= 8 and len(fields) == 2
+        for name in names:
+            form.locator("[name=factor]").select_option(name)
+            form.locator("[name=field]").select_option(fields[1])
+            page.wait_for_function(
+                "!document.querySelector('#factors .panel:not([hidden]) .waiting')"
+            )
+            seen = page.locator("#factors [data-panel]:visible")
+            assert seen.count() == 1
+            assert page.locator("#factors").bounding_box()["height"] < 1100, name
+        assert page.evaluate("document.documentElement.scrollHeight") < 6000
+    with opened(browser, report / "mismatch.html") as page:
+        page.evaluate("location.hash = '#drift'")
+        page.locator("#drift .main-svg").first.wait_for()
+        assert page.locator("[data-pick=factors] [name=factor]").input_value() == "drift"
 
 
 def test_the_keyboard_reaches_content_and_controls(browser, report):

@@ -12,6 +12,7 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+import yaml
 
 import report_fixture as made
 from fmrsflow import bundle_merge, bundles, cli
@@ -22,7 +23,7 @@ from fmrsflow.edge import Job
 from fmrsflow.errors import DataError, MachineFault
 from fmrsflow.files import read_json, write_bytes
 from fmrsflow.results import read_record, record_bytes
-from fmrsflow.sheets import PLAIN_SECTIONS, schema
+from fmrsflow.sheets import PLAIN_SECTIONS, read_plan, schema
 from fmrsflow.stages import merge
 from fmrsflow.study import ANALYSIS_SETTINGS
 from fmrsflow.tables import columns_of
@@ -420,12 +421,21 @@ def test_the_same_raw_data_under_two_names_of_sites_are_told(study, packed, tmp_
 
 
 def test_merged_tables_are_those_of_all_results_but_for_names_of_files(study, tmp_path):
-    """With a failed scan and two analyses; a name in a message alone may differ."""
+    """With a failed scan, two analyses and a preregistration, which is named where bundles are
+    merged and in none of them; a name in a message alone may differ."""
+    plan = {key: one for key, one in study.config.items() if one is not None}
+    plan |= {"version": "0.1.0", "quality": {**plan["quality"], "min_snr_tcr": 12.5}}
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+    study = replace(study, preregistration=read_plan(str(tmp_path / "plan.yaml"), problems := []))
+    assert not problems
     (tmp_path / "study.json").write_text(study.save_text())
     paths = [tmp_path / f"{site}.zip" for site in study.sites]
     for path in paths:
         path.write_bytes(pack(study, path.stem)[0])
-    assert fmrsflow(["merge", *map(str, paths), "--results", str(tmp_path / "merged")]) == 0
+        assert unpack(path).study.preregistration == {}
+    given = ["--results", str(tmp_path / "merged")]
+    given += ["--preregistration", str(tmp_path / "plan.yaml")]
+    assert fmrsflow(["merge", *map(str, paths), *given]) == 0
     for choice in ("main", "again", "--multiverse"):
         assert fmrsflow(["sites", "--study", str(tmp_path / "study.json"), choice]) == 0
     whole = [
@@ -433,7 +443,9 @@ def test_merged_tables_are_those_of_all_results_but_for_names_of_files(study, tm
         for folder in ("main/sites", "again/sites", "multiverse")
         for path in (study.results / folder).glob("*.tsv")
     ]
-    assert len(whole) > 22
+    assert len(whole) > 25
+    deviations = (study.results / "multiverse/deviations.tsv").read_text()
+    assert deviations.splitlines()[1:] == ["exclusion\tn/a\tquality: min_snr_tcr\t12.5\t10"]
     for path in whole:
         text = path.read_text()
         for said, heard in (*zip(SAID, HEARD), ("siteB/Jane_Doe/lost.SDAT", "withheld")):

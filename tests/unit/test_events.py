@@ -137,3 +137,9 @@ def test_a_table_without_tabs_is_told(mark, told):
 def test_a_decimal_comma_is_told():
     with pytest.raises(DataError, match="'16,5' is no number of seconds; write a point"):
         events_of([{**GOOD, "onset": "16,5"}], "e.tsv")
+
+
+def test_events_before_the_scan_are_told():
+    (told,) = odd_timing(blocks(-4, 16, 32, 2), 64.0, 2.0)
+    assert told.startswith("the first event begins 4 s before the scan")
+    assert odd_timing(blocks(0, 16, 32, 2), 64.0, 2.0) == []

@@ -144,3 +144,20 @@ def test_tags_in_other_letters_are_told_and_taken():
     assert said.notes == ("a dimension is tagged DIM_DYN, in other letters: taken as such",)
     assert dimension_tags(header) == ["DIM_DYN", None, None]
     assert told({"dim_5": "DIM_DYN"}).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("steps", "corrected"),
+    [
+        (
+            [{"Method": "Frequency and phase correction"}, {"Method": "Eddy current correction"}],
+            True,
+        ),
+        ({"Method": "ECC"}, True),
+        ([{"Method": "Signal averaging"}], False),
+        ([{"Method": ["Eddy current correction"]}, "eddy", None], False),
+        (None, False),
+    ],
+)
+def test_a_correction_of_eddy_currents_before_the_export_is_told(steps, corrected):
+    assert told({"ProcessingApplied": steps}).eddies_corrected == corrected

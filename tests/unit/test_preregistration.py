@@ -102,6 +102,15 @@ def test_each_kind_of_deviation_is_told(study):
     assert weights(study(ran, plan)) == {"main": 3.0, "stiff": 1.0}
 
 
+def test_of_files_only_whether_one_is_named_is_compared(study):
+    named = {"usual": {"joint_design": "Jane_Doe/a.tsv"}, "stiff": {"joint_nuisance": "b.tsv"}}
+    plan = {"version": "0.1.0", **config(fit={**named, "stiff": {}})}
+    ran = {**named, "usual": {"joint_design": "other.tsv"}}
+    found = study(config(fit=ran), plan)
+    assert told(found) == [("setting", "stiff", "fit: joint_nuisance", "none", "withheld")]
+    assert "Jane" not in str(found.preregistration)
+
+
 def test_answers_on_something_else_are_deviations(study):
     found = study(config(), {"version": "0.1.0", "contrast": "task-rest", **config()})
     other = ("Glu", "blocks", True, "molal", "late-rest (on-off)", "")

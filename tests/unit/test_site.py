@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -57,6 +58,39 @@ def plans(path: Path) -> list[str]:
 def test_plans_of_a_page_are_read(path):
     for plan in plans(path):
         assert parse_plan(plan, path.name).sites
+
+
+def sayings() -> list:
+    """What the tutorials say that the program says, with the page."""
+    rows = [
+        (path.stem, cells[1])
+        for path in sorted((DOCS / "tutorials").glob("*.md"))
+        for line in path.read_text().partition("| it says |")[2].splitlines()[2:]
+        if len(cells := line.split("|")) > 2
+    ]
+    return [(page, said) for page, cell in rows for said in re.findall(r"`([^`]{20,})`", cell)]
+
+
+@pytest.fixture(scope="module")
+def literals() -> str:
+    """Texts of the program as they are printed, "..." for what is filled in."""
+    found = [(ROOT / "run").read_text().replace("$python", "...")]
+    for path in sorted((ROOT / "workflow/src/fmrsflow").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [getattr(one, "value", "...") for one in node.values]
+                found.append("".join(one if isinstance(one, str) else "..." for one in parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return "\n".join(found)
+
+
+@pytest.mark.parametrize("page, said", sayings())
+def test_messages_of_the_tutorials_are_those_of_the_program(page, said, literals):
+    pieces = [one for one in said.split("...") if len(one.strip(" :;,()")) > 8]
+    assert pieces
+    for piece in pieces:
+        assert piece.strip() in literals
 
 
 def documented() -> list[tuple[str, list[str]]]:

@@ -87,7 +87,10 @@ def same(found: Fids, fids: Fids) -> None:
         (lambda text: text.replace("scan_id : PRESS", "scan_id : 4711"), "utf-8"),
         (lambda text: text + "a line of the scanner without a colon\n", "utf-8"),
         (lambda text: "\ufeff" + text, "utf-8"),
+        (lambda text: text, "utf-16"),
         (lambda text: text.replace("\n", "\r\n"), "utf-8"),
+        (lambda text: re.sub(r"(?m)^(\w+_frequency : \S+)$", r"\1 Hz", text), "utf-8"),
+        (lambda text: re.sub(r"(?m)^((samples|ap_size) : \S+)$", r"\1  ! as it is", text), "utf-8"),
     ],
 )
 def test_a_spar_of_another_release_is_read_as_it_is(spar, fids, edit, encoding):

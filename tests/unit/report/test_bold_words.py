@@ -147,6 +147,11 @@ def test_the_page_of_a_scan_names_the_runs_and_the_sign(results):
     page = scan_page(shown)
     section = page[page.index('id="bold"') :]
     assert "its grid is another" in section and '<td class="number">60</td>' in section
+    section = page.partition('<section id="bold"')[2].partition("</section>")[0]
+    of_bundle = scan_page(replace(shown, bold_pictures={}))
+    assert 'href="#bold"' in of_bundle and 'id="bold"' not in scan_page(results)
+    without = of_bundle.partition('<section id="bold"')[2].partition("</section>")[0]
+    assert words in without and "<img" in section and "<img" not in without
     doubtful = replace(shown, bold_area=[{**area, "area_mean": 3.0}])
     assert "It may be of either sign." in bold_words.scan_words(doubtful)
     assert bold_words.scan_words(results) == ""

@@ -182,7 +182,7 @@ def test_a_protocol_that_differs_from_its_promise_is_told(study, group):
         (None, "–"),
         ("12.3456", "12.3"),
         (1234.5, "1,234"),
-        (0.0001234, "0.0001"),
+        (0.0001234, "0.000123"),
         (-0.14, "\u22120.14"),
         (float("nan"), "–"),
         (0, "0"),

@@ -22,12 +22,15 @@ from fmrsflow.participants import OF_SITE, person_columns
 from fmrsflow.results import Output, Results, record_bytes
 from fmrsflow.source_names import column_of
 from fmrsflow.study import (
-    ANALYSIS_SETTINGS,
     PATH_COLUMNS,
+    PATH_SETTINGS,
     STAGE_SETTINGS,
+    WITHHELD,
     Scan,
     Study,
     Unit,
+    blanked,
+    without_paths,
 )
 
 FORMAT = 1
@@ -80,27 +83,6 @@ LEAVES = {
 }
 """Files of each stage that a bundle holds beside its records; whatever is not listed stays."""
 
-WITHHELD = "withheld"
-"""Stands in a bundle for a name or path that stays at the site."""
-
-PATH_SETTINGS = {
-    "": (
-        "results",
-        "data_root",
-        "sites_sheet",
-        "scans_sheet",
-        "participants_sheet",
-        "norms",
-        "synthetic",
-        "container",
-        "preregistration",
-    ),
-    "basis": ("path",),
-    "fit": ("joint_design", "joint_nuisance", "command"),
-    "bold": ("transform", "atlas", "atlas_labels"),
-}
-"""Settings that name files or folders of a site, by section ("" for the top of config.yaml)."""
-
 
 def pack(study: Study, site: str) -> tuple[bytes, dict]:
     """The bundle of a site and its manifest.
@@ -120,7 +102,7 @@ def pack(study: Study, site: str) -> tuple[bytes, dict]:
         raise DataError(f"the study has no scan of a site {site!r}")
     part = replace(
         study,
-        config=_without_paths(study.config),
+        config=without_paths(study.config),
         sites={site: study.sites[site]},
         scans=tuple(_without_names(scan) for scan in scans),
         participants=tuple(_of_people(study, site)),
@@ -203,21 +185,6 @@ def _of_people(study: Study, site: str) -> Iterator[dict]:
             yield {column: row[column] for column in columns if column in row}
 
 
-def _without_paths(config: dict) -> dict:
-    """Settings are compared between sites; where their files lie is each site's own affair."""
-    kept = _blanked(config, PATH_SETTINGS[""])
-    for section, keys in PATH_SETTINGS.items():
-        if section in ANALYSIS_SETTINGS:
-            kept[section] = {name: _blanked(one, keys) for name, one in config[section].items()}
-        elif section in config:
-            kept[section] = _blanked(config[section], keys)
-    return kept
-
-
-def _blanked(values: dict, keys: tuple[str, ...]) -> dict:
-    return {**values, **{key: WITHHELD for key in keys if values.get(key)}}
-
-
 def results_of(study: Study) -> Iterator[tuple[str, dict[str, str], Scan | Unit]]:
     """Stage, its named settings, and scan or unit of everything that a bundle holds."""
     for names in study.config["analyses"].values():
@@ -266,7 +233,7 @@ def _clean_record(
         setting = settings.get(section)
         if setting:
             names |= {_filled(setting.get(key) or "", scan) for key in keys for scan in scans}
-            settings[section] = _blanked(setting, keys)
+            settings[section] = blanked(setting, keys)
     inputs = record["inputs"]
     paths = {name: below(study, output.record_path.with_name(name)) for name in record["files"]}
     record = record | {

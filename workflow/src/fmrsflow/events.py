@@ -111,13 +111,15 @@ def conditions(
     for onset, end, name in spans:
         if end <= onset:
             raise DataError(
-                f"event {name} at {onset:g} s has no positive duration; mend events.tsv"
+                f"event {name} at {onset:g} s has no positive duration: give it one in events.tsv, "
+                "or take its row out"
             )
     for (_, end, name), (onset, _, after) in zip(spans, spans[1:]):
         if onset < end - 1e-6:
             raise DataError(
                 f"events {name} and {after} overlap at {onset:g} s; a transient has one condition: "
-                "mend events.tsv"
+                "mend events.tsv, or name what lies within other events in the setting "
+                "nested_events"
             )
     length_s = n_transients * tr_s
     if not any(onset < length_s and end > 0 for onset, end, _ in spans):
@@ -164,6 +166,11 @@ def odd_timing(events: Sequence[Mapping], length_s: float, tr_s: float) -> list[
         return [
             f"{late} of {count(len(spans), 'event')} begin after the end of the scan "
             f"({length_s:g} s): are the onsets in seconds, and of this scan?"
+        ]
+    if (first := spans[0][0]) < 0:
+        return [
+            f"the first event begins {-first:g} s before the scan: do the onsets count from its "
+            "first transient in the file (not from the trigger of another run)?"
         ]
     end = max(end for _, end in spans)
     pauses = [spans[0][0], *(b[0] - a[1] for a, b in zip(spans, spans[1:]))]

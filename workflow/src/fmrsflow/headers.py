@@ -105,6 +105,8 @@ class Told:
         What changes from transient to transient, so that they have no common mean.
     slope : float
         What the samples of the file are multiplied by (scl_slope of NIfTI).
+    eddies_corrected : bool
+        Whether eddy currents were corrected before the file was written.
     notes : tuple of str
         What the file does not say and a reader had to assume, for the record.
     """
@@ -120,6 +122,7 @@ class Told:
     excitations: int | None = None
     series: str = ""
     slope: float = 1.0
+    eddies_corrected: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -140,8 +143,16 @@ def told(header: Mapping) -> Told:
         water=_water(header),
         excitations=_count(header.get("NumberOfTransients")),
         series=_series(header),
+        eddies_corrected=_eddies_corrected(header.get("ProcessingApplied")),
         notes=_tag_notes(header),
     )
+
+
+def _eddies_corrected(steps) -> bool:
+    """Whether a correction of eddy currents is among the steps of ProcessingApplied."""
+    steps = steps if isinstance(steps, list) else [steps]
+    methods = [_text(one.get("Method")) for one in steps if isinstance(one, Mapping)]
+    return any(re.search(r"eddy|\becc\b", one, re.IGNORECASE) for one in methods)
 
 
 def dimension_tags(header: Mapping) -> list:

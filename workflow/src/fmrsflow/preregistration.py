@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fmrsflow.question import KEYS, Question, without_arms
-from fmrsflow.study import ANALYSIS_SETTINGS, Study
+from fmrsflow.study import ANALYSIS_SETTINGS, Study, without_paths
 
 REGISTERED = ("primary", "only_sites", "same_content", "anatomy", "quality", "bold", "sites")
 """Keys of the configuration beside analyses that mean something for an answer."""
@@ -37,9 +37,11 @@ def deviations(study: Study) -> Rows:
     ----------
     study : Study
     """
-    plan, config = study.preregistration, study.config
+    plan = study.preregistration
     if not plan:
         return []
+    # Where files lie is each site's own affair, and no name of one belongs into a table.
+    config = without_paths(study.config)
     return [*_version(plan, study.software), *_sections(plan, config), *_analyses(plan, config)]
 
 

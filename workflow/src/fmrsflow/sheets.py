@@ -21,7 +21,15 @@ from fmrsflow.errors import DataError
 from fmrsflow.files import file_digest, text_of
 from fmrsflow.layout import SCHEMAS
 from fmrsflow.preregistration import REGISTERED
-from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, RUN_COLUMNS, Scan, Site, Study
+from fmrsflow.study import (
+    ANALYSIS_SETTINGS,
+    PATH_COLUMNS,
+    RUN_COLUMNS,
+    Scan,
+    Site,
+    Study,
+    without_paths,
+)
 from fmrsflow.tables import MISSING, read_table
 
 LABEL = re.compile(r"[A-Za-z0-9]+")
@@ -137,6 +145,7 @@ def read_plan(path: str, problems: list[str]) -> dict:
     if wrong:
         problems += wrong
         return {}
+    complete = without_paths(complete)
     analyses = {
         name: {stage: complete[stage][choice[stage]] for stage in ANALYSIS_SETTINGS}
         for name, choice in complete["analyses"].items()
@@ -660,9 +669,10 @@ def _read_participants(config: dict, name: str, sites: dict[str, Site], problems
     seen: dict[tuple, int] = {}
     for number, row in found:
         key, sheet = (row.get("site"), row.get("subject")), _people_sheet(config)
-        if key in seen:
+        if key in seen and None not in key:
             problems.append(
-                f"{sheet} row {number}: {key[1]} of {key[0]} stands in row {seen[key]} too"
+                f"{sheet} row {number}: {key[1]} of {key[0]} stands in row {seen[key]} too: keep "
+                "one of them"
             )
         seen.setdefault(key, number)
         if sites and key[0] and key[0] not in sites:

@@ -52,6 +52,28 @@ RUN_COLUMNS = ("bold", "bold_events", "bold_confounds")
 """Columns that may hold several files, one a run, with semicolons between them."""
 
 
+WITHHELD = "withheld"
+"""Stands in a bundle for a name or path that stays at the site."""
+
+PATH_SETTINGS = {
+    "": (
+        "results",
+        "data_root",
+        "sites_sheet",
+        "scans_sheet",
+        "participants_sheet",
+        "norms",
+        "synthetic",
+        "container",
+        "preregistration",
+    ),
+    "basis": ("path",),
+    "fit": ("joint_design", "joint_nuisance", "command"),
+    "bold": ("transform", "atlas", "atlas_labels"),
+}
+"""Settings that name files or folders of a site, by section ("" for the top of config.yaml)."""
+
+
 def spectrometer_mhz(vendor: str, field_t: float) -> float:
     """Proton frequency (MHz) of a vendor's magnet of that nominal field."""
     nominal = GYROMAGNETIC_MHZ_PER_T * field_t
@@ -525,6 +547,22 @@ class Study:
             software=content["software"],
             preregistration=content.get("preregistration", {}),
         )
+
+
+def without_paths(config: dict) -> dict:
+    """Settings are compared between sites; where their files lie is each site's own affair."""
+    kept = blanked(config, PATH_SETTINGS[""])
+    for section, keys in PATH_SETTINGS.items():
+        if section in ANALYSIS_SETTINGS:
+            kept[section] = {name: blanked(one, keys) for name, one in config[section].items()}
+        elif section in config:
+            kept[section] = blanked(config[section], keys)
+    return kept
+
+
+def blanked(values: dict, keys: tuple[str, ...]) -> dict:
+    """Values with `WITHHELD` for those of these keys that are given."""
+    return {**values, **{key: WITHHELD for key in keys if values.get(key)}}
 
 
 def study_option(parser) -> None:

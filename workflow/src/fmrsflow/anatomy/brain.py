@@ -31,11 +31,13 @@ _ABOUT_MM = 6.0
 _MOST_SKIN = 0.02
 
 _SKULL_MM = (5.0, 12.0)
+_SKULL_GRID_MM = 4.0
 _DEEP_MM = 30.0
 _BONE = 0.2
-_LEAST_BONE = 0.08
+_LEAST_BONE = 0.05
 """Where a skull lies below the surface, how dark it is relative to the middle, and the share of
-that layer that is. Measured: 0.19 to 0.25 in heads with and without a face, 0.01 in brains."""
+that layer that is. Measured: 0.13 and 0.21 in a head with and without its face, at most 0.016 in
+stripped brains, measured and of templates."""
 
 
 def brain_mask(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -151,7 +153,7 @@ def _has_skull(image: np.ndarray, affine: np.ndarray) -> bool:
     from scipy import ndimage
 
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    stride = np.maximum(np.round(_GRID_MM / spacing).astype(int), 1)
+    stride = np.maximum(np.round(_SKULL_GRID_MM / spacing).astype(int), 1)
     small = np.pad(image[tuple(slice(None, None, step) for step in stride)], 1)
     filled = ndimage.binary_fill_holes(small > 0)
     depth = ndimage.distance_transform_edt(filled, spacing * stride)

@@ -62,7 +62,7 @@ def check_axes(fids: Fids, site: Site) -> None:
     if not same_field(field_t, site.field_t):
         raise DataError(
             f"spectrometer frequency {fids.frequency_mhz:.3f} MHz is {field_t:.2f} T; sites.tsv "
-            f"says {site.field_t:g} T for {site.name}: mend the sheet or the path"
+            f"says {site.field_t:g} T for {site.name}: mend the sheet, the path or the header"
         )
     width_hz = 1.0 / fids.dwell_s
     low, high = PLAUSIBLE_WIDTH_HZ

@@ -81,6 +81,13 @@ def recognise(path: Path) -> str:
     return ENDINGS[ending]
 
 
+def in_utf8(content: bytes) -> bytes:
+    """Content whose mark says UTF-16, as some editors save a text, in UTF-8; other as it is."""
+    if content[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        return content
+    return content.decode("utf-16", errors="replace").encode()
+
+
 def companion(path: Path, ending: str) -> Path:
     """File of the same name with another ending, in whatever letters (SDAT and SPAR).
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fmrsflow.constants import GYROMAGNETIC_MHZ_PER_T
+from fmrsflow.convert.formats import in_utf8
 from fmrsflow.errors import DataError, reading_failed
 from fmrsflow.fids import Fids
 
@@ -47,7 +48,7 @@ def read_jmrui(path: Path) -> tuple[Fids, list[str]]:
     except OSError as error:
         reason = f"{path.name} cannot be read ({error.strerror})"
         raise reading_failed(path, error, reason) from None
-    content = content.removeprefix(b"\xef\xbb\xbf")
+    content = in_utf8(content).removeprefix(b"\xef\xbb\xbf")
     binary = path.suffix.lower() == ".mrui" and not content.startswith(TEXT)
     data, told = _binary(path.name, content) if binary else _text(path.name, content)
     frequency_mhz = told["frequency"] / 1e6 if told["frequency"] > 1e5 else told["frequency"]

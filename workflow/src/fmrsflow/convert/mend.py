@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from fmrsflow.convert.formats import companion
+from fmrsflow.convert.formats import companion, in_utf8
 from fmrsflow.convert.voxels import refuse_rda_grid, refuse_spar_grid
 from fmrsflow.errors import DataError
 
@@ -132,7 +132,7 @@ def spar_entries(path: Path) -> tuple[Path, dict[str, str]]:
     spar = companion(path, ".spar")
     lines = decoded(spar.read_bytes()).splitlines()
     entries = _entries((line.lstrip() for line in lines), _SPAR_KEY)
-    return spar, {key.lower(): _with_point(value) for key, value in entries.items()}
+    return spar, {key.lower(): _with_point(_bare(value)) for key, value in entries.items()}
 
 
 def mended_rda(path: Path, folder: Path) -> tuple[Path, list[str]]:
@@ -204,6 +204,7 @@ def _entries(lines: Iterable[str], key: re.Pattern) -> dict[str, str]:
 
 def decoded(content: bytes) -> str:
     """Text of a header in the encoding that it has: names in old files are Latin-1."""
+    content = in_utf8(content)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -217,6 +218,13 @@ def _check_needed(name: str, entries: dict[str, str], needed: Iterable[str]) -> 
                 f"{name}: its header lacks a number for {key}, without which the frequency axis is "
                 "not known; export it again"
             )
+
+
+def _bare(value: str) -> str:
+    """A value of SPAR without a remark behind it and, of a number, without SPAR's own unit."""
+    value = value.partition(" !")[0].rstrip()
+    found = re.fullmatch(r"([-+]?[\d.,]+(?:[eE][-+]?\d+)?) ?(?:Hz|ms|mm|deg)", value)
+    return found[1] if found else value
 
 
 def _with_point(value: str) -> str:

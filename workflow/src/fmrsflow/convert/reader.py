@@ -19,7 +19,7 @@ from fmrsflow.convert import dicom
 from fmrsflow.convert.averages import averages_of
 from fmrsflow.convert.causes import check_p_file, last_line, refusal
 from fmrsflow.convert.child import Ended, run_dcm2niix, run_spec2nii
-from fmrsflow.convert.formats import recognise
+from fmrsflow.convert.formats import in_utf8, recognise
 from fmrsflow.convert.gains import gain_of
 from fmrsflow.convert.jmrui import read_jmrui
 from fmrsflow.convert.mend import mended_rda, mended_spar
@@ -187,7 +187,8 @@ def read_lcmodel_raw(path: Path, site: Site) -> Fids:
     DataError
         No points, or no dwell time anywhere.
     """
-    text = path.read_text(errors="replace")
+    text = in_utf8(path.read_bytes()).decode(errors="replace")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     ends = list(_NAMELIST_END.finditer(text))
     if not ends:
         raise DataError(

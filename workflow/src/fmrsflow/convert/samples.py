@@ -50,7 +50,10 @@ def check_samples(fids: Fids, name: str) -> None:
             "a placeholder or a damaged export; export it again"
         )
     if size.max() > LARGEST:
-        raise DataError(f"{name}: holds values up to {size.max():.1g}; damaged, export it again")
+        raise DataError(
+            f"{name}: holds values up to {size.max():.1g}: damaged, or numbers of another kind or "
+            "order of bytes than its format has; export it again"
+        )
     spike = size[..., 1:-1] > _SPIKE * np.maximum(size[..., :-2], size[..., 2:])
     spike &= size[..., 1:-1] >= size.max(axis=-1, keepdims=True)
     # The last one may be a number that was cut.

@@ -71,12 +71,26 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """A plan; `found` are the designs, the best ones first."""
+    """A plan.
+
+    Attributes
+    ----------
+    asked : Asked
+    found : list of Planned
+        The best ones first.
+    tissue : Tissue
+        Of the voxel.
+    scans : mapping
+        Measured scans by site, of sites that the plan can simulate.
+    left_out : mapping of str to str
+        Other sites of the study, and why.
+    """
 
     asked: Asked
     found: list[Planned]
     tissue: Tissue
     scans: Scans
+    left_out: Mapping[str, str]
 
     @property
     def best(self) -> Planned:
@@ -162,6 +176,7 @@ def make_plan(asked: Asked, scans: Scans) -> Answer:
     DataError
         No design that tells anything, or a field without constants.
     """
+    scans, left_out = _simulated(scans)
     tissue = asked.tissue
     if tissue is None:
         every = [one for own in scans.values() for one in own]
@@ -176,7 +191,21 @@ def make_plan(asked: Asked, scans: Scans) -> Answer:
     if not math.isfinite(found[0].plateau_error(asked.metabolite, asked.response)):
         reasons = "; ".join(dict.fromkeys(one.reason for one in found if one.reason))
         raise DataError(f"no design tells anything of {asked.metabolite}: {reasons or 'too short'}")
-    return Answer(asked, found, tissue, scans)
+    return Answer(asked, found, tissue, scans, left_out)
+
+
+def _simulated(scans: Scans) -> tuple[Scans, dict[str, str]]:
+    """Sites whose scans can be simulated, and the others with the reason."""
+    kept, left_out = {}, {}
+    for site, own in scans.items():
+        try:
+            typical(site.field_t)
+            receiver_of(site, own)
+        except DataError as error:
+            left_out[site.name] = str(error)
+            continue
+        kept[site] = own
+    return kept, left_out
 
 
 def _receiver(asked: Asked, place: int, tissue: Tissue, scans: Scans) -> Receiver:

@@ -8,6 +8,7 @@ one width and one phase, on straight baselines.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -76,20 +77,68 @@ def _correlation_shift(fid: Fids, signal: np.ndarray) -> float:
     return float(offsets[np.argmax(total * weight)] * bin_hz)
 
 
+def line_offset(fid: Fids, ppm: float) -> tuple[float, float]:
+    """By how much a line of an averaged FID stands off its place, Hz, and the standard error of
+    that under the residual of a fit of this line alone; infinite where it ran into its limit.
+
+    Parameters
+    ----------
+    fid : Fids
+        One transient, coils combined, after `apply_reference`.
+    """
+    signal = fid.transients.mean(axis=0)
+    scale = np.abs(signal).max()
+    if scale == 0:
+        return 0.0, np.inf
+    lines = _fitted(fid, signal / scale, 0.0, (ppm,))
+    shift, error = float(lines.found.x[0]), np.inf
+    if not lines.found.active_mask[0]:
+        slopes, rest = lines.found.jac, lines.found.fun
+        variance = rest @ rest / max(1, len(rest) - slopes.shape[1] - 2 * lines.design.shape[1])
+        error = float(np.sqrt(variance * np.linalg.pinv(slopes.T @ slopes)[0, 0]))
+    return shift, error
+
+
 def _fit(fid: Fids, signal: np.ndarray, start_hz: float) -> Reference:
+    lines = _fitted(fid, signal, start_hz, SINGLETS_PPM)
+    amplitudes, rest, design = lines.amplitudes[: len(SINGLETS_PPM)], lines.rest, lines.design
+    variance = np.sum(np.abs(rest) ** 2) / max(1, rest.size - design.shape[1])
+    covariance = variance * np.linalg.pinv(design.conj().T @ design).real
+    # SE of a phase: that of one part of a complex amplitude, over its size.
+    errors = np.sqrt(np.diag(covariance)[:2] / 2) / np.maximum(np.abs(amplitudes[:2]), 1e-30)
+    return Reference(
+        start_hz + float(lines.found.x[0]),
+        float(np.rad2deg(np.angle(amplitudes.sum()))),
+        float(np.rad2deg(np.angle(amplitudes[0] / amplitudes[1]))) if amplitudes[1] else 0.0,
+        float(np.rad2deg(np.hypot(*errors))),
+    )
+
+
+class _Lines(NamedTuple):
+    """Lines on straight baselines: solution of their common shift and widths, complex amplitudes
+    (lines, then baselines), residual (points,) and design (points, amplitudes)."""
+
+    found: Any
+    amplitudes: np.ndarray
+    rest: np.ndarray
+    design: np.ndarray
+
+
+def _fitted(fid: Fids, signal: np.ndarray, start_hz: float, lines_ppm: tuple[float, ...]) -> _Lines:
+    """Lines (ppm) of a FID (n_points,) of size 1, from an offset on."""
     from scipy.optimize import least_squares
 
     time = fid.time_s
     moved = to_spectrum(signal * np.exp(-2j * np.pi * start_hz * time))
     half_ppm = max(WINDOW_PPM, WINDOW_HZ / fid.frequency_mhz)
-    masks = [np.abs(fid.ppm - line) <= half_ppm for line in SINGLETS_PPM]
+    masks = [np.abs(fid.ppm - line) <= half_ppm for line in lines_ppm]
     rows = np.concatenate([np.flatnonzero(mask) for mask in masks])
     sizes = [int(mask.sum()) for mask in masks]
     data = moved[rows]
     owner = np.repeat(np.arange(len(masks)), sizes)
     ramp = np.concatenate([np.linspace(-1, 1, size) for size in sizes])
     baseline = [(owner == k) * ramp**power for k in range(len(masks)) for power in range(2)]
-    places = np.array([fid.hz_at(line) for line in SINGLETS_PPM])
+    places = np.array([fid.hz_at(line) for line in lines_ppm])
 
     def lines(parameters):
         """Spectra of the lines under a shift (Hz) and widths (Hz)."""
@@ -110,17 +159,6 @@ def _fit(fid: Fids, signal: np.ndarray, start_hz: float) -> Reference:
     reach = FIT_REACH_PPM * fid.frequency_mhz
     found = least_squares(
         residual, [0.0, 3.0, 4.0], bounds=([-reach, 0, 0], [reach, 30, 30]), x_scale=[1, 2, 2]
-    ).x
-    amplitudes, rest = solve(found)
-    amplitudes = amplitudes[: len(SINGLETS_PPM)]
-    design = np.stack([*lines(found), *baseline], axis=1)
-    variance = np.sum(np.abs(rest) ** 2) / max(1, rows.size - design.shape[1])
-    covariance = variance * np.linalg.pinv(design.conj().T @ design).real
-    # SE of a phase: that of one part of a complex amplitude, over its size.
-    errors = np.sqrt(np.diag(covariance)[:2] / 2) / np.maximum(np.abs(amplitudes[:2]), 1e-30)
-    return Reference(
-        start_hz + float(found[0]),
-        float(np.rad2deg(np.angle(amplitudes.sum()))),
-        float(np.rad2deg(np.angle(amplitudes[0] / amplitudes[1]))) if amplitudes[1] else 0.0,
-        float(np.rad2deg(np.hypot(*errors))),
     )
+    design = np.stack([*lines(found.x), *baseline], axis=1)
+    return _Lines(found, *solve(found.x), design)

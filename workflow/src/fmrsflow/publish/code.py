@@ -17,15 +17,13 @@ from fmrsflow.study import ANALYSIS_SETTINGS, PATH_COLUMNS, Scan, Study
 from fmrsflow.tables import table_bytes
 
 TOP = {
+    **dict.fromkeys(PATH_SETTINGS[""]),
     "results": "results",
     "data_root": "..",
     "sites_sheet": "config/sites.tsv",
     "scans_sheet": "config/scans.tsv",
     "participants_sheet": "config/participants.tsv",
-    "norms": None,
-    "synthetic": None,
     "only_sites": None,
-    "container": None,
 }
 """Keys of config.yaml that hold for a dataset; `code` is the folder of the study."""
 
@@ -60,7 +58,8 @@ def write_code(folder: Path, study: Study, scans: Sequence[Scan], people: list[d
 
 def files_of_settings(config: dict) -> list[str]:
     """Settings that name a file of the site, as `fit.spline.joint_design`: the dataset has none."""
-    return [called for _, _, called in _files_of_settings(config)]
+    own = [key for key in ("norms", "preregistration") if config[key]]
+    return [*own, *(called for _, _, called in _files_of_settings(config))]
 
 
 def _files_of_settings(config: dict) -> list[tuple[dict, str, str]]:

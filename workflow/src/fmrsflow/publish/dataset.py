@@ -149,7 +149,11 @@ class _Writer:
     def write(self) -> Made:
         """Everything but the checksums."""
         for scan in self.study.scans:
-            called = self.names.in_bids(scan).stem
+            published = self.names.in_bids(scan)
+            called = published.stem
+            self.made.say("participants", published.subject)
+            for column in ("session", "task", "acq", "voi", "run"):
+                self.made.say(column, getattr(published, column))
             try:
                 if why := self._why_not(scan):
                     self.made.leave_out(called, why, scan.key)
@@ -217,8 +221,7 @@ class _Writer:
         own.sidecars.append({**header, **sidecar})
         own.regions.update({region} - {""})
         made.say("sites", scan.site)
-        made.say("participants", self.names.participant((scan.site, scan.subject)))
-        for column in ("session", "task", "acq", "voi", "run", "condition", "unit", "arm"):
+        for column in ("condition", "unit", "arm"):
             made.say(column, getattr(given, column))
         made.say("trial types", *(one.split("\t")[2] for one in events.decode().split("\n")[1:-1]))
         for key, value in header.items():
@@ -237,7 +240,7 @@ class _Writer:
                 described = heads.described(self.study.sites[scan.site])
                 self._save(path.replace(".nii.gz", ".json"), described)
             except DataError as error:
-                called, why = Path(path).name, "a face could be left in it"
+                called, why = Path(path).name, "it could not be defaced"
                 self.made.leave_out(called, why, f"T1w of {scan.key}", str(error))
                 path = ""
             self._t1w[key] = path

@@ -39,7 +39,7 @@ kept them apart, water references, events, T1-weighted images.
   and ears are gone. All within 6 mm of grey and white matter is there. Images that were
   skull-stripped before are as they were.
 - events.tsv has onset, duration (both in s, from the first excitation) and trial_type.
-- Ages are completed years, 89 for more.
+- Ages are completed years, 89 for more, or spans.
 - `code/config` has configuration and sheets: `cp -r code STUDY`, let `data_root` in
   `STUDY/config/config.yaml` be this folder, then `fmrsflow run STUDY`.
 - `sha256sum -c SHA256SUMS` says whether all files are whole.

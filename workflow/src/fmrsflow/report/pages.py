@@ -41,7 +41,8 @@ def scan_page(results: ScanResults) -> str:
     conditions, _ = _conditions(results)
     conditions = results.overlay.names if results.overlay else conditions
     charts = _scan_charts(results, spectra, quantities)
-    why = absent.of_scan(results, charts)
+    # Pictures stay at a site that gives a bundle.
+    bold, why = bold_words.scan_words(results), absent.of_scan(results, charts)
     sections = [
         ("verdict", "Verdict"),
         *(
@@ -53,7 +54,7 @@ def scan_page(results: ScanResults) -> str:
                 ("transients", "Transients", charts["after"]),
                 ("stability", "Stability", charts["courses"]),
                 ("voxel", "Voxel", results.record("convert")),
-                ("bold", "BOLD", results.bold_pictures),
+                ("bold", "BOLD", bold or results.bold_pictures),
                 ("water", "Water", charts["water"]),
                 ("concentrations", "Concentrations", results.concentrations),
             )
@@ -80,7 +81,7 @@ def scan_page(results: ScanResults) -> str:
         conditions_words=words.conditions_words(results),
         quantities=[(name, words.QUANTITIES.get(name, name)) for name in quantities],
         scales=_scales(results.changes, results.asked.metabolite),
-        bold_words=bold_words.scan_words(results),
+        bold_words=bold,
         bold_pictures=[
             (BOLD_PICTURES[name], image_uri(png)) for name, png in results.bold_pictures.items()
         ],
@@ -93,7 +94,7 @@ def scan_page(results: ScanResults) -> str:
         tissue_words=words.tissue_words(results),
         no_molal=absent.molal_words(results),
         concentration_words=words.concentration_words(results),
-        table=results.concentrations,
+        table=_concentration_tables(results.concentrations),
         quality=_quality_rows(results),
         by_spectrum=_spectrum_rows(results.record("fit")),
         problems=_problems(results),
@@ -416,6 +417,18 @@ def _spectrum_rows(fit: dict) -> list[dict]:
         {"name": name} | {column: (fit.get(column) or {}).get(name) for column in columns}
         for name in fit.get("fqn") or {}
     ]
+
+
+def _concentration_tables(rows: Sequence[Row]) -> list[dict]:
+    """All concentrations, a table a quantity, its unit for the head."""
+    tables = []
+    for quantity in _quantities(rows):
+        own = [row for row in rows if row["quantity"] == quantity]
+        unit = own[0].get("unit")
+        named = words.QUANTITIES.get(quantity, quantity)
+        title = named[:1].upper() + named[1:]
+        tables.append({"title": title, "rows": own, "unit": f" ({unit})" if unit else ""})
+    return tables
 
 
 def _misfit(results: ScanResults) -> list[tuple[str, list[float | None]]]:

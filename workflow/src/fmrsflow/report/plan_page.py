@@ -155,6 +155,7 @@ def _depends(answer: Answer) -> list[str]:
         )
     if wish.spread is not None and wish.ends is None:
         found.append("Both SDs are taken as known: no study says how well.")
+    found += [f"Site {site} takes no part: {why}." for site, why in answer.left_out.items()]
     for factor in (0.5, 2.0):
         if wish.spread is not None and row["participants"] is not None:
             found.append(_with_noise(answer, factor))

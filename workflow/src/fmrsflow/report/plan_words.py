@@ -73,6 +73,7 @@ def lines(answer: Answer, most: int) -> list[str]:
         found.append("SDs between people and sites are not known (--sd-site, --sd-participant or a "
                      "study): designs are ranked by the error of a scan and its time")  # fmt: skip
     found.append(f"Noise: {answer.best.design.receiver.source}")
+    found += [f"{site} takes no part: {why}" for site, why in answer.left_out.items()]
     found.append(f"\n{'rank':>4} {'time':>6} {'SE %':>6} {'of plateau':>10}  design")
     for row, one in zip(answer.rows[:most], answer.found):
         if not math.isfinite(row["relative_time"] or math.inf):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import math
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -43,9 +44,24 @@ def short(value) -> str:
         number = float(value)
     except ValueError:
         return str(value)
-    digits = 1 if 0 < abs(number) < 0.01 else 3
-    shown = f"{number:,.0f}" if 100 <= abs(number) < 1e5 else f"{number:.{digits}g}"
+    shown = f"{number:,.0f}" if 100 <= abs(number) < 1e5 else f"{number:.3g}"
     return shown.replace("-", "\u2212", 1) if number < 0 else shown
+
+
+def plus_minus(value, error) -> str:
+    """A number with its standard error, both to the second digit of the error; alone where the
+    error is not known, – where the number is not."""
+    if value in (None, "") or value != value:
+        return "–"
+    if error in (None, "") or not 0 < error < float("inf"):
+        return short(value)
+    power = math.floor(math.log10(max(abs(value), error)))
+    # Beyond five digits before or after the point a power of ten is shorter.
+    power = power if abs(power) > 4 else 0
+    scale = 10.0**-power
+    digits = max(0, 1 - math.floor(math.log10(error * scale)))
+    text = f"{value * scale:.{digits}f} ± {error * scale:.{digits}f}".replace("-", "\u2212")
+    return f"({text}) × 10^{power}".replace("-", "\u2212") if power else text
 
 
 def within(value, low, high) -> str:
@@ -96,6 +112,7 @@ def _environment() -> jinja2.Environment:
         "points": points,
         "signed": signed,
         "within": within,
+        "plus_minus": plus_minus,
         "count": count,
     }
     folder = files("fmrsflow.report") / "templates"

@@ -86,7 +86,7 @@ def joint_test(changes: np.ndarray, weights: Sequence[float], units: Sequence, s
     labels, unit = np.unique(np.asarray(units), return_inverse=True)
     counts = np.isfinite(changes).sum(axis=0)
     if len(labels) < 2 or counts.min(initial=2) < 2:
-        raise ValueError("two persons that flip apart are needed in each analysis")
+        raise ValueError("it needs two that flip apart, and two persons in each analysis")
     weights = np.asarray(weights, float) / np.sum(weights)
     pooled = _Pooled(np.nan_to_num(changes), counts, weights)
     exact = len(labels) <= MOST_EXACT

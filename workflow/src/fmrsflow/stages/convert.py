@@ -58,6 +58,13 @@ def process(job: Job) -> dict:
             name = PurePosixPath(getattr(job.scan, column)).name
             raise DataError(f"{name} (ref of {path.name}): {error}") from None
         checks.check_water_position(reference, job.warn)
+        if fids.told.eddies_corrected and not reference.told.eddies_corrected:
+            job.warn(
+                "its header says that eddy currents were corrected before (ProcessingApplied), and "
+                "that of its water reference does not: they would be corrected twice, which moves "
+                "amplitudes by percents; name the scan before that correction, or switch eddy off "
+                "in the settings of preprocess"
+            )
         distrust = checks.distrusted(reference, fids)
         of_fid = _excitations_of_fid(job, fids, each)
         distrust += noisier(reference, fids, of_fid) + quieter(reference, fids, of_fid)

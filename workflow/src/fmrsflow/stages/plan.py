@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from itertools import islice
 from pathlib import Path
 
 from fmrsflow.errors import DataError
@@ -43,8 +44,15 @@ def main(argv: list[str]) -> int:
     own = {name: getattr(arguments, f"sd_{name}") for name in SDS}
     own = {name: sd for name, sd in own.items() if sd is not None}
     sds, ends = {"measurement": 0.0}, None
-    asked = {"site", "participant"} <= set(own)
-    if not asked and not (arguments.field and not Path(arguments.study).exists()):
+    known = {"site", "participant"} <= set(own)
+    # A study that is named must be there; the usual one may be, where designs are compared.
+    named = arguments.study != parser.get_default("study")
+    there = named or Path(arguments.study).exists()
+    if arguments.field and not there and own and not known:
+        parser.error(
+            "give both --sd-site and --sd-participant: there is no study to read the other"
+        )
+    if not known and (there or not arguments.field):
         shape = arguments.response if arguments.field else "boxcar"
         sds, ends = _study_sds(arguments.study, arguments.analysis, shape)
         # What is given is taken as known.
@@ -53,7 +61,7 @@ def main(argv: list[str]) -> int:
     if min(sds.values()) < 0:
         parser.error("standard deviations must not be negative")
     if arguments.field:
-        _plan_designs(arguments, sds, ends)
+        _plan_designs(arguments, sds, ends, _study_scans(arguments) if there else {})
     else:
         _write(arguments, sds, ends)
     return 0
@@ -146,11 +154,10 @@ def _check_designs(parser: argparse.ArgumentParser, arguments) -> None:
         parser.error("--overhead must not be negative, --rest is above 0")
 
 
-def _plan_designs(arguments, sds: dict[str, float], ends) -> None:
+def _plan_designs(arguments, sds: dict[str, float], ends, scans: dict) -> None:
     from fmrsflow.plan.answer import make_plan
     from fmrsflow.report.plan_words import lines
 
-    scans = _study_scans(arguments) if Path(arguments.study).exists() else {}
     made = make_plan(_asked(arguments, sds, ends), scans)
     print("\n".join(lines(made, PRINTED)))
     if arguments.output:
@@ -304,8 +311,8 @@ def _study_scans(arguments) -> dict:
     found = {}
     for site in loaded.sites.values():
         scans = (scan for scan in loaded.scans_of(site.name) if scan.key in used)
-        read = [_measured(results, names, scan, used[scan.key]) for scan in scans]
-        if own := [one for one in read if one is not None][:SCANS_LOOKED_AT]:
+        read = (_measured(results, names, scan, used[scan.key]) for scan in scans)
+        if own := list(islice((one for one in read if one is not None), SCANS_LOOKED_AT)):
             found[site] = own
     return found
 
@@ -333,7 +340,7 @@ def _measured(results: Results, names: dict, scan, row: dict):
     return MeasuredScan(
         snr_tcr=row["snr_tcr"],
         fwhm_hz=row["fwhm_tcr_hz"],
-        excitations=row["n_kept"] * converted["excitations_per_transient"],
+        excitations=row["n_kept"] * (converted.get("excitations_per_transient") or 1),
         readout_s=converted["n_points"] / converted["spectral_width_hz"],
         volume_ml=records["anatomy"]["volume_ml"],
         tissue=Tissue(*(share / sum(tissue) for share in tissue)),

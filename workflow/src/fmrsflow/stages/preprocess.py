@@ -17,6 +17,7 @@ from fmrsflow.events import odd_timing, without_strays
 from fmrsflow.fids import Fids
 from fmrsflow.noise import STEPS_OF_NOISE, in_steps_of_noise, without_zeros
 from fmrsflow.plausibility import line_reports
+from fmrsflow.preprocess.axis import stretched
 from fmrsflow.preprocess.baseline import BANDS_PPM, level
 from fmrsflow.preprocess.linewidth import match_linewidths
 from fmrsflow.preprocess.offset import without_offset
@@ -108,6 +109,8 @@ def process(job: Job) -> dict:
         job.warn(text)
     mean = averages(done, labels, setting["average"] == "equal")
     matched, matching = match_linewidths(mean.fids, mean.conditions, mean.shares)
+    for text in stretched(mean.whole):
+        job.warn(text)
     line = quality.fwhm_tcr(mean.whole)
     for text in (strange := line_reports(line.fwhm_hz, job.site.field_t)):
         job.warn(text)

@@ -18,6 +18,7 @@
       await drawn(document);
     }
   }
+  document.querySelectorAll("table").forEach(tools);
   document.querySelectorAll("[data-filter]").forEach((input) =>
     input.addEventListener("input", () => filter(input)));
   document.documentElement.dataset.ready = "true";
@@ -136,6 +137,106 @@
     const layout = place.layout.meta ? stack(place, visible) : {};
     if (region) layout["xaxis.range"] = region.value.split(",").map(Number);
     Plotly.update(place, { visible }, layout);
+  }
+
+  // What a reader does with a table: sort, choose columns, copy, download.
+  function tools(table) {
+    const heads = [...table.tHead.rows[0].cells];
+    if (table.tBodies[0].rows.length < 2) return;
+    heads.forEach((head, n) => {
+      const button = document.createElement("button");
+      button.type = "button"; button.className = "sort";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => sort(table, heads, n));
+    });
+    const bar = document.createElement("div");
+    bar.className = "tools";
+    const copy = tool(bar, "Copy", async () => {
+      await copied(values(table));
+      copy.textContent = "Copied";
+    });
+    tool(bar, "Download TSV", () => download(table));
+    if (heads.length > 2) bar.append(columns(table, heads));
+    (table.closest(".scroll") || table).before(bar);
+  }
+
+  function tool(bar, text, act) {
+    const button = document.createElement("button");
+    button.type = "button"; button.textContent = text;
+    button.addEventListener("click", act);
+    bar.append(button);
+    return button;
+  }
+
+  function columns(table, heads) {
+    const box = document.createElement("details");
+    box.append(document.createElement("summary"));
+    box.firstChild.textContent = "Columns";
+    heads.forEach((head, n) => {
+      const label = document.createElement("label"), input = document.createElement("input");
+      input.type = "checkbox"; input.checked = true;
+      label.append(input, " " + head.textContent.trim());
+      input.addEventListener("change", () => {
+        for (const row of table.rows) row.cells[n].hidden = !input.checked;
+      });
+      box.append(label);
+    });
+    return box;
+  }
+
+  // Numbers by their size, the first one of a cell; what is not known stays below.
+  function sort(table, heads, n) {
+    const up = heads[n].getAttribute("aria-sort") !== "ascending";
+    heads.forEach((head) => head.removeAttribute("aria-sort"));
+    heads[n].setAttribute("aria-sort", up ? "ascending" : "descending");
+    const keyed = [...table.tBodies[0].rows].map((row) => [key(row.cells[n]), row]);
+    const numeric = keyed.every(([k]) => k === null || typeof k === "number");
+    keyed.sort(([a], [b]) => {
+      if (a === null || b === null) return (a === null) - (b === null);
+      const order = numeric ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
+      return up ? order : -order;
+    });
+    table.tBodies[0].append(...keyed.map(([, row]) => row));
+  }
+
+  function key(cell) {
+    const text = cell.textContent.trim().replaceAll("\u2212", "-");
+    if (text === "" || text === "–") return null;
+    const found = /^\(?([+-]?[\d,]*\.?\d+(?:e[+-]?\d+)?)(?:[^×]*× 10\^(-?\d+))?/.exec(text);
+    if (!found || !cell.classList.contains("number")) return text;
+    return Number(found[1].replaceAll(",", "")) * 10 ** Number(found[2] || 0);
+  }
+
+  // The rows and columns that are shown, as tab-separated values.
+  function values(table) {
+    const cells = (row) => [...row.cells].filter((cell) => !cell.hidden)
+      .map((cell) => cell.textContent.trim().replace(/\s+/g, " ").replaceAll("\u2212", "-"));
+    return [...table.rows].filter((row) => !row.hidden)
+      .map((row) => cells(row).join("\t") + "\n").join("");
+  }
+
+  async function copied(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+  }
+
+  function download(table) {
+    const name = (document.querySelector("h1").textContent + " " + table.caption.textContent)
+      .toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 80);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([values(table)], { type: "text/tab-separated-values" }));
+    link.download = name + ".tsv";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
   function filter(input) {
