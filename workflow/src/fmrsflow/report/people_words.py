@@ -91,7 +91,7 @@ def _people(row: Row) -> str:
     if row["n_level"] is None:
         return f"{count(row['n_persons'], 'person')} at {count(row['n_sites'], 'site')}"
     if len(_parts(row)) == 2:
-        return f"at least {min(row['n_level'], row['n_reference'])} people of each kind"
+        return f"at least {count(min(row['n_level'], row['n_reference']), 'person')} of each kind"
     return f"{row['n_level']} and {row['n_reference']} people"
 
 
