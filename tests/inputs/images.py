@@ -107,10 +107,6 @@ def remade(function, cls=nib.Nifti2Image) -> Callable[[Given], None]:
     return shaped(shape)
 
 
-def _tags(**tags):
-    return put(**tags)
-
-
 def _two_dims(data, header):
     if data.shape[-1] == 1:
         return data, header
@@ -199,12 +195,6 @@ def _ending_in_capitals(given: Given) -> None:
     given.edits.append(rename)
     given.edits.append(
         lambda data: given.row.update(mrs=given.row["mrs"].replace(".nii.gz", ".NII.GZ"))
-    )
-
-
-def _big_endian(image):
-    return image.__class__(
-        image.dataobj, image.affine, image.header.as_byteswapped(">"), image.extra
     )
 
 

@@ -195,3 +195,11 @@ def test_water_of_numbers_that_ran_over_is_refused(hz):
     over = parts[0].astype(float) + 1j * parts[1]
     with pytest.raises(DataError, match="jumps by .* whole numbers of the export ran over"):
         check_onset(whole.with_data(over[None]))
+
+
+def test_a_coil_or_transient_of_noise_alone_is_no_jump():
+    rng, time = np.random.default_rng(9), np.arange(1024) * 5e-4
+    noise = rng.normal(size=(4, 3, 1024)) + 1j * rng.normal(size=(4, 3, 1024))
+    water = 1e3 * np.exp((40j - 20) * time) + noise
+    water[:, 2], water[1] = noise[:, 2], noise[1]
+    check_onset(Fids(water, 5e-4, 123.2))

@@ -125,7 +125,7 @@ def conditions(
     if not any(onset < length_s and end > 0 for onset, end, _ in spans):
         raise DataError(
             f"no event lies within the scan of {length_s:g} s ({n_transients} transients, "
-            f"TR {tr_s:g} s); onsets count in seconds from the first excitation"
+            f"TR {tr_s:g} s): give onsets in seconds from the first excitation of this scan"
         )
     changes = [edge for onset, end, _ in spans for edge in (onset, end) if 0 < edge < length_s]
     labels: list[str | None] = []

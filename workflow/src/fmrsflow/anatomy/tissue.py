@@ -146,7 +146,14 @@ def _check_order(field: np.ndarray, mask: np.ndarray, spacing: np.ndarray) -> No
         More of the darkest tissue than of the brightest, and deeper; or the brightest as shallow
         as grey matter.
     """
-    amounts, depths = _amounts(field, mask, spacing)
+    from scipy.ndimage import distance_transform_edt, find_objects
+
+    (box,) = find_objects(mask.astype(np.uint8))
+    inner = np.pad(mask[box], 1)  # the surface is the mask's, also at an edge of the image
+    depth = distance_transform_edt(inner, spacing)[inner]
+    shares = field[:, mask]
+    amounts = shares.sum(axis=1)
+    depths = shares @ depth / np.maximum(amounts, 1e-9)
     inverted = amounts[0] > amounts[2] and depths[0] > depths[2]
     if inverted or depths[2] < LEAST_DEPTH * depths[1]:
         raise DataError(
@@ -156,10 +163,10 @@ def _check_order(field: np.ndarray, mask: np.ndarray, spacing: np.ndarray) -> No
         )
 
 
-def contrast_doubts(maps: TissueMaps, spacing: np.ndarray) -> list[str]:
-    """What makes one doubt that an image was a T1w, one sentence each; `spacing` (3,) in mm."""
-    amounts, _ = _amounts(np.stack([maps.csf, maps.gm, maps.wm]), maps.mask, spacing)
-    share = amounts[2] / max(amounts[1] + amounts[2], 1e-9)
+def contrast_doubts(maps: TissueMaps) -> list[str]:
+    """What makes one doubt that an image was a T1w, one sentence each."""
+    grey, white = (float(one[maps.mask].sum()) for one in (maps.gm, maps.wm))
+    share = white / max(grey + white, 1e-9)
     if USUAL_WM[0] <= share <= USUAL_WM[1]:
         return []
     return [
@@ -167,16 +174,6 @@ def contrast_doubts(maps: TissueMaps, spacing: np.ndarray) -> list[str]:
         f"{USUAL_WM[0]:.0%} to {USUAL_WM[1]:.0%}: is it a T1w, and does it show grey and white "
         "matter apart? Look at the picture, or name tissue maps in columns gm, wm, csf"
     ]
-
-
-def _amounts(field: np.ndarray, mask: np.ndarray, spacing: np.ndarray):
-    """Amount of CSF, GM, WM in voxels, and their mean depth below the brain's surface in mm."""
-    from scipy.ndimage import distance_transform_edt
-
-    depth = distance_transform_edt(mask, spacing)[mask]
-    shares = field[:, mask]
-    amounts = shares.sum(axis=1)
-    return amounts, shares @ depth / np.maximum(amounts, 1e-9)
 
 
 def _core(mask: np.ndarray) -> np.ndarray:

@@ -115,12 +115,14 @@ def check_onset(reference: Fids) -> None:
 
 
 def _largest_jump(reference: Fids) -> float:
-    """Largest step of a FID from a point to the next over the largest point, with the strongest
-    line at frequency zero."""
+    """Largest step from a point to the next over the largest point, with the strongest line at
+    frequency zero; of all FIDs together, as a coil or transient may hold noise alone."""
     line = reference.ppm[np.argmax(power_spectrum(reference))]
-    still = reference.shifted(-reference.hz_at(line)).data
-    steps, size = (np.abs(one).max(axis=-1) for one in (np.diff(still, axis=-1), still))
-    return float((steps / np.where(size > 0, size, 1)).max())
+    still = reference.shifted(-reference.hz_at(line)).data.astype(complex)
+    steps, size = (
+        np.sqrt((np.abs(one) ** 2).sum(axis=(0, 1)).max()) for one in (np.diff(still), still)
+    )
+    return float(steps / size) if size > 0 else 0.0
 
 
 def same_data(one: Fids, other: Fids) -> bool:

@@ -28,7 +28,7 @@ def process(job: Job) -> dict:
         )
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
-    for text in contrast_doubts(maps, np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))):
+    for text in contrast_doubts(maps):
         job.warn(text)
     for name in ("GM", "WM", "CSF"):
         job.save(name, kept_map(getattr(maps, name.lower()), image.affine))
