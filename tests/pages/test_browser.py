@@ -309,6 +309,27 @@ def test_the_keyboard_reaches_content_and_controls(browser, report):
         assert "NAAG" in {t["part"] for t in visible_traces(page, "spectrum-chart")}
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_serious(browser, report, name):
+    """WCAG A and AA by Deque's axe, which its package carries."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    for width in (1280, 390):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, offline=True, bypass_csp=True
+        )
+        page = context.new_page()
+        page.goto((report / PAGES[name]).as_uri())
+        page.wait_for_selector("html[data-ready]", state="attached")
+        found = axe.run(page).response["violations"]
+        bad = [
+            (one["id"], one["nodes"][0]["html"][:200])
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert bad == [], width
+        context.close()
+
+
 def luminance(colour: str) -> float:
     channels = [int(one) / 255 for one in colour.strip("rgba()").split(",")[:3]]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
@@ -352,10 +373,17 @@ def test_a_page_prints_all_it_holds(browser, report, tmp_path):
         assert page.complaints == []
 
 
-def test_without_scripts_the_words_and_tables_are_there(browser, report):
+@pytest.mark.parametrize("name", ["scan", "consortium", "site", "mismatch"])
+def test_without_scripts_words_tables_and_pictures_are_there(browser, report, screenshots, name):
     context = browser.new_context(java_script_enabled=False, offline=True)
     page = context.new_page()
-    page.goto((report / PAGES["scan"]).as_uri())
-    text = page.locator("main").inner_text()
-    assert "Use this scan" in text and "Quality figures" in text
+    page.goto((report / PAGES[name]).as_uri())
+    charts = page.locator(".chart")
+    assert charts.count() > 0 and page.locator(".chart > svg").count() == charts.count()
+    assert all(charts.nth(n).is_visible() for n in range(charts.count()))
+    tables = page.locator("table")
+    closed = page.locator("details:not([open]) table").count()
+    shown = sum(tables.nth(n).is_visible() for n in range(tables.count()))
+    assert shown == tables.count() - closed > 0
+    page.screenshot(path=screenshots / f"{name}-without-scripts.png", full_page=True)
     context.close()

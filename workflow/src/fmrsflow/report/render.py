@@ -13,6 +13,7 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
+from fmrsflow.report import still
 from fmrsflow.words import count
 
 PLOTLY = "plotly-cartesian-4.1.1.min.js.gz"
@@ -106,6 +107,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "figure_packed": figure_packed,
+        "still": lambda figure, alt: Markup(still.svg(figure, str(alt))),
         "known": known,
         "short": short,
         "above": above,

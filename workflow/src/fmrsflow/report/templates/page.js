@@ -1,15 +1,13 @@
 "use strict";
 // Draws the charts of a page and answers its controls. The chart library travels in the page,
-// compressed; without scripts every table and text can still be read.
+// compressed; without scripts still pictures stand in its place.
 (async () => {
   document.querySelectorAll("[data-pick]").forEach(pick);
   const packed = document.getElementById("plotly");
   if (packed) {
     if (typeof DecompressionStream === "undefined") {
-      for (const chart of document.querySelectorAll(".chart")) {
-        chart.textContent = "The charts need a browser of 2023 or later; all values stand in the tables.";
-        chart.classList.remove("waiting");
-      }
+      // A browser from before 2023 keeps the still pictures.
+      packed.remove();
     } else {
       const script = document.createElement("script");
       script.textContent = await unpacked(packed);
@@ -70,6 +68,7 @@
       if (place.rows[n]) trace.y = moved(place.rows[n], trace.meta.shift || 0);
     });
     place.classList.remove("waiting");
+    place.replaceChildren();
     const narrow = place.clientWidth < 560;
     if (narrow) {
       Object.assign(figure.layout.margin, { l: 44, r: 6 });
