@@ -182,7 +182,7 @@ T1W_ODDITIES = [
     Oddity("T1w brighter at the back", _t1w(_of(_bias)), True),
     Oddity("T1w smoothed", _t1w(_of(lambda v: gaussian_filter(v, 0.3))), True),
     Oddity("T1w of a template", _t1w(_template_space), False),
-    Oddity("T1w of a gamma of 0.5", _t1w(_of(lambda v: np.sqrt(np.maximum(v, 0)))), True),
+    Oddity("T1w of a gamma of 0.7", _t1w(_of(lambda v: np.maximum(v, 0) ** 0.7)), True),
     Oddity("T1w a map", _t1w(_of(lambda v: v > v.mean())), False),
     Oddity(
         "T1w upper half lost",
