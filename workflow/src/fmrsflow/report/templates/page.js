@@ -56,7 +56,9 @@
   }
 
   function bytes(text) {
-    return Uint8Array.from(atob(text.trim()), (c) => c.charCodeAt(0));
+    const coded = atob(text.trim()), found = new Uint8Array(coded.length);
+    for (let n = 0; n < coded.length; n += 1) found[n] = coded.charCodeAt(n);
+    return found;
   }
 
   function unpacked(element) {
