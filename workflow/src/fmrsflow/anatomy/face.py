@@ -80,5 +80,6 @@ def _check_volume(about: np.ndarray, affine: np.ndarray) -> None:
     if not _LEAST_ML <= volume_ml <= _MOST_ML:
         raise DataError(
             f"{volume_ml:.0f} mL lie within 6 mm of grey and white matter by the maps, and of a "
-            f"brain {_LEAST_ML:.0f} to {_MOST_ML:.0f}: what they hold is no brain alone"
+            f"brain {_LEAST_ML:.0f} to {_MOST_ML:.0f}: what they hold is no brain alone; name "
+            "other maps of gm, wm and csf in the scans sheet"
         )

@@ -21,10 +21,14 @@
     input.addEventListener("input", () => filter(input)));
   document.documentElement.dataset.ready = "true";
 
-  // The charts of a part of the page that can be seen and are not drawn yet.
-  function drawn(part) {
-    const waiting = [...part.querySelectorAll(".chart.waiting")];
-    return Promise.all(waiting.filter((place) => place.offsetParent).map(draw));
+  // The charts of a part of the page that can be seen and are not drawn yet, one after the other:
+  // the first one is there while the still pictures of the others wait.
+  async function drawn(part) {
+    for (const place of part.querySelectorAll(".chart.waiting")) {
+      if (!place.offsetParent || !place.classList.contains("waiting")) continue;
+      await draw(place);
+      await new Promise((go) => setTimeout(go));
+    }
   }
 
   // One of several panels, by what its form says, or by the address that led to the page.
@@ -52,7 +56,9 @@
   }
 
   function bytes(text) {
-    return Uint8Array.from(atob(text.trim()), (c) => c.charCodeAt(0));
+    const coded = atob(text.trim()), found = new Uint8Array(coded.length);
+    for (let n = 0; n < coded.length; n += 1) found[n] = coded.charCodeAt(n);
+    return found;
   }
 
   function unpacked(element) {
@@ -61,13 +67,13 @@
   }
 
   async function draw(place) {
+    place.classList.remove("waiting");
     const figure = JSON.parse(await unpacked(document.getElementById(place.id + "-data")));
     place.rows = figure.data.map((trace) => trace.meta && "rise" in trace.meta
       ? new Int16Array(bytes(trace.y.bdata).buffer) : null);
     figure.data.forEach((trace, n) => {
       if (place.rows[n]) trace.y = moved(place.rows[n], trace.meta.shift || 0);
     });
-    place.classList.remove("waiting");
     place.replaceChildren();
     const narrow = place.clientWidth < 560;
     if (narrow) {
