@@ -87,10 +87,7 @@ def crawled(browser, report: Path) -> tuple[set[Path], list, list]:
 def test_every_link_leads_somewhere_and_every_page_can_be_reached(browser, report):
     seen, dead, _ = crawled(browser, report)
     assert dead == []
-    assert set(report.rglob("*.html")) - seen == {
-        report / "view.html",
-        report / "mismatch.html",  # linked where a site has losses that it knows
-    }
+    assert set(report.rglob("*.html")) - seen == {report / "view.html"}
 
 
 def test_the_pages_of_a_real_run_are_quiet_offline_and_linked(browser):

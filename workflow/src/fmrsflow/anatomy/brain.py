@@ -59,17 +59,12 @@ def brain_mask(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
     DataError
         No brain is found in a whole head.
     """
-    stripped = is_stripped(image)
-    if stripped and not _has_skull(image, affine):
+    # A head is larger than a brain; dark parts of a brain whose numbers ran over are no skull.
+    volume_ml = (image > 0).sum() * abs(np.linalg.det(affine[:3, :3])) / 1000
+    is_head = volume_ml > PLAUSIBLE_BRAIN_ML[1] and _has_skull(image, affine)
+    if is_stripped(image) and not is_head:
         return image > 0
-    try:
-        return _cut_out(image, affine)
-    except DataError:
-        # Dark parts of a brain whose numbers ran over are no skull; a head is larger than a brain.
-        volume_ml = (image > 0).sum() * abs(np.linalg.det(affine[:3, :3])) / 1000
-        if stripped and volume_ml <= PLAUSIBLE_BRAIN_ML[1]:
-            return image > 0
-        raise
+    return _cut_out(image, affine)
 
 
 def about_brain(
