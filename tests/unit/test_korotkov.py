@@ -52,8 +52,9 @@ def test_the_page_has_commands_and_each_is_one_of_the_project():
 
 
 def test_the_check_of_the_page_passes_on_a_copy_of_the_study(copied, capsys):
-    (check,) = [rest for _, tool, *rest in commands() if tool == "fmrsflow"]
-    assert fmrsflow(check) == 0
+    ((check, folder),) = [rest for _, tool, *rest in commands() if tool == "fmrsflow"]
+    assert folder == "/path/of/the/copy"
+    assert fmrsflow([check, str(copied)]) == 0
     assert "1 site, 8 scans, 4 response units, 2 analyses, 0 missing files" in (
         capsys.readouterr().out
     )
