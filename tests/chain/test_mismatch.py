@@ -3,6 +3,7 @@ analysis worse is seen in review, as a change of tests/chain/mismatch_small.tsv.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -35,6 +36,11 @@ def scores(folder: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("FMRSFLOW_MISMATCH"),
+    reason="six minutes of CPU time: with FMRSFLOW_MISMATCH=1, before a release and where an "
+    "analysis changes",
+)
 def test_no_score_of_the_small_edition_has_changed(tmp_path):
     found, frozen = scores(tmp_path), read_table(FROZEN)
     assert [[row[name] for name in KEY] for row in found] == [
