@@ -144,11 +144,15 @@ def _trace_p(w: np.ndarray, x: np.ndarray) -> float:
     return float(w.sum() - np.trace(np.linalg.solve((x.T * w) @ x, (x.T * w**2) @ x)))
 
 
-def _score(tau2: float, y, v, x) -> float:
-    """Derivative of -2 log restricted likelihood: tr P - y'PPy."""
-    w = 1 / (v + tau2)
-    beta = np.linalg.solve((x.T * w) @ x, x.T @ (w * y))
-    return _trace_p(w, x) - float(((w * (y - x @ beta)) ** 2).sum())
+def _score(tau2, y, v, x) -> np.ndarray:
+    """Derivative of -2 log restricted likelihood at each tau2: tr P - y'PPy, P as above."""
+    w = 1 / (v + np.asarray(tau2)[..., None])
+    weighted = x.T * w[..., None, :]
+    gram = weighted @ x
+    beta = np.linalg.solve(gram, (weighted @ y)[..., None])[..., 0]
+    twice = np.linalg.solve(gram, (x.T * w[..., None, :] ** 2) @ x)
+    trace = w.sum(axis=-1) - np.trace(twice, axis1=-2, axis2=-1)
+    return trace - ((w * (y - beta @ x.T)) ** 2).sum(axis=-1)
 
 
 def _deviance(tau2: float, y, v, x) -> float:
@@ -162,7 +166,7 @@ def _reml(y, v, x) -> float:
     """tau^2 of greatest restricted likelihood, 0 where its derivative is positive everywhere."""
     most = 10 * (float(np.var(y)) + float(v.max())) + 1e-300
     grid = np.concatenate([[0.0], np.geomspace(1e-6, 1.0, 40) * most])
-    score = np.array([_score(tau2, y, v, x) for tau2 in grid])
+    score = _score(grid, y, v, x)
     rising = np.flatnonzero((score[:-1] < 0) & (score[1:] >= 0))
     found = [0.0] + [
         brentq(_score, grid[j], grid[j + 1], args=(y, v, x), xtol=1e-14 * most, rtol=1e-12)
